@@ -1,0 +1,7 @@
+//! vend: request files in Git become applied state, with status committed back.
+//!
+//! `ARCHITECTURE.md` has the floors; `tests/it/layering.rs` holds the code against them.
+
+pub mod digest;
+pub mod error;
+pub mod model;

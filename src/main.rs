@@ -1,0 +1,3 @@
+//! The `vend` program: parse, run, return the exit code.
+
+fn main() {}

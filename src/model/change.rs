@@ -1,0 +1,193 @@
+//! What passes through the one seam between decisions and the world.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Action, Artifact, InstanceId, Map, TargetKey, TargetName, Token};
+use crate::digest::Digest;
+
+/// A thing in the world that vend makes or would make.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name in the world.
+    pub name: TargetName,
+    /// Whose it is. For people; ownership goes by instance and name.
+    pub key: TargetKey,
+    /// Which vend's.
+    pub instance: InstanceId,
+    /// The provider's kind.
+    pub provider: String,
+    /// Where and how: for one that exists, the settings it was applied with.
+    pub settings: Map,
+}
+
+/// Whose a thing in the world is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Owner {
+    /// This instance's, and this very target.
+    Ours,
+    /// It carries nobody's mark.
+    Nobody,
+    /// It says it is somebody else's.
+    Other(String),
+}
+
+/// What a provider saw.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Observation {
+    /// The provider answered, and nothing is there.
+    Absent,
+    /// Something is there.
+    Present(Live),
+}
+
+/// Something that is there.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Live {
+    /// Whose.
+    pub owner: Owner,
+    /// Digest of the artifact it was last applied from, by its own mark.
+    pub digest: Option<Digest>,
+    /// Token of the last change, by its own mark.
+    pub token: Option<Token>,
+    /// The provider's word for its state.
+    pub state: String,
+    /// A change of ours or another's is under way.
+    pub busy: bool,
+    /// What differs from what was applied; empty when nothing does or nobody looked.
+    pub drift: Vec<DriftItem>,
+    /// What it gives.
+    pub outputs: Map,
+}
+
+/// One difference between what was applied and what is there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DriftItem {
+    /// File, resource or property.
+    pub what: String,
+    /// `added`, `changed` or `removed`.
+    pub how: String,
+}
+
+/// One effect to be made in the world.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// Makes it recognisable.
+    pub token: Token,
+    /// On what.
+    pub target: Target,
+    /// What.
+    pub action: Action,
+    /// To what; `None` for a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Arc<Artifact>>,
+    /// The digest that the target bears now, as the decision saw it: another one is `Stale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Digest>,
+    /// Passed on as tags where the provider has such a thing.
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Commit of the request file, for people; never part of a digest or comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<super::Revision>,
+}
+
+/// How to ask for a change that is under way.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The change.
+    pub token: Token,
+    /// On what.
+    pub target: Target,
+    /// The provider's own notes, with the event cursor.
+    pub data: Value,
+}
+
+/// Something that happened to a part of a target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Happening {
+    /// When, by the provider's clock where it has one.
+    pub at: Timestamp,
+    /// File, resource or step.
+    pub what: String,
+    /// The provider's word for its state.
+    pub state: String,
+    /// In the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a change is getting on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    /// Under way; ask again with the ticket.
+    Running {
+        /// How to ask.
+        ticket: Ticket,
+        /// Since the last answer.
+        events: Vec<Happening>,
+    },
+    /// The end was seen, and it is good.
+    Succeeded {
+        /// What the target gives now.
+        outputs: Map,
+        /// The provider's word for its state.
+        state: String,
+        /// Since the last answer.
+        events: Vec<Happening>,
+    },
+    /// The end was seen, and it is not good.
+    Failed {
+        /// In the provider's words, the first cause first.
+        error: String,
+        /// The provider's word for its state.
+        state: String,
+        /// Since the last answer.
+        events: Vec<Happening>,
+    },
+}
+
+/// What a change would do, resource by resource.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Preview {
+    /// In the provider's order.
+    pub resources: Vec<ResourceChange>,
+}
+
+/// What would happen to one resource.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResourceChange {
+    /// File path or logical id.
+    pub name: String,
+    /// Type of the resource, such as `file` or `AWS::SQS::Queue`.
+    pub kind: String,
+    /// What happens to it.
+    pub action: ResourceAction,
+    /// Why, where the provider says: the property that causes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// What happens to a resource.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceAction {
+    /// It goes.
+    Delete,
+    /// It goes and another comes.
+    Replace,
+    /// It may be replaced; the provider cannot tell.
+    MayReplace,
+    /// It comes.
+    Create,
+    /// It changes in place.
+    Update,
+    /// It stays in the world, and vend lets go of it.
+    Retain,
+}

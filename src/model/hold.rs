@@ -1,0 +1,237 @@
+//! Why nothing happened, as data.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Diagnostic, RequestId, SourceName, TargetKey};
+use crate::digest::Digest;
+
+/// A target on which something could have happened and did not.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// Whose.
+    pub request: RequestId,
+    /// Which component, when it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<super::ComponentName>,
+    /// What would have been done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<super::Action>,
+    /// Why not.
+    pub reason: HoldReason,
+}
+
+/// The reasons. Printed in CamelCase and never renamed; the sentence for people is `report`'s.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "reason")]
+pub enum HoldReason {
+    /// The file has errors; what was applied stays.
+    Invalid {
+        /// The errors.
+        problems: Vec<Diagnostic>,
+    },
+    /// A field or provider whose behaviour is not built yet.
+    NotSupportedYet {
+        /// Which.
+        what: String,
+    },
+    /// The provider could not be asked.
+    NotObserved {
+        /// In the provider's words.
+        error: String,
+    },
+    /// Something stands there that this vend did not make.
+    NotOurs {
+        /// Whose it says it is, when it says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+    },
+    /// Another target comes first.
+    WaitingFor {
+        /// Which.
+        dependency: Dependency,
+    },
+    /// A person must approve.
+    NeedsApproval {
+        /// What to approve.
+        digest: Digest,
+    },
+    /// More would happen than was reviewed.
+    PlanChanged {
+        /// What was reviewed.
+        reviewed: Digest,
+        /// What would happen now.
+        now: Digest,
+    },
+    /// Deleting a protected request needs its tombstone first.
+    Protected,
+    /// One pass would delete too much at once.
+    TooManyDeletes {
+        /// How many requests would be deleted.
+        count: u64,
+        /// Of how many recorded.
+        recorded: u64,
+        /// The team, when all of one team's would go.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<String>,
+        /// The commit at which they were gone, when known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<super::Revision>,
+        /// `vend approve` takes this.
+        digest: Digest,
+    },
+    /// It vanished while one like it appeared; or its account, region, repository or path changed.
+    LooksLikeAMove {
+        /// Where to, when another request looks like it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other: Option<RequestId>,
+        /// What moved, in words for people, such as `path`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setting: Option<String>,
+        /// `vend approve` takes this when it really is a delete and a create.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+    },
+    /// Not now: the environment's windows are closed.
+    OutsideWindow {
+        /// When the next one opens.
+        until: Timestamp,
+    },
+    /// It failed and is tried again later.
+    Backoff {
+        /// When.
+        until: Timestamp,
+        /// Tries so far.
+        attempts: u32,
+        /// What went wrong.
+        error: String,
+    },
+    /// The provider refused; a change or `vend retry` is what helps.
+    Refused {
+        /// In the provider's words.
+        error: String,
+        /// The next unhurried try.
+        until: Timestamp,
+    },
+    /// `suspend: true`.
+    Suspended,
+    /// The version takes no new requests.
+    TemplateRetired,
+    /// Other requests use its outputs.
+    Referenced {
+        /// Which.
+        by: Vec<RequestId>,
+    },
+    /// Its time is over and its file still stands.
+    Expired,
+    /// The source cannot be trusted right now: nothing of it is deleted or changed.
+    Source {
+        /// Which.
+        source: SourceName,
+        /// What is wrong with it.
+        problem: SourceProblem,
+    },
+    /// Something of ours is under way there.
+    InFlight {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A change that `x-change` or the provider does not allow.
+    ForbiddenChange {
+        /// What and why.
+        what: String,
+    },
+    /// What was sent may or may not have happened: vend looks, and does not guess.
+    Unknown {
+        /// Since when.
+        since: Timestamp,
+        /// What happened to the answer.
+        error: String,
+    },
+    /// A bug of ours met this one request.
+    InternalError {
+        /// To find it in the logs.
+        id: String,
+    },
+}
+
+impl HoldReason {
+    /// The stable name, as serialised.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "Invalid",
+            Self::NotSupportedYet { .. } => "NotSupportedYet",
+            Self::NotObserved { .. } => "NotObserved",
+            Self::NotOurs { .. } => "NotOurs",
+            Self::WaitingFor { .. } => "WaitingFor",
+            Self::NeedsApproval { .. } => "NeedsApproval",
+            Self::PlanChanged { .. } => "PlanChanged",
+            Self::Protected => "Protected",
+            Self::TooManyDeletes { .. } => "TooManyDeletes",
+            Self::LooksLikeAMove { .. } => "LooksLikeAMove",
+            Self::OutsideWindow { .. } => "OutsideWindow",
+            Self::Backoff { .. } => "Backoff",
+            Self::Refused { .. } => "Refused",
+            Self::Suspended => "Suspended",
+            Self::TemplateRetired => "TemplateRetired",
+            Self::Referenced { .. } => "Referenced",
+            Self::Expired => "Expired",
+            Self::Source { .. } => "Source",
+            Self::InFlight { .. } => "InFlight",
+            Self::ForbiddenChange { .. } => "ForbiddenChange",
+            Self::Unknown { .. } => "Unknown",
+            Self::InternalError { .. } => "InternalError",
+        }
+    }
+}
+
+/// What a target waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dependency {
+    /// Another target's apply or deletion.
+    Target(TargetKey),
+    /// Another request, which is not there or not ready.
+    Request(RequestId),
+    /// An output that a ready request does not give.
+    Output(super::Symbol),
+    /// A template version that the catalog does not have (yet).
+    Catalog(String),
+}
+
+/// What is wrong with a source of requests or the catalog.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SourceProblem {
+    /// It could not be fetched; the last good commit stays in use.
+    Stale {
+        /// In the transport's words.
+        error: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The branch or the repository is not there.
+    Missing {
+        /// In the transport's words.
+        error: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The new tip does not descend from the last one; `vend approve SOURCE@SHA` accepts it.
+    HistoryRewritten {
+        /// The last commit that was used.
+        last: super::Revision,
+        /// The tip now.
+        tip: super::Revision,
+    },
+    /// The configured folder is not in the commit.
+    FolderMissing {
+        /// Which.
+        path: String,
+    },
+    /// More files than the limit: nothing of it is used.
+    TooManyFiles {
+        /// The limit.
+        limit: u64,
+    },
+}

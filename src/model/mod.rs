@@ -1,0 +1,22 @@
+//! The words of the house: plain values that every floor shares.
+//!
+//! Nothing here reads, writes, waits or decides. A type lives here when two floors above need it.
+
+mod change;
+mod desired;
+mod diagnostic;
+mod hold;
+mod id;
+mod plan;
+mod record;
+
+pub use change::*;
+pub use desired::*;
+pub use diagnostic::*;
+pub use hold::*;
+pub use id::*;
+pub use plan::*;
+pub use record::*;
+
+/// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.
+pub type Map = std::collections::BTreeMap<String, serde_json::Value>;

@@ -1,0 +1,174 @@
+//! What would be done, and what not and why.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hold, Map, Preview, RequestId, Revision, Target, TargetKey};
+use crate::digest::{self, Digest};
+
+/// What is done to a target.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It comes to be.
+    Create,
+    /// It changes in place.
+    Update,
+    /// It goes and another comes.
+    Replace,
+    /// It goes.
+    Delete,
+    /// It is gone, or differs, from what was applied: put back.
+    Restore,
+    /// The record is dropped; the world is not touched.
+    Forget,
+    /// The record takes another key; the world is not touched.
+    Move,
+}
+
+impl Action {
+    /// Whether a provider is asked to do it.
+    pub fn touches_the_world(self) -> bool {
+        match self {
+            Self::Create | Self::Update | Self::Replace | Self::Delete | Self::Restore => true,
+            Self::Forget | Self::Move => false,
+        }
+    }
+}
+
+/// One step: nothing is left to choose for whoever executes it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// On what.
+    pub target: Target,
+    /// What.
+    pub action: Action,
+    /// To what, by digest; `None` for a deletion, a forgetting or a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Digest>,
+    /// From what, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Digest>,
+    /// For a move: the former identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<TargetKey>,
+    /// Must have ended well first. Not empty: it is shown, and not done yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TargetKey>,
+    /// Values it waits to learn; not empty: it is shown, and not done yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<super::Symbol>,
+    /// Things a reviewer should see, such as a downgrade.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+    /// Resource by resource, when the provider was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+}
+
+/// Something a reviewer should see.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Remark {
+    /// The template goes to an older version.
+    Downgrade {
+        /// From.
+        from: semver::Version,
+        /// To.
+        to: semver::Version,
+    },
+    /// Another template takes over.
+    Swap {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// It had vanished from the world, or was changed there.
+    Drifted(Vec<super::DriftItem>),
+    /// The component is no longer in the template.
+    ComponentGone,
+}
+
+impl Step {
+    /// Covers target, action, artifact and what is replaced or deleted: no commit, time, wording or
+    /// provider id, so that an approval holds for as long as the effect is the same.
+    pub fn digest(&self) -> Digest {
+        let Self {
+            target,
+            action,
+            artifact,
+            from: _,
+            moved_from,
+            after: _,
+            unknown: _,
+            remarks: _,
+            preview,
+        } = self;
+        let lost: Vec<_> =
+            preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses()).collect();
+        digest::of(&(&target.name, &target.key, action, artifact, moved_from, lost))
+    }
+
+    /// Whether it can be done now.
+    pub fn is_ready(&self) -> bool {
+        self.after.is_empty() && self.unknown.is_empty()
+    }
+}
+
+impl super::ResourceChange {
+    /// Whether something that is there now goes.
+    pub fn loses(&self) -> bool {
+        use super::ResourceAction as A;
+        match self.action {
+            A::Delete | A::Replace | A::MayReplace => true,
+            A::Create | A::Update | A::Retain => false,
+        }
+    }
+}
+
+/// The whole answer to: what would be done, what not, and why.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// In an order that respects `after`.
+    pub steps: Vec<Step>,
+    /// By request, then component.
+    pub holds: Vec<Hold>,
+    /// Requests that are as they should be.
+    pub settled: u64,
+}
+
+impl Plan {
+    /// The digest of its sorted steps.
+    pub fn digest(&self) -> Digest {
+        let mut steps: Vec<_> = self.steps.iter().map(Step::digest).collect();
+        steps.sort_unstable();
+        digest::of(&steps)
+    }
+
+    /// Whether nothing would be done.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// How one request's record stands to its desired state once everything is done: what `settled`
+/// is set to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settle {
+    /// The request.
+    pub request: RequestId,
+    /// Digest of the spec that is satisfied.
+    pub fingerprint: Digest,
+}
+
+/// The commits one pass works on.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The catalog's.
+    pub catalog: Option<Revision>,
+    /// Each request source's.
+    pub requests: std::collections::BTreeMap<super::SourceName, Revision>,
+}
+
+/// Outputs of a record as they may be shown.
+pub type ShownOutputs = Map;

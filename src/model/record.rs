@@ -1,0 +1,257 @@
+//! What vend knows it has done.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Change, ComponentName, DriftItem, Map, Origin, OutputSpec, Reference, RequestId, Revision,
+    SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
+};
+use crate::digest::Digest;
+
+/// The applied state of one request.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its identity.
+    pub id: RequestId,
+    /// Where its file lay when it was last applied.
+    pub origin: Origin,
+    /// Fingerprint of the desired state that this record wholly satisfies; `None` while something
+    /// is still to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Digest>,
+    /// Name and version last applied.
+    pub template: TemplateId,
+    /// Digest of that version's folder.
+    pub template_digest: Digest,
+    /// Resolved parameters as applied.
+    pub parameters: Map,
+    /// Parameters never shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<String>,
+    /// Parameters filled from other requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, Reference>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Deleting needs a tombstone.
+    #[serde(default)]
+    pub protect: bool,
+    /// The file permitted its deletion when it was last seen.
+    #[serde(default)]
+    pub tombstone: bool,
+    /// By component.
+    pub components: BTreeMap<ComponentName, ComponentRecord>,
+    /// The template's promised outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub output_specs: BTreeMap<String, OutputSpec>,
+    /// Commits at which the desired state last changed.
+    pub observed: Observed,
+    /// The last apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_apply: Option<LastApply>,
+}
+
+impl Record {
+    /// The promised outputs that are known; sensitive ones are left out (they cannot fill another
+    /// request's parameter).
+    pub fn outputs(&self) -> Map {
+        self.output_specs
+            .iter()
+            .filter(|(_, spec)| !spec.sensitive)
+            .filter_map(|(name, spec)| {
+                let component = self.components.get(&spec.component)?;
+                Some((name.clone(), component.outputs.get(&spec.output)?.clone()))
+            })
+            .collect()
+    }
+}
+
+/// The applied state of one component.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ComponentRecord {
+    /// The provider's kind.
+    pub provider: String,
+    /// The name in the world, never computed again.
+    pub target: TargetName,
+    /// What it was applied with; a deletion uses these.
+    pub settings: Map,
+    /// Digest of the artifact applied.
+    pub digest: Digest,
+    /// The provider's word for its state.
+    pub state: String,
+    /// What it gives.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub outputs: Map,
+    /// Components it came after: deletions go the other way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<ComponentName>,
+    /// Token of the last change.
+    pub token: Token,
+    /// Attempts whose ends are durable; the next token's attempt.
+    #[serde(default)]
+    pub attempts: u32,
+    /// What differs in the world, as last seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftItem>,
+    /// Since when it has (or has not) drifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_since: Option<Timestamp>,
+    /// When it was last looked at for drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<Timestamp>,
+}
+
+/// The commits at which a request's desired state last changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Of its requests repository.
+    pub commit: Option<Revision>,
+    /// Of the catalog.
+    pub catalog_commit: Option<Revision>,
+    /// Digest of the file.
+    pub request_digest: Option<Digest>,
+}
+
+/// The last apply of a request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastApply {
+    /// Digest of the plan it was part of.
+    pub plan: Digest,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When its end was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One effect in the journal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Journalled {
+    /// The whole change, so that it can be sent again with the same token. The artifact's text is
+    /// kept apart, by digest.
+    pub change: Change,
+    /// Digest of the artifact, to find its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Digest>,
+    /// Digest of the step.
+    pub step: Digest,
+    /// Digest of the plan.
+    pub plan: Digest,
+    /// Which try this is.
+    pub attempt: u32,
+    /// How far it has come.
+    pub phase: Phase,
+    /// How to ask, once it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+    /// When the intent became durable.
+    pub since: Timestamp,
+    /// When to ask next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// What happened to the answer, for `Unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the record becomes when it ends well.
+    pub outcome: Outcome,
+}
+
+/// How far an effect has come. Only an observed end leaves `Sent` and `Unknown`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Durable; nobody was asked yet.
+    Intent,
+    /// The provider has it.
+    Sent,
+    /// It was sent, and the answer was lost.
+    Unknown,
+}
+
+/// What a step that ends well leaves in the record: all that needs to be known without Git.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The component is as the artifact says.
+    Applied(Box<AppliedOutcome>),
+    /// The component is gone.
+    Deleted,
+}
+
+/// See [`Outcome::Applied`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AppliedOutcome {
+    /// Request-level facts of the record to be; its `components` are ignored.
+    pub record: Record,
+    /// Components that must come before, for the order of deletions.
+    pub needs: Vec<ComponentName>,
+}
+
+/// When a failed target is tried again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Retry {
+    /// The desired fingerprint that failed; another one is tried at once.
+    pub fingerprint: Option<Digest>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When.
+    pub until: Timestamp,
+    /// What went wrong.
+    pub error: String,
+    /// A refusal: a change or a person is what helps, and the retries are slow.
+    pub refused: bool,
+}
+
+/// What is known of a source.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Which address and branch this is about; another one starts afresh.
+    pub location: String,
+    /// The last good commit.
+    pub commit: Option<Revision>,
+    /// What is wrong now.
+    pub problem: Option<super::SourceProblem>,
+    /// A rewritten tip that a person accepted.
+    pub accepted: Option<Revision>,
+}
+
+/// A line of a request's history.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// About which request; `None` for vend itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// A stable name, such as `Applied`.
+    pub kind: String,
+    /// For people.
+    pub message: String,
+    /// Details.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+}
+
+/// Somebody's yes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Approval {
+    /// To what.
+    pub digest: Digest,
+    /// Whose.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which source a name is in, and which target a key has: small indexes that planning needs.
+pub type TargetsByKey = BTreeMap<TargetKey, TargetName>;
+
+/// Sources by name.
+pub type Sources = BTreeMap<SourceName, SourceRecord>;
