@@ -5,3 +5,4 @@
 pub mod digest;
 pub mod error;
 pub mod model;
+pub mod provider;

@@ -1,0 +1,134 @@
+//! The one seam between our decisions and the outside world: one [`Provider`] per world.
+
+mod error;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::model::{
+    Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
+};
+
+pub use error::{Fault, ProviderError};
+
+/// The one seam between our decisions and the outside world.
+///
+/// A provider never decides whether something should change: `plan` settled that. It looks, and it
+/// does.
+///
+/// # Flow
+///
+/// ```text
+/// settle ─ known ─▶ observe ─▶ (plan) ─▶ preview ─▶ (journal the intent) ─▶ submit
+///                                                                             │
+///                        Succeeded | Failed ◀── poll(ticket) … ◀── Running ◀──┤
+///                                                                             ▼
+///                                            Succeeded | Failed | an error, by remedy
+/// ```
+///
+/// The caller makes the intent durable, with the token, before `submit`, and the end durable after
+/// it. Nothing is in flight for a target when another change of it is submitted.
+///
+/// # Guarantees
+///
+/// * `observe` and `submit` answer once for each one asked, in the order asked, whatever happens to
+///   the others: one bad member never fails a batch.
+/// * `Absent` means that the provider answered and nothing is there.
+/// * The same token twice is one effect: the second call finds what the first one did, or goes on
+///   where it broke off.
+/// * What carries another's mark, or nobody's, is never changed or removed.
+/// * Deleting what is gone already succeeds.
+/// * Where the end of an effect was not seen, the answer is [`ProviderError::Unknown`]; it is never
+///   guessed.
+///
+/// # Assumptions
+///
+/// * `target.settings` went through [`Provider::settle`] when the target was first planned, and are
+///   handed over as recorded ever after.
+/// * One process at a time submits for an instance (the store's lease).
+/// * `change.artifact` is there for every action but a deletion.
+///
+/// # Caveats
+///
+/// * `expect` is compared with the mark that the target bears. Somebody who changes the thing and
+///   leaves the mark alone makes drift, which only looking shows.
+/// * `Running` is a promise to ask again: a ticket outlives the process that got it.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The name that templates and environments use, such as `files`.
+    fn kind(&self) -> &'static str;
+
+    /// What bounds concurrency: the account or the repository that the target lives in. Pure.
+    fn lane(&self, target: &Target) -> String;
+
+    /// How many changes of one lane one `submit` may carry.
+    fn batch(&self) -> usize;
+
+    /// The settings that a target is recorded with, from what its environment and component say:
+    /// patterns are filled in, once, when the target is first planned. Pure. The error is one
+    /// sentence about the setting that is wrong.
+    fn settle(&self, settings: &Map, key: &TargetKey) -> Result<Map, String> {
+        let _ = key;
+        Ok(settings.clone())
+    }
+
+    /// The outputs that are known before anything is applied. Pure.
+    fn known(&self, target: &Target, artifact: &Artifact) -> Map;
+
+    /// Looks without changing. `Absent` is a claim: the provider answered and nothing is there.
+    /// Failing to look is an error: an outage must never read as an empty account.
+    /// One entry for each asked, so that a provider may look at many at once (paging).
+    async fn observe(
+        &self,
+        targets: &[Target],
+    ) -> Vec<(Target, Result<Observation, ProviderError>)>;
+
+    /// What `change` would do, resource by resource, replacements marked, without doing it.
+    async fn preview(&self, change: &Change) -> Result<Preview, ProviderError>;
+
+    /// Begins `change`, or finds that it has begun: called again after a crash with the same token.
+    /// Refuses with `Stale` when the target is not what `change` says it was.
+    /// One entry for each asked: `files` makes one commit of many.
+    async fn submit(&self, changes: &[Change]) -> Vec<(Token, Result<Progress, ProviderError>)>;
+
+    /// Asks how a change begun earlier is getting on; new events since a cursor come with the
+    /// answer.
+    async fn poll(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
+
+    /// Stops a change where that is safe; where it is not, answers as [`Provider::poll`] does.
+    async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
+}
+
+/// The providers that this process was built and configured with, by kind.
+#[derive(Clone, Default)]
+pub struct Providers(BTreeMap<&'static str, Arc<dyn Provider>>);
+
+impl Providers {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more; it takes the place of another of its kind.
+    pub fn with(mut self, provider: impl Provider + 'static) -> Self {
+        self.insert(Arc::new(provider));
+        self
+    }
+
+    /// As [`Providers::with`], for one that others hold too.
+    pub fn insert(&mut self, provider: Arc<dyn Provider>) {
+        self.0.insert(provider.kind(), provider);
+    }
+
+    /// The one of that kind.
+    pub fn get(&self, kind: &str) -> Option<&Arc<dyn Provider>> {
+        self.0.get(kind)
+    }
+
+    /// The kinds, sorted: for "did you mean".
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.keys().copied()
+    }
+}
