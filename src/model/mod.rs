@@ -9,6 +9,7 @@ mod hold;
 mod id;
 mod plan;
 mod record;
+mod status;
 
 pub use change::*;
 pub use desired::*;
@@ -17,6 +18,7 @@ pub use hold::*;
 pub use id::*;
 pub use plan::*;
 pub use record::*;
+pub use status::*;
 
 /// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.
 pub type Map = std::collections::BTreeMap<String, serde_json::Value>;

@@ -1,0 +1,181 @@
+//! The status file, as it is written and read back.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    ComponentName, DriftItem, LastApply, Map, Observed, OutputSpec, Reference, RequestId, TargetName,
+    Token,
+};
+use crate::digest::Digest;
+
+/// Where a request stands, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum RequestPhase {
+    /// Seen, nothing done yet.
+    Pending,
+    /// Something else comes first.
+    Waiting,
+    /// Under way.
+    Applying,
+    /// As the file asks.
+    Ready,
+    /// A person or a change is needed.
+    Held,
+    /// The last try failed.
+    Failed,
+    /// The outcome of what was sent is not known yet.
+    Unknown,
+    /// Left alone, as the file asks.
+    Suspended,
+    /// Going.
+    Deleting,
+}
+
+/// `status/<team>/<environment>/<name>.yaml` on the status branch.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// `vend.dev/v1`.
+    pub api_version: String,
+    /// `Status`.
+    pub kind: String,
+    /// The identity.
+    pub metadata: StatusMetadata,
+    /// Where it stands.
+    pub phase: RequestPhase,
+    /// One sentence when it is not Ready.
+    pub waiting_for: Option<String>,
+    /// The file.
+    pub source: StatusSource,
+    /// The commits at which the desired state last changed.
+    pub observed: Observed,
+    /// The version in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<StatusTemplate>,
+    /// Typed conditions.
+    pub conditions: Vec<Condition>,
+    /// By component.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<StatusComponent>,
+    /// What the template promises; a sensitive one as `{sensitive: <provider>/<target>/<output>}`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub outputs: Map,
+    /// The promised outputs' sources, which a rebuild needs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub output_sources: BTreeMap<String, OutputSpec>,
+    /// Resolved; a sensitive one as its reference.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map,
+    /// Parameters filled from other requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, Reference>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Deleting needs a tombstone.
+    #[serde(default)]
+    pub protect: bool,
+    /// Drift as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<StatusDrift>,
+    /// The last apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_apply: Option<LastApply>,
+    /// Fingerprint of the desired state that is wholly applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Digest>,
+}
+
+/// See [`Status`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StatusMetadata {
+    /// The identity.
+    pub id: RequestId,
+}
+
+/// See [`Status`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StatusSource {
+    /// Name of the configured source.
+    pub repository: String,
+    /// Path of the file in it.
+    pub path: String,
+}
+
+/// See [`Status`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StatusTemplate {
+    /// Name.
+    pub name: String,
+    /// Exact version.
+    pub version: semver::Version,
+    /// Digest of its folder.
+    pub digest: Digest,
+    /// A newer version that the request could take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<semver::Version>,
+}
+
+/// A typed condition, as Kubernetes has them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// CamelCase, stable.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// Since when it has this status and reason.
+    pub since: Timestamp,
+}
+
+/// See [`Status`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusComponent {
+    /// The component.
+    pub name: ComponentName,
+    /// Its provider.
+    pub provider: String,
+    /// Its name in the world.
+    pub target: TargetName,
+    /// Digest of the artifact applied.
+    pub digest: Digest,
+    /// The provider's word.
+    pub state: String,
+    /// What it was applied with.
+    pub settings: Map,
+    /// Components it came after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<ComponentName>,
+    /// What it gives, by the provider's names; sensitive ones are left out.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub outputs: Map,
+    /// Token of the last change.
+    pub token: Token,
+}
+
+/// See [`Status`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StatusDrift {
+    /// `InSync` or `Drifted`.
+    pub state: String,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What differs, by component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<ComponentName, Vec<DriftItem>>,
+}
+
+/// How a sensitive output is shown.
+pub fn hidden_output(provider: &str, target: &TargetName, output: &str) -> Value {
+    serde_json::json!({"sensitive": format!("{provider}/{target}/{output}")})
+}
