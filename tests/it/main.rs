@@ -1,1 +1,5 @@
 //! The one integration test binary: the real executable against real repositories.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod layering;
