@@ -224,10 +224,12 @@ pub enum SourceProblem {
         /// The tip now.
         tip: super::Revision,
     },
-    /// The configured folder is not in the commit.
+    /// The configured folder is not in the new tip; `vend approve SOURCE@SHA` accepts it as empty.
     FolderMissing {
         /// Which.
         path: String,
+        /// The tip now.
+        tip: super::Revision,
     },
     /// More files than the limit: nothing of it is used.
     TooManyFiles {
