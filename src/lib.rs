@@ -6,3 +6,4 @@ pub mod digest;
 pub mod error;
 pub mod model;
 pub mod provider;
+pub mod store;
