@@ -1,0 +1,41 @@
+# What a person types. `make test` is what CI runs; see CONTRIBUTING.md.
+
+CARGO ?= cargo
+DENY_VERSION := 0.20.2
+DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: demo test bench fmt lint deny advisories clean-tools
+
+demo: ## The real job, on repositories in ./demo
+	$(CARGO) run --quiet --locked -- demo
+
+test: $(DENY) ## Everything that must hold before a change lands
+	scripts/test
+
+bench: ## How long things take
+	$(CARGO) bench --locked
+
+fmt:
+	$(CARGO) fmt
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+deny: $(DENY) ## Bans, licences and sources of every crate in the tree
+	$(DENY) --locked check bans licenses sources
+
+advisories: $(DENY) ## Known holes in the crates; needs a network
+	$(DENY) --locked check advisories
+
+# Without optimisation and without its TLS stack it takes a minute of one core instead of several:
+# it runs for a second, and bans, licences and sources need no network. A folder per version, so
+# that a new version is installed and an old checkout finds its own.
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(CURDIR)/.tools/build \
+		$(CARGO) install --quiet --debug --locked --no-default-features \
+		--root $(CURDIR)/.tools/cargo-deny-$(DENY_VERSION) --version =$(DENY_VERSION) cargo-deny
+	rm -rf .tools/build
+
+clean-tools:
+	rm -rf .tools
