@@ -7,3 +7,4 @@ pub mod error;
 pub mod model;
 pub mod provider;
 pub mod store;
+pub mod yaml;
