@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod error;
+pub mod git;
 pub mod model;
 pub mod provider;
 pub mod store;

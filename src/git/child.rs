@@ -1,0 +1,151 @@
+//! Running `git`: its own process group, a deadline, output read as it comes and cut.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::{GitError, io};
+use super::transport::Transport;
+
+/// As much of each of a child's outputs as is kept: its end, where `git` says why.
+const OUTPUT_KEPT: usize = 256 << 10;
+
+/// Between the polite signal, at which `git` removes its temporary files, and the other.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How a child ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// `None`: killed at the deadline.
+    pub status: Option<ExitStatus>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn success(&self) -> bool {
+        self.status.is_some_and(|status| status.success())
+    }
+}
+
+/// Runs `git --git-dir=DIR ARGS` to its end or to the deadline.
+///
+/// `lock` becomes the child's standard input: the lock on that file is then held until the child is
+/// gone too, even when this process dies first.
+pub(super) async fn run(
+    transport: &Transport,
+    environment: Vec<(OsString, OsString)>,
+    git_dir: &Path,
+    lock: File,
+    args: &[&OsStr],
+) -> Result<Ended, GitError> {
+    let mut command = Command::new(&transport.git);
+    scrub(command.as_std_mut(), transport, environment);
+    command.arg("--git-dir").arg(git_dir).args(args).current_dir(git_dir);
+    command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    let doing = || format!("running `{}`", transport.git.display());
+    let mut child = command.spawn().map_err(io(doing()))?;
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let stdout = tokio::spawn(tail(child.stdout.take()));
+    let stderr = tokio::spawn(tail(child.stderr.take()));
+
+    let until = Instant::now() + transport.deadline;
+    let status = match timeout_at(until, child.wait()).await {
+        Ok(status) => Some(status.map_err(io(doing()))?),
+        Err(_) => {
+            group.signal(Signal::TERM);
+            let _ = timeout(GRACE, child.wait()).await;
+            group.signal(Signal::KILL);
+            let _ = child.wait().await;
+            None
+        }
+    };
+    // A grandchild that keeps the pipe open keeps it until the group is killed.
+    let both = async { (stdout.await, stderr.await) };
+    tokio::pin!(both);
+    let (stdout, stderr) = match timeout(GRACE, &mut both).await {
+        Ok(both) => both,
+        Err(_) => {
+            group.signal(Signal::KILL);
+            match timeout(GRACE, &mut both).await {
+                Ok(both) => both,
+                // Somebody left the group with our pipe: what was read is lost, nothing waits.
+                Err(_) => (Ok(String::new()), Ok(String::new())),
+            }
+        }
+    };
+    group.0 = None;
+    let (stdout, stderr) = (stdout.unwrap_or_default(), stderr.unwrap_or_default());
+    Ok(Ended { status, stdout, stderr })
+}
+
+/// Gives a command our environment and nothing else.
+pub(super) fn scrub(
+    command: &mut std::process::Command,
+    transport: &Transport,
+    environment: Vec<(OsString, OsString)>,
+) {
+    if transport.users_own {
+        // Set when one is called from a hook; they would redirect every command below.
+        for name in [
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            "GIT_COMMON_DIR",
+            "GIT_NAMESPACE",
+            "GIT_PREFIX",
+            "GIT_QUARANTINE_PATH",
+            "GIT_CONFIG",
+            "GIT_CONFIG_PARAMETERS",
+            "GIT_TRACE",
+        ] {
+            command.env_remove(name);
+        }
+    } else {
+        command.env_clear();
+    }
+    command.envs(environment);
+}
+
+/// Kills what is left of a child's process group when the future that runs it is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // Gone already is as good.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// Reads to the end and keeps the tail.
+async fn tail(from: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut from) = from else { return String::new() };
+    let mut kept = Vec::new();
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..read]);
+        if kept.len() > 2 * OUTPUT_KEPT {
+            kept.drain(..kept.len() - OUTPUT_KEPT);
+        }
+    }
+    let from = kept.len().saturating_sub(OUTPUT_KEPT);
+    String::from_utf8_lossy(&kept[from..]).into_owned()
+}

@@ -1,0 +1,161 @@
+//! New commits, made in the mirror and reachable from nothing until they are pushed.
+
+use std::collections::BTreeMap;
+
+use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
+
+use super::error::{GitError, git2 as git2_error, object};
+use super::mirror::{Mirror, revision};
+use super::path::{self, escape};
+use super::read::commit;
+use crate::model::Revision;
+
+/// One path of a commit to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edit {
+    /// From the root, with `/`.
+    pub path: String,
+    /// The new content; `None` removes the file, or the folder and all below it.
+    pub content: Option<Vec<u8>>,
+}
+
+impl Mirror {
+    /// A commit on `parent` with the edits applied; only the trees on their way are read and
+    /// written. A file takes the place of a folder and a folder of a file. `None`: the tree would be
+    /// the parent's.
+    ///
+    /// # Errors
+    /// `Refused` for a path that is not a safe one.
+    pub fn commit(
+        &self,
+        parent: Option<&Revision>,
+        edits: &[Edit],
+        message: &str,
+        at: jiff::Timestamp,
+    ) -> Result<Option<Revision>, GitError> {
+        let mut plan = Folder::default();
+        for edit in edits {
+            plan.add(edit)?;
+        }
+        let author = self.remote()?.transport.author.clone();
+        self.with(|repository| {
+            let doing = || git2_error("making a commit");
+            let parent = parent.map(|parent| commit(repository, parent)).transpose()?;
+            let base = match &parent {
+                Some(parent) => Some(parent.tree().map_err(object(parent.id()))?),
+                None => None,
+            };
+            let before = base.as_ref().map(Tree::id);
+            let tree = match plan.write(repository, base.as_ref())? {
+                Some(tree) => tree,
+                None => {
+                    repository.treebuilder(None).and_then(|empty| empty.write()).map_err(doing())?
+                }
+            };
+            if before == Some(tree) {
+                return Ok(None);
+            }
+            let tree = repository.find_tree(tree).map_err(object(tree))?;
+            let time = Time::new(at.as_second(), 0);
+            let who = Signature::new(&author.name, &author.email, &time).map_err(doing())?;
+            let parents: Vec<_> = parent.iter().collect();
+            let made = repository.commit(None, &who, &who, message, &tree, &parents);
+            Ok(Some(revision(made.map_err(doing())?)))
+        })
+    }
+}
+
+/// What happens to one name of a folder.
+enum Step<'e> {
+    Write(&'e [u8]),
+    Remove,
+    Below(Folder<'e>),
+}
+
+/// The edits below one folder, by name. Edits apply in their order: the last word wins.
+#[derive(Default)]
+struct Folder<'e> {
+    /// What was there before goes.
+    cleared: bool,
+    steps: BTreeMap<&'e str, Step<'e>>,
+}
+
+impl<'e> Folder<'e> {
+    fn add(&mut self, edit: &'e Edit) -> Result<(), GitError> {
+        let refused = |text: String| {
+            let what = format!("path `{}`", escape(edit.path.as_bytes()));
+            GitError::Refused { code: "PATH004", what, text }
+        };
+        let parts = path::parts(&edit.path).map_err(|problem| refused(problem.to_string()))?;
+        let Some((last, folders)) = parts.split_last() else {
+            return Err(refused("a file has a name".into()));
+        };
+        let mut folder = self;
+        for part in folders {
+            let step = folder.steps.entry(*part).or_insert_with(|| Step::Below(Self::default()));
+            if !matches!(step, Step::Below(_)) {
+                *step = Step::Below(Self { cleared: true, steps: BTreeMap::new() });
+            }
+            let Step::Below(below) = step else { unreachable!("made so above") };
+            folder = below;
+        }
+        let step = edit.content.as_deref().map_or(Step::Remove, Step::Write);
+        folder.steps.insert(last, step);
+        Ok(())
+    }
+
+    /// The tree with the edits applied to `base`; `None` when nothing is left in it.
+    fn write(
+        &self,
+        repository: &Repository,
+        base: Option<&Tree<'_>>,
+    ) -> Result<Option<Oid>, GitError> {
+        let doing = || git2_error("writing a tree");
+        let base = base.filter(|_| !self.cleared);
+        let mut tree = repository.treebuilder(base).map_err(doing())?;
+        for (name, step) in &self.steps {
+            let old = base.and_then(|base| base.get_name(name));
+            let new = match step {
+                Step::Remove => None,
+                Step::Write(bytes) => Some(write_blob(repository, old.as_ref(), bytes)?),
+                Step::Below(below) => {
+                    let old = old.as_ref().filter(|old| old.kind() == Some(ObjectType::Tree));
+                    let old =
+                        old.map(|old| repository.find_tree(old.id()).map_err(object(old.id())));
+                    let new = below.write(repository, old.transpose()?.as_ref())?;
+                    new.map(|id| (id, FileMode::Tree.into()))
+                }
+            };
+            match new {
+                Some((id, mode)) => drop(tree.insert(name, id, mode).map_err(doing())?),
+                None if old.is_some() => tree.remove(name).map_err(doing())?,
+                None => {}
+            }
+        }
+        if tree.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(tree.write().map_err(doing())?))
+    }
+}
+
+/// Writes a blob unless it is what stands there; keeps the executable bit of what does.
+fn write_blob(
+    repository: &Repository,
+    old: Option<&TreeEntry<'_>>,
+    bytes: &[u8],
+) -> Result<(Oid, i32), GitError> {
+    let executable = i32::from(FileMode::BlobExecutable);
+    let mode = match old {
+        Some(old) if old.filemode_raw() == executable => executable,
+        _ => FileMode::Blob.into(),
+    };
+    if let Some(old) = old {
+        let id = Oid::hash_object(ObjectType::Blob, bytes).map_err(git2_error("hashing a file"))?;
+        if id == old.id() {
+            return Ok((id, mode));
+        }
+    }
+    let id = repository.blob(bytes).map_err(git2_error("writing a blob"))?;
+    Ok((id, mode))
+}

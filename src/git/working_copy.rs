@@ -1,0 +1,275 @@
+//! Files as they lie on somebody's disk, committed or not.
+
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid, Repository};
+
+use super::error::{GitError, git2 as git2_error, io};
+use super::mirror::revision;
+use super::path::{self, PATH_MAX, PathProblem, escape};
+use super::read::{Blob, Entry, Kind, id};
+use crate::model::{ObjectId, Revision};
+
+/// A folder with files, usually the top of a clone. Symbolic links are seen, never followed; what
+/// `.gitignore` names is left out.
+pub struct WorkingCopy {
+    root: PathBuf,
+    repository: Option<Repository>,
+}
+
+impl std::fmt::Debug for WorkingCopy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WorkingCopy").field(&self.root).finish()
+    }
+}
+
+impl WorkingCopy {
+    /// The clone around a file or folder; a folder in no clone stands for itself.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such path, `Refused` for a repository that cannot be read.
+    pub fn discover(at: &Path) -> Result<Self, GitError> {
+        let real = at.canonicalize().map_err(|error| GitError::Missing {
+            what: format!("`{}`", at.display()),
+            text: error.to_string(),
+        })?;
+        let folder = if real.is_dir() { real.as_path() } else { real.parent().unwrap_or(&real) };
+        match Repository::discover(folder) {
+            Ok(repository) => {
+                let root = repository.workdir().ok_or_else(|| GitError::Refused {
+                    code: "SRC001",
+                    what: format!("repository `{}`", repository.path().display()),
+                    text: "it is bare: it has no files on the disk".into(),
+                })?;
+                let root = root.canonicalize().map_err(io("finding the top of the clone"))?;
+                Ok(Self { root, repository: Some(repository) })
+            }
+            Err(error) if error.code() == git2::ErrorCode::NotFound => {
+                Ok(Self { root: folder.to_owned(), repository: None })
+            }
+            Err(error) => {
+                Err(git2_error(format!("opening the clone around `{}`", at.display()))(error))
+            }
+        }
+    }
+
+    /// A folder by itself, whatever lies around it.
+    pub fn plain(root: &Path) -> Self {
+        Self { root: root.to_owned(), repository: None }
+    }
+
+    /// The top folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The `.git` folder, for [`super::Mirror::open_local`].
+    pub fn repository(&self) -> Option<&Path> {
+        self.repository.as_ref().map(Repository::path)
+    }
+
+    /// The commit that is checked out; `None` before the first.
+    pub fn head(&self) -> Option<Revision> {
+        let head = self.repository.as_ref()?.head().ok()?;
+        Some(revision(head.peel_to_commit().ok()?.id()))
+    }
+
+    /// The branch that is checked out.
+    pub fn branch(&self) -> Option<String> {
+        let head = self.repository.as_ref()?.head().ok()?;
+        head.is_branch().then(|| head.shorthand().ok().map(str::to_owned)).flatten()
+    }
+
+    /// The addresses of its remotes: which source it is a clone of.
+    pub fn remotes(&self) -> Vec<String> {
+        let Some(repository) = &self.repository else { return Vec::new() };
+        let Ok(names) = repository.remotes() else { return Vec::new() };
+        let url = |name: &str| repository.find_remote(name).ok()?.url().ok().map(str::to_owned);
+        names.iter().flatten().flatten().filter_map(url).collect()
+    }
+
+    /// A path on the disk as a path from the top; `None` when it lies elsewhere.
+    pub fn relative(&self, path: &Path) -> Option<String> {
+        // The last part may be a link: it is named, not followed.
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        let full = match path.file_name() {
+            Some(name) => above.join(name),
+            None => path.canonicalize().ok()?,
+        };
+        full.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned)
+    }
+
+    /// Every entry below a folder (`""`: all), sorted by path, with the ids that Git would give the
+    /// bytes as they lie there. Paths start at the top.
+    ///
+    /// # Errors
+    /// `TooMany` beyond `limit`, `Missing` when there is no such folder, `Io` for what cannot be read.
+    pub fn entries(&self, folder: &str, limit: usize) -> Result<Vec<Entry>, GitError> {
+        let missing = |text: String| GitError::Missing {
+            what: format!("folder `{}`", escape(folder.as_bytes())),
+            text,
+        };
+        let parts = path::parts(folder).map_err(|problem| missing(problem.to_string()))?;
+        let start =
+            self.plain_folder(&parts).ok_or_else(|| missing("there is no such folder".into()))?;
+        let mut walk = Walk { copy: self, limit, met: 0, found: Vec::new() };
+        walk.below(&start, &parts.join("/"))?;
+        let mut found = walk.found;
+        found.sort_by(|a: &Entry, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// A file's bytes; `None` when nothing or something else than a regular file stands there.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be read.
+    pub fn read(&self, path: &str, max: u64) -> Result<Option<Blob>, GitError> {
+        let Ok(parts) = path::parts(path) else { return Ok(None) };
+        let Some((last, folders)) = parts.split_last() else { return Ok(None) };
+        let Some(folder) = self.plain_folder(folders) else { return Ok(None) };
+        let full = folder.join(last);
+        let doing = || format!("reading `{path}`");
+        match std::fs::symlink_metadata(&full) {
+            Ok(meta) if meta.is_file() => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(doing())(error)),
+        }
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).custom_flags(flags.bits().cast_signed()).open(&full);
+        let file = file.map_err(io(doing()))?;
+        let size = file.metadata().map_err(io(doing()))?.len();
+        if size > max {
+            return Ok(Some(Blob::TooLarge(size)));
+        }
+        // It may grow while it is read.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.take(max + 1).read_to_end(&mut bytes).map_err(io(doing()))?;
+        Ok(Some(match bytes.len() as u64 {
+            read if read > max => Blob::TooLarge(read),
+            _ => Blob::Bytes(bytes),
+        }))
+    }
+
+    /// A folder below the top, none of whose parts is a link.
+    fn plain_folder(&self, parts: &[&str]) -> Option<PathBuf> {
+        let mut at = self.root.clone();
+        for part in parts {
+            at.push(part);
+            if !std::fs::symlink_metadata(&at).ok()?.is_dir() {
+                return None;
+            }
+        }
+        at.is_dir().then_some(at)
+    }
+
+    fn is_ignored(&self, path: &str, is_folder: bool) -> bool {
+        let Some(repository) = &self.repository else { return false };
+        // A trailing slash is how libgit2 is told that rules for folders apply.
+        let asked = if is_folder { format!("{path}/") } else { path.to_owned() };
+        repository.is_path_ignored(asked).unwrap_or(false) && !self.is_tracked(path)
+    }
+
+    /// What is in the index is not ignored, whatever the rules say.
+    fn is_tracked(&self, path: &str) -> bool {
+        let index = self.repository.as_ref().and_then(|repository| repository.index().ok());
+        let Some(index) = index else { return false };
+        if index.get_path(Path::new(path), 0).is_some() {
+            return true;
+        }
+        index.find_prefix(Path::new(&format!("{path}/"))).is_ok()
+    }
+}
+
+/// The id that Git would give to these bytes as a file.
+pub fn blob_id(bytes: &[u8]) -> ObjectId {
+    id(Oid::hash_object(ObjectType::Blob, bytes).expect("bytes in memory can be hashed"))
+}
+
+struct Walk<'c> {
+    copy: &'c WorkingCopy,
+    limit: usize,
+    met: usize,
+    found: Vec<Entry>,
+}
+
+impl Walk<'_> {
+    fn below(&mut self, folder: &Path, prefix: &str) -> Result<(), GitError> {
+        let doing = || format!("reading folder `{}`", folder.display());
+        for entry in std::fs::read_dir(folder).map_err(io(doing()))? {
+            let entry = entry.map_err(io(doing()))?;
+            self.met += 1;
+            if self.met > self.limit {
+                return Err(GitError::TooMany { limit: self.limit });
+            }
+            let name = entry.file_name();
+            let kind = match entry.file_type() {
+                Ok(kind) => kind,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io(doing())(error)),
+            };
+            // The repository's own: a folder, or in a worktree a file. Others are reported.
+            if name == ".git" && prefix.is_empty() {
+                continue;
+            }
+            self.one(&entry.path(), name.as_bytes(), kind, prefix)?;
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        full: &Path,
+        name: &[u8],
+        kind: std::fs::FileType,
+        prefix: &str,
+    ) -> Result<(), GitError> {
+        let join = |name: &str| {
+            if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
+        };
+        let nothing = ObjectId([0; 20]);
+        let problem = |path, problem| Entry { path, kind: Kind::Unsafe(problem), id: nothing };
+        let path = match path::check(name) {
+            Ok(name) if join(name).len() <= PATH_MAX => join(name),
+            Ok(name) => {
+                self.found.push(problem(join(name), PathProblem::TooLong));
+                return Ok(());
+            }
+            Err(found) => {
+                self.found.push(problem(join(&escape(name)), found));
+                return Ok(());
+            }
+        };
+        if self.copy.is_ignored(&path, kind.is_dir()) {
+            return Ok(());
+        }
+        if kind.is_dir() {
+            // Another repository inside this one: Git would record its commit, not its files.
+            if self.copy.repository.is_some() && full.join(".git").exists() {
+                self.found.push(Entry { path, kind: Kind::Submodule, id: nothing });
+                return Ok(());
+            }
+            return self.below(full, &path);
+        }
+        let doing = || format!("reading `{path}`");
+        let entry = if kind.is_symlink() {
+            let to = std::fs::read_link(full).map_err(io(doing()))?;
+            Entry { id: blob_id(to.as_os_str().as_bytes()), kind: Kind::Link, path }
+        } else if kind.is_file() {
+            let mode = std::fs::symlink_metadata(full).map_err(io(doing()))?.permissions().mode();
+            let hash = Oid::hash_file(ObjectType::Blob, full);
+            let hash = hash.map_err(git2_error(doing()))?;
+            let kind = if mode & 0o100 == 0 { Kind::File } else { Kind::Executable };
+            Entry { path, kind, id: id(hash) }
+        } else {
+            problem(path, PathProblem::NotAFile)
+        };
+        self.found.push(entry);
+        Ok(())
+    }
+}
