@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ComponentName, DriftItem, LastApply, Map, Observed, OutputSpec, Reference, RequestId, TargetName,
-    Token,
+    ComponentName, DriftItem, LastApply, Map, Observed, OutputSpec, Reference, RequestId,
+    TargetName, Token,
 };
 use crate::digest::Digest;
 

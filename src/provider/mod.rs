@@ -1,6 +1,9 @@
 //! The one seam between our decisions and the outside world: one [`Provider`] per world.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod error;
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,261 @@
+//! What was seen of a target's folder, and what follows from it: pure, and the same wherever the
+//! folder lies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::marker::{Marker, State};
+use super::path::{MARKER, shown};
+use super::settings::Where;
+use crate::digest::{Digest, of_files, sha256};
+use crate::model::{
+    Action, Artifact, Change, DriftItem, Live, Map, Observation, Owner, Preview, Progress,
+    ResourceAction, ResourceChange, Target,
+};
+use crate::provider::ProviderError;
+
+/// A target's folder, seen whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Look {
+    /// Whose it is.
+    pub mark: Mark,
+    /// What it holds beside its marker, by path within; only when it is ours.
+    pub found: BTreeMap<String, Found>,
+}
+
+/// Whose a folder is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    /// There is no such folder, or it holds no file.
+    Vacant,
+    /// It holds something, and no marker.
+    Nobody,
+    /// Its marker names another, in words.
+    Other(String),
+    /// Its marker names this target.
+    Ours(Box<Marker>),
+}
+
+/// One thing in a folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// A plain file, with the SHA-256 of its bytes.
+    Plain(Digest),
+    /// Something that vend never writes: an executable, a link, a device, something huge.
+    Odd,
+}
+
+impl Mark {
+    /// Reads the bytes of a marker; `None` where it could not be read as a plain file.
+    pub fn read(bytes: Option<&[u8]>, target: &Target) -> Self {
+        match bytes.and_then(Marker::parse) {
+            None => Self::Other("an unreadable `.vend`".into()),
+            Some(marker) if marker.is_of(target) => Self::Ours(Box::new(marker)),
+            Some(marker) => Self::Other(owner(&marker)),
+        }
+    }
+}
+
+/// Whose a marker says the folder is, in words.
+pub(super) fn owner(marker: &Marker) -> String {
+    format!("{} of instance {}", shown(marker.target.as_str()), shown(marker.instance.as_str()))
+}
+
+/// What a change comes to, given what is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// It was done before.
+    Done,
+    /// Write the artifact.
+    Put,
+    /// Remove what was written.
+    Remove,
+}
+
+impl Look {
+    /// There is nothing.
+    pub fn vacant() -> Self {
+        Self { mark: Mark::Vacant, found: BTreeMap::new() }
+    }
+
+    /// What a change comes to. The same token is the same change: done, or to be finished.
+    pub fn decide(&self, change: &Change) -> Result<Verdict, ProviderError> {
+        let delete = change.action == Action::Delete;
+        match &self.mark {
+            Mark::Vacant if delete => Ok(Verdict::Done),
+            // The marker goes last: without it nothing here is ours any more.
+            Mark::Nobody if delete => Ok(Verdict::Done),
+            Mark::Vacant if change.expect.is_none() => Ok(Verdict::Put),
+            Mark::Vacant => Err(stale("the folder is not there any more")),
+            Mark::Nobody => Err(stale("the folder holds files and no `.vend`")),
+            Mark::Other(owner) => Err(stale(&format!("the folder belongs to {owner}"))),
+            Mark::Ours(marker) if marker.token == change.token => Ok(match marker.state {
+                State::Written => Verdict::Done,
+                State::Writing => Verdict::Put,
+                State::Removing => Verdict::Remove,
+            }),
+            Mark::Ours(marker) if change.expect != Some(marker.digest) => {
+                Err(stale(&format!("the folder was last written from {}", marker.digest.short())))
+            }
+            Mark::Ours(_) if delete => Ok(Verdict::Remove),
+            Mark::Ours(_) => Ok(Verdict::Put),
+        }
+    }
+
+    /// As the trait has it. `commit` is the one that last changed the target, where known.
+    pub fn observation(&self, place: &Where, commit: Option<&str>) -> Observation {
+        let foreign = |owner| Live {
+            owner,
+            digest: None,
+            token: None,
+            state: "Foreign".into(),
+            busy: false,
+            drift: Vec::new(),
+            outputs: Map::new(),
+        };
+        match &self.mark {
+            Mark::Vacant => Observation::Absent,
+            Mark::Nobody => Observation::Present(foreign(Owner::Nobody)),
+            Mark::Other(owner) => Observation::Present(foreign(Owner::Other(owner.clone()))),
+            Mark::Ours(marker) => Observation::Present(Live {
+                owner: Owner::Ours,
+                digest: Some(marker.digest),
+                token: Some(marker.token.clone()),
+                state: marker.state.word().into(),
+                busy: false,
+                drift: self.drift(marker),
+                outputs: outputs(place, marker.digest, commit),
+            }),
+        }
+    }
+
+    fn drift(&self, marker: &Marker) -> Vec<DriftItem> {
+        let item = |what: &str, how: &str| DriftItem { what: what.into(), how: how.into() };
+        let mut drift = Vec::new();
+        if marker.state != State::Written {
+            // An unfinished change is a difference even where every file happens to be right.
+            drift.push(item(MARKER, "changed"));
+        }
+        for (path, digest) in &marker.files {
+            match self.found.get(path) {
+                Some(Found::Plain(found)) if found == digest => {}
+                Some(_) => drift.push(item(path, "changed")),
+                None => drift.push(item(path, "removed")),
+            }
+        }
+        let added = self.found.keys().filter(|path| !marker.files.contains_key(*path));
+        drift.extend(added.map(|path| item(&shown(path), "added")));
+        drift
+    }
+
+    /// What is there and vend did not write.
+    pub fn strays(&self) -> Vec<&str> {
+        let Mark::Ours(marker) = &self.mark else { return Vec::new() };
+        let written: BTreeSet<_> = marker.all().collect();
+        self.found.keys().filter(|path| !written.contains(path)).map(String::as_str).collect()
+    }
+
+    /// What vend wrote, is still there, and is in no file of `files`.
+    pub fn superseded<'a>(&'a self, files: &BTreeMap<String, String>) -> Vec<&'a str> {
+        let Mark::Ours(marker) = &self.mark else { return Vec::new() };
+        marker
+            .all()
+            .filter(|path| !files.contains_key(*path) && self.found.contains_key(*path))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// What a change would do, file by file.
+    pub fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {
+        let verdict = self.decide(change)?;
+        let file = |name: &str, action| ResourceChange {
+            name: shown(name),
+            kind: "file".into(),
+            action,
+            cause: None,
+        };
+        let empty = BTreeMap::new();
+        let files = match verdict {
+            Verdict::Done => return Ok(Preview::default()),
+            Verdict::Remove => &empty,
+            Verdict::Put => &artifact(change)?.files,
+        };
+        let mut resources: Vec<_> = self
+            .superseded(files)
+            .into_iter()
+            .map(|path| file(path, ResourceAction::Delete))
+            .collect();
+        if change.action == Action::Restore {
+            let strays = self.strays().into_iter().filter(|path| !files.contains_key(*path));
+            resources.extend(strays.map(|path| file(path, ResourceAction::Delete)));
+        }
+        for (path, text) in files {
+            match self.found.get(path) {
+                Some(Found::Plain(found)) if *found == sha256(text.as_bytes()) => {}
+                Some(_) => resources.push(file(path, ResourceAction::Update)),
+                None => resources.push(file(path, ResourceAction::Create)),
+            }
+        }
+        resources.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Preview { resources })
+    }
+}
+
+fn stale(why: &str) -> ProviderError {
+    ProviderError::Stale(why.to_owned())
+}
+
+/// What is to be written, checked: safe relative paths, none of which lies inside another.
+pub(super) fn artifact(change: &Change) -> Result<&Artifact, ProviderError> {
+    let refuse = |why: String| Err(ProviderError::Refused(why));
+    let Some(artifact) = &change.artifact else {
+        return refuse("there is no artifact to write".into());
+    };
+    if artifact.files.is_empty() {
+        return refuse("the artifact has no file".into());
+    }
+    for path in artifact.files.keys() {
+        let parts = match super::path::parts(path) {
+            Ok(parts) => parts,
+            Err(why) => return refuse(format!("the artifact's path `{}` {why}", shown(path))),
+        };
+        let mut folder = String::new();
+        for part in &parts[..parts.len() - 1] {
+            folder.push_str(part);
+            if artifact.files.contains_key(&folder) {
+                return refuse(format!("the artifact has `{folder}` as a file and as a folder"));
+            }
+            folder.push('/');
+        }
+    }
+    Ok(artifact)
+}
+
+/// The artifact's digest; computed from its text where nobody canonicalised it.
+pub(super) fn digest_of(artifact: &Artifact) -> Digest {
+    artifact.digest.unwrap_or_else(|| {
+        of_files(artifact.files.iter().map(|(path, text)| (path.as_str(), sha256(text.as_bytes()))))
+    })
+}
+
+/// What a target gives.
+pub(super) fn outputs(place: &Where, digest: Digest, commit: Option<&str>) -> Map {
+    let mut outputs = Map::from([
+        ("path".to_owned(), place.output_path().into()),
+        ("digest".to_owned(), digest.to_string().into()),
+    ]);
+    if let Some(commit) = commit {
+        outputs.insert("commit".into(), commit.into());
+    }
+    outputs
+}
+
+/// The answer for a change that has come to its end.
+pub(super) fn succeeded(change: &Change, place: &Where, commit: Option<&str>) -> Progress {
+    let (outputs, state) = match (&change.artifact, change.action) {
+        (Some(artifact), action) if action != Action::Delete => {
+            (outputs(place, digest_of(artifact), commit), State::Written.word())
+        }
+        (Some(_) | None, _) => (Map::new(), "Removed"),
+    };
+    Progress::Succeeded { outputs, state: state.into(), events: Vec::new() }
+}
