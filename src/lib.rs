@@ -7,5 +7,6 @@ pub mod error;
 pub mod git;
 pub mod model;
 pub mod provider;
+pub mod report;
 pub mod store;
 pub mod yaml;

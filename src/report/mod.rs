@@ -1,0 +1,3 @@
+//! Values in, text out: all wording lives here. Pure.
+
+pub mod diagnostic;
