@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` has the floors; `tests/it/layering.rs` holds the code against them.
 
+pub mod catalog;
 pub mod digest;
 pub mod error;
 pub mod git;

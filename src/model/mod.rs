@@ -5,6 +5,7 @@
 mod change;
 mod desired;
 mod diagnostic;
+mod files;
 mod hold;
 mod id;
 mod plan;
@@ -14,6 +15,7 @@ mod status;
 pub use change::*;
 pub use desired::*;
 pub use diagnostic::*;
+pub use files::*;
 pub use hold::*;
 pub use id::*;
 pub use plan::*;

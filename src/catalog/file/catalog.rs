@@ -1,0 +1,33 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Document;
+
+/// `catalog.yaml`.
+pub type CatalogDocument = Document<Named, CatalogSpec>;
+
+/// The `metadata` of catalogs and environments.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Named {
+    /// How it is called.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// See [`CatalogDocument`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CatalogSpec {
+    /// Version of the layout.
+    pub format: Option<u32>,
+    /// Handles by team.
+    pub owners: BTreeMap<String, Vec<String>>,
+    /// Not supported yet.
+    pub limits: BTreeMap<String, u64>,
+    /// Not supported yet.
+    pub rollout: Vec<Value>,
+}

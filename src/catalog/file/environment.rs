@@ -1,0 +1,38 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Document, Named};
+use crate::model::{Map, OnDrift};
+
+/// `environments/<name>.yaml`.
+pub type EnvironmentDocument = Document<Named, EnvironmentSpec>;
+
+/// See [`EnvironmentDocument`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct EnvironmentSpec {
+    /// Settings by provider.
+    pub providers: BTreeMap<String, Map>,
+    /// What templates see as `environment.variables`.
+    pub variables: Map,
+    /// Parameters by template, below the request's own.
+    pub defaults: BTreeMap<String, Map>,
+    /// Parameters by template that a request may not set otherwise.
+    pub locked: BTreeMap<String, Map>,
+    /// Which templates may be requested, with `*`; none given means all.
+    pub templates: Option<Vec<String>>,
+    /// Deleting needs a tombstone.
+    pub protect: bool,
+    /// Wins over the template's.
+    pub on_drift: Option<OnDrift>,
+    /// Not supported yet.
+    pub approvals: Vec<Value>,
+    /// Not supported yet.
+    pub windows: Vec<Value>,
+    /// Not supported yet.
+    pub allow: Vec<String>,
+    /// Not supported yet.
+    pub secrets: Option<Value>,
+}

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Document;
+use crate::model::{Map, OnDrift};
+
+/// `templates/<name>/<version>/template.yaml`.
+pub type TemplateDocument = Document<TemplateMetadata, TemplateSpec>;
+
+/// See [`TemplateDocument`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct TemplateMetadata {
+    /// Equals the folder's name.
+    pub name: String,
+    /// Equals the folder's name.
+    pub version: String,
+    /// A short title.
+    pub title: Option<String>,
+    /// One or a few sentences.
+    pub description: Option<String>,
+    /// The team that answers for it.
+    pub owner: Option<String>,
+    /// How far it has come.
+    pub lifecycle: Lifecycle,
+    /// What to use instead.
+    pub replaced_by: Option<String>,
+}
+
+/// How far a template's version has come.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifecycle {
+    /// May change in any way.
+    Experimental,
+    /// To be used.
+    #[default]
+    Stable,
+    /// Works, and warns.
+    Deprecated,
+    /// Takes no new requests.
+    Retired,
+}
+
+/// See [`TemplateDocument`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct TemplateSpec {
+    /// A path, or the schema itself.
+    pub parameters: Option<Value>,
+    /// What it makes.
+    pub components: Vec<ComponentDocument>,
+    /// The contract with the requester.
+    pub outputs: BTreeMap<String, OutputDocument>,
+    /// What is done about drift.
+    pub on_drift: Option<OnDrift>,
+    /// Not supported yet.
+    pub timeout: Option<String>,
+    /// Not supported yet.
+    pub policy: Vec<Value>,
+    /// Not supported yet.
+    pub approvals: Vec<Value>,
+    /// Not supported yet.
+    pub ttl: Option<Value>,
+    /// Not supported yet.
+    pub actions: Map,
+    /// Not supported yet.
+    pub allow: Vec<String>,
+    /// Not supported yet.
+    pub version_bump: Option<String>,
+    /// Not supported yet.
+    pub migrations: Vec<Value>,
+}
+
+/// One of [`TemplateSpec::components`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ComponentDocument {
+    /// Unique in the template.
+    pub name: String,
+    /// Who makes it.
+    pub provider: String,
+    /// A file or a folder.
+    pub source: String,
+    /// Settings over those of the environment.
+    pub with: Map,
+    /// Components that come first.
+    pub needs: Vec<String>,
+    /// Its name in the version before.
+    pub moved_from: Option<String>,
+}
+
+/// One of [`TemplateSpec::outputs`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputDocument {
+    /// `<component>.<output of its provider>`.
+    pub from: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Shown as a reference only.
+    pub sensitive: bool,
+}

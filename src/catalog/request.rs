@@ -1,0 +1,302 @@
+//! A request file, read as far as one can without the catalog.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use semver::{Version, VersionReq};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::explain::Part;
+use super::file::RequestDocument;
+use super::schema::{self, Kind, place_in, sorted};
+use crate::digest::{self, Digest};
+use crate::model::{Diagnostic, Map, Place, Reference, RequestId, is_name, quote};
+use crate::yaml::Node;
+
+/// Which version of a template.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Requirement {
+    /// This one.
+    Exact(Version),
+    /// Any of these.
+    Range(VersionReq),
+}
+
+impl Requirement {
+    /// Whether a version will do. A pre-release does only where it is named.
+    pub fn matches(&self, version: &Version) -> bool {
+        match self {
+            Self::Exact(exact) => exact == version,
+            Self::Range(range) => range.matches(version),
+        }
+    }
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(version) => version.fmt(f),
+            Self::Range(range) => range.fmt(f),
+        }
+    }
+}
+
+/// `name@version` or `name@range`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TemplateReq {
+    /// The template's name.
+    pub name: String,
+    /// Which versions of it.
+    pub requirement: Requirement,
+}
+
+impl std::fmt::Display for TemplateReq {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.name, self.requirement)
+    }
+}
+
+impl TemplateReq {
+    /// Reads `name@version` or `name@range`; a range begins with `^`, `~`, `<`, `>` or `=`.
+    ///
+    /// # Errors
+    /// What to write instead, as a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((name, version)) = text.split_once('@').filter(|(name, _)| is_name(name)) else {
+            return Err(format!(
+                "{} is not the name of a template and its version, such as `sqs-queue@1.2.0`",
+                quote(text)
+            ));
+        };
+        let requirement = if version.starts_with(['^', '~', '<', '>', '=']) {
+            VersionReq::parse(version).ok().map(Requirement::Range)
+        } else {
+            let exact = Version::parse(version).ok();
+            exact.filter(|version| version.build.is_empty()).map(Requirement::Exact)
+        };
+        match requirement {
+            Some(requirement) => Ok(Self { name: name.to_owned(), requirement }),
+            None => Err(format!(
+                "{} is neither an exact version such as `1.2.0` nor a range such as `^1.2` or `~1.2`",
+                quote(version)
+            )),
+        }
+    }
+}
+
+/// What a request file says.
+///
+/// One that has [`problems`](Self::problems) is read as far as it goes, so that all of its problems
+/// are found at once; what could move or delete something is then left out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestFile {
+    /// Its identity, by its path.
+    pub id: RequestId,
+    /// Its path in its repository.
+    pub path: Arc<str>,
+    /// Digest of its bytes, line ends as LF and without a byte order mark.
+    pub digest: Digest,
+    /// What is asked for.
+    pub template: TemplateReq,
+    /// Values, as written.
+    pub parameters: Map,
+    /// Values from other requests.
+    pub references: BTreeMap<String, Reference>,
+    /// Passed on as tags.
+    pub labels: BTreeMap<String, String>,
+    /// Leave it alone.
+    pub suspend: bool,
+    /// Deleting needs a tombstone.
+    pub protect: bool,
+    /// `delete: {confirm: <name>}` stands in it.
+    pub tombstone: bool,
+    /// The former identity.
+    pub moved_from: Option<RequestId>,
+    /// Shown in history.
+    pub reason: Option<String>,
+    /// Fields whose behaviour is not built, with what is said of each.
+    pub not_supported: Vec<(String, Diagnostic)>,
+    /// The file, for places.
+    pub node: Node,
+    problems: Vec<Diagnostic>,
+}
+
+impl RequestFile {
+    /// What is wrong with the file, whatever the catalog says; a request with any is never valid.
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.problems
+    }
+
+    /// The place of the value that a JSON pointer names, or of the nearest that is there.
+    pub fn place(&self, pointer: &str) -> Place {
+        place_in(&self.node, &self.path, pointer, Part::Value)
+    }
+
+    /// The place of the key that a JSON pointer names, or of the nearest that is there.
+    pub fn key_place(&self, pointer: &str) -> Place {
+        place_in(&self.node, &self.path, pointer, Part::Key)
+    }
+}
+
+/// Reads a request file. `id` is what its path says.
+///
+/// # Errors
+/// All problems, when the file cannot be read or does not say which template it asks for. Problems
+/// of a file that says so are in [`RequestFile::problems`], and `check` adds those that only the
+/// catalog shows.
+pub fn request(
+    path: &Arc<str>,
+    id: &RequestId,
+    bytes: &[u8],
+) -> Result<RequestFile, Vec<Diagnostic>> {
+    let node = schema::read(Kind::Request, path, bytes)?;
+    let (document, mut problems) = match schema::envelope(Kind::Request, &node, path) {
+        Ok(value) => match serde_json::from_value::<RequestDocument>(value) {
+            Ok(document) => (document, Vec::new()),
+            Err(error) => {
+                let message = format!("this request cannot be used: {error}");
+                let place = place_in(&node, path, "", Part::Key);
+                (lenient(&node), vec![Diagnostic::error("SCH009", place, message)])
+            }
+        },
+        Err(problems) => (lenient(&node), problems),
+    };
+    let template = match TemplateReq::parse(&document.spec.template) {
+        Ok(template) => Some(template),
+        Err(message) => {
+            let place = place_in(&node, path, "/spec/template", Part::Value);
+            // The schema may have said it already, of the same place.
+            if !problems.iter().any(|known| known.place == place)
+                && node.at("/spec/template").is_some()
+            {
+                problems.push(Diagnostic::error("REF001", place, message));
+            }
+            None
+        }
+    };
+    own_rules(&document, id, path, &node, &mut problems);
+    let problems = sorted(problems);
+    let Some(template) = template else { return Err(problems) };
+    let not_supported = schema::not_supported(Kind::Request, &node, path);
+    let sound = problems.is_empty();
+    let spec = document.spec;
+    Ok(RequestFile {
+        id: id.clone(),
+        path: Arc::clone(path),
+        digest: digest::sha256(&normal(bytes)),
+        template,
+        parameters: spec.parameters,
+        references: spec.references,
+        labels: document.metadata.labels,
+        suspend: spec.suspend,
+        protect: spec.protect,
+        tombstone: sound && spec.delete.is_some(),
+        moved_from: spec.moved_from.filter(|_| sound),
+        reason: spec.reason,
+        not_supported,
+        node,
+        problems,
+    })
+}
+
+/// A checkout with CRLF, or an editor's byte order mark, is no change of a request.
+fn normal(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if !bytes.contains(&b'\r') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    for (n, byte) in bytes.iter().enumerate() {
+        if *byte != b'\r' || bytes.get(n + 1) != Some(&b'\n') {
+            out.push(*byte);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// As much of a request as can be read, its problems being known already.
+fn lenient(node: &Node) -> RequestDocument {
+    fn part<T: DeserializeOwned + Default>(node: &Node, pointer: &str) -> T {
+        let value = node.at(pointer).map(Node::to_json);
+        value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default()
+    }
+    let mut document: RequestDocument = RequestDocument {
+        api_version: String::new(),
+        kind: String::new(),
+        metadata: Default::default(),
+        spec: Default::default(),
+    };
+    document.metadata.name = part(node, "/metadata/name");
+    document.spec.template = part(node, "/spec/template");
+    document.spec.parameters = part(node, "/spec/parameters");
+    let references: BTreeMap<String, Value> = part(node, "/spec/references");
+    document.spec.references = references
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, serde_json::from_value(value).ok()?)))
+        .collect();
+    document.spec.moved_from = part(node, "/spec/movedFrom");
+    document.spec.delete = part(node, "/spec/delete");
+    document
+}
+
+/// What a schema cannot say.
+fn own_rules(
+    document: &RequestDocument,
+    id: &RequestId,
+    path: &Arc<str>,
+    node: &Node,
+    out: &mut Vec<Diagnostic>,
+) {
+    let at = |pointer: &str| place_in(node, path, pointer, Part::Value);
+    let mut say = |problem: Diagnostic| out.push(problem);
+    if let Some(name) = document.metadata.name.as_deref().filter(|name| *name != id.name()) {
+        let place = at("/metadata/name");
+        let message =
+            format!("expected `{}`, the name of the file, found {}", id.name(), quote(name));
+        say(Diagnostic::error("NAME002", place.clone(), message)
+            .help("the path of a request is its identity: leave `name` out, or rename the file")
+            .fix(place, id.name()));
+    }
+    if let Some(delete) = document.spec.delete.as_ref().filter(|d| d.confirm != id.name()) {
+        let place = at("/spec/delete/confirm");
+        let message = format!("expected `{}`, found {}", id.name(), quote(&delete.confirm));
+        say(Diagnostic::error("REQ003", place, message)
+            .help("the name of the request confirms that it may be deleted"));
+    }
+    if let Some(from) = &document.spec.moved_from {
+        let place = at("/spec/movedFrom");
+        if from == id {
+            say(Diagnostic::error("REQ004", place, "a request cannot be moved from itself")
+                .help("name its former identity, or take the line out"));
+        } else if from.environment() != id.environment() {
+            let message = format!(
+                "a request cannot move from `{}` to `{}`: environments are apart",
+                from.environment(),
+                id.environment()
+            );
+            say(Diagnostic::error("REQ005", place, message)
+                .help("make a new request here, and remove the one there"));
+        }
+    }
+    for (parameter, reference) in &document.spec.references {
+        let pointer = format!("/spec/references/{}", super::explain::escape(parameter));
+        let place = place_in(node, path, &pointer, Part::Key);
+        if document.spec.parameters.contains_key(parameter) {
+            let other = format!("/spec/parameters/{}", super::explain::escape(parameter));
+            let message = format!("{} has both a value and a reference", quote(parameter));
+            say(Diagnostic::error("REQ006", place.clone(), message)
+                .help("keep one of them")
+                .related(place_in(node, path, &other, Part::Key), "the value"));
+        }
+        if reference.request == *id {
+            let place = at(&format!("{pointer}/request"));
+            say(Diagnostic::error("DEP001", place, "a request cannot refer to itself"));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+pub(crate) mod tests;
