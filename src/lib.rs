@@ -7,6 +7,7 @@ pub mod digest;
 pub mod error;
 pub mod git;
 pub mod model;
+pub mod plan;
 pub mod provider;
 pub mod report;
 pub mod store;

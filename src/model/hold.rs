@@ -136,6 +136,11 @@ pub enum HoldReason {
         /// Since when.
         since: Timestamp,
     },
+    /// Somebody else's change is under way there.
+    Busy {
+        /// The provider's word for its state.
+        state: String,
+    },
     /// A change that `x-change` or the provider does not allow.
     ForbiddenChange {
         /// What and why.
@@ -178,6 +183,7 @@ impl HoldReason {
             Self::Expired => "Expired",
             Self::Source { .. } => "Source",
             Self::InFlight { .. } => "InFlight",
+            Self::Busy { .. } => "Busy",
             Self::ForbiddenChange { .. } => "ForbiddenChange",
             Self::Unknown { .. } => "Unknown",
             Self::InternalError { .. } => "InternalError",

@@ -129,12 +129,37 @@ impl super::ResourceChange {
 /// The whole answer to: what would be done, what not, and why.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// In an order that respects `after`.
+    /// In an order that respects `after`; those that do not touch the world come first and are done
+    /// before any other.
     pub steps: Vec<Step>,
     /// By request, then component.
     pub holds: Vec<Hold>,
     /// Requests that are as they should be.
     pub settled: u64,
+    /// Requests whose desired state is satisfied and not yet recorded as such: the record is
+    /// refreshed, and no provider is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settle: Vec<Settle>,
+    /// What was seen of drift and is not yet recorded so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifts: Vec<Drift>,
+    /// Records of removed requests in which nothing is left: to be dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget: Vec<RequestId>,
+    /// Digests of deleting steps that the approval of their whole set released. Stored as approvals
+    /// before the steps are executed, so that the rest of the set stays approved when some of it is
+    /// done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<Digest>,
+}
+
+/// What a target's drift is now; empty items say that there is none any more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Drift {
+    /// Of what.
+    pub target: TargetKey,
+    /// What differs.
+    pub items: Vec<super::DriftItem>,
 }
 
 impl Plan {
@@ -153,7 +178,7 @@ impl Plan {
 
 /// How one request's record stands to its desired state once everything is done: what `settled`
 /// is set to.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settle {
     /// The request.
     pub request: RequestId,

@@ -1,0 +1,349 @@
+//! One component: as it is desired, recorded and seen, into a step or the reason for none.
+
+use std::collections::BTreeMap;
+
+use crate::digest::{self, Digest};
+use crate::model::{
+    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, Map,
+    Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target, TargetKey,
+    TargetName,
+};
+
+use super::Context;
+use super::change::{self, LOCATION, Shift};
+use super::decide::{Past, Sight, Verdict, Want, decide};
+use super::draft::{Draft, Lane, Removal, drift_items};
+use super::retry;
+use super::situation::{Case, Seen};
+
+/// A component as it is desired, recorded, or both.
+pub(super) struct Work<'a> {
+    pub(super) key: TargetKey,
+    pub(super) desired: Option<&'a DesiredComponent>,
+    pub(super) recorded: Option<(&'a ComponentName, &'a ComponentRecord)>,
+}
+
+/// A well-formed request against the record that is its own or that it takes over.
+pub(super) struct Subject<'a> {
+    pub(super) case: &'a Case,
+    pub(super) spec: &'a Spec,
+    /// Whose record and whose observations count: the former identity's, after a move.
+    pub(super) owner: &'a Case,
+    pub(super) record: Option<&'a Record>,
+    pub(super) shift: Shift,
+}
+
+/// Pairs desired and recorded components: by name, else by the name before.
+pub(super) fn works<'a>(
+    id: &RequestId,
+    spec: &'a Spec,
+    record: Option<&'a Record>,
+) -> Vec<Work<'a>> {
+    let mut left: BTreeMap<_, _> = record.iter().flat_map(|r| &r.components).collect();
+    let key =
+        |component: &ComponentName| TargetKey { request: id.clone(), component: component.clone() };
+    let mut works: BTreeMap<TargetKey, Work> = BTreeMap::new();
+    // Those that kept their names first, so that a renamed one cannot take another's record.
+    for desired in &spec.components {
+        let recorded = left.remove_entry(&desired.name);
+        let key = key(&desired.name);
+        let work = Work { key: key.clone(), desired: Some(desired), recorded };
+        works.entry(key).or_insert(work);
+    }
+    for desired in &spec.components {
+        let Some(former) = &desired.moved_from else { continue };
+        if let Some(work) = works.get_mut(&key(&desired.name)).filter(|w| w.recorded.is_none()) {
+            work.recorded = left.remove_entry(former);
+        }
+    }
+    let rest = left.into_iter().map(|(name, component)| Work {
+        key: key(name),
+        desired: None,
+        recorded: Some((name, component)),
+    });
+    works.into_values().chain(rest).collect()
+}
+
+impl Draft {
+    /// What would be done to a component if nothing held its request.
+    pub(super) fn pending(
+        &self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+    ) -> Option<Action> {
+        let mut trial = self.blank();
+        trial.work(context, subject, work);
+        let removed = trial.removals.into_values().map(|_| Action::Delete).next();
+        let step = trial.steps.into_values().map(|s| s.action).next();
+        step.or(removed).or(trial.holds.into_iter().find_map(|h| h.action))
+    }
+
+    /// Drafts one component.
+    pub(super) fn work(&mut self, context: &Context, subject: &Subject, work: &Work) {
+        match (work.desired, work.recorded) {
+            (None, None) => {}
+            (None, Some(_)) => self.removal(context, subject.case, subject.owner, work),
+            (Some(desired), Some((_, recorded))) if desired.provider != recorded.provider => {
+                self.elsewhere(context, subject, work, desired);
+            }
+            (Some(desired), Some((_, recorded))) => {
+                match change::moved_place(&subject.case.id, desired, recorded) {
+                    None => self.apply(context, subject, work, desired),
+                    Some(place) => self.displaced(context, subject, work, desired, place),
+                }
+            }
+            (Some(desired), None) => self.apply(context, subject, work, desired),
+        }
+    }
+
+    /// Proposes a deletion, unless something is under way there.
+    pub(super) fn removal(&mut self, context: &Context, case: &Case, owner: &Case, work: &Work) {
+        let Some((name, component)) = work.recorded else { return };
+        let seen = owner.live.get(name);
+        let sight = Sight::of(seen, Some(component), context.blind);
+        let past = Past::of(Some(component), None, owner.in_flight.contains_key(name));
+        let end = match decide(Want::Gone, past, sight) {
+            Verdict::Delete => Ok(Action::Delete),
+            Verdict::Forget => Ok(Action::Forget),
+            verdict @ (Verdict::NotObserved | Verdict::NotOurs | Verdict::Busy) => {
+                Err(obstacle(verdict, seen))
+            }
+            Verdict::Await | Verdict::Leave => return,
+            Verdict::Create
+            | Verdict::TakeUp
+            | Verdict::Update
+            | Verdict::CreateAgain
+            | Verdict::Drift => return,
+        };
+        let whole = case.desired.is_none();
+        let mut step = step(self.target(work.key.clone(), component), Action::Delete);
+        step.from = Some(component.digest);
+        if !whole && work.desired.is_none() {
+            step.remarks.push(Remark::ComponentGone);
+        }
+        let look = TargetKey { request: owner.id.clone(), component: name.clone() };
+        self.looks.insert((work.key.clone(), Lane::Remove), self.target(look, component));
+        let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
+        let end = waits(context, case, name).map_or(end, Err);
+        self.removals.insert(work.key.clone(), Removal { step, whole, commit, end });
+    }
+
+    /// Its place changed: a mistake more often than not, so that a person says that the target there
+    /// goes and another comes.
+    fn displaced(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+        place: &'static str,
+    ) {
+        let digest = place_digest(work, desired);
+        if context.situation.approvals.contains(&digest) {
+            return self.elsewhere(context, subject, work, desired);
+        }
+        if work.recorded.is_some_and(|(name, _)| subject.owner.in_flight.contains_key(name)) {
+            return;
+        }
+        let setting = Some(place.into());
+        let reason = HoldReason::LooksLikeAMove { other: None, setting, digest: Some(digest) };
+        self.block(work.key.clone(), Lane::Apply);
+        self.hold(work.key.clone(), Some(Action::Replace), reason);
+    }
+
+    /// The target goes from where it is, and comes where it is desired.
+    fn elsewhere(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+    ) {
+        if work.recorded.is_some_and(|(name, _)| subject.owner.in_flight.contains_key(name)) {
+            return;
+        }
+        self.removal(context, subject.case, subject.owner, work);
+        let target = fresh_target(context, subject, work, desired);
+        let mut step = step(target, Action::Create);
+        step.artifact = Some(desired.digest);
+        step.unknown.clone_from(&desired.unknown);
+        self.steps.insert((work.key.clone(), Lane::Apply), step);
+    }
+
+    fn apply(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+    ) {
+        let recorded = work.recorded.map(|(_, component)| component);
+        // What was seen of a target lies under its recorded name, with its record.
+        let (from, name) = match work.recorded {
+            Some((name, _)) => (subject.owner, name),
+            None => (subject.case, &desired.name),
+        };
+        let seen = from.live.get(name);
+        let sight = Sight::of(seen, recorded, context.blind);
+        let in_flight =
+            from.in_flight.contains_key(name) || subject.case.in_flight.contains_key(&desired.name);
+        let past = Past::of(recorded, Some(desired.digest), in_flight);
+        let verdict = decide(Want::Present, past, sight);
+        let Some((action, held)) = subject.answer(verdict, past, seen) else { return };
+        let waits = action.and_then(|_| waits(context, subject.case, name));
+        if let Some(reason) = waits.or(held) {
+            if action.is_some() {
+                self.block(work.key.clone(), Lane::Apply);
+            }
+            return self.hold(work.key.clone(), action, reason);
+        }
+        let Some(action) = action else { return };
+        let mut target = fresh_target(context, subject, work, desired);
+        if let Some(recorded) = recorded {
+            target.name.clone_from(&recorded.target);
+            target.settings = change::settings(&subject.case.id, desired, Some(recorded));
+        }
+        let look_key = TargetKey { request: from.id.clone(), component: name.clone() };
+        let look = match recorded {
+            Some(recorded) => self.target(look_key, recorded),
+            None => Target { key: look_key, ..target.clone() },
+        };
+        self.looks.insert((work.key.clone(), Lane::Apply), look);
+        let mut step = step(target, action);
+        step.artifact = Some(desired.digest);
+        step.from = mark(seen).or(recorded.map(|r| r.digest)).filter(|_| sight != Sight::Absent);
+        step.unknown.clone_from(&desired.unknown);
+        let drifted = matches!(sight, Sight::Absent | Sight::Drifted);
+        if let Some(recorded) = recorded.filter(|_| drifted) {
+            step.remarks.push(Remark::Drifted(differences(recorded, seen)));
+        }
+        step.remarks.extend(subject.shift.remark.clone());
+        self.steps.insert((work.key.clone(), Lane::Apply), step);
+    }
+
+    /// The record takes another key; the world is not touched.
+    pub(super) fn rekey(&mut self, subject: &Subject, work: &Work) {
+        let Some((name, component)) = work.recorded else { return };
+        let former = TargetKey { request: subject.owner.id.clone(), component: name.clone() };
+        if former == work.key || subject.owner.in_flight.contains_key(name) {
+            return;
+        }
+        let mut step = step(self.target(work.key.clone(), component), Action::Move);
+        step.moved_from = Some(former);
+        self.steps.insert((work.key.clone(), Lane::Move), step);
+    }
+}
+
+impl Subject<'_> {
+    /// The action that a verdict asks for, and what holds it; `None` when nothing is asked for.
+    fn answer(
+        &self,
+        verdict: Verdict,
+        past: Past,
+        seen: Option<&Seen>,
+    ) -> Option<(Option<Action>, Option<HoldReason>)> {
+        let change = if self.shift.replace { Action::Replace } else { Action::Update };
+        let action = match verdict {
+            Verdict::Await | Verdict::Leave | Verdict::Delete | Verdict::Forget => return None,
+            Verdict::Create => Action::Create,
+            Verdict::TakeUp => Action::Update,
+            Verdict::Update => change,
+            Verdict::CreateAgain if past == Past::Same => Action::Restore,
+            Verdict::CreateAgain => Action::Create,
+            Verdict::Drift => match self.spec.on_drift {
+                OnDrift::Report => return None,
+                OnDrift::Revert => Action::Restore,
+            },
+            Verdict::NotObserved | Verdict::NotOurs | Verdict::Busy => {
+                let pending = match past {
+                    Past::Unrecorded => Some(Action::Create),
+                    Past::Other => Some(change),
+                    Past::Same | Past::InFlight => None,
+                };
+                return Some((pending, Some(obstacle(verdict, seen))));
+            }
+        };
+        Some((Some(action), None))
+    }
+}
+
+/// Why a target that was, or was not, seen so is left alone.
+fn obstacle(verdict: Verdict, seen: Option<&Seen>) -> HoldReason {
+    match (verdict, seen) {
+        (_, Some(Seen::Failed(error))) => HoldReason::NotObserved { error: error.clone() },
+        (Verdict::Busy, Some(Seen::Observed(Observation::Present(live)))) => {
+            HoldReason::Busy { state: live.state.clone() }
+        }
+        (_, Some(Seen::Observed(Observation::Present(live)))) => {
+            let owner = match &live.owner {
+                Owner::Other(owner) => Some(owner.clone()),
+                Owner::Ours | Owner::Nobody => None,
+            };
+            HoldReason::NotOurs { owner }
+        }
+        (_, None | Some(Seen::Observed(Observation::Absent))) => {
+            HoldReason::NotObserved { error: String::new() }
+        }
+    }
+}
+
+/// What holds a target back that failed before.
+fn waits(context: &Context, case: &Case, name: &ComponentName) -> Option<HoldReason> {
+    let fingerprint = case.desired.as_ref().map(|d| d.fingerprint());
+    retry::pending(context.situation.now, case.retries.get(name), fingerprint)
+}
+
+fn mark(seen: Option<&Seen>) -> Option<Digest> {
+    match seen {
+        Some(Seen::Observed(Observation::Present(live))) => live.digest,
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_)) | None => None,
+    }
+}
+
+fn differences(recorded: &ComponentRecord, seen: Option<&Seen>) -> Vec<DriftItem> {
+    match seen {
+        Some(Seen::Observed(seen)) => drift_items(recorded, seen).unwrap_or_default(),
+        Some(Seen::Failed(_)) | None => Vec::new(),
+    }
+}
+
+fn fresh_target(
+    context: &Context,
+    subject: &Subject,
+    work: &Work,
+    desired: &DesiredComponent,
+) -> Target {
+    Target {
+        name: TargetName::compute(context.situation.instance, &work.key),
+        key: work.key.clone(),
+        instance: context.situation.instance.clone(),
+        provider: desired.provider.clone(),
+        settings: change::settings(&subject.case.id, desired, None),
+    }
+}
+
+/// What a person approves who says that a changed place is meant: this target goes, that one comes.
+fn place_digest(work: &Work, desired: &DesiredComponent) -> Digest {
+    let places = |settings: &Map| -> Map {
+        let at =
+            LOCATION.into_iter().filter_map(|k| Some((k.to_owned(), settings.get(k)?.clone())));
+        at.collect()
+    };
+    let recorded = work.recorded.map(|(_, r)| (&r.target, places(&r.settings)));
+    digest::of(&("place", &work.key, recorded, places(&desired.settings)))
+}
+
+fn step(target: Target, action: Action) -> Step {
+    Step {
+        target,
+        action,
+        artifact: None,
+        from: None,
+        moved_from: None,
+        after: Vec::new(),
+        unknown: Vec::new(),
+        remarks: Vec::new(),
+        preview: None,
+    }
+}

@@ -1,0 +1,138 @@
+//! What is done to one target: the whole table, with every combination spelled out.
+
+use crate::digest::Digest;
+use crate::model::{ComponentRecord, Observation, Owner};
+
+use super::situation::Seen;
+
+/// Whether Git asks for the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Want {
+    Present,
+    Gone,
+}
+
+/// What the record says of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Past {
+    /// Never applied.
+    Unrecorded,
+    /// Applied from the very artifact that is desired.
+    Same,
+    /// Applied from another one.
+    Other,
+    /// An effect of ours has no end yet.
+    InFlight,
+}
+
+/// What was seen of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sight {
+    /// Nobody looked.
+    Unseen,
+    /// Looking failed.
+    Failed,
+    /// The provider answered, and nothing is there.
+    Absent,
+    /// It is there, and not ours.
+    Foreign,
+    /// It is there, ours, and nothing differs from what was applied.
+    AsApplied,
+    /// It is there, ours, and somebody changed it.
+    Drifted,
+    /// It is there, ours, and a change that we did not begin is under way.
+    Busy,
+}
+
+/// What follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Create,
+    /// It is ours by its mark and no record knows it: the artifact is applied to it.
+    TakeUp,
+    Update,
+    /// It vanished from the world: made again, and reported as drift.
+    CreateAgain,
+    /// It differs from what was applied: reported, or restored where the request says so.
+    Drift,
+    Delete,
+    Forget,
+    Leave,
+    /// The provider is asked with the ticket; nothing else happens.
+    Await,
+    NotObserved,
+    NotOurs,
+    Busy,
+}
+
+/// The table. Nothing is created or deleted on the strength of not having looked, and what is
+/// neither desired nor recorded is a stranger's.
+pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
+    use Past::{InFlight, Other, Same, Unrecorded};
+    use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign, Unseen};
+    use Want::{Gone, Present};
+    match (want, past, sight) {
+        (
+            Present | Gone,
+            InFlight,
+            Unseen | Failed | Absent | Foreign | AsApplied | Drifted | Busy,
+        ) => Verdict::Await,
+
+        (Present, Unrecorded, Absent) => Verdict::Create,
+        (Present, Unrecorded, AsApplied | Drifted) => Verdict::TakeUp,
+        (Present, Same, Unseen | AsApplied | Busy) => Verdict::Leave,
+        (Present, Same, Drifted) => Verdict::Drift,
+        (Present, Other, AsApplied | Drifted) => Verdict::Update,
+        (Present, Same | Other, Absent) => Verdict::CreateAgain,
+        (Present, Unrecorded | Same | Other, Foreign) => Verdict::NotOurs,
+        (Present, Unrecorded | Same | Other, Failed) => Verdict::NotObserved,
+        (Present, Unrecorded | Other, Unseen) => Verdict::NotObserved,
+        (Present, Unrecorded | Other, Busy) => Verdict::Busy,
+
+        (Gone, Same | Other, AsApplied | Drifted) => Verdict::Delete,
+        (Gone, Same | Other, Absent) => Verdict::Forget,
+        (Gone, Same | Other, Unseen | Failed) => Verdict::NotObserved,
+        (Gone, Same | Other, Foreign) => Verdict::NotOurs,
+        (Gone, Same | Other, Busy) => Verdict::Busy,
+        (Gone, Unrecorded, Unseen | Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
+            Verdict::Leave
+        }
+    }
+}
+
+impl Past {
+    /// Reduces the record against the desired digest, which a removal does not have.
+    pub(super) fn of(
+        recorded: Option<&ComponentRecord>,
+        desired: Option<Digest>,
+        in_flight: bool,
+    ) -> Self {
+        match (in_flight, recorded) {
+            (true, _) => Self::InFlight,
+            (false, None) => Self::Unrecorded,
+            (false, Some(component)) if Some(component.digest) == desired => Self::Same,
+            (false, Some(_)) => Self::Other,
+        }
+    }
+}
+
+impl Sight {
+    /// Reduces what was seen. `blind` takes the world to be as recorded.
+    pub(super) fn of(seen: Option<&Seen>, recorded: Option<&ComponentRecord>, blind: bool) -> Self {
+        let live = match seen {
+            None if !blind => return Self::Unseen,
+            None if recorded.is_some() => return Self::AsApplied,
+            None | Some(Seen::Observed(Observation::Absent)) => return Self::Absent,
+            Some(Seen::Failed(_)) => return Self::Failed,
+            Some(Seen::Observed(Observation::Present(live))) => live,
+        };
+        let marked_otherwise =
+            recorded.zip(live.digest).is_some_and(|(recorded, mark)| recorded.digest != mark);
+        match live.owner {
+            Owner::Nobody | Owner::Other(_) => Self::Foreign,
+            Owner::Ours if live.busy => Self::Busy,
+            Owner::Ours if marked_otherwise || !live.drift.is_empty() => Self::Drifted,
+            Owner::Ours => Self::AsApplied,
+        }
+    }
+}

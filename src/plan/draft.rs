@@ -1,0 +1,292 @@
+//! What would be done to each case by itself, before the guards and the order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::Digest;
+use crate::model::{
+    Action, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason, InstanceId,
+    Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey, Wanted,
+};
+
+use super::Context;
+use super::change;
+use super::component::{Subject, Work, works};
+use super::gate::Gate;
+use super::situation::{Case, InFlight, Seen};
+
+/// One target can have up to three steps: it is re-keyed, what was there goes, what is desired comes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Lane {
+    Move,
+    Remove,
+    Apply,
+}
+
+/// A step's place in the draft.
+pub(super) type Node = (TargetKey, Lane);
+
+/// Why nothing comes of a node that others may wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Block {
+    InFlight,
+    Held,
+}
+
+/// A deletion that has yet to pass the guards.
+#[derive(Debug)]
+pub(super) struct Removal {
+    /// As a deletion, whatever was seen: the breaker counts by it.
+    pub(super) step: Step,
+    /// The whole request is gone, not only this component.
+    pub(super) whole: bool,
+    /// The commit that removed it.
+    pub(super) commit: Option<Revision>,
+    /// What is done when the guards agree.
+    pub(super) end: Result<Action, HoldReason>,
+}
+
+/// Everything that the cases come to.
+pub(super) struct Draft {
+    instance: InstanceId,
+    pub(super) steps: BTreeMap<Node, Step>,
+    pub(super) removals: BTreeMap<TargetKey, Removal>,
+    pub(super) holds: Vec<Hold>,
+    pub(super) blocked: BTreeMap<Node, Block>,
+    pub(super) blocked_requests: BTreeSet<RequestId>,
+    pub(super) settle: Vec<Settle>,
+    pub(super) drifts: Vec<Drift>,
+    pub(super) forget: Vec<RequestId>,
+    pub(super) approved: Vec<Digest>,
+    /// What to look at for a node, keyed for the case that the answer belongs to.
+    pub(super) looks: BTreeMap<Node, Target>,
+    /// Targets whose look for drift is due.
+    pub(super) due: Vec<Target>,
+}
+
+impl Draft {
+    /// Nothing yet, for that vend.
+    pub(super) fn new(instance: InstanceId) -> Self {
+        Self {
+            instance,
+            steps: BTreeMap::new(),
+            removals: BTreeMap::new(),
+            holds: Vec::new(),
+            blocked: BTreeMap::new(),
+            blocked_requests: BTreeSet::new(),
+            settle: Vec::new(),
+            drifts: Vec::new(),
+            forget: Vec::new(),
+            approved: Vec::new(),
+            looks: BTreeMap::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// As [`Draft::new`], for the same vend.
+    pub(super) fn blank(&self) -> Self {
+        Self::new(self.instance.clone())
+    }
+
+    /// Drafts one case.
+    pub(super) fn case<'a>(&mut self, context: &Context<'a>, case: &'a Case) {
+        self.in_flight(case);
+        if context.moves.taken.contains_key(&case.id) {
+            return;
+        }
+        self.drift(case);
+        match case.desired.as_ref().map(|desired| &desired.wanted) {
+            None => self.gone(context, case),
+            Some(Wanted::Invalid(problems)) => {
+                let problems = problems.clone();
+                self.hold_request(case, None, HoldReason::Invalid { problems });
+            }
+            Some(Wanted::Waiting(reason)) => self.hold_request(case, None, reason.clone()),
+            Some(Wanted::Valid(spec)) => self.valid(context, case, spec),
+        }
+    }
+
+    /// What is under way has its end first; something newer waits, and its hold says what it is.
+    fn in_flight(&mut self, case: &Case) {
+        let spec = case.desired.as_ref().and_then(|d| d.spec());
+        for (name, flight) in &case.in_flight {
+            let InFlight { action, artifact, since, unknown } = flight;
+            let component = spec.map(|spec| spec.component(name));
+            let next = match (case.desired.is_some(), component, *action) {
+                (false, _, Action::Delete) | (true, Some(None), Action::Delete) => None,
+                (false, _, _) | (true, Some(None), _) => Some(Action::Delete),
+                (true, Some(Some(_)), Action::Delete) => Some(Action::Create),
+                (true, Some(Some(component)), _) => {
+                    (*artifact != Some(component.digest)).then_some(Action::Update)
+                }
+                (true, None, _) => None,
+            };
+            let reason = match unknown.clone() {
+                None => HoldReason::InFlight { since: *since },
+                Some(error) => HoldReason::Unknown { since: *since, error },
+            };
+            let key = TargetKey { request: case.id.clone(), component: name.clone() };
+            for lane in [Lane::Apply, Lane::Remove] {
+                self.blocked.insert((key.clone(), lane), Block::InFlight);
+            }
+            self.hold(key, next, reason);
+        }
+    }
+
+    /// What was seen of recorded targets, where the record says otherwise; and which are due.
+    fn drift(&mut self, case: &Case) {
+        let Some(record) = &case.recorded else { return };
+        for (name, component) in &record.components {
+            if case.in_flight.contains_key(name) {
+                continue;
+            }
+            let target = TargetKey { request: case.id.clone(), component: name.clone() };
+            match case.live.get(name) {
+                None | Some(Seen::Failed(_)) => {}
+                Some(Seen::Observed(seen)) => {
+                    let items = drift_items(component, seen);
+                    if let Some(items) = items.filter(|items| *items != component.drift) {
+                        self.drifts.push(Drift { target: target.clone(), items });
+                    }
+                }
+            }
+            if case.drift_due {
+                self.due.push(self.target(target, component));
+            }
+        }
+    }
+
+    fn gone(&mut self, context: &Context, case: &Case) {
+        let Some(record) = &case.recorded else { return };
+        if record.components.is_empty() && case.in_flight.is_empty() {
+            self.forget.push(case.id.clone());
+        }
+        for (name, component) in &record.components {
+            let key = TargetKey { request: case.id.clone(), component: name.clone() };
+            let work = Work { key, desired: None, recorded: Some((name, component)) };
+            self.removal(context, case, case, &work);
+        }
+    }
+
+    fn valid<'a>(&mut self, context: &Context<'a>, case: &'a Case, spec: &'a Spec) {
+        let owner = context.moves.takes.get(&case.id).copied().unwrap_or(case);
+        let moving = owner.id != case.id;
+        let record = owner.recorded.as_ref();
+        if let Some(name) = owner.in_flight.keys().next().filter(|_| moving) {
+            let key = TargetKey { request: owner.id.clone(), component: name.clone() };
+            let dependency = Dependency::Target(key);
+            return self.hold_request(
+                case,
+                Some(Action::Move),
+                HoldReason::WaitingFor { dependency },
+            );
+        }
+        let shift = record.map(|r| change::shift(r, spec)).unwrap_or_default();
+        let subject = Subject { case, spec, owner, record, shift };
+        let works = works(&case.id, spec, record);
+        let before = (self.holds.len(), self.steps.len(), self.removals.len());
+        match subject.gate(context) {
+            Some(gate) => {
+                let pending = works.iter().find_map(|w| self.pending(context, &subject, w));
+                match (pending, gate) {
+                    (pending, Gate::Always(reason)) => self.hold_request(case, pending, reason),
+                    (Some(action), Gate::IfPending(reason)) => {
+                        self.hold_request(case, Some(action), reason);
+                    }
+                    (None, Gate::IfPending(_)) => {}
+                }
+            }
+            None => works.iter().for_each(|w| self.work(context, &subject, w)),
+        }
+        if subject.trusted(context) {
+            works.iter().for_each(|w| self.rekey(&subject, w));
+        }
+        let moves = |node: &Node| node.0.request == case.id && node.1 == Lane::Move;
+        let moved = self.steps.keys().filter(|n| moves(n)).count();
+        let after = (self.holds.len(), self.steps.len() - moved, self.removals.len());
+        let satisfied = before == after && case.in_flight.is_empty();
+        let fingerprint = spec.fingerprint();
+        if satisfied && record.is_some_and(|r| r.settled != Some(fingerprint)) {
+            self.settle.push(Settle { request: case.id.clone(), fingerprint });
+        }
+    }
+
+    /// A target that exists, as it was applied.
+    pub(super) fn target(&self, key: TargetKey, component: &ComponentRecord) -> Target {
+        Target {
+            name: component.target.clone(),
+            key,
+            instance: self.instance.clone(),
+            provider: component.provider.clone(),
+            settings: component.settings.clone(),
+        }
+    }
+
+    /// Lets those that wait for the target know that nothing comes of it.
+    pub(super) fn block(&mut self, key: TargetKey, lane: Lane) {
+        self.blocked.insert((key, lane), Block::Held);
+    }
+
+    /// Puts a hold on one target into the plan.
+    pub(super) fn hold(&mut self, key: TargetKey, action: Option<Action>, reason: HoldReason) {
+        let TargetKey { request, component } = key;
+        self.holds.push(Hold { request, component: Some(component), action, reason });
+    }
+
+    /// Puts a hold on a whole request into the plan.
+    fn hold_request(&mut self, case: &Case, action: Option<Action>, reason: HoldReason) {
+        if case.recorded.is_none() || stops_dependents(&reason) {
+            self.blocked_requests.insert(case.id.clone());
+        }
+        self.holds.push(Hold { request: case.id.clone(), component: None, action, reason });
+    }
+}
+
+/// Whether those that stand on a request wait for it too. One that is not looked at for reasons of
+/// its own keeps its last applied state, and the outputs that go with it.
+fn stops_dependents(reason: &HoldReason) -> bool {
+    match reason {
+        HoldReason::Invalid { .. }
+        | HoldReason::NotSupportedYet { .. }
+        | HoldReason::Suspended
+        | HoldReason::TemplateRetired
+        | HoldReason::Expired
+        | HoldReason::Source { .. }
+        | HoldReason::OutsideWindow { .. }
+        | HoldReason::InternalError { .. } => false,
+        HoldReason::NotObserved { .. }
+        | HoldReason::NotOurs { .. }
+        | HoldReason::WaitingFor { .. }
+        | HoldReason::NeedsApproval { .. }
+        | HoldReason::PlanChanged { .. }
+        | HoldReason::Protected
+        | HoldReason::TooManyDeletes { .. }
+        | HoldReason::LooksLikeAMove { .. }
+        | HoldReason::Backoff { .. }
+        | HoldReason::Refused { .. }
+        | HoldReason::Referenced { .. }
+        | HoldReason::InFlight { .. }
+        | HoldReason::ForbiddenChange { .. }
+        | HoldReason::Busy { .. }
+        | HoldReason::Unknown { .. } => true,
+    }
+}
+
+/// What differs in the world; `None` when it cannot be told.
+pub(super) fn drift_items(
+    component: &ComponentRecord,
+    seen: &Observation,
+) -> Option<Vec<DriftItem>> {
+    let whole = |how: &str| vec![DriftItem { what: component.target.to_string(), how: how.into() }];
+    match seen {
+        Observation::Absent => Some(whole("removed")),
+        Observation::Present(live) => match live.owner {
+            Owner::Nobody | Owner::Other(_) => None,
+            Owner::Ours if live.busy => None,
+            Owner::Ours if !live.drift.is_empty() => Some(live.drift.clone()),
+            Owner::Ours if live.digest.is_some_and(|mark| mark != component.digest) => {
+                Some(whole("changed"))
+            }
+            Owner::Ours => Some(Vec::new()),
+        },
+    }
+}

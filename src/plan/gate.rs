@@ -1,0 +1,134 @@
+//! What holds all of a request, whatever its components come to.
+
+use crate::digest::{self, Digest};
+use crate::model::{ChangeRule, Diagnostic, HoldReason, Place, SourceProblem};
+
+use super::Context;
+use super::component::Subject;
+use super::graph::CHAIN_MAX;
+
+/// What holds all of a request.
+pub(super) enum Gate {
+    /// Whatever would be done.
+    Always(HoldReason),
+    /// Only where something would be done.
+    IfPending(HoldReason),
+}
+
+impl Subject<'_> {
+    /// The first reason that holds the request, if any.
+    pub(super) fn gate(&self, context: &Context) -> Option<Gate> {
+        let id = &self.case.id;
+        let problem = |code, message: String, help: &str| {
+            let path = self.case.desired.as_ref().map(|d| d.origin.path.clone());
+            let place = Place::file(path.unwrap_or_default());
+            let problem = Diagnostic::error(code, place, message).help(help);
+            Some(Gate::Always(HoldReason::Invalid { problems: vec![problem] }))
+        };
+        if let Some(cycle) = context.knots.cyclic.get(id) {
+            let shown: Vec<_> =
+                cycle.iter().chain(cycle.first()).map(|id| format!("`{id}`")).collect();
+            let message =
+                format!("requests reference each other in a cycle: {}", cycle_text(&shown));
+            return problem("DEP001", message, "remove one of the references");
+        }
+        if let Some(depth) = context.knots.deep.get(id) {
+            let message = format!(
+                "a chain of {depth} requests that reference each other; at most {CHAIN_MAX} are allowed"
+            );
+            return problem(
+                "DEP002",
+                message,
+                "reference a request nearer to the start of the chain",
+            );
+        }
+        if let Some(reason) = context.moves.held.get(id) {
+            return Some(Gate::Always(reason.clone()));
+        }
+        if let Some(reason) = self.distrust(context) {
+            return Some(Gate::IfPending(reason));
+        }
+        if self.spec.suspend {
+            return Some(Gate::IfPending(HoldReason::Suspended));
+        }
+        if let Some(reason) = self.other_source(context) {
+            return Some(Gate::Always(reason));
+        }
+        if !self.shift.forbidden.is_empty() {
+            return Some(Gate::Always(HoldReason::ForbiddenChange { what: self.forbidden() }));
+        }
+        let digest = self.approvable()?;
+        let approved = context.situation.approvals.contains(&digest);
+        (!approved).then_some(Gate::IfPending(HoldReason::NeedsApproval { digest }))
+    }
+
+    /// Whether its record may take another key.
+    pub(super) fn trusted(&self, context: &Context) -> bool {
+        self.distrust(context).is_none() && !context.moves.held.contains_key(&self.case.id)
+    }
+
+    /// A source that is merely stale keeps its last good commit in use; any other trouble holds all
+    /// of it.
+    fn distrust(&self, context: &Context) -> Option<HoldReason> {
+        let desired = self.case.desired.as_ref().map(|d| &d.origin.source);
+        let recorded = self.record.map(|r| &r.origin.source);
+        [desired, recorded].into_iter().flatten().find_map(|source| {
+            let problem = context.situation.sources.get(source)?;
+            match problem {
+                SourceProblem::Stale { .. } => None,
+                SourceProblem::Missing { .. }
+                | SourceProblem::HistoryRewritten { .. }
+                | SourceProblem::FolderMissing { .. }
+                | SourceProblem::TooManyFiles { .. } => {
+                    let (source, problem) = (source.clone(), problem.clone());
+                    Some(HoldReason::Source { source, problem })
+                }
+            }
+        })
+    }
+
+    /// It left one source and appeared in another: somebody's mistake, or a repository that moved.
+    fn other_source(&self, context: &Context) -> Option<HoldReason> {
+        let (from, to) = (&self.record?.origin.source, &self.case.desired.as_ref()?.origin.source);
+        let digest = digest::of(&("source", &self.case.id, from, to));
+        let approved = from == to || context.situation.approvals.contains(&digest);
+        // A request with another name says by `movedFrom` that it moved.
+        (!approved && self.owner.id == self.case.id).then(|| HoldReason::LooksLikeAMove {
+            other: None,
+            setting: Some("source".into()),
+            digest: Some(digest),
+        })
+    }
+
+    fn forbidden(&self) -> String {
+        let named = self.shift.forbidden.iter().map(|(name, rule)| {
+            let rule = match rule {
+                ChangeRule::Immutable => "immutable",
+                ChangeRule::GrowOnly => "grow-only",
+                ChangeRule::Update => "update",
+                ChangeRule::Replace => "replace",
+            };
+            format!("`{name}` ({rule})")
+        });
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a person approves where an older version or another template takes over.
+    fn approvable(&self) -> Option<Digest> {
+        let (remark, record) = (self.shift.remark.as_ref()?, self.record?);
+        let artifacts: Vec<_> = self.spec.components.iter().map(|c| (&c.name, c.digest)).collect();
+        Some(digest::of(&(&self.case.id, &record.template, &self.spec.template, remark, artifacts)))
+    }
+}
+
+/// At most this many requests of a cycle are named.
+const CYCLE_SHOWN: usize = 12;
+
+fn cycle_text(shown: &[String]) -> String {
+    if shown.len() <= CYCLE_SHOWN {
+        return shown.join(" -> ");
+    }
+    let left = shown.len() - CYCLE_SHOWN;
+    let (head, tail) = (&shown[..CYCLE_SHOWN - 1], &shown[shown.len() - 1]);
+    format!("{} -> … {left} more … -> {tail}", head.join(" -> "))
+}

@@ -1,0 +1,226 @@
+//! Requests that took another name, and those that look as though they had.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::{self, Digest};
+use crate::model::{Diagnostic, HoldReason, Map, Place, Reference, RequestId, Spec, Wanted, quote};
+
+use super::Cases;
+use super::situation::{Case, Situation};
+
+/// Who takes over whose record, and who has to wait until somebody says.
+#[derive(Default)]
+pub(super) struct Moves<'a> {
+    /// New identity to the removed case whose record it takes.
+    pub(super) takes: BTreeMap<RequestId, &'a Case>,
+    /// Removed identity to the new one.
+    pub(super) taken: BTreeMap<RequestId, RequestId>,
+    /// Requests, new and removed, on which nothing is done.
+    pub(super) held: BTreeMap<RequestId, HoldReason>,
+}
+
+/// Sorts the vanished and the new. Moving never destroys: in any doubt both are held.
+pub(super) fn sort<'a>(situation: &Situation, cases: &Cases<'a>) -> Moves<'a> {
+    let mut moves = Moves::default();
+    let mut claims: BTreeMap<RequestId, Vec<&Case>> = BTreeMap::new();
+    for case in cases.values() {
+        let Some(spec) = valid(case) else { continue };
+        let Some(said) = &spec.moved_from else { continue };
+        match former(cases, said) {
+            Some(old) if old.id != case.id => {
+                claims.entry(old.id.clone()).or_default().push(case);
+            }
+            Some(_) => {}
+            None => moves.still_standing(situation, cases, case, said),
+        }
+    }
+    for (old, claimants) in claims {
+        if let Some(old) = cases.get(&old) {
+            moves.settle(situation, old, &claimants);
+        }
+    }
+    moves.look_alikes(situation, cases);
+    moves
+}
+
+fn valid(case: &Case) -> Option<&Spec> {
+    case.desired.as_ref().and_then(|d| d.spec())
+}
+
+fn vanished(case: &Case) -> bool {
+    case.desired.is_none() && case.recorded.is_some()
+}
+
+/// The removed and recorded request that `said` leads to, also over names that came and went between
+/// two passes.
+fn former<'a>(cases: &Cases<'a>, said: &RequestId) -> Option<&'a Case> {
+    let mut seen = BTreeSet::new();
+    let mut at = said;
+    while seen.insert(at) {
+        let case = cases.get(at)?;
+        if case.desired.is_some() {
+            return None;
+        }
+        if case.recorded.is_some() {
+            return Some(case);
+        }
+        at = case.gone.as_ref()?.moved_from.as_ref()?;
+    }
+    None
+}
+
+impl<'a> Moves<'a> {
+    /// A new request names one that has not gone: it would be made a second time, which whoever
+    /// wrote `movedFrom` did not mean. One that has its own record moved long ago.
+    fn still_standing(
+        &mut self,
+        situation: &Situation,
+        cases: &Cases,
+        case: &Case,
+        said: &RequestId,
+    ) {
+        let stands = match cases.get(said) {
+            Some(old) => old.desired.is_some(),
+            None => (situation.stands)(said),
+        };
+        if case.recorded.is_some() || !stands || *said == case.id {
+            return;
+        }
+        let reason = if said.environment() == case.id.environment() {
+            HoldReason::LooksLikeAMove { other: Some(said.clone()), setting: None, digest: None }
+        } else {
+            across_environments(case, said)
+        };
+        self.held.insert(case.id.clone(), reason);
+    }
+
+    fn settle(&mut self, situation: &Situation, old: &'a Case, claimants: &[&Case]) {
+        let fresh: Vec<_> = claimants.iter().filter(|c| c.recorded.is_none()).collect();
+        match fresh.as_slice() {
+            [] => {
+                // The claimant has a record of its own, which cannot take another.
+                if let Some(new) = claimants.first() {
+                    self.hold_pair(situation, old, new, false);
+                }
+            }
+            [new] if new.id.environment() == old.id.environment() => {
+                self.takes.insert(new.id.clone(), old);
+                self.taken.insert(old.id.clone(), new.id.clone());
+            }
+            [new] => {
+                self.held.insert(new.id.clone(), across_environments(new, &old.id));
+                self.hold_old(old, &new.id, None);
+            }
+            several => {
+                for new in several {
+                    let others = several.iter().filter(|o| o.id != new.id).map(|o| &o.id);
+                    self.held.insert(new.id.clone(), both_claim(new, &old.id, others));
+                }
+                self.hold_old(old, &several[0].id, None);
+            }
+        }
+    }
+
+    fn hold_old(&mut self, old: &Case, new: &RequestId, digest: Option<Digest>) {
+        let other = Some(new.clone());
+        let reason = HoldReason::LooksLikeAMove { other, setting: None, digest };
+        self.held.entry(old.id.clone()).or_insert(reason);
+    }
+
+    /// Holds a removed request, and the new one where it is `new_too`, unless a person said that it
+    /// is no move.
+    fn hold_pair(&mut self, situation: &Situation, old: &Case, new: &Case, new_too: bool) {
+        let digest = not_a_move(old, &new.id);
+        if situation.approvals.contains(&digest) {
+            return;
+        }
+        self.hold_old(old, &new.id, Some(digest));
+        if new_too {
+            let other = Some(old.id.clone());
+            let reason = HoldReason::LooksLikeAMove { other, setting: None, digest: Some(digest) };
+            self.held.entry(new.id.clone()).or_insert(reason);
+        }
+    }
+
+    /// One vanished and one like it appeared; or one appeared beside it that cannot be read yet, so
+    /// that nobody can tell.
+    fn look_alikes(&mut self, situation: &Situation, cases: &Cases) {
+        let mut alike: BTreeMap<Digest, Vec<&Case>> = BTreeMap::new();
+        let mut unreadable: BTreeMap<(&str, &str), Vec<&Case>> = BTreeMap::new();
+        for case in cases.values().filter(|c| c.recorded.is_none()) {
+            match case.desired.as_ref().map(|d| &d.wanted) {
+                None => {}
+                Some(Wanted::Valid(_)) if self.takes.contains_key(&case.id) => {}
+                Some(Wanted::Valid(spec)) => {
+                    let shape = shape(&spec.template.name, &spec.parameters, &spec.references);
+                    alike.entry(shape).or_default().push(case);
+                }
+                Some(Wanted::Invalid(_) | Wanted::Waiting(_)) => {
+                    let folder = (case.id.team(), case.id.environment());
+                    unreadable.entry(folder).or_default().push(case);
+                }
+            }
+        }
+        for old in cases.values().filter(|case| vanished(case)) {
+            if self.taken.contains_key(&old.id) {
+                continue;
+            }
+            let Some(record) = &old.recorded else { continue };
+            let shape = shape(&record.template.name, &record.parameters, &record.references);
+            for new in alike.get(&shape).into_iter().flatten() {
+                self.hold_pair(situation, old, new, true);
+            }
+            let folder = (old.id.team(), old.id.environment());
+            for new in unreadable.get(&folder).into_iter().flatten() {
+                self.hold_pair(situation, old, new, false);
+            }
+        }
+    }
+}
+
+/// What makes two requests alike: the template and what fills it. A value that another request gives
+/// is compared by where it comes from, since the value may not be known yet.
+fn shape(template: &str, parameters: &Map, references: &BTreeMap<String, Reference>) -> Digest {
+    let own: BTreeMap<_, _> =
+        parameters.iter().filter(|(name, _)| !references.contains_key(*name)).collect();
+    digest::of(&(template, own, references))
+}
+
+/// What a person approves who says that a vanished request and another are two different things.
+fn not_a_move(old: &Case, new: &RequestId) -> Digest {
+    let targets: Vec<_> = old
+        .recorded
+        .iter()
+        .flat_map(|record| record.components.values())
+        .map(|component| (&component.target, component.digest))
+        .collect();
+    digest::of(&("not-a-move", &old.id, new, targets))
+}
+
+fn across_environments(case: &Case, old: &RequestId) -> HoldReason {
+    let message = format!(
+        "`movedFrom` names {}, which is in another environment: what it made cannot follow",
+        quote(old.as_str())
+    );
+    refuse(case, "MOV002", message, "remove `movedFrom`, or keep the environment")
+}
+
+fn both_claim<'b>(
+    case: &Case,
+    old: &RequestId,
+    others: impl Iterator<Item = &'b RequestId>,
+) -> HoldReason {
+    let others: Vec<_> = others.map(|id| quote(id.as_str())).collect();
+    let message = format!(
+        "{} says `movedFrom: {}`, and so does this request",
+        others.join(", "),
+        quote(old.as_str()).trim_matches('`')
+    );
+    refuse(case, "MOV001", message, "keep `movedFrom` in one of them")
+}
+
+fn refuse(case: &Case, code: &'static str, message: String, help: &str) -> HoldReason {
+    let path = case.desired.as_ref().map(|d| d.origin.path.clone()).unwrap_or_default();
+    let problem = Diagnostic::error(code, Place::file(path), message).help(help);
+    HoldReason::Invalid { problems: vec![problem] }
+}

@@ -1,0 +1,124 @@
+//! All that a decision needs to know, loaded before it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::digest::Digest;
+use crate::model::{
+    Action, ComponentName, Desired, InstanceId, Observation, Record, RequestId, Retry, Revision,
+    SourceName, SourceProblem,
+};
+
+/// Everything the planner looks at.
+pub struct Situation<'a> {
+    /// The time, to tell which retries are due.
+    pub now: Timestamp,
+    /// This vend: part of every new target's name.
+    pub instance: &'a InstanceId,
+    /// Only the requests that differ, are in flight or are due; all others are settled.
+    pub cases: Vec<Case>,
+    /// Counts over all recorded requests.
+    pub totals: Totals,
+    /// How many requests are settled and not among the cases.
+    pub settled: u64,
+    /// Unhealthy request sources only.
+    pub sources: BTreeMap<SourceName, SourceProblem>,
+    /// Requests that reference this one, as desired or as recorded.
+    pub dependents: &'a dyn Fn(&RequestId) -> Vec<RequestId>,
+    /// Requests that this one references, as desired, or as recorded where it is not readable. Only
+    /// asked about requests that are not among the cases, or not readable.
+    pub references: &'a dyn Fn(&RequestId) -> Vec<RequestId>,
+    /// Whether a request is desired or recorded. Only asked about those not among the cases.
+    pub stands: &'a dyn Fn(&RequestId) -> bool,
+    /// Digests that people said yes to.
+    pub approvals: &'a BTreeSet<Digest>,
+    /// When deletions stop and ask.
+    pub guards: Guards,
+    /// Live state was not looked at: the world is taken to be as recorded. For plans on a laptop and
+    /// in a check, never for one that is executed.
+    pub blind: bool,
+}
+
+/// Counts over all recorded requests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// How many there are.
+    pub recorded: u64,
+    /// How many of each team.
+    pub by_team: BTreeMap<String, u64>,
+}
+
+/// When deletions stop and ask.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Guards {
+    /// This many requests may always be deleted in one pass.
+    pub max_deletes: u64,
+    /// As may this share of the recorded ones, 0 to 1.
+    pub max_share: f64,
+    /// A team of this many or more is never deleted whole.
+    pub team_min: u64,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self { max_deletes: 3, max_share: 0.10, team_min: 3 }
+    }
+}
+
+/// One request that is not settled.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Case {
+    /// Its identity.
+    pub id: RequestId,
+    /// What its file comes to; `None` when there is no file.
+    pub desired: Option<Desired>,
+    /// When there is no file: what it last said, if found.
+    pub gone: Option<Gone>,
+    /// What was applied.
+    pub recorded: Option<Record>,
+    /// What was seen, by recorded component name where there is one, else by desired name. Absent
+    /// from the map: nobody looked.
+    pub live: BTreeMap<ComponentName, Seen>,
+    /// Effects whose end was not seen.
+    pub in_flight: BTreeMap<ComponentName, InFlight>,
+    /// Failures that wait for another try.
+    pub retries: BTreeMap<ComponentName, Retry>,
+    /// It is time to look for drift.
+    pub drift_due: bool,
+}
+
+/// What a removed file last said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Gone {
+    /// It, or its environment, said `protect: true`.
+    pub protect: bool,
+    /// It permitted its deletion.
+    pub tombstone: bool,
+    /// It said `movedFrom`; matters also for a file that came and went between two passes.
+    pub moved_from: Option<RequestId>,
+    /// The commit that removed it.
+    pub commit: Option<Revision>,
+}
+
+/// The result of looking at a target.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Seen {
+    /// The provider answered.
+    Observed(Observation),
+    /// It did not, in its words.
+    Failed(String),
+}
+
+/// An effect whose end was not seen.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InFlight {
+    /// What.
+    pub action: Action,
+    /// To what.
+    pub artifact: Option<Digest>,
+    /// Since when.
+    pub since: Timestamp,
+    /// What happened to the answer, when it was lost.
+    pub unknown: Option<String>,
+}
