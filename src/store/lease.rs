@@ -97,7 +97,6 @@ pub struct Lease {
 }
 
 impl Lease {
-    #[allow(dead_code)]
     pub(super) fn new(epoch: u64, holder: Holder, until: Timestamp) -> Self {
         Self { epoch, holder, until }
     }

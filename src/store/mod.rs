@@ -14,6 +14,12 @@
 mod error;
 mod lease;
 mod row;
+mod sqlite;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod sample;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -26,8 +32,9 @@ pub use error::{Cause, StoreError};
 pub use lease::{Acquired, Holder, Lease};
 pub use row::{
     DesiredEntry, DesiredRow, HeldRow, Index, PersonWrite, Quiet, RecordEntry, StatusRow, Swept,
-    Write,
+    TemplateRow, Write,
 };
+pub use sqlite::{Options, Sqlite};
 
 /// Where recorded state lives.
 ///
@@ -106,6 +113,9 @@ pub trait Store: Send + Sync {
 
     /// Whether the last pass found nothing to do, and nothing was written since: one cheap read.
     async fn quiet(&self) -> Result<Option<Quiet>, StoreError>;
+
+    /// The published template versions, by name and version.
+    async fn templates(&self) -> Result<Vec<TemplateRow>, StoreError>;
 
     /// A small named value.
     async fn value(&self, key: &str) -> Result<Option<Value>, StoreError>;

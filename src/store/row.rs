@@ -62,7 +62,7 @@ pub enum Write {
     },
     /// A status as it should be on the status branch.
     Status(StatusRow),
-    /// The request has no status any more.
+    /// The request has no status any more; see [`super::Store::unpublished_drops`].
     DropStatus(RequestId),
     /// What the status branch holds for a request now; `None`: no file.
     Published {
@@ -79,7 +79,7 @@ pub enum Write {
         /// All that is known.
         record: SourceRecord,
     },
-    /// A published template version.
+    /// A published template version. The same digest again keeps what was first seen.
     Template {
         /// Name and version.
         id: TemplateId,
@@ -196,7 +196,7 @@ pub struct Index {
     pub holds: Vec<HeldRow>,
     /// By name.
     pub sources: Sources,
-    /// By digest.
+    /// By digest, then by person.
     pub approvals: Vec<Approval>,
     /// Published template versions, by name and version.
     pub templates: Vec<(TemplateId, Digest)>,
@@ -204,6 +204,19 @@ pub struct Index {
     pub notes: u64,
     /// How many times anything was written: an index with the same number is the same index.
     pub stamp: u64,
+}
+
+/// A published template version, as it was first seen.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TemplateRow {
+    /// Name and version.
+    pub id: TemplateId,
+    /// Digest of its folder.
+    pub digest: Digest,
+    /// The catalog's commit.
+    pub commit: Option<Revision>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The small part of a desired state.

@@ -1,0 +1,229 @@
+//! Loads the index: plain columns only, texts that repeat kept once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+
+use super::codec::{Sum, damaged, digest, request, split, text, timestamp, unnet, unseal};
+use super::read;
+use crate::digest::Digest;
+use crate::model::{
+    Approval, ComponentName, ObjectId, Origin, SourceName, SourceRecord, Sources, TargetName,
+    TemplateId,
+};
+use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry, StoreError};
+
+/// Everything, in the read transaction that the caller has begun.
+pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
+    let mut words = Words::default();
+    let desired = desired(db, &mut words)?;
+    let records = records(db, &mut words, &desired)?;
+    let (stamp, notes) = read::counters(db)?;
+    Ok(Index {
+        desired,
+        records,
+        journal: read::journal(db, None)?,
+        retries: read::retries(db, None)?,
+        holds: holds(db)?,
+        sources: sources(db)?,
+        approvals: approvals(db)?,
+        templates: read::templates(db)?.into_iter().map(|row| (row.id, row.digest)).collect(),
+        notes,
+        stamp,
+    })
+}
+
+/// Texts that many rows share.
+#[derive(Default)]
+struct Words {
+    sources: HashMap<String, SourceName>,
+    templates: HashMap<String, Arc<TemplateId>>,
+    components: HashMap<String, ComponentName>,
+}
+
+impl Words {
+    fn source(&mut self, text: &str) -> SourceName {
+        keep(&mut self.sources, text, || SourceName::new(text))
+    }
+
+    fn component(&mut self, text: &str) -> ComponentName {
+        keep(&mut self.components, text, || ComponentName::new(text))
+    }
+
+    fn template(&mut self, text: &str) -> Result<Arc<TemplateId>, StoreError> {
+        if let Some(known) = self.templates.get(text) {
+            return Ok(known.clone());
+        }
+        let (name, version) = text.rsplit_once('@').ok_or_else(|| damaged("template", text))?;
+        let version = version.parse().map_err(|_| damaged("template", text))?;
+        let id = Arc::new(TemplateId { name: name.to_owned(), version });
+        self.templates.insert(text.to_owned(), id.clone());
+        Ok(id)
+    }
+}
+
+fn keep<T: Clone>(known: &mut HashMap<String, T>, text: &str, make: impl FnOnce() -> T) -> T {
+    if let Some(known) = known.get(text) {
+        return known.clone();
+    }
+    let new = make();
+    known.insert(text.to_owned(), new.clone());
+    new
+}
+
+fn rows(db: &Connection, table: &str) -> Result<usize, StoreError> {
+    let count: i64 =
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+fn desired(db: &Connection, words: &mut Words) -> Result<Vec<DesiredEntry>, StoreError> {
+    let mut list = Vec::with_capacity(rows(db, "desired")?);
+    let sql = "SELECT id, source, path, blob, key, fingerprint, refs, valid, template, sum
+        FROM desired ORDER BY id";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        list.push(desired_entry(row, words)?);
+    }
+    Ok(list)
+}
+
+fn desired_entry(row: &Row<'_>, words: &mut Words) -> Result<DesiredEntry, StoreError> {
+    let id = text(row.get_ref(0)?, "request")?;
+    let wrong = || damaged("desired row", id);
+    let source = text(row.get_ref(1)?, "source")?;
+    let path = text(row.get_ref(2)?, "path")?;
+    let blob: [u8; 20] =
+        row.get_ref(3)?.as_blob().ok().and_then(|b| b.try_into().ok()).ok_or_else(wrong)?;
+    let key = digest(row.get_ref(4)?.as_blob().map_err(|_| wrong())?, "desired row", id)?;
+    let fingerprint = digest(row.get_ref(5)?.as_blob().map_err(|_| wrong())?, "desired row", id)?;
+    let references = row.get_ref(6)?.as_str_or_null().map_err(|_| wrong())?;
+    let valid = row.get_ref(7)?.as_i64().map_err(|_| wrong())?;
+    let template = row.get_ref(8)?.as_str_or_null().map_err(|_| wrong())?;
+    let sum = Sum::new("desired row")
+        .text(id)
+        .text(source)
+        .text(path)
+        .bytes(&blob)
+        .bytes(key.bytes())
+        .bytes(fingerprint.bytes())
+        .option(references.map(str::as_bytes))
+        .word(valid.cast_unsigned())
+        .option(template.map(str::as_bytes))
+        .finish();
+    if row.get_ref(9)?.as_i64().map_err(|_| wrong())? != sum {
+        return Err(wrong());
+    }
+    Ok(DesiredEntry {
+        id: request(id)?,
+        origin: Origin { source: words.source(source), path: path.into() },
+        blob: ObjectId(blob),
+        key,
+        fingerprint,
+        references: split(references)?,
+        valid: valid != 0,
+        template: template.map(|text| words.template(text)).transpose()?,
+    })
+}
+
+/// Both lists are sorted: a record finds its desired state by walking along, and shares its texts.
+fn records(
+    db: &Connection,
+    words: &mut Words,
+    desired: &[DesiredEntry],
+) -> Result<Vec<RecordEntry>, StoreError> {
+    let mut list = Vec::with_capacity(rows(db, "record")?);
+    let mut desired = desired.iter().peekable();
+    let sql = "SELECT id, settled, source, path, refs, protect, targets, checked, sum
+        FROM record ORDER BY id";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = text(row.get_ref(0)?, "request")?;
+        while desired.next_if(|entry| entry.id.as_str() < id).is_some() {}
+        let twin = desired.peek().filter(|entry| entry.id.as_str() == id);
+        list.push(record_entry(row, id, words, twin.copied())?);
+    }
+    Ok(list)
+}
+
+fn record_entry(
+    row: &Row<'_>,
+    id: &str,
+    words: &mut Words,
+    twin: Option<&DesiredEntry>,
+) -> Result<RecordEntry, StoreError> {
+    let wrong = || damaged("record row", id);
+    let settled = row.get_ref(1)?.as_blob_or_null().map_err(|_| wrong())?;
+    let source = text(row.get_ref(2)?, "source")?;
+    let path = text(row.get_ref(3)?, "path")?;
+    let references = row.get_ref(4)?.as_str_or_null().map_err(|_| wrong())?;
+    let protect = row.get_ref(5)?.as_i64().map_err(|_| wrong())?;
+    let targets = text(row.get_ref(6)?, "target")?;
+    let checked = row.get_ref(7)?.as_i64_or_null().map_err(|_| wrong())?;
+    let sum = Sum::new("record row")
+        .text(id)
+        .option(settled)
+        .text(source)
+        .text(path)
+        .option(references.map(str::as_bytes))
+        .word(protect.cast_unsigned())
+        .text(targets)
+        .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
+        .finish();
+    if row.get_ref(8)?.as_i64().map_err(|_| wrong())? != sum {
+        return Err(wrong());
+    }
+    let twin_path = twin.map(|twin| &twin.origin.path).filter(|known| ***known == *path);
+    Ok(RecordEntry {
+        id: twin.map_or_else(|| request(id), |twin| Ok(twin.id.clone()))?,
+        settled: settled.map(|bytes| digest(bytes, "record row", id)).transpose()?,
+        origin: Origin {
+            source: words.source(source),
+            path: twin_path.map_or_else(|| path.into(), Arc::clone),
+        },
+        references: split(references)?,
+        protect: protect != 0,
+        targets: split_targets(targets, words).ok_or_else(wrong)?,
+        checked: checked.map(timestamp),
+    })
+}
+
+fn split_targets(mut rest: &str, words: &mut Words) -> Option<Vec<(ComponentName, TargetName)>> {
+    let mut list = Vec::new();
+    while !rest.is_empty() {
+        let (component, after) = unnet(rest)?;
+        let (target, after) = unnet(after)?;
+        list.push((words.component(component), TargetName::new(target)));
+        rest = after;
+    }
+    list.shrink_to_fit();
+    Some(list)
+}
+
+fn holds(db: &Connection) -> Result<Vec<HeldRow>, StoreError> {
+    let sql = "SELECT request, body, sum FROM hold ORDER BY request, n";
+    read::all(db, sql, [], |row| {
+        let request: String = row.get(0)?;
+        unseal("hold", &request, &row.get::<_, String>(1)?, row.get(2)?)
+    })
+}
+
+fn sources(db: &Connection) -> Result<Sources, StoreError> {
+    let list = read::all(db, "SELECT name, body, sum FROM source", [], |row| {
+        let name: String = row.get(0)?;
+        let record: SourceRecord = unseal("source", &name, &row.get::<_, String>(1)?, row.get(2)?)?;
+        Ok((SourceName::new(name), record))
+    })?;
+    Ok(list.into_iter().collect())
+}
+
+fn approvals(db: &Connection) -> Result<Vec<Approval>, StoreError> {
+    let sql = "SELECT digest, body, sum FROM approval ORDER BY digest, person";
+    read::all(db, sql, [], |row| {
+        let digest: Digest = digest(&row.get::<_, Vec<u8>>(0)?, "approval", "")?;
+        unseal("approval", &digest.hex(), &row.get::<_, String>(1)?, row.get(2)?)
+    })
+}

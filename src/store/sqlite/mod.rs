@@ -1,0 +1,329 @@
+//! The store in one SQLite file.
+//!
+//! One connection writes, another reads: a long read does not keep a commit waiting. Every call
+//! runs on a thread where it may block.
+
+mod codec;
+mod fail;
+mod fence;
+mod index;
+mod journal;
+mod open;
+mod place;
+mod read;
+mod schema;
+mod sweep;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde_json::Value;
+
+use super::{
+    Acquired, Holder, Index, Lease, PersonWrite, Quiet, StatusRow, Store, StoreError, Swept,
+    TemplateRow, Write,
+};
+use crate::digest::Digest;
+use crate::model::{Artifact, Desired, Event, InstanceId, Record, RequestId};
+
+/// What can be set about the store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Lines of history kept for each request.
+    pub events_per_request: usize,
+    /// Lines of history kept in all.
+    pub events: usize,
+    /// How long to wait for another process's write.
+    pub busy: Duration,
+    /// Check the whole file at the start, also after a clean end.
+    pub check: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            events_per_request: 100,
+            events: 100_000,
+            // A commit of 10,000 requests takes well under a second.
+            busy: Duration::from_secs(5),
+            check: false,
+        }
+    }
+}
+
+/// The store in one SQLite file.
+#[derive(Clone)]
+pub struct Sqlite(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    options: Options,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    /// Why nothing is written any more.
+    broken: OnceLock<String>,
+}
+
+/// An earlier failure, in its words.
+#[derive(Debug, thiserror::Error)]
+#[error("an earlier write failed: {0}")]
+struct Earlier(String);
+
+impl Sqlite {
+    /// Opens the store, or makes it where there is none. Blocks: up to seconds where the whole file
+    /// has to be checked, which is after the machine went down with the store open.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Options::default())
+    }
+
+    /// As [`Self::open`], with options.
+    pub fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let (writer, reader) = open::open(path, &options, schema::STEPS)?;
+        Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
+            options,
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            broken: OnceLock::new(),
+        })))
+    }
+
+    /// Reads the whole file and says what is wrong with it: `Corrupt`.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.read(sweep::quick_check).await
+    }
+
+    /// Answers a question as of one instant.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        blocking(move || {
+            let mut connection = lock(&inner.reader);
+            let transaction = connection.transaction()?;
+            question(&transaction)
+        })
+        .await
+    }
+
+    /// Makes a change, all or nothing, durably.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>, &Options) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        blocking(move || inner.write(change)).await
+    }
+}
+
+impl Inner {
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>, &Options) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = lock(&self.writer);
+        if let Some(earlier) = self.broken.get() {
+            return Err(StoreError::Broken(Earlier(earlier.clone()).into()));
+        }
+        let result = (|| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = change(&transaction, &self.options)?;
+            transaction.commit()?;
+            Ok(value)
+        })();
+        result.map_err(|error| self.settle(error))
+    }
+
+    /// Tells a full disk from a failing one, and stops writing for good after the latter.
+    fn settle(&self, error: StoreError) -> StoreError {
+        if fail::may_lack_space(&error) && place::is_full(&self.path) {
+            let StoreError::Broken(cause) = error else {
+                return error;
+            };
+            return StoreError::Full(cause);
+        }
+        if matches!(error, StoreError::Broken(_) | StoreError::Corrupt { .. }) {
+            let _ = self.broken.set(crate::error::chain(&error));
+            // The next start checks the file. Where even this cannot be written, it is told by the
+            // log that stays behind, or by a check on demand.
+            let _ = File::create(place::beside(&self.path, open::SUSPECT));
+        }
+        error
+    }
+}
+
+/// A panic below a lock leaves no half-made change: the transaction is rolled back on its way out.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::Broken(error.into())),
+    }
+}
+
+/// Counts a change that an index would show; a `Quiet` from before it does not hold any more.
+fn changed(db: &Connection) -> Result<(), StoreError> {
+    write::run(db, "UPDATE state SET stamp = stamp + 1, quiet = NULL, quiet_sum = NULL", [])
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn instance(&self) -> Result<InstanceId, StoreError> {
+        self.read(read::instance).await
+    }
+
+    async fn acquire(
+        &self,
+        holder: &Holder,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> Result<Acquired, StoreError> {
+        let holder = holder.clone();
+        self.write(move |db, _| fence::acquire(db, &holder, now, ttl)).await
+    }
+
+    async fn renew(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> Result<Lease, StoreError> {
+        let epoch = lease.epoch();
+        let until = self.write(move |db, _| fence::renew(db, epoch, now, ttl)).await?;
+        Ok(Lease::new(epoch, lease.holder().clone(), until))
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        let epoch = lease.epoch();
+        self.write(move |db, _| fence::release(db, epoch)).await
+    }
+
+    async fn commit(&self, lease: &Lease, writes: Vec<Write>) -> Result<(), StoreError> {
+        let epoch = lease.epoch();
+        self.write(move |db, options| {
+            fence::check(db, epoch)?;
+            if writes.iter().any(|write| !write.keeps_quiet()) {
+                changed(db)?;
+            }
+            let mut touched = BTreeSet::new();
+            let quiet = writes.iter().rev().find_map(|write| match write {
+                Write::Quiet(quiet) => Some(quiet.clone()),
+                _ => None,
+            });
+            for write in writes {
+                write::write(db, write, &mut touched)?;
+            }
+            for request in touched {
+                write::trim(db, &request, options.events_per_request)?;
+            }
+            quiet.map_or(Ok(()), |quiet| write::quiet(db, quiet.as_ref()))
+        })
+        .await
+    }
+
+    async fn note(&self, writes: Vec<PersonWrite>) -> Result<(), StoreError> {
+        self.write(move |db, _| {
+            changed(db)?;
+            write::run(db, "UPDATE state SET notes = notes + 1", [])?;
+            writes.into_iter().try_for_each(|write| write::note(db, write))
+        })
+        .await
+    }
+
+    async fn index(&self) -> Result<Index, StoreError> {
+        self.read(index::load).await
+    }
+
+    async fn stamp(&self) -> Result<u64, StoreError> {
+        self.read(|db| Ok(read::counters(db)?.0)).await
+    }
+
+    async fn desired(&self, ids: &[RequestId]) -> Result<Vec<Desired>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |db| read::desired(db, &ids)).await
+    }
+
+    async fn records(&self, ids: &[RequestId]) -> Result<Vec<Record>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |db| read::records(db, &ids)).await
+    }
+
+    async fn statuses(&self, ids: &[RequestId]) -> Result<Vec<StatusRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |db| read::statuses(db, &ids)).await
+    }
+
+    async fn statuses_after(
+        &self,
+        after: Option<&RequestId>,
+        limit: usize,
+    ) -> Result<Vec<StatusRow>, StoreError> {
+        let after = after.cloned();
+        self.read(move |db| read::statuses_after(db, after.as_ref(), limit)).await
+    }
+
+    async fn unpublished(&self, limit: usize) -> Result<Vec<StatusRow>, StoreError> {
+        self.read(move |db| read::unpublished(db, limit)).await
+    }
+
+    async fn unpublished_drops(&self, limit: usize) -> Result<Vec<RequestId>, StoreError> {
+        self.read(move |db| read::unpublished_drops(db, limit)).await
+    }
+
+    async fn artifact(&self, digest: &Digest) -> Result<Option<Artifact>, StoreError> {
+        Ok(self.artifacts(&[*digest]).await?.pop())
+    }
+
+    async fn artifacts(&self, digests: &[Digest]) -> Result<Vec<Artifact>, StoreError> {
+        let digests = digests.to_vec();
+        self.read(move |db| read::artifacts(db, &digests)).await
+    }
+
+    async fn events(
+        &self,
+        request: Option<&RequestId>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let request = request.cloned();
+        self.read(move |db| read::events(db, request.as_ref(), limit)).await
+    }
+
+    async fn quiet(&self) -> Result<Option<Quiet>, StoreError> {
+        self.read(read::quiet).await
+    }
+
+    async fn templates(&self) -> Result<Vec<TemplateRow>, StoreError> {
+        self.read(read::templates).await
+    }
+
+    async fn value(&self, key: &str) -> Result<Option<Value>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |db| read::value(db, &key)).await
+    }
+
+    async fn sweep(&self, lease: &Lease, limit: usize) -> Result<Swept, StoreError> {
+        let epoch = lease.epoch();
+        self.write(move |db, options| {
+            fence::check(db, epoch)?;
+            sweep::sweep(db, limit, options.events)
+        })
+        .await
+    }
+}

@@ -1,0 +1,373 @@
+//! The writes of a commit, in their order, inside a transaction that the caller has begun.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+
+use super::codec::{Sum, join, nanoseconds, net, pack, seal};
+use super::{journal, read};
+use crate::digest::Digest;
+use crate::model::{
+    Approval, Artifact, Event, Record, RequestId, Retry, Revision, SourceName, SourceProblem,
+    SourceRecord, TargetKey,
+};
+use crate::store::{
+    DesiredRow, HeldRow, PersonWrite, Quiet, StatusRow, StoreError, TemplateRow, Write,
+};
+
+type Done = Result<(), StoreError>;
+
+/// Makes one write. `touched` gathers the requests whose history grew.
+pub(super) fn write(db: &Connection, write: Write, touched: &mut BTreeSet<RequestId>) -> Done {
+    match write {
+        Write::Desired(row) => desired(db, &row),
+        Write::DropDesired(id) => drop_row(db, "desired", &id),
+        Write::Record(record) => put_record(db, &record),
+        Write::DropRecord(id) => drop_row(db, "record", &id),
+        Write::Rekey { from, to } => rekey(db, &from, &to),
+        Write::Artifact(artifact) => put_artifact(db, &artifact).map(drop),
+        Write::Intent(row) => journal::intent(db, *row),
+        Write::Progress(row) => journal::progress(db, *row),
+        Write::End { token } => journal::end(db, &token),
+        Write::Retry { key, retry } => put_retry(db, &key, retry.as_ref()),
+        Write::Hold { request, holds } => hold(db, &request, &holds),
+        Write::Status(row) => status(db, &row),
+        Write::DropStatus(id) => drop_status(db, &id),
+        Write::Published { request, digest } => published(db, &request, digest.as_ref()),
+        Write::Source { name, record } => source(db, &name, record),
+        Write::Template { id, digest, commit, at } => {
+            template(db, &TemplateRow { id, digest, commit, at })
+        }
+        Write::Event(event) => {
+            touched.extend(event.request.clone());
+            put_event(db, &event)
+        }
+        Write::Quiet(state) => quiet(db, state.as_ref()),
+        Write::Value { key, value: v } => value(db, &key, v.as_ref()),
+        Write::DropApproval(digest) => {
+            run(db, "DELETE FROM approval WHERE digest = ?", [digest.bytes()])
+        }
+    }
+}
+
+/// Makes one write of a person's.
+pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
+    match write {
+        PersonWrite::Approve(approval) => approve(db, &approval),
+        PersonWrite::AcceptRewrite { source, revision } => accept(db, &source, revision),
+        PersonWrite::RetryNow { request } => {
+            run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])
+        }
+    }
+}
+
+pub(super) fn run(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Done {
+    db.prepare_cached(sql)?.execute(params)?;
+    Ok(())
+}
+
+/// Puts a document where the row's former one was, or in a new place; answers where.
+fn document(
+    db: &Connection,
+    table: &str,
+    id: &RequestId,
+    (body, sum): &(String, i64),
+) -> Result<i64, StoreError> {
+    let sql = format!("SELECT document FROM {table} WHERE id = ?");
+    let place: Option<Option<i64>> =
+        db.prepare_cached(&sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    match place.flatten() {
+        Some(n) => {
+            run(db, "UPDATE document SET body = ?, sum = ? WHERE n = ?", params![body, sum, n])?;
+            Ok(n)
+        }
+        None => {
+            run(db, "INSERT INTO document (body, sum) VALUES (?, ?)", params![body, sum])?;
+            Ok(db.last_insert_rowid())
+        }
+    }
+}
+
+fn drop_row(db: &Connection, table: &str, id: &RequestId) -> Done {
+    let sql = format!("DELETE FROM {table} WHERE id = ? RETURNING document");
+    let place: Option<Option<i64>> =
+        db.prepare_cached(&sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    match place.flatten() {
+        Some(n) => run(db, "DELETE FROM document WHERE n = ?", [n]),
+        None => Ok(()),
+    }
+}
+
+fn desired(db: &Connection, row: &DesiredRow) -> Done {
+    let DesiredRow { desired, blob, key, fingerprint } = row;
+    let id = &desired.id;
+    let spec = desired.spec();
+    let references: BTreeSet<_> =
+        spec.iter().flat_map(|s| s.references.values()).map(|r| r.request.clone()).collect();
+    let references = join(&references.into_iter().collect::<Vec<_>>());
+    let template = spec.map(|spec| spec.template.to_string());
+    let artifacts = pack(spec.iter().flat_map(|s| &s.components).map(|c| &c.digest));
+    let origin = &desired.origin;
+    let sum = Sum::new("desired row")
+        .text(id.as_str())
+        .text(origin.source.as_str())
+        .text(&origin.path)
+        .bytes(&blob.0)
+        .bytes(key.bytes())
+        .bytes(fingerprint.bytes())
+        .option(references.as_deref().map(str::as_bytes))
+        .word(spec.is_some().into())
+        .option(template.as_deref().map(str::as_bytes))
+        .finish();
+    let place = document(db, "desired", id, &seal("desired", id.as_str(), desired))?;
+    run(
+        db,
+        "INSERT OR REPLACE INTO desired VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            id.as_str(),
+            origin.source.as_str(),
+            origin.path,
+            blob.0,
+            key.bytes(),
+            fingerprint.bytes(),
+            references,
+            spec.is_some(),
+            template,
+            sum,
+            place,
+            artifacts,
+        ],
+    )
+}
+
+pub(super) fn put_record(db: &Connection, record: &Record) -> Done {
+    let id = &record.id;
+    let references: BTreeSet<_> = record.references.values().map(|r| r.request.clone()).collect();
+    let references = join(&references.into_iter().collect::<Vec<_>>());
+    let components = &record.components;
+    let targets = net(components.iter().flat_map(|(name, c)| [name.as_str(), c.target.as_str()]));
+    // The least of options: one that was never looked at comes first.
+    let checked = components.values().map(|c| c.checked).min().flatten().map(nanoseconds);
+    let artifacts = pack(components.values().map(|c| &c.digest));
+    let settled = record.settled.as_ref().map(Digest::bytes);
+    let origin = &record.origin;
+    let sum = Sum::new("record row")
+        .text(id.as_str())
+        .option(settled.map(|digest| &digest[..]))
+        .text(origin.source.as_str())
+        .text(&origin.path)
+        .option(references.as_deref().map(str::as_bytes))
+        .word(record.protect.into())
+        .text(&targets)
+        .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
+        .finish();
+    let place = document(db, "record", id, &seal("record", id.as_str(), record))?;
+    run(
+        db,
+        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            id.as_str(),
+            settled,
+            origin.source.as_str(),
+            origin.path,
+            references,
+            record.protect,
+            targets,
+            checked,
+            sum,
+            place,
+            artifacts,
+        ],
+    )
+}
+
+fn rekey(db: &Connection, from: &RequestId, to: &RequestId) -> Done {
+    let Some(mut record) = read::record(db, from)? else {
+        return Err(StoreError::Missing { what: format!("record `{from}`") });
+    };
+    if read::record(db, to)?.is_some() {
+        let what = format!("to move `{from}` over `{to}`, which has a record");
+        return Err(StoreError::Conflict { what });
+    }
+    drop_row(db, "record", from)?;
+    record.id = to.clone();
+    put_record(db, &record)?;
+    journal::rekey(db, from, to)?;
+    for (key, retry) in read::retries(db, Some(from))? {
+        put_retry(db, &key, None)?;
+        let key = TargetKey { request: to.clone(), component: key.component };
+        put_retry(db, &key, Some(&retry))?;
+    }
+    run(db, "UPDATE event SET request = ? WHERE request = ?", [to.as_str(), from.as_str()])
+}
+
+/// Stores an artifact's text under its digest, which it answers.
+pub(super) fn put_artifact(db: &Connection, artifact: &Artifact) -> Result<Digest, StoreError> {
+    let Some(digest) = artifact.digest else {
+        return Err(StoreError::Conflict { what: "an artifact without a digest".into() });
+    };
+    // Serialising a large artifact to find it there already would be a waste.
+    if !has_artifact(db, &digest)? {
+        let (body, sum) = seal("artifact", &digest.hex(), &artifact.files);
+        run(db, "INSERT INTO artifact VALUES (?, ?, ?)", params![digest.bytes(), body, sum])?;
+    }
+    Ok(digest)
+}
+
+pub(super) fn has_artifact(db: &Connection, digest: &Digest) -> Result<bool, StoreError> {
+    Ok(db.prepare_cached("SELECT 1 FROM artifact WHERE digest = ?")?.exists([digest.bytes()])?)
+}
+
+fn put_retry(db: &Connection, key: &TargetKey, retry: Option<&Retry>) -> Done {
+    let (request, component) = (key.request.as_str(), key.component.as_str());
+    let Some(retry) = retry else {
+        let sql = "DELETE FROM retry WHERE request = ? AND component = ?";
+        return run(db, sql, [request, component]);
+    };
+    let (body, sum) = seal("retry", &key.to_string(), retry);
+    let sql = "INSERT OR REPLACE INTO retry VALUES (?, ?, ?, ?)";
+    run(db, sql, params![request, component, body, sum])
+}
+
+fn hold(db: &Connection, request: &RequestId, holds: &[HeldRow]) -> Done {
+    run(db, "DELETE FROM hold WHERE request = ?", [request.as_str()])?;
+    for (n, row) in holds.iter().enumerate() {
+        let (body, sum) = seal("hold", request.as_str(), row);
+        let n = i64::try_from(n).expect("a list fits into memory");
+        let sql = "INSERT INTO hold VALUES (?, ?, ?, ?)";
+        run(db, sql, params![request.as_str(), n, body, sum])?;
+    }
+    Ok(())
+}
+
+fn status(db: &Connection, row: &StatusRow) -> Done {
+    let StatusRow { request, document: content, digest, published, artifacts } = row;
+    let sealed = seal("status", request.as_str(), &(content, digest, artifacts));
+    let place = document(db, "status", request, &sealed)?;
+    run(
+        db,
+        "INSERT INTO status VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+            digest = excluded.digest,
+            published = coalesce(excluded.published, published),
+            document = excluded.document,
+            artifacts = excluded.artifacts",
+        params![
+            request.as_str(),
+            digest.bytes(),
+            published.as_ref().map(Digest::bytes),
+            place,
+            pack(artifacts.iter().map(|(_, digest)| digest)),
+        ],
+    )
+}
+
+/// The row stays for as long as its file is published, so that the file is not forgotten.
+fn drop_status(db: &Connection, request: &RequestId) -> Done {
+    let sql = "SELECT document FROM status WHERE id = ?";
+    let place: Option<Option<i64>> =
+        db.prepare_cached(sql)?.query_row([request.as_str()], |row| row.get(0)).optional()?;
+    if let Some(n) = place.flatten() {
+        run(db, "DELETE FROM document WHERE n = ?", [n])?;
+    }
+    let sql = "UPDATE status SET digest = NULL, document = NULL, artifacts = x'' WHERE id = ?";
+    run(db, sql, [request.as_str()])?;
+    forget_status(db, request)
+}
+
+fn forget_status(db: &Connection, request: &RequestId) -> Done {
+    let sql = "DELETE FROM status WHERE id = ? AND digest IS NULL AND published IS NULL";
+    run(db, sql, [request.as_str()])
+}
+
+fn published(db: &Connection, request: &RequestId, digest: Option<&Digest>) -> Done {
+    let sql = "UPDATE status SET published = ? WHERE id = ?";
+    run(db, sql, params![digest.map(Digest::bytes), request.as_str()])?;
+    forget_status(db, request)
+}
+
+fn source(db: &Connection, name: &SourceName, mut record: SourceRecord) -> Done {
+    if let Some(old) = read::source(db, name)?
+        && record.accepted.is_none()
+        && old.location == record.location
+        && let Some(tip) = old.accepted
+        && !overtaken(&record, &tip)
+    {
+        record.accepted = Some(tip);
+    }
+    put_source(db, name, &record)
+}
+
+/// Whether an accepted tip has done its work. A pass that began before the person accepted it
+/// writes a record that knows nothing of it, and must not undo it.
+fn overtaken(record: &SourceRecord, accepted: &Revision) -> bool {
+    if record.commit.as_ref() == Some(accepted) {
+        return true;
+    }
+    match &record.problem {
+        None => true,
+        Some(SourceProblem::HistoryRewritten { tip, .. }) => tip != accepted,
+        Some(_) => false,
+    }
+}
+
+fn put_source(db: &Connection, name: &SourceName, record: &SourceRecord) -> Done {
+    let (body, sum) = seal("source", name.as_str(), record);
+    let sql = "INSERT OR REPLACE INTO source VALUES (?, ?, ?)";
+    run(db, sql, params![name.as_str(), body, sum])
+}
+
+fn accept(db: &Connection, name: &SourceName, revision: Revision) -> Done {
+    let Some(mut record) = read::source(db, name)? else {
+        return Err(StoreError::Missing { what: format!("source `{name}`") });
+    };
+    record.accepted = Some(revision);
+    put_source(db, name, &record)
+}
+
+fn template(db: &Connection, row: &TemplateRow) -> Done {
+    let (name, version) = (&row.id.name, row.id.version.to_string());
+    let sql = "SELECT body, sum FROM template WHERE name = ? AND version = ?";
+    let old = read::one::<TemplateRow>(db, sql, [name, &version], "template", &row.id.to_string())?;
+    if old.is_some_and(|old| old.digest == row.digest) {
+        return Ok(());
+    }
+    let (body, sum) = seal("template", &row.id.to_string(), row);
+    let sql = "INSERT OR REPLACE INTO template VALUES (?, ?, ?, ?)";
+    run(db, sql, params![name, version, body, sum])
+}
+
+fn approve(db: &Connection, approval: &Approval) -> Done {
+    let (body, sum) = seal("approval", &approval.digest.hex(), approval);
+    let sql = "INSERT OR REPLACE INTO approval VALUES (?, ?, ?, ?)";
+    run(db, sql, params![approval.digest.bytes(), approval.by, body, sum])
+}
+
+/// The request is a column of its own, so that history follows a move without being written anew.
+fn put_event(db: &Connection, event: &Event) -> Done {
+    let request = event.request.as_ref().map(RequestId::as_str);
+    let (body, sum) = seal("event", "", &Event { request: None, ..event.clone() });
+    let sql = "INSERT INTO event (request, body, sum) VALUES (?, ?, ?)";
+    run(db, sql, params![request, body, sum])
+}
+
+/// Keeps the newest lines of a request's history.
+pub(super) fn trim(db: &Connection, request: &RequestId, keep: usize) -> Done {
+    let sql = "DELETE FROM event WHERE request = ?1 AND n <=
+        (SELECT n FROM event WHERE request = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)";
+    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+    run(db, sql, params![request.as_str(), keep])
+}
+
+pub(super) fn quiet(db: &Connection, quiet: Option<&Quiet>) -> Done {
+    let (body, sum) = quiet.map(|quiet| seal("quiet", "", quiet)).unzip();
+    run(db, "UPDATE state SET quiet = ?, quiet_sum = ?", params![body, sum])
+}
+
+fn value(db: &Connection, key: &str, value: Option<&Value>) -> Done {
+    let Some(value) = value else {
+        return run(db, "DELETE FROM value WHERE key = ?", [key]);
+    };
+    let (body, sum) = seal("value", key, value);
+    run(db, "INSERT OR REPLACE INTO value VALUES (?, ?, ?)", params![key, body, sum])
+}
