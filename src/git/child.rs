@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{GitError, io};
+use super::lock;
 use super::transport::Transport;
 
 /// As much of each of a child's outputs as is kept: its end, where `git` says why.
@@ -49,10 +50,14 @@ pub(super) async fn run(
     let mut command = Command::new(&transport.git);
     scrub(command.as_std_mut(), transport, environment);
     command.arg("--git-dir").arg(git_dir).args(args).current_dir(git_dir);
-    command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let copy = lock.try_clone().map_err(io("sharing a mirror's lock"))?;
+    command.stdin(Stdio::from(copy)).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let doing = || format!("running `{}`", transport.git.display());
     let mut child = command.spawn().map_err(io(doing()))?;
+    if let Some(id) = child.id() {
+        lock::sign(&lock, id);
+    }
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let stdout = tokio::spawn(tail(child.stdout.take()));
     let stderr = tokio::spawn(tail(child.stderr.take()));

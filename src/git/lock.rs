@@ -1,10 +1,12 @@
 //! One user of a mirror's files at a time, and the remains of those who died.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::error::{GitError, io};
 
@@ -32,11 +34,56 @@ pub(super) fn try_take(file: &File) -> Result<bool, GitError> {
     }
 }
 
+/// Writes down who holds the lock, for [`free_from_the_dead`]: this process and its child.
+pub(super) fn sign(file: &File, child: u32) {
+    let owner = std::process::id();
+    let words =
+        [boot(), Some(owner.to_string()), started(owner), Some(child.to_string()), started(child)];
+    let line = words.map(|word| word.unwrap_or_else(|| "-".into())).join(" ");
+    // Only a restart after a crash reads it, and without it waits for the child.
+    let _ = file.set_len(0).and_then(|()| file.write_all_at(line.as_bytes(), 0));
+}
+
+/// Kills the `git` that holds the lock when the process that started it is dead: nobody waits for
+/// it any more, and nobody else would end it.
+pub(super) fn free_from_the_dead(path: &Path) {
+    let Ok(line) = std::fs::read_to_string(path) else { return };
+    let words: Vec<&str> = line.split(' ').collect();
+    let [signed, owner, owner_started, child, child_started] = words[..] else { return };
+    let (Ok(owner), Ok(child)) = (owner.parse::<u32>(), child.parse::<u32>()) else { return };
+    // A process number alone may be somebody else's by now.
+    let alive = |pid, since: &str| started(pid).is_some_and(|start| start == since);
+    if boot().as_deref() != Some(signed)
+        || alive(owner, owner_started)
+        || !alive(child, child_started)
+    {
+        return;
+    }
+    tracing::info!(pid = child, "ending a git that outlived the process that started it");
+    if let Some(group) = Pid::from_raw(child.cast_signed()) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// When a process started, in ticks since boot: the 22nd field of proc_pid_stat(5), the second of
+/// which may hold blanks and parentheses.
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19).map(str::to_owned)
+}
+
 /// Waits for the lock.
 pub(super) async fn take(folder: &Path, deadline: Duration) -> Result<File, GitError> {
     let (file, path) = file(folder)?;
     let until = tokio::time::Instant::now() + deadline;
     while !try_take(&file)? {
+        free_from_the_dead(&path);
         if tokio::time::Instant::now() > until {
             let what = format!("mirror `{}`", folder.display());
             let text = format!("another process holds `{}`", path.display());

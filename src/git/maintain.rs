@@ -26,7 +26,7 @@ impl Mirror {
         Ok(true)
     }
 
-    async fn repack(&self) -> Result<(), GitError> {
+    pub(super) async fn repack(&self) -> Result<(), GitError> {
         let remote = self.remote()?;
         let turn = self.inner.turn.lock().await;
         // Geometric: the cost follows what is new, and loose objects go in whether reachable or not.

@@ -67,8 +67,12 @@ impl Mirror {
         let above = above.canonicalize().map_err(io(doing()))?;
         let folder = above.join(folder.file_name().unwrap_or(OsStr::new("mirror")));
 
-        let (file, _) = lock::file(&folder)?;
+        let (file, path) = lock::file(&folder)?;
         let mut alone = lock::try_take(&file)?;
+        if !alone {
+            lock::free_from_the_dead(&path);
+            alone = lock::try_take(&file)?;
+        }
         let mut opened = Repository::open_bare(&folder);
         if opened.is_err() {
             // Not there or not readable: it is (re)made, by one process at a time.

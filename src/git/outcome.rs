@@ -88,7 +88,9 @@ pub(super) fn failed_fetch(location: &Location, transport: &Transport, ended: &E
     if any(&ours, &REFUSED) {
         return GitError::Refused { code: "SRC001", what, text };
     }
-    if any(&ours, &UNAVAILABLE) && !any(&ours, &MISSING) {
+    // `cannot run ssh: No such file or directory` speaks of this machine.
+    let here = any(&ours, &["cannot run", "no space left", "cannot allocate memory"]);
+    if here || any(&ours, &UNAVAILABLE) && !any(&ours, &MISSING) {
         return GitError::Unavailable { what, text };
     }
     if any(&ours, &MISSING) || any(&remote, &["not found", "denied"]) {

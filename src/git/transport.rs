@@ -112,12 +112,12 @@ impl Transport {
         &self,
         location: Option<&Location>,
     ) -> Result<Vec<(OsString, OsString)>, GitError> {
-        let mut config = base_config();
+        let mut config = self.base_config();
         let mut ssh = None;
         if let Some(location) = location {
             let credential = self.credential(&location.url);
             let pinned = match location.trust {
-                Trust::Content => Some(pin(location).await?),
+                Trust::Content => Some(self.pin(location).await?),
                 Trust::Operator => None,
             };
             match location.reach() {
@@ -132,10 +132,11 @@ impl Transport {
                         config.push((key, authorization(file)?));
                     }
                 }
-                Reach::Ssh { host, .. } => {
+                // A user's own ssh knows their keys, agents and host names.
+                Reach::Ssh { host, .. } if !self.users_own => {
                     ssh = Some(self.ssh_command(credential, location.trust, &host, pinned));
                 }
-                Reach::Local(_) => {}
+                Reach::Ssh { .. } | Reach::Local(_) => {}
             }
         }
         let mut env = self.basic(location)?;
@@ -149,7 +150,7 @@ impl Transport {
     /// The environment of a child that reads or writes our own objects and reaches nothing.
     pub(super) fn local_environment(&self) -> Result<Vec<(OsString, OsString)>, GitError> {
         let mut env = self.basic(None)?;
-        push_config(&mut env, &base_config());
+        push_config(&mut env, &self.base_config());
         Ok(env)
     }
 
@@ -184,6 +185,39 @@ impl Transport {
             ("GCM_INTERACTIVE".into(), "never".into()),
         ]);
         Ok(env)
+    }
+
+    /// Looks the host up and takes one address, all of which must be public: `git` then connects to
+    /// that one, so that a second look-up cannot answer otherwise.
+    async fn pin(&self, location: &Location) -> Result<IpAddr, GitError> {
+        let (host, port) = match location.reach() {
+            Reach::Https { host, port } => (host, port),
+            Reach::Ssh { host, port } => (host, port.unwrap_or(22)),
+            Reach::Local(_) => {
+                let text = "only https and ssh addresses are allowed here".to_owned();
+                let what = format!("address `{}`", location.shown());
+                return Err(GitError::Refused { code: "SRC001", what, text });
+            }
+        };
+        let what = || format!("host `{host}`");
+        let unavailable = |text: String| GitError::Unavailable { what: what(), text };
+        let look = tokio::net::lookup_host((host.as_str(), port));
+        let found = tokio::time::timeout(self.deadline, look).await;
+        let found = found.map_err(|_| unavailable("no address in time".into()))?;
+        let found = found.map_err(|error| unavailable(error.to_string()))?;
+        let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+        if addresses.iter().any(|address| is_inner(*address)) {
+            let text = "it resolves to an address that is not public".to_owned();
+            return Err(GitError::Refused { code: "NET001", what: what(), text });
+        }
+        addresses.first().copied().ok_or_else(|| unavailable("it has no address".into()))
+    }
+
+    fn base_config(&self) -> Vec<(String, String)> {
+        let own = if self.users_own { &[][..] } else { &NOBODY[..] };
+        let pairs = SETTINGS.iter().chain(own).map(|(key, value)| ((*key).into(), (*value).into()));
+        let lenient = LENIENT.iter().map(|id| (format!("fetch.fsck.{id}"), "ignore".to_owned()));
+        pairs.chain(lenient).collect()
     }
 
     /// `GIT_SSH_COMMAND` is read by a shell: every path is quoted.
@@ -224,7 +258,7 @@ impl Transport {
             option(format!("HostName={address}"));
             option(format!("HostKeyAlias={host}"));
         }
-        if !self.users_own && (key.is_some() || trust == Trust::Content) {
+        if key.is_some() || trust == Trust::Content {
             words.extend(["-F".into(), "none".into()]);
         }
         words.join(" ").into()
@@ -233,50 +267,45 @@ impl Transport {
 
 /// Settings for `git` itself. `core.hooksPath` must not reach the `receive-pack` of a local
 /// repository, whose own hooks decide about pushes; the environment does not.
-fn base_config() -> Vec<(String, String)> {
-    let mut config: Vec<(String, String)> = [
-        ("core.hooksPath", "/dev/null"),
-        ("core.fsmonitor", "false"),
-        ("core.askPass", ""),
-        ("gc.auto", "0"),
-        ("maintenance.auto", "false"),
-        ("fetch.fsckObjects", "true"),
-        ("transfer.fsckObjects", "true"),
-        ("fetch.recurseSubmodules", "false"),
-        ("push.recurseSubmodules", "no"),
-        ("push.gpgSign", "false"),
-        ("push.followTags", "false"),
-        ("http.followRedirects", "false"),
-        ("http.lowSpeedLimit", "100"),
-        ("http.lowSpeedTime", "30"),
-        ("submodule.recurse", "false"),
-        ("credential.helper", ""),
-        ("advice.detachedHead", "false"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into();
-    // Old clumsiness in commits of real projects, harmless to us; names and trees stay strict.
-    for id in [
-        "fetch.fsck.missingSpaceBeforeDate",
-        "fetch.fsck.missingSpaceBeforeEmail",
-        "fetch.fsck.missingNameBeforeEmail",
-        "fetch.fsck.missingEmail",
-        "fetch.fsck.badName",
-        "fetch.fsck.badEmail",
-        "fetch.fsck.badDate",
-        "fetch.fsck.badDateOverflow",
-        "fetch.fsck.badTimezone",
-        "fetch.fsck.zeroPaddedDate",
-        "fetch.fsck.multipleAuthors",
-        "fetch.fsck.nulInCommit",
-        "fetch.fsck.missingTaggerEntry",
-        "fetch.fsck.zeroPaddedFilemode",
-    ] {
-        config.push((id.into(), "ignore".into()));
-    }
-    config
-}
+const SETTINGS: [(&str, &str); 14] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("fetch.fsckObjects", "true"),
+    ("transfer.fsckObjects", "true"),
+    ("fetch.recurseSubmodules", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("push.gpgSign", "false"),
+    ("push.followTags", "false"),
+    ("http.followRedirects", "false"),
+    ("http.lowSpeedLimit", "100"),
+    ("http.lowSpeedTime", "30"),
+    ("submodule.recurse", "false"),
+];
 
+/// Nothing may ask a person, or a helper that would.
+const NOBODY: [(&str, &str); 2] = [("credential.helper", ""), ("core.askPass", "")];
+
+/// Old clumsiness in commits of real projects, harmless to us; names and trees stay strict.
+const LENIENT: [&str; 14] = [
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "missingNameBeforeEmail",
+    "missingEmail",
+    "badName",
+    "badEmail",
+    "badDate",
+    "badDateOverflow",
+    "badTimezone",
+    "zeroPaddedDate",
+    "multipleAuthors",
+    "nulInCommit",
+    "missingTaggerEntry",
+    "zeroPaddedFilemode",
+];
+
+/// `GIT_CONFIG_COUNT` and friends: nothing of it shows in an argument list.
 fn push_config(env: &mut Vec<(OsString, OsString)>, config: &[(String, String)]) {
     for (n, (key, value)) in config.iter().enumerate() {
         env.push((format!("GIT_CONFIG_KEY_{n}").into(), key.into()));
@@ -338,31 +367,6 @@ fn config_quote(path: &Path) -> String {
     let text = path.display().to_string();
     let text = text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
     format!("\"{text}\"")
-}
-
-/// Looks the host up and takes one address, all of which must be public: `git` then connects to
-/// that one, so that a second look-up cannot answer otherwise.
-async fn pin(location: &Location) -> Result<IpAddr, GitError> {
-    let (host, port) = match location.reach() {
-        Reach::Https { host, port } => (host, port),
-        Reach::Ssh { host, port } => (host, port.unwrap_or(22)),
-        Reach::Local(_) => {
-            let text = "only https and ssh addresses are allowed here".to_owned();
-            let what = format!("address `{}`", location.shown());
-            return Err(GitError::Refused { code: "SRC001", what, text });
-        }
-    };
-    let what = || format!("host `{host}`");
-    let found = tokio::net::lookup_host((host.as_str(), port)).await;
-    let found =
-        found.map_err(|error| GitError::Unavailable { what: what(), text: error.to_string() })?;
-    let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-    if addresses.iter().any(|address| is_inner(*address)) {
-        let text = "it resolves to an address that is not public".to_owned();
-        return Err(GitError::Refused { code: "NET001", what: what(), text });
-    }
-    let text = || "it has no address".to_owned();
-    addresses.first().copied().ok_or_else(|| GitError::Unavailable { what: what(), text: text() })
 }
 
 /// Whether a host, as written, is an address that is not public, or not written as addresses are.

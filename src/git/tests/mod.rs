@@ -1,5 +1,8 @@
 //! Stories against real repositories and the real `git`.
 
+mod content;
+mod faults;
+
 use super::fixture::World;
 use super::*;
 use crate::model::Revision;
@@ -107,4 +110,66 @@ async fn b93_children_get_our_environment_and_no_secret_in_their_arguments() {
     insta::assert_snapshot!(names.join(" "), @"GCM_INTERACTIVE GIT_ALLOW_PROTOCOL GIT_ASKPASS GIT_ATTR_NOSYSTEM GIT_CONFIG_COUNT GIT_CONFIG_GLOBAL GIT_CONFIG_NOSYSTEM GIT_OPTIONAL_LOCKS GIT_TERMINAL_PROMPT HOME LC_ALL PATH SSH_ASKPASS XDG_CONFIG_HOME");
     let args = seen.lines().find(|line| line.starts_with("ARGS")).unwrap();
     assert!(args.contains("--end-of-options /"), "{args}");
+}
+
+#[tokio::test]
+async fn b65_a_token_travels_in_the_environment_to_its_own_server_only() {
+    let world = World::new();
+    let token_file = world.at.path().join("token");
+    std::fs::write(&token_file, "hunter2\n").unwrap();
+    let git = world.shim(r#"{ env; echo "ARGS $*"; } > "${0%/*}/seen"; exit 1"#);
+    let credential = Credential {
+        url_prefix: "https://git.example/org".into(),
+        token_file: Some(token_file),
+        ..Credential::default()
+    };
+    let transport =
+        std::sync::Arc::new(Transport { git, credentials: vec![credential], ..world.transport() });
+    let secret = "eC1hY2Nlc3MtdG9rZW46aHVudGVyMg==";
+    for (url, sent) in [("https://git.example/org/x", true), ("https://git.example/organ/x", false)]
+    {
+        let location = Location::parse(url, "main", Trust::Operator).unwrap();
+        let folder = world.at.path().join("mirror");
+        let mirror = Mirror::open(&folder, location, std::sync::Arc::clone(&transport)).unwrap();
+        let failed = mirror.fetch().await.unwrap_err();
+        assert!(!crate::error::chain(&failed).contains(secret));
+        let seen = std::fs::read_to_string(world.at.path().join("seen")).unwrap();
+        assert_eq!(seen.contains(secret), sent, "{url}");
+        assert_eq!(seen.contains(&format!("=http.{url}.extraHeader")), sent);
+        let args = seen.lines().find(|line| line.starts_with("ARGS")).unwrap();
+        assert!(!args.contains(secret) && !args.contains("hunter2"));
+        assert!(seen.contains("GIT_ALLOW_PROTOCOL=https\n"));
+    }
+}
+
+#[tokio::test]
+async fn ssh_gets_its_key_and_its_known_hosts_and_nothing_of_the_account() {
+    let world = World::new();
+    let git = world.shim(r#"echo "$GIT_SSH_COMMAND" > "${0%/*}/seen"; exit 1"#);
+    let credential = Credential {
+        url_prefix: "git@git.example:".into(),
+        ssh_key_file: Some("/keys/it's mine".into()),
+        known_hosts_file: Some("/keys/100%".into()),
+        token_file: None,
+    };
+    let transport = Transport { git, credentials: vec![credential], ..world.transport() };
+    let location = Location::parse("git@git.example:org/x", "main", Trust::Operator).unwrap();
+    let folder = world.at.path().join("mirror");
+    let mirror = Mirror::open(&folder, location, std::sync::Arc::new(transport)).unwrap();
+    mirror.fetch().await.unwrap_err();
+    let seen = std::fs::read_to_string(world.at.path().join("seen")).unwrap();
+    insta::assert_snapshot!(seen.trim(), @r#"ssh -o 'BatchMode=yes' -o 'StrictHostKeyChecking=yes' -o 'ServerAliveInterval=15' -o 'ServerAliveCountMax=4' -o 'ConnectTimeout=30' -o 'ForwardAgent=no' -o 'ClearAllForwardings=yes' -o 'PermitLocalCommand=no' -o 'UserKnownHostsFile="/keys/100%%"' -o 'GlobalKnownHostsFile=/dev/null' -o 'IdentityFile="/keys/it'\''s mine"' -o 'IdentitiesOnly=yes' -o 'IdentityAgent=none' -F none"#);
+}
+
+#[tokio::test]
+async fn nothing_new_in_a_local_repository_costs_no_process() {
+    let world = World::new();
+    let first = world.commit("main", &[("a", Some("1"))]);
+    let git = world.shim(r#"echo x >> "${0%/*}/runs"; exec "$REAL" "$@""#);
+    let mirror = world.mirror_of("mirror", "main", Transport { git, ..world.transport() }).unwrap();
+    for _ in 0..5 {
+        assert_eq!(mirror.fetch().await.unwrap(), Some(first.clone()));
+    }
+    let runs = std::fs::read_to_string(world.at.path().join("runs")).unwrap();
+    assert_eq!(runs.lines().count(), 1);
 }

@@ -1,0 +1,325 @@
+//! Trees that mistake or malice made.
+
+use git2::{ObjectType, Oid, Repository};
+
+use super::super::fixture::{World, commit_on};
+use super::super::*;
+use super::{NOW, edit, show};
+use crate::model::{ObjectId, Revision};
+
+/// Writes a tree whatever its names are: libgit2's own builder would refuse.
+fn raw_tree(repository: &Repository, entries: &[(&str, &[u8], Oid)]) -> Oid {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend_from_slice(mode.as_bytes());
+        bytes.push(b' ');
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes.extend_from_slice(id.as_bytes());
+    }
+    repository.odb().unwrap().write(ObjectType::Tree, &bytes).unwrap()
+}
+
+fn commit_tree(repository: &Repository, tree: Oid) -> Revision {
+    let text = format!(
+        "tree {tree}\nauthor d <d@e> 1700000000 +0000\ncommitter d <d@e> 1700000000 +0000\n\nx\n"
+    );
+    let id = repository.odb().unwrap().write(ObjectType::Commit, text.as_bytes()).unwrap();
+    repository.reference("refs/heads/main", id, true, "").unwrap();
+    Revision::new(id.to_string())
+}
+
+fn lines(entries: &[Entry]) -> String {
+    entries.iter().map(|e| format!("{} {:?}", e.path, e.kind)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn b26_to_b33_strange_entries_are_named_and_never_followed() {
+    let world = World::new();
+    let repository = world.repository();
+    let blob = repository.blob(b"/etc/passwd").unwrap();
+    let below = raw_tree(&repository, &[("100644", b"config", blob)]);
+    let tree = raw_tree(
+        &repository,
+        &[
+            ("100644", b"-rf.yaml", blob),
+            ("40000", b"..", below),
+            ("40000", b".git", below),
+            ("100644", b"a\nb.yaml", blob),
+            ("100644", b"a\\nb.yaml", blob),
+            ("100755", b"exec", blob),
+            ("40000", b"folder", below),
+            ("120000", b"link", blob),
+            ("160000", b"module", blob),
+            ("100644", b"\xff", blob),
+            ("100644", "\u{202e}x".as_bytes(), blob),
+        ],
+    );
+    let tip = commit_tree(&repository, tree);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let tree = mirror.tree(&tip, "").unwrap().unwrap();
+    let entries = mirror.entries(tree, 100).unwrap();
+    insta::assert_snapshot!(lines(&entries), @r"
+    -rf.yaml File
+    .. Unsafe(Reserved)
+    .git Unsafe(Reserved)
+    \u{202e}x Unsafe(Control)
+    \xff Unsafe(NotUtf8)
+    a\\nb.yaml Unsafe(Backslash)
+    a\nb.yaml Unsafe(Control)
+    exec Executable
+    folder/config File
+    link Link
+    module Submodule
+    ");
+    // A comparison names the same, no more and no less.
+    let deltas = mirror.diff(None, Some(tree)).unwrap();
+    let paths = |deltas: &[Delta]| deltas.iter().map(|d| d.path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&deltas), entries.iter().map(|e| e.path.clone()).collect::<Vec<_>>());
+    assert_eq!(mirror.diff(Some(tree), Some(tree)).unwrap(), []);
+    // No path climbs out.
+    assert_eq!(mirror.tree(&tip, "folder/..").unwrap(), None);
+    assert_eq!(mirror.find(&tip, "../remote.git/HEAD").unwrap(), None);
+}
+
+#[tokio::test]
+async fn b29_a_tree_that_would_leave_its_folder_is_not_fetched() {
+    let world = World::new();
+    let repository = world.repository();
+    let blob = repository.blob(b"x").unwrap();
+    let below = raw_tree(&repository, &[("100644", b"config", blob)]);
+    let good = world.commit("main", &[("a", Some("1"))]);
+    let mirror = world.mirror();
+    mirror.fetch().await.unwrap();
+    for name in [&b".."[..], b".git", b"."] {
+        let tree = raw_tree(&repository, &[("40000", name, below)]);
+        commit_tree(&repository, tree);
+        let refused = mirror.fetch().await;
+        assert!(matches!(refused, Err(GitError::Refused { .. })), "{refused:?}");
+        assert_eq!(mirror.tip().unwrap(), Some(good.clone()));
+    }
+}
+
+#[test]
+fn a_tree_that_names_itself_into_billions_stops_at_the_limit() {
+    let world = World::new();
+    let repository = world.repository();
+    let mut tree = raw_tree(&repository, &[]);
+    for _ in 0..12 {
+        let names: Vec<String> = (0..10).map(|n| format!("d{n}")).collect();
+        let entries: Vec<_> = names.iter().map(|name| ("40000", name.as_bytes(), tree)).collect();
+        tree = raw_tree(&repository, &entries);
+    }
+    let tip = commit_tree(&repository, tree);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let tree = mirror.tree(&tip, "").unwrap().unwrap();
+    let many = mirror.entries(tree, 1_000);
+    assert!(matches!(many, Err(GitError::TooMany { limit: 1_000 })), "{many:?}");
+}
+
+#[test]
+fn b22_one_more_than_the_limit_is_too_many_and_gives_nothing() {
+    let world = World::new();
+    let tip = world.commit("main", &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let tree = mirror.tree(&tip, "").unwrap().unwrap();
+    assert_eq!(mirror.entries(tree, 3).unwrap().len(), 3);
+    assert!(matches!(mirror.entries(tree, 2), Err(GitError::TooMany { .. })));
+}
+
+#[test]
+fn f10_a_large_blob_is_not_read() {
+    let world = World::new();
+    let tip = world.commit("main", &[("big", Some(&"x".repeat(300)))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let id = mirror.find(&tip, "big").unwrap().unwrap().id;
+    assert_eq!(mirror.blob(id, 299).unwrap(), Blob::TooLarge(300));
+    assert!(matches!(mirror.blob(id, 300), Ok(Blob::Bytes(bytes)) if bytes.len() == 300));
+    let absent = mirror.blob(ObjectId([7; 20]), 1);
+    assert!(matches!(absent, Err(GitError::Corrupt { .. })), "{absent:?}");
+}
+
+#[tokio::test]
+async fn b68_a_tag_of_the_branchs_name_is_not_looked_at() {
+    let world = World::new();
+    let tagged = world.commit("main", &[("a", Some("old"))]);
+    let tip = world.commit("main", &[("a", Some("new"))]);
+    let repository = world.repository();
+    let id = Oid::from_str(tagged.as_str()).unwrap();
+    repository.reference("refs/tags/main", id, true, "").unwrap();
+    let mirror = world.mirror();
+    assert_eq!(mirror.fetch().await.unwrap(), Some(tip.clone()));
+    let made = mirror.commit(Some(&tip), &[edit("b", Some("1"))], "b", NOW).unwrap().unwrap();
+    mirror.push(&made, Some(&tip)).await.unwrap();
+    assert_eq!(repository.refname_to_id("refs/tags/main").unwrap(), id);
+    assert_eq!(repository.refname_to_id("refs/heads/main").unwrap().to_string(), made.as_str());
+}
+
+#[test]
+fn one_changed_file_of_5000_is_found_by_reading_the_trees_on_its_way() {
+    let world = World::new();
+    let paths: Vec<String> = (0..5_000)
+        .map(|n| format!("requests/{:02}/{:02}/r{n}.yaml", n % 50, n / 50 % 50))
+        .collect();
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), Some("x"))).collect();
+    let old = world.commit("main", &files);
+    let new = world.commit("main", &[(paths[1_234].as_str(), Some("y"))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let tree = |at: &Revision| mirror.tree(at, "requests").unwrap();
+    assert_eq!(mirror.entries(tree(&old).unwrap(), 10_000).unwrap().len(), 5_000);
+
+    // Every tree that is not on the way is taken away: the comparison does not miss it.
+    let repository = world.repository();
+    let root = repository.find_tree(read::raw(tree(&old).unwrap())).unwrap();
+    let changed = paths[1_234].strip_prefix("requests/").unwrap();
+    for entry in root.iter().filter(|e| !changed.starts_with(e.name().unwrap())) {
+        let id = entry.id().to_string();
+        std::fs::remove_file(world.remote().join("objects").join(&id[..2]).join(&id[2..])).unwrap();
+    }
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let deltas = mirror.diff(tree(&old), tree(&new)).unwrap();
+    assert_eq!(deltas.len(), 1);
+    assert_eq!(deltas[0].path, changed);
+}
+
+#[test]
+fn a_file_that_becomes_a_folder_is_a_removal_and_additions() {
+    let world = World::new();
+    let old = world.commit("main", &[("a", Some("1")), ("a.b", Some("1")), ("z", Some("1"))]);
+    let new = world.commit("main", &[("a", None), ("a/x", Some("1")), ("z", Some("2"))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let tree = |at: &Revision| mirror.tree(at, "").unwrap();
+    let show = |delta: &Delta| {
+        let side = |side: Option<_>| if side.is_some() { '+' } else { '-' };
+        format!("{}{}{}", side(delta.old), side(delta.new), delta.path)
+    };
+    let deltas = mirror.diff(tree(&old), tree(&new)).unwrap();
+    assert_eq!(deltas.iter().map(show).collect::<Vec<_>>(), ["+-a", "-+a/x", "++z"]);
+    let deltas = mirror.diff(tree(&new), tree(&old)).unwrap();
+    assert_eq!(deltas.iter().map(show).collect::<Vec<_>>(), ["-+a", "+-a/x", "++z"]);
+}
+
+#[test]
+fn the_last_content_of_a_removed_file_is_found() {
+    let world = World::new();
+    let first = world.commit("main", &[("a", Some("1")), ("k", Some("1"))]);
+    let second = world.commit("main", &[("a", Some("2"))]);
+    world.commit("main", &[("k", Some("2"))]);
+    let gone = world.commit("main", &[("a", None)]);
+    let tip = world.commit("main", &[("k", Some("3"))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let text = |found: Option<(Revision, ObjectId)>| match mirror.blob(found.unwrap().1, 9) {
+        Ok(Blob::Bytes(bytes)) => String::from_utf8(bytes).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(mirror.last_blob("a", Some(&first), &tip).unwrap()), "2");
+    assert_eq!(text(mirror.last_blob("a", None, &tip).unwrap()), "2");
+    assert_eq!(mirror.last_blob("a", Some(&gone), &tip).unwrap(), None);
+    assert_eq!(mirror.last_blob("never", None, &tip).unwrap(), None);
+    assert_eq!(mirror.last_commit_touching("a", &tip, 100).unwrap(), Some(gone));
+    assert_eq!(mirror.last_commit_touching("k", &second, 100).unwrap(), Some(first));
+    assert_eq!(mirror.last_commit_touching("k", &tip, 100).unwrap(), Some(tip.clone()));
+    assert_eq!(mirror.last_commit_touching("never", &tip, 100).unwrap(), None);
+}
+
+#[tokio::test]
+async fn edits_apply_in_order_and_replace_whatever_stands_there() {
+    let world = World::new();
+    let first = world.commit("main", &[("d/a", Some("1")), ("d/b", Some("1")), ("f", Some("1"))]);
+    let mirror = world.mirror();
+    mirror.fetch().await.unwrap();
+    let on = |edits: &[Edit]| {
+        let made = mirror.commit(Some(&first), edits, "x", NOW).unwrap();
+        made.map_or_else(|| "nothing".into(), |at| show(&mirror, &at))
+    };
+    assert_eq!(on(&[edit("d", None)]), "f=1");
+    assert_eq!(on(&[edit("d", None), edit("d/c", Some("2"))]), "d/c=2 f=1");
+    assert_eq!(on(&[edit("d/c", Some("2")), edit("d", None)]), "f=1");
+    assert_eq!(on(&[edit("d", Some("2"))]), "d=2 f=1");
+    assert_eq!(on(&[edit("f/x", Some("2"))]), "d/a=1 d/b=1 f/x=2");
+    assert_eq!(on(&[edit("d/a", None), edit("d/b", None)]), "f=1");
+    assert_eq!(on(&[edit("absent/x", None), edit("f", Some("1"))]), "nothing");
+    for path in ["../x", "a/.git/x", "/..", "", "a//b", "a\nb"] {
+        let refused = mirror.commit(Some(&first), &[edit(path, Some("1"))], "x", NOW);
+        assert!(matches!(refused, Err(GitError::Refused { .. })), "{path:?} {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn upkeep_keeps_what_no_ref_names() {
+    let world = World::new();
+    let first = world.commit("main", &[("a", Some("1"))]);
+    let mirror = world.mirror();
+    mirror.fetch().await.unwrap();
+    assert!(!mirror.maintain().await.unwrap());
+    let loose = mirror.commit(Some(&first), &[edit("b", Some("1"))], "b", NOW).unwrap().unwrap();
+    world.repository().find_reference("refs/heads/main").unwrap().delete().unwrap();
+    let other = commit_on(&world.repository(), "main", &[("z", Some("1"))]);
+    mirror.fetch().await.unwrap();
+    mirror.repack().await.unwrap();
+    for (at, text) in [(&loose, "a=1 b=1"), (&first, "a=1"), (&other, "z=1")] {
+        assert_eq!(show(&mirror, at), text);
+    }
+}
+
+#[test]
+fn a_repository_of_another_format_is_refused_by_name() {
+    let world = World::new();
+    let made = std::process::Command::new("git")
+        .args(["init", "-q", "--bare", "--object-format=sha256", "other.git"])
+        .current_dir(world.at.path())
+        .status();
+    assert!(made.unwrap().success());
+    let refused = Mirror::open_local(&world.at.path().join("other.git"));
+    assert!(matches!(refused, Err(GitError::Refused { .. })), "{refused:?}");
+    let missing = Mirror::open_local(&world.at.path().join("none"));
+    assert!(matches!(missing, Err(GitError::Missing { .. })), "{missing:?}");
+}
+
+#[test]
+fn a_working_copy_is_read_as_it_lies_there() {
+    let world = World::new();
+    let root = world.at.path().join("clone");
+    let repository = Repository::init(&root).unwrap();
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(".gitignore", "*.log\nbuild/\n");
+    write("requests/a.yaml", "1");
+    write("requests/x.log", "1");
+    write("build/out.yaml", "1");
+    write("outside/secret.yaml", "1");
+    write("nested/.git/HEAD", "");
+    std::os::unix::fs::symlink("/etc/passwd", root.join("requests/link")).unwrap();
+    std::os::unix::fs::symlink("outside", root.join("alias")).unwrap();
+    std::fs::write(root.join("requests/a\nb"), "").unwrap();
+
+    let copy = WorkingCopy::discover(&root.join("requests/a.yaml")).unwrap();
+    let entries = copy.entries("", 100).unwrap();
+    insta::assert_snapshot!(lines(&entries), @r"
+    .gitignore File
+    alias Link
+    nested Submodule
+    outside/secret.yaml File
+    requests/a.yaml File
+    requests/a\nb Unsafe(Control)
+    requests/link Link
+    ");
+    let id = repository.blob(b"1").unwrap();
+    let found = entries.iter().find(|entry| entry.path == "requests/a.yaml").unwrap();
+    assert_eq!(found.id.to_string(), id.to_string());
+    assert_eq!(copy.read("requests/a.yaml", 9).unwrap(), Some(Blob::Bytes(b"1".to_vec())));
+    assert_eq!(copy.read("requests/a.yaml", 0).unwrap(), Some(Blob::TooLarge(1)));
+    for path in
+        ["requests/link", "alias/secret.yaml", "requests", "none", "../mirror", "/etc/passwd"]
+    {
+        assert_eq!(copy.read(path, 9).unwrap(), None, "{path}");
+    }
+    assert!(matches!(copy.entries("", 3), Err(GitError::TooMany { .. })));
+    assert!(matches!(copy.entries("alias", 9), Err(GitError::Missing { .. })));
+    assert_eq!(lines(&copy.entries("requests", 9).unwrap()).lines().count(), 3);
+    assert_eq!(copy.relative(&root.join("requests/a.yaml")).as_deref(), Some("requests/a.yaml"));
+    assert_eq!(copy.head(), None);
+}
