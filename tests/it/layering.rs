@@ -350,3 +350,16 @@ fn what_is_allowed_passes() {
         ["src/plan/x.rs:3: `plan` may not use `git`"]
     );
 }
+
+#[test]
+fn files_of_tests_are_left_out() {
+    let text =
+        "#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"b_tests.rs\"]\npub(crate) mod t;\n";
+    assert_eq!(source::test_files("src/plan/b.rs", text), ["src/plan/b/tests", "src/plan/b_tests"]);
+    assert_eq!(
+        source::test_files("src/plan/mod.rs", "#[cfg(test)] mod tests;"),
+        ["src/plan/tests"]
+    );
+    assert!(source::is_test_file("src/plan/tests/x.rs", &["src/plan/tests".to_owned()]));
+    assert!(!source::is_test_file("src/plan/tests_of.rs", &["src/plan/tests".to_owned()]));
+}

@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod layering;
+mod samples;

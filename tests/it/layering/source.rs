@@ -106,12 +106,22 @@ impl Source {
     }
 }
 
-/// Paths (without `.rs`) of the modules that a file declares as `#[cfg(test)] mod name;`.
+/// Paths (without `.rs`) of the modules that a file declares as `#[cfg(test)] mod name;`, with a
+/// `#[path]` or without.
 pub fn test_files(path: &str, text: &str) -> Vec<String> {
-    let declared = pattern!(r"#\[cfg\(test\)\]\s*(?:pub(?:\([a-z]+\))?\s+)?mod\s+(\w+)\s*;");
+    let declared = pattern!(
+        r#"#\[cfg\(test\)\]\s*(?:#\[path\s*=\s*"([^"]+)"\]\s*)?(?:pub(?:\([a-z]+\))?\s+)?mod\s+(\w+)\s*;"#
+    );
     let stem = path.trim_end_matches(".rs");
-    let folder = stem.strip_suffix("/mod").or(stem.strip_suffix("/lib")).unwrap_or(stem);
-    declared.captures_iter(&blank(text, true)).map(|c| format!("{folder}/{}", &c[1])).collect()
+    let children = stem.strip_suffix("/mod").or(stem.strip_suffix("/lib")).unwrap_or(stem);
+    let beside = stem.rsplit_once('/').map_or("", |(folder, _)| folder);
+    declared
+        .captures_iter(&blank(text, false))
+        .map(|c| match c.get(1) {
+            Some(file) => format!("{beside}/{}", file.as_str().trim_end_matches(".rs")),
+            None => format!("{children}/{}", &c[2]),
+        })
+        .collect()
 }
 
 /// Whether a file is one of those modules or lies inside one.
