@@ -9,6 +9,7 @@ pub mod git;
 pub mod model;
 pub mod plan;
 pub mod provider;
+pub mod render;
 pub mod report;
 pub mod store;
 pub mod yaml;
