@@ -35,6 +35,7 @@ pub(super) fn contract(make: impl Fn() -> Box<dyn Store>) {
     wait(a_move_takes_everything_along(&*make()));
     wait(statuses_are_published(&*make()));
     wait(quiet_ends_with_any_change(&*make()));
+    wait(whoever_counts_sees_others_write(&*make()));
     wait(a_person_is_not_overheard(&*make()));
     wait(an_accepted_tip_is_not_forgotten(&*make()));
     wait(history_is_bounded(&*make()));
@@ -284,14 +285,12 @@ async fn quiet_ends_with_any_change(store: &dyn Store) {
     let set = || vec![Write::Quiet(Some(quiet.clone()))];
     store.commit(&lease, set()).await.unwrap();
     assert_eq!(store.quiet().await.unwrap().as_ref(), Some(&quiet));
-    let stamp = store.stamp().await.unwrap();
     let harmless = vec![
         Write::Event(event(None, "started")),
         Write::Published { request: id("a"), digest: None },
     ];
     store.commit(&lease, harmless).await.unwrap();
     assert_eq!(store.quiet().await.unwrap().as_ref(), Some(&quiet));
-    assert_eq!(store.stamp().await.unwrap(), stamp);
     for change in [
         Write::Record(record("a", "1", None)),
         Write::Hold { request: id("a"), holds: vec![] },
@@ -306,6 +305,21 @@ async fn quiet_ends_with_any_change(store: &dyn Store) {
     let writes = vec![Write::Quiet(Some(quiet.clone())), Write::Desired(invalid("a"))];
     store.commit(&lease, writes).await.unwrap();
     assert_eq!(store.quiet().await.unwrap(), Some(quiet));
+}
+
+async fn whoever_counts_sees_others_write(store: &dyn Store) {
+    let lease = lease(store).await;
+    let stamp = store.stamp().await.unwrap();
+    let quiet = Quiet { inputs: digest("q"), due: None, notes: 0 };
+    store.commit(&lease, vec![Write::Quiet(Some(quiet))]).await.unwrap();
+    store.commit(&lease, vec![]).await.unwrap();
+    assert_eq!(store.stamp().await.unwrap(), stamp);
+    let writes = vec![Write::Record(record("a", "1", None)), Write::DropRecord(id("a"))];
+    store.commit(&lease, writes).await.unwrap();
+    store.commit(&lease, vec![Write::Event(event(None, "started"))]).await.unwrap();
+    store.note(vec![PersonWrite::RetryNow { request: id("a") }]).await.unwrap();
+    assert_eq!(store.stamp().await.unwrap(), stamp + 3);
+    assert_eq!(store.index().await.unwrap().stamp, stamp + 3);
 }
 
 async fn a_person_is_not_overheard(store: &dyn Store) {

@@ -202,7 +202,8 @@ pub struct Index {
     pub templates: Vec<(TemplateId, Digest)>,
     /// How many times people have written; see [`Quiet::notes`].
     pub notes: u64,
-    /// How many times anything was written: an index with the same number is the same index.
+    /// Raised by one with each note and each commit of more than a `Quiet`: an index with the same
+    /// number is the same index.
     pub stamp: u64,
 }
 

@@ -16,6 +16,8 @@ mod sweep;
 mod write;
 
 #[cfg(test)]
+mod model_test;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
@@ -111,8 +113,15 @@ impl Sqlite {
         let inner = self.0.clone();
         blocking(move || {
             let mut connection = lock(&inner.reader);
-            let transaction = connection.transaction()?;
-            question(&transaction)
+            let answer = connection
+                .transaction()
+                .map_err(StoreError::from)
+                .and_then(|transaction| question(&transaction));
+            // Damage that was met by reading is no ground to write on.
+            answer.map_err(|error| match error {
+                StoreError::Corrupt { .. } => inner.settle(error),
+                error => error,
+            })
         })
         .await
     }
@@ -178,9 +187,9 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Counts a change that an index would show; a `Quiet` from before it does not hold any more.
-fn changed(db: &Connection) -> Result<(), StoreError> {
-    write::run(db, "UPDATE state SET stamp = stamp + 1, quiet = NULL, quiet_sum = NULL", [])
+/// Counts a change.
+fn count(db: &Connection) -> Result<(), StoreError> {
+    write::run(db, "UPDATE state SET stamp = stamp + 1", [])
 }
 
 #[async_trait]
@@ -219,8 +228,11 @@ impl Store for Sqlite {
         let epoch = lease.epoch();
         self.write(move |db, options| {
             fence::check(db, epoch)?;
+            if writes.iter().any(|write| !matches!(write, Write::Quiet(_))) {
+                count(db)?;
+            }
             if writes.iter().any(|write| !write.keeps_quiet()) {
-                changed(db)?;
+                write::quiet(db, None)?;
             }
             let mut touched = BTreeSet::new();
             let quiet = writes.iter().rev().find_map(|write| match write {
@@ -240,7 +252,8 @@ impl Store for Sqlite {
 
     async fn note(&self, writes: Vec<PersonWrite>) -> Result<(), StoreError> {
         self.write(move |db, _| {
-            changed(db)?;
+            count(db)?;
+            write::quiet(db, None)?;
             write::run(db, "UPDATE state SET notes = notes + 1", [])?;
             writes.into_iter().try_for_each(|write| write::note(db, write))
         })
