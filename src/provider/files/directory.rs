@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use super::allow::Allow;
 use super::disk::{DiskError, Entry, Folder};
-use super::look::{Found, Look, Mark, Verdict, artifact, digest_of, owner};
+use super::look::{Found, Look, Mark, Put, Verdict, artifact, in_the_way, owner};
 use super::marker::{MARKER_MAX, Marker, State};
 use super::path::{MARKER, shown};
 use crate::digest::sha256;
@@ -125,12 +125,11 @@ fn list(
                 shown(&path)
             )));
         }
-        // A name that is not UTF-8 was not written here, whatever it stands for.
-        let entry = match name.to_str() {
-            Ok(name) => folder.entry(name)?,
-            Err(_) => Some(Entry::Odd),
+        let Ok(name) = name.to_str() else {
+            found.insert(path, Found::Unnamed);
+            continue;
         };
-        match entry {
+        match folder.entry(name)? {
             None => {}
             Some(Entry::Folder) => {
                 if let Some(child) = folder.child(&text)? {
@@ -243,129 +242,68 @@ pub(super) fn submit(place: &Place, change: &Change, gate: Gate<'_>) -> Result<(
     let look = look(place, &change.target).map_err(DiskError::before)?;
     match look.decide(change)? {
         Verdict::Done => Ok(()),
-        Verdict::Put => Put::prepare(place, change, &look)?.run(gate).map_err(DiskError::after),
+        Verdict::Put => put(place, &look.put(change)?, &look, gate).map_err(DiskError::after),
         Verdict::Remove => remove(place, change, &look, gate).map_err(DiskError::after),
     }
 }
 
-/// An artifact on its way into a folder.
-struct Put<'a> {
-    place: &'a Place,
-    files: &'a BTreeMap<String, String>,
-    look: &'a Look,
-    /// As it stays.
-    marker: Marker,
-    /// What vend wrote before and the artifact has no more.
-    superseded: Vec<&'a str>,
-    /// What others put there, to go as well; only when restoring.
-    strays: Vec<&'a str>,
+fn put(place: &Place, put: &Put<'_>, look: &Look, gate: Gate<'_>) -> Result<(), DiskError> {
+    let mut folder = Folder::base(&place.base)?;
+    for part in place.parts() {
+        gate()?;
+        folder = folder.make(part)?;
+    }
+    write_marker(&folder, &unfinished(put, look), gate)?;
+    let (first, last): (Vec<&str>, Vec<_>) =
+        put.remove.iter().partition(|path| in_the_way(path, put.files));
+    for path in first {
+        gate()?;
+        unlink(&folder, path)?;
+    }
+    let mut touched = BTreeSet::new();
+    for (path, text) in &put.write {
+        gate()?;
+        let (parent, name) = split(path);
+        let mut into = None;
+        for part in parent.split('/').filter(|part| !part.is_empty()) {
+            let made = into.as_ref().unwrap_or(&folder).make(part)?;
+            into = Some(made);
+        }
+        let into = into.as_ref().unwrap_or(&folder);
+        // An empty folder in a file's place was left by nobody who minds.
+        into.prune(name)?;
+        folder.write(into, name, text.as_bytes())?;
+        touched.insert(parent);
+    }
+    for parent in touched {
+        if let Some(folder) = descend(&folder, parent)? {
+            folder.sync()?;
+        }
+    }
+    for path in last {
+        gate()?;
+        unlink(&folder, path)?;
+    }
+    write_marker(&folder, &put.marker, gate)
 }
 
-impl<'a> Put<'a> {
-    fn prepare(
-        place: &'a Place,
-        change: &'a Change,
-        look: &'a Look,
-    ) -> Result<Self, ProviderError> {
-        let artifact = artifact(change)?;
-        let files = &artifact.files;
-        let mut superseded = look.superseded(files);
-        let mut strays = look.strays();
-        strays.retain(|path| !files.contains_key(*path));
-        if change.action != Action::Restore {
-            // In the way are only those that sit where the artifact has a folder, or below where
-            // it has a file; they are in vend's own folder, and never folders of files unless
-            // restoring: that much is not thrown away on an update.
-            if let Some(path) = strays.iter().find(|path| in_the_way(path, files)) {
-                return Err(ProviderError::Refused(format!(
-                    "`{}` is in the way, and vend did not write it",
-                    shown(path)
-                )));
-            }
-            strays.clear();
-        }
-        superseded.sort_unstable();
-        Ok(Self {
-            place,
-            files,
-            look,
-            marker: Marker::of(change, digest_of(artifact), files),
-            superseded,
-            strays,
-        })
+/// The marker while the change is under way: names the files to go too, so that whoever goes on
+/// after a crash knows them for vend's.
+fn unfinished(put: &Put<'_>, look: &Look) -> Marker {
+    let mut marker = put.marker.clone();
+    marker.state = State::Writing;
+    if let Mark::Ours(before) = &look.mark {
+        let written = before.files.iter().chain(&before.stale);
+        let gone = written.filter(|(path, _)| !put.files.contains_key(*path));
+        marker.stale = gone.map(|(path, digest)| (path.clone(), *digest)).collect();
     }
+    marker
+}
 
-    fn run(&self, gate: Gate<'_>) -> Result<(), DiskError> {
-        let mut folder = Folder::base(&self.place.base)?;
-        for part in self.place.parts() {
-            gate()?;
-            folder = folder.make(part)?;
-        }
-        self.write_marker(&folder, &self.unfinished(), gate)?;
-        let mut touched = BTreeSet::new();
-        let gone = self.superseded.iter().chain(&self.strays);
-        let (first, last): (Vec<&str>, Vec<_>) =
-            gone.copied().partition(|path| in_the_way(path, self.files));
-        for path in first {
-            gate()?;
-            unlink(&folder, path)?;
-        }
-        for (path, text) in self.files {
-            if self.look.found.get(path) == Some(&Found::Plain(sha256(text.as_bytes()))) {
-                continue;
-            }
-            gate()?;
-            let (parent, name) = split(path);
-            let mut into = None;
-            for part in parent.split('/').filter(|part| !part.is_empty()) {
-                let made = into.as_ref().unwrap_or(&folder).make(part)?;
-                into = Some(made);
-            }
-            let into = into.as_ref().unwrap_or(&folder);
-            // An empty folder in a file's place was left by nobody who minds.
-            into.prune(name)?;
-            folder.write(into, name, text.as_bytes())?;
-            touched.insert(parent);
-        }
-        for parent in touched {
-            if let Some(folder) = descend(&folder, parent)? {
-                folder.sync()?;
-            }
-        }
-        for path in last {
-            gate()?;
-            unlink(&folder, path)?;
-        }
-        self.write_marker(&folder, &self.marker, gate)
-    }
-
-    /// The marker while the change is under way: names the files to go too, so that whoever goes
-    /// on after a crash knows them for vend's.
-    fn unfinished(&self) -> Marker {
-        let mut marker = self.marker.clone();
-        marker.state = State::Writing;
-        if let Mark::Ours(before) = &self.look.mark {
-            marker.stale = before
-                .files
-                .iter()
-                .chain(&before.stale)
-                .filter(|(path, _)| !self.files.contains_key(*path))
-                .map(|(path, digest)| (path.clone(), *digest))
-                .collect();
-        }
-        marker
-    }
-
-    fn write_marker(
-        &self,
-        folder: &Folder,
-        marker: &Marker,
-        gate: Gate<'_>,
-    ) -> Result<(), DiskError> {
-        gate()?;
-        folder.write(folder, MARKER, &marker.bytes())?;
-        folder.sync()
-    }
+fn write_marker(folder: &Folder, marker: &Marker, gate: Gate<'_>) -> Result<(), DiskError> {
+    gate()?;
+    folder.write(folder, MARKER, &marker.bytes())?;
+    folder.sync()
 }
 
 fn remove(place: &Place, change: &Change, look: &Look, gate: Gate<'_>) -> Result<(), DiskError> {
@@ -374,10 +312,8 @@ fn remove(place: &Place, change: &Change, look: &Look, gate: Gate<'_>) -> Result
     let mut marker = (**marker).clone();
     marker.state = State::Removing;
     marker.token = change.token.clone();
-    gate()?;
-    folder.write(&folder, MARKER, &marker.bytes())?;
-    folder.sync()?;
-    for path in marker.all().filter(|path| look.found.contains_key(*path)) {
+    write_marker(&folder, &marker, gate)?;
+    for path in look.written() {
         gate()?;
         unlink(&folder, path)?;
     }
@@ -444,12 +380,4 @@ fn descend(folder: &Folder, path: &str) -> Result<Option<Folder>, DiskError> {
 /// The folder and the name of a path; the folder is empty at the top.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// Whether a file at `path` keeps one of `files` from being written: it stands where that needs a
-/// folder, or in a folder where that is a file.
-fn in_the_way(path: &str, files: &BTreeMap<String, String>) -> bool {
-    let below = format!("{path}/");
-    files.range(below.clone()..).next().is_some_and(|(file, _)| file.starts_with(&below))
-        || path.match_indices('/').any(|(n, _)| files.contains_key(&path[..n]))
 }

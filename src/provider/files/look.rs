@@ -42,6 +42,8 @@ pub(super) enum Found {
     Plain(Digest),
     /// Something that vend never writes: an executable, a link, a device, something huge.
     Odd,
+    /// Its name is one that vend neither reads nor writes; it is listed escaped.
+    Unnamed,
 }
 
 impl Mark {
@@ -148,15 +150,15 @@ impl Look {
     }
 
     /// What is there and vend did not write.
-    pub fn strays(&self) -> Vec<&str> {
+    fn strays(&self) -> Vec<&str> {
         let Mark::Ours(marker) = &self.mark else { return Vec::new() };
         let written: BTreeSet<_> = marker.all().collect();
         self.found.keys().filter(|path| !written.contains(path)).map(String::as_str).collect()
     }
 
     /// What vend wrote, is still there, and is in no file of `files`.
-    pub fn superseded<'a>(&'a self, files: &BTreeMap<String, String>) -> Vec<&'a str> {
-        let Mark::Ours(marker) = &self.mark else { return Vec::new() };
+    fn superseded(&self, files: &BTreeMap<String, String>) -> BTreeSet<&str> {
+        let Mark::Ours(marker) = &self.mark else { return BTreeSet::new() };
         marker
             .all()
             .filter(|path| !files.contains_key(*path) && self.found.contains_key(*path))
@@ -164,40 +166,86 @@ impl Look {
             .collect()
     }
 
+    /// What there is to do to a folder that stays, once [`Look::decide`] has said so.
+    pub fn put<'a>(&'a self, change: &'a Change) -> Result<Put<'a>, ProviderError> {
+        let artifact = artifact(change)?;
+        let files = &artifact.files;
+        let mut remove = self.superseded(files);
+        for stray in self.strays().into_iter().filter(|path| !files.contains_key(*path)) {
+            let problem = match (change.action, self.found.get(stray)) {
+                (Action::Restore, Some(Found::Unnamed)) => "has a name that vend does not handle",
+                (Action::Restore, _) => {
+                    remove.insert(stray);
+                    continue;
+                }
+                // An update leaves alone what vend did not write, so that it must not be in the way.
+                _ if in_the_way(stray, files) => "is in the way, and vend did not write it",
+                _ => continue,
+            };
+            return Err(ProviderError::Refused(format!("`{}` {problem}", shown(stray))));
+        }
+        let is_there = |path: &String, text: &String| {
+            self.found.get(path) == Some(&Found::Plain(sha256(text.as_bytes())))
+        };
+        let write = files.iter().filter(|(path, text)| !is_there(path, text));
+        Ok(Put {
+            files,
+            write: write.map(|(path, text)| (path.as_str(), text.as_str())).collect(),
+            remove,
+            marker: Marker::of(change, digest_of(artifact), files),
+        })
+    }
+
+    /// The files of ours that go with a deletion.
+    pub fn written(&self) -> BTreeSet<&str> {
+        self.superseded(&BTreeMap::new())
+    }
+
     /// What a change would do, file by file.
     pub fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {
-        let verdict = self.decide(change)?;
         let file = |name: &str, action| ResourceChange {
             name: shown(name),
             kind: "file".into(),
             action,
             cause: None,
         };
-        let empty = BTreeMap::new();
-        let files = match verdict {
+        let (write, remove) = match self.decide(change)? {
             Verdict::Done => return Ok(Preview::default()),
-            Verdict::Remove => &empty,
-            Verdict::Put => &artifact(change)?.files,
-        };
-        let mut resources: Vec<_> = self
-            .superseded(files)
-            .into_iter()
-            .map(|path| file(path, ResourceAction::Delete))
-            .collect();
-        if change.action == Action::Restore {
-            let strays = self.strays().into_iter().filter(|path| !files.contains_key(*path));
-            resources.extend(strays.map(|path| file(path, ResourceAction::Delete)));
-        }
-        for (path, text) in files {
-            match self.found.get(path) {
-                Some(Found::Plain(found)) if *found == sha256(text.as_bytes()) => {}
-                Some(_) => resources.push(file(path, ResourceAction::Update)),
-                None => resources.push(file(path, ResourceAction::Create)),
+            Verdict::Remove => (BTreeMap::new(), self.written()),
+            Verdict::Put => {
+                let put = self.put(change)?;
+                (put.write, put.remove)
             }
-        }
+        };
+        let gone = remove.into_iter().map(|path| file(path, ResourceAction::Delete));
+        let written = write.into_keys().map(|path| match self.found.get(path) {
+            Some(_) => file(path, ResourceAction::Update),
+            None => file(path, ResourceAction::Create),
+        });
+        let mut resources: Vec<_> = gone.chain(written).collect();
         resources.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Preview { resources })
     }
+}
+
+/// An artifact on its way into a folder.
+pub(super) struct Put<'a> {
+    /// All of its files.
+    pub files: &'a BTreeMap<String, String>,
+    /// Those that are not there already.
+    pub write: BTreeMap<&'a str, &'a str>,
+    /// What vend wrote before and the artifact has no more; when restoring, strays as well.
+    pub remove: BTreeSet<&'a str>,
+    /// As it stays.
+    pub marker: Marker,
+}
+
+/// Whether a file at `path` keeps one of `files` from being written: it stands where that needs a
+/// folder, or in a folder where that is a file.
+pub(super) fn in_the_way(path: &str, files: &BTreeMap<String, String>) -> bool {
+    let below = format!("{path}/");
+    files.range(below.clone()..).next().is_some_and(|(file, _)| file.starts_with(&below))
+        || path.match_indices('/').any(|(n, _)| files.contains_key(&path[..n]))
 }
 
 fn stale(why: &str) -> ProviderError {

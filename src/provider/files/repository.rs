@@ -1,0 +1,334 @@
+//! Targets as folders of a branch of an output repository.
+//!
+//! # Flow
+//!
+//! Fetch; look at each target in the tree of the tip; make one commit of all that is to be done;
+//! push it with the tip as the expected parent. A lost race is redone on the new tip.
+//!
+//! # Guarantees
+//!
+//! Nothing is forced. A commit holds whole changes only, so that a crash leaves a change done or
+//! not begun; the marker's token says which. A push whose end was not seen is looked for at the
+//! next fetch, and is `Unknown` until it is found.
+//!
+//! # Assumptions
+//!
+//! One writer of ours for a branch at a time (the lane); others may push whenever they like.
+//!
+//! # Caveats
+//!
+//! A server that denies a commit of many is asked again with parts of it, so that what one target
+//! brings upon itself does not stop the others: up to [`PUSHES_MAX`] pushes for one batch.
+
+mod commits;
+mod tree;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::commits::Commits;
+use self::tree::Batch;
+use super::look::{self, Look, Verdict};
+use super::settings::Where;
+use crate::git::{GitError, Location, Mirror, Transport};
+use crate::model::{Change, Observation, Progress, Revision, Target};
+use crate::provider::ProviderError;
+
+/// How often a lost race is run again.
+const RACES_MAX: u32 = 8;
+
+/// How many pushes a batch that a server denies may take.
+const PUSHES_MAX: u32 = 24;
+
+/// How long what was fetched is good enough to tell what a change would do.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The longest history that is searched for the commit of one change.
+const SEARCH_MAX: usize = 20_000;
+
+/// One branch of one output repository.
+pub(super) struct Branch {
+    mirror: Mirror,
+    fetched: Mutex<Option<Instant>>,
+    commits: Commits,
+}
+
+type Answer = Result<Progress, ProviderError>;
+
+impl Branch {
+    /// Opens the mirror in `folder`; reaches nothing but this host's disk.
+    pub fn open(
+        folder: &Path,
+        location: Location,
+        transport: Arc<Transport>,
+    ) -> Result<Self, ProviderError> {
+        let mirror = Mirror::open(folder, location, transport).map_err(before)?;
+        Ok(Self { mirror, fetched: Mutex::default(), commits: Commits::default() })
+    }
+
+    /// The tip as the repository has it now; `None` when it answers and never had the branch.
+    async fn fetch(&self) -> Result<Option<Revision>, ProviderError> {
+        let tip = match self.mirror.fetch().await {
+            Ok(Some(tip)) => Some(tip),
+            Ok(None) => return Err(ProviderError::unavailable("the fetched branch has no tip")),
+            Err(error) if is_unborn(&error) && self.mirror.tip().map_err(before)?.is_none() => None,
+            Err(error) => return Err(before(error)),
+        };
+        *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(tip)
+    }
+
+    /// The tip, no older than [`FRESH`].
+    async fn recent(&self) -> Result<Option<Revision>, ProviderError> {
+        let fetched = *self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetched.is_some_and(|at| at.elapsed() < FRESH) {
+            return self.mirror.tip().map_err(before);
+        }
+        self.fetch().await
+    }
+
+    /// Looks at many targets with one fetch.
+    pub async fn observe(
+        self: &Arc<Self>,
+        targets: Vec<(Where, Target)>,
+    ) -> Vec<Result<Observation, ProviderError>> {
+        let count = targets.len();
+        let tip = match self.fetch().await {
+            Ok(tip) => tip,
+            Err(error) => return vec![Err(error); count],
+        };
+        let branch = self.clone();
+        let look = move || {
+            let search = (SEARCH_MAX / count.max(1)).max(64);
+            let one = |(place, target): &(Where, Target)| {
+                let look = tree::look(&branch.mirror, tip.as_ref(), place, target)?;
+                let commit = branch.commits.of(&branch.mirror, tip.as_ref(), place, &look, search);
+                Ok(look.observation(place, commit.as_ref().map(Revision::as_str)))
+            };
+            targets.iter().map(one).collect()
+        };
+        match super::blocking(look).await {
+            Ok(seen) => seen,
+            Err(error) => vec![Err(ProviderError::unavailable(error)); count],
+        }
+    }
+
+    /// One target's folder, and the commit that last changed it. `now`: at the tip as it is now.
+    pub async fn look(
+        self: &Arc<Self>,
+        place: Where,
+        target: Target,
+        now: bool,
+    ) -> Result<(Look, Option<Revision>), ProviderError> {
+        let tip = if now { self.fetch().await? } else { self.recent().await? };
+        let branch = self.clone();
+        super::blocking(move || {
+            let look = tree::look(&branch.mirror, tip.as_ref(), &place, &target)?;
+            let commits = &branch.commits;
+            let commit = commits.of(&branch.mirror, tip.as_ref(), &place, &look, SEARCH_MAX);
+            Ok((look, commit))
+        })
+        .await
+        .map_err(ProviderError::unavailable)?
+    }
+
+    /// Makes all changes, in one commit unless the server denies that.
+    pub async fn submit(self: &Arc<Self>, changes: Vec<(Where, Change)>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
+        let changes = Arc::new(changes);
+        let mut parts = VecDeque::from([(0..changes.len()).collect::<Vec<_>>()]);
+        let mut pushes = 0;
+        while let Some(part) = parts.pop_front() {
+            pushes += 1;
+            match self.commit(&changes, &part, &mut answers).await {
+                Ok(()) => {}
+                Err(Stopped::Denied(pending, _)) if pending.len() > 1 && pushes < PUSHES_MAX => {
+                    let (head, tail) = pending.split_at(pending.len() / 2);
+                    parts.push_back(head.to_vec());
+                    parts.push_back(tail.to_vec());
+                }
+                Err(Stopped::Denied(pending, why)) => {
+                    fail(&mut answers, &pending, &ProviderError::Refused(why));
+                }
+                Err(Stopped::Failed(pending, error)) => fail(&mut answers, &pending, &error),
+            }
+        }
+        let lost = || Err(ProviderError::unknown("the change got no answer"));
+        answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
+    }
+
+    /// One commit of the changes numbered in `part`, and their answers.
+    async fn commit(
+        self: &Arc<Self>,
+        changes: &Arc<Vec<(Where, Change)>>,
+        part: &[usize],
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), Stopped> {
+        let failed = |error| Stopped::Failed(part.to_vec(), error);
+        for race in 0..RACES_MAX {
+            if race > 0 {
+                pause(race).await;
+            }
+            let tip = self.fetch().await.map_err(failed)?;
+            let (branch, all, numbers, at) =
+                (self.clone(), changes.clone(), part.to_vec(), tip.clone());
+            let built = super::blocking(move || branch.build(&all, &numbers, at.as_ref())).await;
+            let built = built.map_err(|error| failed(ProviderError::unavailable(error)))?;
+            let (settled, commit) = built.map_err(failed)?;
+            for (n, answer) in settled {
+                answers[n] = Some(answer);
+            }
+            let Some((commit, pending)) = commit else { return Ok(()) };
+            match self.mirror.push(&commit, tip.as_ref()).await {
+                Ok(()) => {
+                    self.succeed(changes, &pending, &commit, answers);
+                    return Ok(());
+                }
+                Err(GitError::Raced { .. }) => {
+                    tracing::debug!(race, "an output branch has moved: once more on its new tip");
+                }
+                Err(error @ GitError::Unknown { .. }) => {
+                    self.find(changes, &pending, error, answers).await;
+                    return Ok(());
+                }
+                Err(error @ (GitError::Denied { .. } | GitError::Refused { .. })) => {
+                    return Err(Stopped::Denied(pending, crate::error::chain(&error)));
+                }
+                Err(error) => return Err(Stopped::Failed(pending, before(error))),
+            }
+        }
+        let error = format!("the branch moved {RACES_MAX} times before the push");
+        Err(failed(ProviderError::unavailable(error)))
+    }
+
+    /// What is to be committed on `tip`; answers for changes that need no commit.
+    fn build(
+        &self,
+        changes: &[(Where, Change)],
+        part: &[usize],
+        tip: Option<&Revision>,
+    ) -> Result<Built, ProviderError> {
+        let mut batch = Batch::new(&self.mirror, tip);
+        let mut settled = Vec::new();
+        let mut pending = Vec::new();
+        for &n in part {
+            let (place, change) = &changes[n];
+            match batch.add(place, change) {
+                Ok((Verdict::Done, look)) => {
+                    let commit = self.commits.of(&self.mirror, tip, place, &look, SEARCH_MAX);
+                    let commit = commit.as_ref().map(Revision::as_str);
+                    settled.push((n, Ok(look::succeeded(change, place, commit))));
+                }
+                Ok((Verdict::Put | Verdict::Remove, _)) => pending.push(n),
+                Err(error) => settled.push((n, Err(error))),
+            }
+        }
+        if pending.is_empty() {
+            return Ok((settled, None));
+        }
+        let message = tree::message(pending.iter().map(|n| &changes[*n].1));
+        let now = jiff::Timestamp::now();
+        match batch.commit(&message, now).map_err(before)? {
+            Some(commit) => Ok((settled, Some((commit, pending)))),
+            // Each marker holds a new token, so the tree differs; should it not, all is done.
+            None => {
+                let tip = tip.map(Revision::as_str);
+                settled.extend(pending.into_iter().map(|n| {
+                    let (place, change) = &changes[n];
+                    (n, Ok(look::succeeded(change, place, tip)))
+                }));
+                Ok((settled, None))
+            }
+        }
+    }
+
+    fn succeed(
+        &self,
+        changes: &[(Where, Change)],
+        pending: &[usize],
+        commit: &Revision,
+        answers: &mut [Option<Answer>],
+    ) {
+        for &n in pending {
+            let (place, change) = &changes[n];
+            self.commits.note(change.token.clone(), commit.clone());
+            answers[n] = Some(Ok(look::succeeded(change, place, Some(commit.as_str()))));
+        }
+    }
+
+    /// Looks for a commit that was pushed without an answer. Not found, it may still arrive.
+    async fn find(
+        self: &Arc<Self>,
+        changes: &[(Where, Change)],
+        pending: &[usize],
+        error: GitError,
+        answers: &mut [Option<Answer>],
+    ) {
+        let unknown = ProviderError::unknown(error);
+        for &n in pending {
+            let (place, change) = &changes[n];
+            // The first one fetches; for the others that is recent enough.
+            let now = n == pending[0];
+            let seen = self.look(place.clone(), change.target.clone(), now).await;
+            answers[n] = Some(match seen {
+                Ok((look, commit)) if matches!(look.decide(change), Ok(Verdict::Done)) => {
+                    let commit = commit.as_ref().map(Revision::as_str);
+                    Ok(look::succeeded(change, place, commit))
+                }
+                Ok(_) => Err(unknown.clone()),
+                Err(_) if now => return fail(answers, pending, &unknown),
+                Err(_) => Err(unknown.clone()),
+            });
+        }
+    }
+}
+
+/// Answers that need no commit, and the commit with the changes in it.
+type Built = (Vec<(usize, Answer)>, Option<(Revision, Vec<usize>)>);
+
+/// Why no commit of these changes was made.
+enum Stopped {
+    /// The server looked at it and said no, in these words.
+    Denied(Vec<usize>, String),
+    /// Nothing was done.
+    Failed(Vec<usize>, ProviderError),
+}
+
+/// The same answer for many.
+fn fail(answers: &mut [Option<Answer>], part: &[usize], error: &ProviderError) {
+    for &n in part {
+        answers[n] = Some(Err(error.clone()));
+    }
+}
+
+/// Longer after each race, and never as long as another writer that lost the same one.
+async fn pause(race: u32) {
+    let most = 50_u64 << race.min(6);
+    let random = getrandom::u64().unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(most / 2 + random % most)).await;
+}
+
+/// As the trait has it, when nothing was done yet. What is missing is unavailable: a server says
+/// "not found" of what it does not let us see, and it may be back without anybody's help.
+pub(super) fn before(error: GitError) -> ProviderError {
+    match error {
+        GitError::Denied { .. } | GitError::Refused { .. } | GitError::TooMany { .. } => {
+            ProviderError::Refused(crate::error::chain(&error))
+        }
+        GitError::Unavailable { .. }
+        | GitError::Missing { .. }
+        | GitError::Raced { .. }
+        | GitError::Unknown { .. }
+        | GitError::Corrupt { .. }
+        | GitError::Git2 { .. }
+        | GitError::Io { .. } => ProviderError::unavailable(error),
+    }
+}
+
+/// Whether the repository answered and has no such branch: `git` says this and nothing else then.
+fn is_unborn(error: &GitError) -> bool {
+    matches!(error, GitError::Missing { text, .. }
+        if text.to_ascii_lowercase().contains("couldn't find remote ref"))
+}

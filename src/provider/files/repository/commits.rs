@@ -1,0 +1,50 @@
+//! Which commit last changed a target.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::git::Mirror;
+use crate::model::{Revision, Token};
+use crate::provider::files::look::{Look, Mark};
+use crate::provider::files::path::MARKER;
+use crate::provider::files::settings::Where;
+
+/// More than are in flight and looked at in one pass; what is dropped is searched for again.
+const KEPT: usize = 200_000;
+
+/// Commits by token, as they were made or found.
+#[derive(Default)]
+pub(super) struct Commits(Mutex<BTreeMap<Token, Revision>>);
+
+impl Commits {
+    /// A commit that was made.
+    pub fn note(&self, token: Token, commit: Revision) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(token, commit);
+    }
+
+    /// The commit that wrote the marker in a folder that is ours, searched for in at most `most`
+    /// commits. `None` when it lies further back or cannot be told: it is for people.
+    pub fn of(
+        &self,
+        mirror: &Mirror,
+        tip: Option<&Revision>,
+        place: &Where,
+        look: &Look,
+        most: usize,
+    ) -> Option<Revision> {
+        let Mark::Ours(marker) = &look.mark else { return None };
+        let known =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&marker.token).cloned();
+        if known.is_some() {
+            return known;
+        }
+        let path = format!("{}/{MARKER}", place.path);
+        let commit = mirror.last_commit_touching(&path, tip?, most).ok()??;
+        self.note(marker.token.clone(), commit.clone());
+        Some(commit)
+    }
+}
