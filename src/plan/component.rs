@@ -101,7 +101,7 @@ impl Draft {
     pub(super) fn removal(&mut self, context: &Context, case: &Case, owner: &Case, work: &Work) {
         let Some((name, component)) = work.recorded else { return };
         let seen = owner.live.get(name);
-        let sight = Sight::of(seen, Some(component), context.blind);
+        let sight = Sight::of(seen, Some(component));
         let past = Past::of(Some(component), None, owner.in_flight.contains_key(name));
         let end = match decide(Want::Gone, past, sight) {
             Verdict::Delete => Ok(Action::Delete),
@@ -124,6 +124,9 @@ impl Draft {
         }
         let look = TargetKey { request: owner.id.clone(), component: name.clone() };
         self.looks.insert((work.key.clone(), Lane::Remove), self.target(look, component));
+        if seen.is_none() {
+            self.unlooked.insert((work.key.clone(), Lane::Remove));
+        }
         let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
         let end = waits(context, case, name).map_or(end, Err);
         self.removals.insert(work.key.clone(), Removal { step, whole, commit, end });
@@ -152,7 +155,8 @@ impl Draft {
         self.hold(work.key.clone(), Some(Action::Replace), reason);
     }
 
-    /// The target goes from where it is, and comes where it is desired.
+    /// The target goes from where it is, and comes where it is desired: that is looked at, and
+    /// planned again, once the first has gone.
     fn elsewhere(
         &mut self,
         context: &Context,
@@ -185,7 +189,7 @@ impl Draft {
             None => (subject.case, &desired.name),
         };
         let seen = from.live.get(name);
-        let sight = Sight::of(seen, recorded, context.blind);
+        let sight = Sight::of(seen, recorded);
         let in_flight =
             from.in_flight.contains_key(name) || subject.case.in_flight.contains_key(&desired.name);
         let past = Past::of(recorded, Some(desired.digest), in_flight);
@@ -210,6 +214,9 @@ impl Draft {
             None => Target { key: look_key, ..target.clone() },
         };
         self.looks.insert((work.key.clone(), Lane::Apply), look);
+        if seen.is_none() {
+            self.unlooked.insert((work.key.clone(), Lane::Apply));
+        }
         let mut step = step(target, action);
         step.artifact = Some(desired.digest);
         step.from = mark(seen).or(recorded.map(|r| r.digest)).filter(|_| sight != Sight::Absent);
@@ -225,13 +232,18 @@ impl Draft {
     /// The record takes another key; the world is not touched.
     pub(super) fn rekey(&mut self, subject: &Subject, work: &Work) {
         let Some((name, component)) = work.recorded else { return };
-        let former = TargetKey { request: subject.owner.id.clone(), component: name.clone() };
-        if former == work.key || subject.owner.in_flight.contains_key(name) {
+        if subject.owner.in_flight.contains_key(name) {
             return;
         }
-        let mut step = step(self.target(work.key.clone(), component), Action::Move);
-        step.moved_from = Some(former);
-        self.steps.insert((work.key.clone(), Lane::Move), step);
+        let recorded =
+            |request: &RequestId| TargetKey { request: request.clone(), component: name.clone() };
+        let (old, new) = (recorded(&subject.owner.id), recorded(&subject.case.id));
+        let changes = [(old, new.clone(), Lane::Move), (new, work.key.clone(), Lane::Rename)];
+        for (former, key, lane) in changes.into_iter().filter(|(former, key, _)| former != key) {
+            let mut step = step(self.target(key.clone(), component), Action::Move);
+            step.moved_from = Some(former);
+            self.steps.insert((key, lane), step);
+        }
     }
 }
 

@@ -25,11 +25,10 @@ pub(super) enum Past {
     InFlight,
 }
 
-/// What was seen of it.
+/// What was seen of it. What nobody looked at is taken to be as recorded: whatever is decided on that
+/// is held before the plan is made, unless the whole plan is blind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sight {
-    /// Nobody looked.
-    Unseen,
     /// Looking failed.
     Failed,
     /// The provider answered, and nothing is there.
@@ -69,32 +68,29 @@ pub(super) enum Verdict {
 /// neither desired nor recorded is a stranger's.
 pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
     use Past::{InFlight, Other, Same, Unrecorded};
-    use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign, Unseen};
+    use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign};
     use Want::{Gone, Present};
     match (want, past, sight) {
-        (
-            Present | Gone,
-            InFlight,
-            Unseen | Failed | Absent | Foreign | AsApplied | Drifted | Busy,
-        ) => Verdict::Await,
+        (Present | Gone, InFlight, Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
+            Verdict::Await
+        }
 
         (Present, Unrecorded, Absent) => Verdict::Create,
         (Present, Unrecorded, AsApplied | Drifted) => Verdict::TakeUp,
-        (Present, Same, Unseen | AsApplied | Busy) => Verdict::Leave,
+        (Present, Same, AsApplied | Busy) => Verdict::Leave,
         (Present, Same, Drifted) => Verdict::Drift,
         (Present, Other, AsApplied | Drifted) => Verdict::Update,
         (Present, Same | Other, Absent) => Verdict::CreateAgain,
         (Present, Unrecorded | Same | Other, Foreign) => Verdict::NotOurs,
         (Present, Unrecorded | Same | Other, Failed) => Verdict::NotObserved,
-        (Present, Unrecorded | Other, Unseen) => Verdict::NotObserved,
         (Present, Unrecorded | Other, Busy) => Verdict::Busy,
 
         (Gone, Same | Other, AsApplied | Drifted) => Verdict::Delete,
         (Gone, Same | Other, Absent) => Verdict::Forget,
-        (Gone, Same | Other, Unseen | Failed) => Verdict::NotObserved,
+        (Gone, Same | Other, Failed) => Verdict::NotObserved,
         (Gone, Same | Other, Foreign) => Verdict::NotOurs,
         (Gone, Same | Other, Busy) => Verdict::Busy,
-        (Gone, Unrecorded, Unseen | Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
+        (Gone, Unrecorded, Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
             Verdict::Leave
         }
     }
@@ -117,10 +113,9 @@ impl Past {
 }
 
 impl Sight {
-    /// Reduces what was seen. `blind` takes the world to be as recorded.
-    pub(super) fn of(seen: Option<&Seen>, recorded: Option<&ComponentRecord>, blind: bool) -> Self {
+    /// Reduces what was seen.
+    pub(super) fn of(seen: Option<&Seen>, recorded: Option<&ComponentRecord>) -> Self {
         let live = match seen {
-            None if !blind => return Self::Unseen,
             None if recorded.is_some() => return Self::AsApplied,
             None | Some(Seen::Observed(Observation::Absent)) => return Self::Absent,
             Some(Seen::Failed(_)) => return Self::Failed,

@@ -14,10 +14,12 @@ use super::component::{Subject, Work, works};
 use super::gate::Gate;
 use super::situation::{Case, InFlight, Seen};
 
-/// One target can have up to three steps: it is re-keyed, what was there goes, what is desired comes.
+/// One target can have several steps: its record takes the request's new name, then the component's;
+/// what was there goes, and what is desired comes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Lane {
     Move,
+    Rename,
     Remove,
     Apply,
 }
@@ -59,6 +61,8 @@ pub(super) struct Draft {
     pub(super) approved: Vec<Digest>,
     /// What to look at for a node, keyed for the case that the answer belongs to.
     pub(super) looks: BTreeMap<Node, Target>,
+    /// Steps drafted without having looked.
+    pub(super) unlooked: BTreeSet<Node>,
     /// Targets whose look for drift is due.
     pub(super) due: Vec<Target>,
 }
@@ -78,6 +82,7 @@ impl Draft {
             forget: Vec::new(),
             approved: Vec::new(),
             looks: BTreeMap::new(),
+            unlooked: BTreeSet::new(),
             due: Vec::new(),
         }
     }
@@ -144,7 +149,8 @@ impl Draft {
                 None | Some(Seen::Failed(_)) => {}
                 Some(Seen::Observed(seen)) => {
                     let items = drift_items(component, seen);
-                    if let Some(items) = items.filter(|items| *items != component.drift) {
+                    let news = |items: &Vec<_>| case.desired.is_some() && *items != component.drift;
+                    if let Some(items) = items.filter(news) {
                         self.drifts.push(Drift { target: target.clone(), items });
                     }
                 }
@@ -171,14 +177,13 @@ impl Draft {
         let owner = context.moves.takes.get(&case.id).copied().unwrap_or(case);
         let moving = owner.id != case.id;
         let record = owner.recorded.as_ref();
-        if let Some(name) = owner.in_flight.keys().next().filter(|_| moving) {
-            let key = TargetKey { request: owner.id.clone(), component: name.clone() };
-            let dependency = Dependency::Target(key);
-            return self.hold_request(
-                case,
-                Some(Action::Move),
-                HoldReason::WaitingFor { dependency },
-            );
+        let mut flights = [owner, case]
+            .into_iter()
+            .flat_map(|case| case.in_flight.keys().map(|name| (&case.id, name)));
+        if let Some((id, name)) = flights.next().filter(|_| moving) {
+            let key = TargetKey { request: id.clone(), component: name.clone() };
+            let reason = HoldReason::WaitingFor { dependency: Dependency::Target(key) };
+            return self.hold_request(case, Some(Action::Move), reason);
         }
         let shift = record.map(|r| change::shift(r, spec)).unwrap_or_default();
         let subject = Subject { case, spec, owner, record, shift };
@@ -200,7 +205,7 @@ impl Draft {
         if subject.trusted(context) {
             works.iter().for_each(|w| self.rekey(&subject, w));
         }
-        let moves = |node: &Node| node.0.request == case.id && node.1 == Lane::Move;
+        let moves = |node: &Node| node.0.request == case.id && node.1 < Lane::Remove;
         let moved = self.steps.keys().filter(|n| moves(n)).count();
         let after = (self.holds.len(), self.steps.len() - moved, self.removals.len());
         let satisfied = before == after && case.in_flight.is_empty();

@@ -10,6 +10,7 @@ use crate::model::{
 use super::Context;
 use super::draft::{Block, Draft, Lane, Node};
 use super::guard;
+use super::situation::Case;
 
 /// Ties the steps together and makes the plan, with the targets that it would have to see.
 pub(super) fn finish(context: &Context, mut draft: Draft) -> (Plan, Vec<Target>) {
@@ -19,21 +20,31 @@ pub(super) fn finish(context: &Context, mut draft: Draft) -> (Plan, Vec<Target>)
         ties.insert(node.clone(), ties_of(context, &draft, node));
     }
     pass_holds_on(context, &mut draft, &ties);
-    // What the store does alone is done before anything else, and nobody waits for it.
-    let waited: BTreeSet<Node> = draft
-        .steps
-        .iter()
-        .filter(|(_, step)| step.action.touches_the_world())
-        .map(|(node, _)| node.clone())
-        .collect();
+    if !context.blind {
+        // A circle is named before what was not looked at because of it.
+        take_turns(context, &mut draft, &ties);
+        hold_unlooked(&mut draft);
+        pass_holds_on(context, &mut draft, &ties);
+    }
+    let waited = waited(&draft);
     for (node, step) in &mut draft.steps {
-        let before = ties.get(node).into_iter().flatten().filter(|b| waited.contains(*b));
+        let before = ties.get(node).into_iter().flatten().filter(|b| {
+            // Where the place changes, what comes is planned again when what was has gone.
+            waited.contains(*b) || b.0 == node.0
+        });
         let keys: BTreeSet<_> = before.map(|(key, _)| key.clone()).collect();
         let ties = if step.action.touches_the_world() { keys } else { BTreeSet::new() };
         step.after = ties.into_iter().collect();
     }
-    let order = take_turns(context, &mut draft, &ties, &waited);
+    let order = take_turns(context, &mut draft, &ties);
     assemble(context, draft, order)
+}
+
+/// The steps that others wait for. What the store does alone is done before anything else, and nobody
+/// waits for it.
+fn waited(draft: &Draft) -> BTreeSet<Node> {
+    let world = draft.steps.iter().filter(|(_, step)| step.action.touches_the_world());
+    world.map(|(node, _)| node.clone()).collect()
 }
 
 /// The nodes that a step comes after, whether they are steps or held.
@@ -42,7 +53,7 @@ fn ties_of(context: &Context, draft: &Draft, node: &Node) -> BTreeSet<Node> {
     let Some(case) = context.cases.get(&key.request) else { return BTreeSet::new() };
     let spec = case.desired.as_ref().and_then(|d| d.spec());
     let found = match (lane, spec) {
-        (Lane::Move, _) => Vec::new(),
+        (Lane::Move | Lane::Rename, _) => Vec::new(),
         (Lane::Apply, Some(spec)) => apply_ties(context, key, spec),
         (Lane::Apply, None) => Vec::new(),
         (Lane::Remove, Some(spec)) => part_ties(context, key, spec),
@@ -181,10 +192,21 @@ fn pass_holds_on(context: &Context, draft: &mut Draft, ties: &BTreeMap<Node, BTr
     }
 }
 
+/// Nothing is done on the strength of not having looked.
+fn hold_unlooked(draft: &mut Draft) {
+    for node in std::mem::take(&mut draft.unlooked) {
+        if let Some(step) = draft.steps.remove(&node) {
+            let error = String::new();
+            draft.hold(node.0.clone(), Some(step.action), HoldReason::NotObserved { error });
+            draft.block(node.0, node.1);
+        }
+    }
+}
+
 fn waiting(before: &Node, block: Block, node: &Node) -> HoldReason {
     match node.1 {
         Lane::Remove => guard::waits_for(&before.0, block, &node.0.request),
-        Lane::Apply | Lane::Move => {
+        Lane::Apply | Lane::Move | Lane::Rename => {
             HoldReason::WaitingFor { dependency: Dependency::Target(before.0.clone()) }
         }
     }
@@ -217,8 +239,8 @@ fn take_turns(
     context: &Context,
     draft: &mut Draft,
     ties: &BTreeMap<Node, BTreeSet<Node>>,
-    waited: &BTreeSet<Node>,
 ) -> Vec<Node> {
+    let waited = waited(draft);
     let mut left: BTreeMap<&Node, usize> = BTreeMap::new();
     let mut behind: BTreeMap<&Node, Vec<&Node>> = BTreeMap::new();
     let (mut order, mut teams) = (Vec::new(), BTreeMap::<&str, VecDeque<&Node>>::new());
@@ -235,6 +257,8 @@ fn take_turns(
         }
         before.into_iter().for_each(|b| behind.entry(b).or_default().push(node));
     }
+    // A record takes its request's new name before its components take theirs.
+    order.sort_by_key(|(_, lane)| *lane);
     while !teams.is_empty() {
         let turn: Vec<&str> = teams.keys().copied().collect();
         for team in turn {
@@ -304,7 +328,8 @@ fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Vec<Tar
     approved.dedup();
     looks.sort_by(|a, b| (&a.key, &a.name).cmp(&(&b.key, &b.name)));
     looks.dedup_by(|a, b| (&a.key, &a.name) == (&b.key, &b.name));
-    let quiet = context.cases.keys().filter(|id| !busy.contains(**id)).count() as u64;
+    let quiet = |case: &&&Case| case.desired.is_some() && !busy.contains(&case.id);
+    let quiet = context.cases.values().filter(quiet).count() as u64;
     let settled = context.situation.settled.saturating_add(quiet);
     (Plan { steps: ordered, holds, settled, settle, drifts, forget, approved }, looks)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 use crate::model::{
     Action, ComponentName, Desired, InstanceId, Observation, Record, RequestId, Retry, Revision,
-    SourceName, SourceProblem,
+    SourceName, SourceProblem, TargetKey,
 };
 
 /// Everything the planner looks at.
@@ -86,6 +86,26 @@ pub struct Case {
     pub retries: BTreeMap<ComponentName, Retry>,
     /// It is time to look for drift.
     pub drift_due: bool,
+}
+
+impl Situation<'_> {
+    /// Puts the answer to a look into the case that [`needs_observing`](super::needs_observing) asked
+    /// it for.
+    pub fn saw(&mut self, key: &TargetKey, seen: Seen) {
+        if let Some(case) = self.cases.iter_mut().find(|case| case.id == key.request) {
+            case.live.insert(key.component.clone(), seen);
+        }
+    }
+}
+
+impl Case {
+    /// Every component that is desired, recorded or under way.
+    pub fn components(&self) -> BTreeSet<ComponentName> {
+        let spec = self.desired.as_ref().and_then(|d| d.spec());
+        let desired = spec.into_iter().flat_map(|s| &s.components).map(|c| &c.name);
+        let recorded = self.recorded.iter().flat_map(|r| r.components.keys());
+        desired.chain(recorded).chain(self.in_flight.keys()).cloned().collect()
+    }
 }
 
 /// What a removed file last said.

@@ -1,0 +1,9 @@
+//! Stories of one change: from equilibrium, one fact changes, and after it again nothing is to do.
+
+mod deletion;
+mod hold;
+mod moving;
+mod ordering;
+mod property;
+mod target;
+mod world;

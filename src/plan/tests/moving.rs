@@ -1,0 +1,185 @@
+//! Moving never destroys.
+
+use insta::assert_snapshot;
+
+use super::world::*;
+use crate::plan::Gone;
+
+fn one() -> World {
+    World::of([("a/prod/old", File::default().with("size", 1)), ("a/prod/other", File::default())])
+}
+
+fn from(old: &str) -> File {
+    File { moved_from: Some(id(old)), ..File::default().with("size", 1) }
+}
+
+#[test]
+fn b78_a_renamed_file_that_says_so_keeps_what_it_made() {
+    let mut world = one();
+    let things: Vec<_> = world.things.keys().cloned().collect();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", from("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    Move a/prod/new#main from a/prod/old#main
+    settle a/prod/new
+    1 settled
+    ");
+    world.done();
+    assert!(world.log.is_empty());
+    assert_eq!(world.things.keys().cloned().collect::<Vec<_>>(), things);
+    // An update later finds it where it was put, under the name it was given.
+    world.file("a/prod/new").parameters.insert("size".into(), 2.into());
+    assert_snapshot!(world.show(), @"
+    Update a/prod/new#main
+    1 settled
+    ");
+    world.done();
+    assert_eq!(world.things.keys().cloned().collect::<Vec<_>>(), things);
+}
+
+#[test]
+fn a_move_with_a_change_moves_first() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", from("a/prod/old").with("size", 2));
+    assert_snapshot!(world.show(), @"
+    Move a/prod/new#main from a/prod/old#main
+    Update a/prod/new#main
+    1 settled
+    ");
+    world.done();
+    assert_eq!(world.log, ["Update a/prod/new#main"]);
+}
+
+#[test]
+fn a_move_and_a_renamed_component_at_once() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    let components = vec![("queue", Some("main"), "files", vec![])];
+    world.put("a/prod/new", File { components, ..from("a/prod/old").with("size", 2) });
+    assert_snapshot!(world.show(), @"
+    Move a/prod/new#main from a/prod/old#main
+    Move a/prod/new#queue from a/prod/new#main
+    Update a/prod/new#queue
+    1 settled
+    ");
+    world.done();
+    assert_eq!(world.log, ["Update a/prod/new#queue"]);
+}
+
+#[test]
+fn b78_without_saying_so_both_are_held_until_somebody_does() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    let mut meant = world.clone();
+    meant.approvals.insert(asked(&meant.plan()));
+    meant.done();
+    assert_eq!(meant.log.len(), 2);
+
+    world.file("a/prod/new").moved_from = Some(id("a/prod/old"));
+    world.done();
+    assert!(world.log.is_empty());
+}
+
+#[test]
+fn a_new_file_that_cannot_be_read_yet_may_be_the_moved_one() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", File { broken: true, ..File::default() });
+    world.put("b/prod/new", File { broken: true, ..File::default() });
+    assert_snapshot!(world.show(), @"
+    hold a/prod/new: Invalid
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    hold b/prod/new: Invalid
+    1 settled
+    ");
+}
+
+#[test]
+fn two_moves_between_two_passes() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/last", from("a/prod/middle"));
+    let gone = Gone { moved_from: Some(id("a/prod/old")), ..Gone::default() };
+    world.gone.insert(id("a/prod/middle"), gone);
+    assert_snapshot!(world.show(), @"
+    Move a/prod/last#main from a/prod/old#main
+    settle a/prod/last
+    1 settled
+    ");
+    let plan = world.plan();
+    world.apply(&plan);
+    world.gone.clear();
+    world.done();
+    assert!(world.log.is_empty());
+}
+
+#[test]
+fn b79_two_that_claim_the_same_are_refused() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", from("a/prod/old"));
+    world.put("a/prod/new2", from("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/new Create: Invalid MOV001 `a/prod/new2` says `movedFrom: a/prod/old`, and so does this request
+    hold a/prod/new2 Create: Invalid MOV001 `a/prod/new` says `movedFrom: a/prod/old`, and so does this request
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    world.remove("a/prod/new2");
+    world.done();
+    assert!(world.log.is_empty());
+}
+
+#[test]
+fn b79_a_copy_is_a_request_of_its_own() {
+    let mut world = one();
+    world.put("a/prod/copy", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/copy#main
+    2 settled
+    ");
+    world.done();
+}
+
+#[test]
+fn naming_one_that_still_stands_is_held() {
+    let mut world = one();
+    world.put("a/prod/copy", from("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/copy Create: LooksLikeAMove a/prod/old
+    2 settled
+    ");
+}
+
+#[test]
+fn nothing_moves_across_environments() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/dev/old", from("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    hold a/dev/old Create: Invalid MOV002 `movedFrom` names `a/prod/old`, which is in another environment: what it made cannot follow
+    hold a/prod/old Delete: LooksLikeAMove a/dev/old
+    1 settled
+    ");
+}
+
+#[test]
+fn one_that_left_its_source_for_another_is_held() {
+    let mut world = one();
+    world.file("a/prod/old").source = "second";
+    assert_snapshot!(world.show(), @"2 settled");
+    world.file("a/prod/old").parameters.insert("size".into(), 2.into());
+    assert_snapshot!(world.show(), @"
+    hold a/prod/old Update: LooksLikeAMove source
+    1 settled
+    ");
+    world.approvals.insert(asked(&world.plan()));
+    world.done();
+}
