@@ -1,5 +1,7 @@
 //! The sample catalog and the sample requests are right: people copy them.
 
+mod golden;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
