@@ -146,7 +146,7 @@ pub(super) fn text(value: &Value) -> Result<String, Misuse> {
 /// What kind of value it is, for messages.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
-        Value::Null => "no value",
+        Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "text",

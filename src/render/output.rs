@@ -225,9 +225,11 @@ impl<'a> Run<'a> {
             "YAML003" => "RenderLimit",
             _ => "TPL009",
         };
+        // The lines that the reader names are those of a text that nobody sees.
+        let message = problem.message.split(": it is on line").next().unwrap_or_default();
         let message = match code {
-            "RenderLimit" => format!("nesting: {}", self.unmarked(&problem.message)),
-            _ => format!("the rendered text cannot be read: {}", self.unmarked(&problem.message)),
+            "RenderLimit" => format!("nesting: {}", self.unmarked(message)),
+            _ => format!("the rendered text cannot be read: {}", self.unmarked(message)),
         };
         let mut said = Diagnostic::error(code, self.place(&problem.place, output), message)
             .help(self.unmarked(&problem.help));

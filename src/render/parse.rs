@@ -297,7 +297,7 @@ impl Cursor<'_> {
         let args = self.arguments(depth)?;
         let span = start..self.at;
         if !args.hash.is_empty() || !helper.takes(args.list.len()) {
-            let message = format!("`{name}` is called otherwise");
+            let message = format!("`{name}` takes other arguments");
             return Err(
                 Problem::new("TPL008", span, message).help(format!("write `{}`", helper.usage))
             );

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod hostile;
+mod language;
+mod safety;
+
 fn context(parameters: &Value) -> Context {
     let parameters = parameters.as_object().unwrap().clone();
     Context {
@@ -202,9 +206,7 @@ fn unknown_values_are_symbols_and_decide_nothing() {
     a.yaml.hbs:2:1: TPL011: `each` depends on a value known only after apply: `orders/prod/events#cache.l` (decide by a parameter of the request)
     ");
     let problems = render_file("a.yaml.hbs", "{{parameters.vpc}}: 1\n", &context).unwrap_err();
-    insta::assert_snapshot!(shown(&problems), @r"
-    a.yaml.hbs:1:3: TPL011: a key depends on a value known only after apply: `platform/prod/network#vpcId`
-    ");
+    insta::assert_snapshot!(shown(&problems), @"a.yaml.hbs:1:3: TPL011: a key depends on a value known only after apply: `platform/prod/network#vpcId`");
 }
 
 #[test]
@@ -227,4 +229,180 @@ fn short_tags_become_functions() {
             "J": {"Condition": "X"},
         })
     );
+}
+
+#[test]
+fn what_cloudformation_would_do_with_a_value_is_refused() {
+    let with = |text: &str, v: Value| cfn(text, &json!({"v": v})).unwrap_err();
+    let resolve = "{{resolve:ssm:/prod/key}}";
+    insta::assert_snapshot!(with("A: {{parameters.v}}\n", json!(resolve)), @"stack.yaml.hbs:1:6: TPL005: a value holds `{{resolve:`, which CloudFormation would fetch (write the reference into the template)");
+    insta::assert_snapshot!(with("A: \"{{parameters.v}}\"\n", json!(resolve)), @"stack.yaml.hbs:1:7: TPL005: a value holds `{{resolve:`, which CloudFormation would fetch (write the reference into the template)");
+    insta::assert_snapshot!(with("A: {{parameters.v}}\n", json!({"x": [{"Fn::Sub": "y"}]})), @"stack.yaml.hbs:1:6: TPL005: a value holds the key `Fn::Sub`, a function");
+    insta::assert_snapshot!(with("\"{{parameters.v}}\": 1\n", json!("Fn::Sub")), @"stack.yaml.hbs:1:4: TPL005: a value makes the key `Fn::Sub`");
+    insta::assert_snapshot!(with("A: !Sub \"${ {{parameters.v}} }\"\n", json!("x}{")), @"stack.yaml.hbs:1:15: TPL005: inside `${…}` a value may hold letters, digits, `.`, `:` and `_` only");
+    insta::assert_snapshot!(with("A: !GetAtt \"{{parameters.v}}.Arn\"\n", json!("a.b")), @"stack.yaml.hbs:1:15: TPL005: a value before the dot of `Fn::GetAtt` may hold none");
+    insta::assert_snapshot!(with("A: !Reff {{parameters.v}}\nB: !Sub {{parameters.v}}\n", json!([1])), @"stack.yaml.hbs:1:12: TPL009: unknown tag `!Reff` (CloudFormation has `!Ref`, `!Sub`, `!GetAtt` and others)");
+    // The template's own reference may name a parameter.
+    let own = "A: '\\{{resolve:ssm:/{{parameters.v}}}}'\n";
+    assert_eq!(cfn(own, &json!({"v": "key"})).unwrap(), json!({"A": "{{resolve:ssm:/key}}"}));
+    // Halves of `${` that meet are no reference either.
+    let halves = "A: !Sub \"${{parameters.v}}\"\nB: !Sub \"{{parameters.v}}{C}\"\n";
+    let value = cfn(halves, &json!({"v": "{AWS::AccountId}$"})).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "A": {"Fn::Sub": "${!AWS::AccountId}$"},
+            "B": {"Fn::Sub": "{AWS::AccountId}${!C}"},
+        })
+    );
+}
+
+#[test]
+fn keys_take_safe_names_only() {
+    let text = "m:\n  a: 1\n  {{parameters.k}}: 2\n  x-{{parameters.k}}: 3\n";
+    insta::assert_snapshot!(yaml(text, &json!({"k": "app.kubernetes.io/name"})), @r"
+    m:
+      a: 1
+      app.kubernetes.io/name: 2
+      x-app.kubernetes.io/name: 3
+    ");
+    for bad in [json!("a"), json!("<<"), json!("a b"), json!(""), json!(null), json!({"a": 1})] {
+        let said = refused("a.yaml.hbs", text, &json!({"k": bad}));
+        assert!(said.contains(":3:5: TPL005: "), "{said}");
+    }
+}
+
+#[test]
+fn a_text_that_needs_a_scalar_says_so() {
+    let text =
+        "a: x{{parameters.l}}\nb: \"{{parameters.z}}\"\nc: \"{{default parameters.z ''}}\"\n";
+    insta::assert_snapshot!(refused("a.yaml.hbs", text, &json!({"l": [1], "z": null})), @r"
+    a.yaml.hbs:1:7: TPL010: a list cannot be part of a text (use `join` or `json`, or let it stand alone, unquoted)
+    a.yaml.hbs:2:7: TPL010: null cannot be part of a text (give it a value with `default`, or put it into `{{#if …}}`)
+    ");
+}
+
+#[test]
+fn json_sources_are_safe_too() {
+    let text = "{\n\t\"name\": \"q-{{parameters.s}}\",\n\t\"port\": {{parameters.n}}, \"all\": [{{#each parameters.l}}{{this}}, {{/each}}],\n\t\"o\": {{parameters.o}}\n}\n";
+    let parameters = json!({"s": "\"}, {", "n": 1.5, "l": ["a", null], "o": {}});
+    let rendered = render_file("a.json.hbs", text, &context(&parameters)).unwrap();
+    insta::assert_snapshot!(only(rendered), @r#"
+    {
+      "all": [
+        "a",
+        null
+      ],
+      "name": "q-\"}, {",
+      "o": {},
+      "port": 1.5
+    }
+    "#);
+}
+
+#[test]
+fn other_text_takes_line_breaks_from_formats_only() {
+    let text = "A={{shell parameters.s}}\nB={{properties parameters.s}}\nC={{json parameters.s}}\n  {{indent 2 parameters.s}}\n";
+    let parameters = json!({"s": "it's\nx"});
+    let rendered = render_file("a.env.hbs", text, &context(&parameters)).unwrap();
+    insta::assert_snapshot!(only(rendered), @r#"
+    A='it'\''s
+    x'
+    B=it's\nx
+    C="it's\nx"
+      it's
+      x
+    "#);
+    let text = "A=1\nB={{parameters.s}}\n{{indent 2 parameters.e}}\n";
+    let parameters = json!({"s": "x\nPATH=/tmp", "e": "\u{1b}[2J"});
+    insta::assert_snapshot!(refused("a.env.hbs", text, &parameters), @r"
+    a.env.hbs:2:5: TPL010: a value holds the character U+000A here (use the helper for this file's format: `json`, `indent`, `shell`, `properties`)
+    a.env.hbs:3:3: TPL010: a value holds the character U+001B here (use the helper for this file's format: `json`, `indent`, `shell`, `properties`)
+    ");
+}
+
+#[test]
+fn files_get_their_paths_and_an_empty_one_is_left_out() {
+    let sources = [
+        ("app/deployment.yaml.hbs", "a: {{parameters.x}}\n"),
+        ("app/optional.yaml.hbs", "{{#if parameters.no}}\nb: 1\n{{/if}}\n# nothing\n"),
+        ("app/conf/run.sh", "echo {{x}}\r\n"),
+        ("app/chart.yaml", "{{ not: yaml\n"),
+        ("app/plain.yaml", "# comment\nb: 1\na: 2\n"),
+    ];
+    let sources: BTreeMap<_, _> = sources
+        .into_iter()
+        .map(|(path, text)| {
+            let hbs = path.ends_with(".hbs");
+            let source =
+                if hbs { Source::Template(text.into()) } else { Source::Plain(text.into()) };
+            (path.to_owned(), source)
+        })
+        .collect();
+    let compiled = compile(&sources, "app", &BTreeMap::new(), "t", Flavour::Plain).unwrap();
+    let context = context(&json!({"x": 1, "no": false}));
+    let rendered = compiled.render(&context, &Limits::default()).unwrap();
+    let files: Vec<_> = rendered.artifact.files.iter().map(|(p, t)| format!("{p}: {t}")).collect();
+    insta::assert_snapshot!(files.join("--\n"), @r"
+    chart.yaml: {{ not: yaml
+    --
+    conf/run.sh: echo {{x}}
+    --
+    deployment.yaml: a: 1
+    --
+    plain.yaml: # comment
+    b: 1
+    a: 2
+    ");
+    assert_eq!(compiled.render(&context, &Limits::default()).unwrap(), rendered);
+}
+
+#[test]
+fn the_digest_is_of_the_content_and_not_of_the_layout() {
+    let digest = |path: &str, text: &str| {
+        render_file(path, text, &context(&json!({"x": 1}))).unwrap().artifact.digest.unwrap()
+    };
+    let first = digest("a.yaml.hbs", "b: {{parameters.x}}\na: [x]\n");
+    assert_eq!(first, digest("a.yaml.hbs", "# c\na:\n  - 'x'\nb: 1.0\n"));
+    assert_eq!(
+        first,
+        crate::digest::of_files([(
+            "a.yaml",
+            crate::digest::of_value(&json!({"a": ["x"], "b": 1}))
+        )])
+    );
+    assert_ne!(first, digest("a.yaml.hbs", "b: 2\na: [x]\n"));
+    let many = digest("a.yaml.hbs", "a: !T 1\n---\nb: 2\n");
+    let expected = json!([{"a": {"!T": "1"}}, {"b": 2}]);
+    assert_eq!(many, crate::digest::of_files([("a.yaml", crate::digest::of_value(&expected))]));
+}
+
+#[test]
+fn what_a_template_reads_is_known_before_it_runs() {
+    let text = "{{#if (eq parameters.a 'x')}}{{lookup parameters.b \"k\"}}{{/if}}\n\
+                {{#with parameters.db as |d|}}{{name}} {{d.port}} {{@root.request.id}} {{../template.name}}{{/with}}\n\
+                {{#each parameters.list as |item|}}{{item.x}}{{this.y}}{{@root.parameters.z}}{{/each}}\n\
+                {{> p parameters.ctx arg=environment.name}}\n";
+    let partials = [("p", "{{deep.er}} {{arg}} {{@root.parameters.last}}")];
+    let compiled = build(&[("a.yaml.hbs", text)], &partials, Flavour::Plain).unwrap();
+    let paths: Vec<_> = compiled
+        .paths_read()
+        .into_iter()
+        .map(|(path, p)| format!("{path} {}:{}:{}", p.file, p.line, p.column))
+        .collect();
+    insta::assert_snapshot!(paths.join("\n"), @r"
+    environment.name templates/queue/1.2.0/a.yaml.hbs:4:26
+    parameters.a templates/queue/1.2.0/a.yaml.hbs:1:11
+    parameters.b templates/queue/1.2.0/a.yaml.hbs:1:39
+    parameters.ctx templates/queue/1.2.0/a.yaml.hbs:4:7
+    parameters.ctx.deep.er templates/queue/1.2.0/partials/p.hbs:1:3
+    parameters.db templates/queue/1.2.0/a.yaml.hbs:2:9
+    parameters.db.name templates/queue/1.2.0/a.yaml.hbs:2:33
+    parameters.db.port templates/queue/1.2.0/a.yaml.hbs:2:42
+    parameters.last templates/queue/1.2.0/partials/p.hbs:1:23
+    parameters.list templates/queue/1.2.0/a.yaml.hbs:3:9
+    parameters.z templates/queue/1.2.0/a.yaml.hbs:3:58
+    request.id templates/queue/1.2.0/a.yaml.hbs:2:53
+    template.name templates/queue/1.2.0/a.yaml.hbs:2:74
+    ");
 }
