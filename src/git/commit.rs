@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
 
+use super::bulk;
 use super::error::{GitError, git2 as git2_error, object};
 use super::mirror::{Mirror, revision};
 use super::path::{self, escape};
@@ -15,7 +16,7 @@ use crate::model::Revision;
 pub struct Edit {
     /// From the root, with `/`.
     pub path: String,
-    /// The new content; `None` removes the file, or the folder and all below it.
+    /// The new content, of a plain file whatever stood there; `None` removes the file, or the folder and all below it.
     pub content: Option<Vec<u8>>,
 }
 
@@ -36,6 +37,11 @@ impl Mirror {
         let mut plan = Folder::default();
         for edit in edits {
             plan.add(edit)?;
+        }
+        if edits.len() >= bulk::MANY
+            && let Some(made) = self.import(parent, edits, message, at)?
+        {
+            return self.unless_same(made, parent);
         }
         let author = self.remote()?.transport.author.clone();
         self.with(|repository| {
@@ -62,6 +68,19 @@ impl Mirror {
             let made = repository.commit(None, &who, &who, message, &tree, &parents);
             Ok(Some(revision(made.map_err(doing())?)))
         })
+    }
+}
+
+impl Mirror {
+    /// The commit, unless its tree is its parent's.
+    fn unless_same(
+        &self,
+        made: Revision,
+        parent: Option<&Revision>,
+    ) -> Result<Option<Revision>, GitError> {
+        let Some(parent) = parent else { return Ok(Some(made)) };
+        let same = self.tree(&made, "")? == self.tree(parent, "")?;
+        Ok((!same).then_some(made))
     }
 }
 
@@ -117,7 +136,10 @@ impl<'e> Folder<'e> {
             let old = base.and_then(|base| base.get_name(name));
             let new = match step {
                 Step::Remove => None,
-                Step::Write(bytes) => Some(write_blob(repository, old.as_ref(), bytes)?),
+                Step::Write(bytes) => {
+                    let id = write_blob(repository, old.as_ref(), bytes)?;
+                    Some((id, FileMode::Blob.into()))
+                }
                 Step::Below(below) => {
                     let old = old.as_ref().filter(|old| old.kind() == Some(ObjectType::Tree));
                     let old =
@@ -139,23 +161,17 @@ impl<'e> Folder<'e> {
     }
 }
 
-/// Writes a blob unless it is what stands there; keeps the executable bit of what does.
+/// Writes a blob unless it is what stands there.
 fn write_blob(
     repository: &Repository,
     old: Option<&TreeEntry<'_>>,
     bytes: &[u8],
-) -> Result<(Oid, i32), GitError> {
-    let executable = i32::from(FileMode::BlobExecutable);
-    let mode = match old {
-        Some(old) if old.filemode_raw() == executable => executable,
-        _ => FileMode::Blob.into(),
-    };
+) -> Result<Oid, GitError> {
     if let Some(old) = old {
         let id = Oid::hash_object(ObjectType::Blob, bytes).map_err(git2_error("hashing a file"))?;
         if id == old.id() {
-            return Ok((id, mode));
+            return Ok(id);
         }
     }
-    let id = repository.blob(bytes).map_err(git2_error("writing a blob"))?;
-    Ok((id, mode))
+    repository.blob(bytes).map_err(git2_error("writing a blob"))
 }

@@ -97,9 +97,13 @@ pub(super) async fn take(folder: &Path, deadline: Duration) -> Result<File, GitE
 /// Removes `*.lock` and temporary files. Only for who holds the lock.
 pub(super) fn clean(git_dir: &Path) {
     let objects = git_dir.join("objects");
-    remove(git_dir, &|name| name.ends_with(".lock") || name == "gc.pid", false);
+    remove(git_dir, &is_left, false);
     remove(&git_dir.join("refs"), &|name| name.ends_with(".lock"), true);
     remove(&objects, &is_temporary, true);
+}
+
+fn is_left(name: &str) -> bool {
+    name.ends_with(".lock") || name == "gc.pid" || name.starts_with("fast_import_crash_")
 }
 
 fn is_temporary(name: &str) -> bool {

@@ -21,6 +21,7 @@
 //! for one another.
 
 mod blobs;
+mod bulk;
 mod child;
 mod commit;
 mod error;

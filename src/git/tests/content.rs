@@ -246,6 +246,46 @@ async fn edits_apply_in_order_and_replace_whatever_stands_there() {
 }
 
 #[tokio::test]
+async fn many_edits_make_the_same_tree_as_few() {
+    let world = World::new();
+    let first = world.commit("main", &[("d/a", Some("1")), ("d/b", Some("1")), ("f", Some("1"))]);
+    let mirror = world.mirror();
+    mirror.fetch().await.unwrap();
+    let mut edits: Vec<Edit> =
+        (0..600).map(|n| edit(&format!("many/{}/r \"{n}\"", n % 7), Some("text\n"))).collect();
+    edits.extend([
+        edit("d", None),
+        edit("d/c/x", Some("")),
+        edit("f/x", Some("2")),
+        edit("absent", None),
+        edit("many/3", Some("a file after all")),
+    ]);
+    let bulk = mirror.commit(Some(&first), &edits, "words\n\nmore: é", NOW).unwrap().unwrap();
+    let mut at = first.clone();
+    for few in edits.chunks(100) {
+        at = mirror.commit(Some(&at), few, "few", NOW).unwrap().unwrap_or(at);
+    }
+    assert_eq!(mirror.tree(&bulk, "").unwrap(), mirror.tree(&at, "").unwrap());
+    assert!(mirror.is_ancestor(&first, &bulk).unwrap());
+    mirror.push(&bulk, Some(&first)).await.unwrap();
+    let repository = world.repository();
+    let commit = repository.find_commit(Oid::from_str(bulk.as_str()).unwrap()).unwrap();
+    assert_eq!(commit.message().unwrap(), "words\n\nmore: é");
+    assert_eq!(commit.author().to_string(), "vend <vend@localhost>");
+
+    // Again: nothing to do.
+    assert_eq!(mirror.commit(Some(&bulk), &edits, "x", NOW).unwrap(), None);
+    // Without a parent it is a first commit, whatever was made before.
+    let root = mirror.commit(None, &edits, "x", NOW).unwrap().unwrap();
+    assert!(!mirror.is_ancestor(&first, &root).unwrap());
+    // Somebody else holds the mirror: it is done all the same.
+    let held = lock::take(&world.at.path().join("mirror"), std::time::Duration::ZERO).await;
+    let loose = mirror.commit(None, &edits, "x", NOW).unwrap().unwrap();
+    assert_eq!(mirror.tree(&loose, "").unwrap(), mirror.tree(&root, "").unwrap());
+    drop(held);
+}
+
+#[tokio::test]
 async fn upkeep_keeps_what_no_ref_names() {
     let world = World::new();
     let first = world.commit("main", &[("a", Some("1"))]);
