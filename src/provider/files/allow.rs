@@ -47,6 +47,10 @@ impl Allow {
 impl Place {
     /// Reads a path, a `file:` URL, another URL or `user@host:path`. The error is a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if has_password(text) {
+            // Not shown: what is refused here ends up in a status file.
+            return Err("an address holds no password: use a token file".into());
+        }
         let refuse = |why: &str| Err(format!("`{}` {why}", shown(text)));
         if text.is_empty() || text.starts_with('-') {
             return refuse("is neither an absolute path nor a URL");
@@ -134,6 +138,20 @@ impl Place {
     }
 }
 
+fn has_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
+/// An address without the user, which may be a token.
+pub(super) fn shown_address(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return shown(text) };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    shown(&format!("{scheme}://{host}/{path}"))
+}
+
 fn lower_host(authority: &str) -> Option<String> {
     let (user, host) = match authority.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
@@ -170,6 +188,13 @@ mod tests {
         }
         assert!(allowed(&["git@host:org"], "git@host:org/repo.git"));
         assert!(allowed(&["https://h/o/r.git"], "https://h/o/r"));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        let problem = Place::parse("https://me:hunter2@h/o").unwrap_err();
+        assert!(!problem.contains("hunter2"), "{problem}");
+        assert_eq!(shown_address("https://token@h/o/r"), "https://h/o/r");
     }
 
     #[test]

@@ -63,6 +63,8 @@ struct Inner {
     batch: usize,
     /// By repository and branch.
     branches: Mutex<BTreeMap<(String, String), Arc<Branch>>>,
+    /// By lane of directories: held while one of them is written.
+    writers: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
 }
 
 impl Files {
@@ -71,32 +73,44 @@ impl Files {
     pub fn new(settings: FilesSettings) -> Result<Self, String> {
         let FilesSettings { allow, state, transport, batch } = settings;
         let allow = Allow::parse(&allow)?;
-        let branches = Mutex::default();
-        Ok(Self(Arc::new(Inner { allow, state, transport, batch: batch.max(1), branches })))
+        Ok(Self(Arc::new(Inner {
+            allow,
+            state,
+            transport,
+            batch: batch.max(1),
+            branches: Mutex::default(),
+            writers: Mutex::default(),
+        })))
     }
 }
 
 /// Where a target's files go, ready to be worked on.
 #[derive(Clone)]
 enum Site {
-    Directory(directory::Place),
+    Directory(directory::Place, Arc<Mutex<()>>),
     Branch(Arc<Branch>),
 }
 
 impl Inner {
     /// Where targets' files go, if the operator allows it. Each root is looked at once.
     fn sites(&self, targets: &[Target]) -> Vec<Result<(Where, Site), ProviderError>> {
-        let mut branches: BTreeMap<String, Result<Arc<Branch>, ProviderError>> = BTreeMap::new();
+        type Opened = Result<Arc<Branch>, ProviderError>;
+        let mut branches: BTreeMap<(String, String), Opened> = BTreeMap::new();
         let mut site = |target: &Target| {
             let place = Where::read(&target.settings).map_err(ProviderError::Refused)?;
             place.permit(&self.allow).map_err(ProviderError::Refused)?;
             let site = match &place.root {
                 Root::Directory(root) => {
-                    Site::Directory(directory::Place::new(&self.allow, root, &place.path))
+                    let lane = place.lane(&self.allow);
+                    let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+                    let writer = writers.entry(lane).or_default().clone();
+                    let folder = directory::Place::new(&self.allow, root, &place.path);
+                    Site::Directory(folder, writer)
                 }
                 Root::Repository { repository, place: at, branch } => {
                     let open = || self.branch(repository, at, branch);
-                    Site::Branch(branches.entry(place.lane()).or_insert_with(open).clone()?)
+                    let key = (repository.clone(), branch.clone());
+                    Site::Branch(branches.entry(key).or_insert_with(open).clone()?)
                 }
             };
             Ok((place, site))
@@ -172,7 +186,7 @@ impl Files {
         let target = target.clone();
         let (look, commit) = match site {
             Site::Branch(branch) => branch.look(place.clone(), target, now).await?,
-            Site::Directory(folder) => {
+            Site::Directory(folder, _) => {
                 let look = blocking(move || directory::look(&folder, &target)).await;
                 (look.map_err(ProviderError::unavailable)?.map_err(DiskError::before)?, None)
             }
@@ -197,15 +211,14 @@ impl Files {
     {
         let mut answers: Vec<Option<Result<T, ProviderError>>> =
             items.iter().map(|_| None).collect();
-        let mut groups: BTreeMap<String, (Vec<usize>, Group<I>)> = BTreeMap::new();
+        let mut groups: BTreeMap<usize, (Vec<usize>, Group<I>)> = BTreeMap::new();
         let sites = self.sites(items.iter().map(|item| target(item).clone()).collect()).await;
         for (n, (item, site)) in items.iter().zip(sites).enumerate() {
             match site {
                 Err(error) => answers[n] = Some(Err(error)),
                 Ok((place, site)) => {
-                    let (numbers, group) = groups
-                        .entry(place.lane())
-                        .or_insert_with(|| (Vec::new(), Group::default()));
+                    let (numbers, group) =
+                        groups.entry(site.key()).or_insert_with(|| (Vec::new(), Group::default()));
                     numbers.push(n);
                     group.push(place, site, item.clone());
                 }
@@ -230,16 +243,27 @@ impl Files {
 /// What is said of work whose task did not come to its end.
 const GIVEN_UP: &str = "the work was given up";
 
+impl Site {
+    /// Equal for what is worked on together.
+    fn key(&self) -> usize {
+        match self {
+            Self::Directory(_, writer) => Arc::as_ptr(writer).addr(),
+            Self::Branch(branch) => Arc::as_ptr(branch).addr(),
+        }
+    }
+}
+
 /// What one lane is asked: a root is a branch or a directory, so one of the two lists is empty.
 struct Group<I> {
     branch: Option<Arc<Branch>>,
     committed: Vec<(Where, I)>,
+    writer: Arc<Mutex<()>>,
     written: Vec<(Where, directory::Place, I)>,
 }
 
 impl<I> Default for Group<I> {
     fn default() -> Self {
-        Self { branch: None, committed: Vec::new(), written: Vec::new() }
+        Self { branch: None, committed: Vec::new(), writer: Arc::default(), written: Vec::new() }
     }
 }
 
@@ -250,7 +274,10 @@ impl<I> Group<I> {
                 self.branch = Some(branch);
                 self.committed.push((place, item));
             }
-            Site::Directory(folder) => self.written.push((place, folder, item)),
+            Site::Directory(folder, writer) => {
+                self.writer = writer;
+                self.written.push((place, folder, item));
+            }
         }
     }
 }
@@ -269,7 +296,8 @@ impl Provider for Files {
     }
 
     fn lane(&self, target: &Target) -> String {
-        Where::read(&target.settings).map_or_else(|_| "files".into(), |place| place.lane())
+        Where::read(&target.settings)
+            .map_or_else(|_| "files".into(), |place| place.lane(&self.0.allow))
     }
 
     fn batch(&self) -> usize {
@@ -341,7 +369,7 @@ impl Provider for Files {
 }
 
 async fn observe(group: Group<Target>) -> Vec<Result<Observation, ProviderError>> {
-    let Group { branch, committed, written } = group;
+    let Group { branch, committed, writer: _, written } = group;
     if let Some(branch) = branch {
         return branch.observe(committed).await;
     }
@@ -356,7 +384,7 @@ async fn observe(group: Group<Target>) -> Vec<Result<Observation, ProviderError>
 }
 
 async fn submit(group: Group<Change>, batch: usize) -> Vec<Result<Progress, ProviderError>> {
-    let Group { branch, committed, written } = group;
+    let Group { branch, committed, writer, written } = group;
     if let Some(branch) = branch {
         let mut answers = Vec::with_capacity(committed.len());
         for part in committed.chunks(batch) {
@@ -366,6 +394,7 @@ async fn submit(group: Group<Change>, batch: usize) -> Vec<Result<Progress, Prov
     }
     // One after another: each must see the folders that the others made.
     let write = move || {
+        let _turn = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let one = |(place, folder, change): (Where, directory::Place, Change)| {
             directory::submit(&folder, &change, &|| Ok(()))?;
             Ok(look::succeeded(&change, &place, None))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::allow::{Allow, Place};
+use super::allow::{Allow, Place, shown_address};
 use super::path::{self, shown};
 use crate::model::{Map, TargetKey};
 
@@ -121,11 +121,16 @@ impl Where {
         Ok(Self { root, path })
     }
 
-    /// What bounds concurrency: writers of one branch or folder come one after another.
-    pub fn lane(&self) -> String {
+    /// What bounds concurrency: the branch, or the allowed folder, under which no two writers may
+    /// find at once that their folders do not overlap.
+    pub fn lane(&self, allow: &Allow) -> String {
         match &self.root {
-            Root::Directory(path) => format!("files:{}", path.display()),
-            Root::Repository { repository, branch, .. } => format!("files:{repository}#{branch}"),
+            Root::Directory(root) => {
+                format!("files:{}", allow.local(root).unwrap_or(root).display())
+            }
+            Root::Repository { repository, branch, .. } => {
+                format!("files:{}#{branch}", shown_address(repository))
+            }
         }
     }
 
@@ -143,7 +148,7 @@ impl Where {
             Root::Directory(path) => (allow.local(path).is_some(), path.display().to_string()),
             Root::Repository { repository, place, .. } => match place {
                 Place::Local(path) => (allow.local(path).is_some(), repository.clone()),
-                Place::Remote(parts) => (allow.remote(parts), repository.clone()),
+                Place::Remote(parts) => (allow.remote(parts), shown_address(repository)),
             },
         };
         if allowed {
