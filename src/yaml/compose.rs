@@ -195,14 +195,39 @@ impl<'a> Composer<'a> {
                 return Ok(extent(start, style, spans, last));
             }
             self.indentation(spans.whole, style);
+            let key_span = spans.whole;
             let key = self.key(event, spans, depth)?;
-            let (event, spans) = self.next()?;
+            let (event, mut spans) = self.next()?;
+            if matches!(event, Event::SequenceStart(StructureStyle::Block, ..)) {
+                spans.whole.start = self.first_dash(key_span, spans.whole.start);
+            }
             let value = self.node(event, spans, depth + 1)?;
             last = Some(value.span.end);
             if let Some(key) = key {
                 entries.push((key, value));
             }
         }
+    }
+
+    /// Where the list that is a key's value begins. Of a list whose dashes stand below the key, and
+    /// not to the right of it, the parser says where the first item begins.
+    fn first_dash(&self, key: Span, start: Mark) -> Mark {
+        let between = self.source.get(self.index(key.end)..self.index(start)).unwrap_or_default();
+        let mut byte = key.end.byte as usize + between.len();
+        let mut line = start.line;
+        // The line of `start` may go on behind it; what stands before it is enough.
+        for text in between.rsplit('\n') {
+            byte -= text.len();
+            let indent = text.len() - text.trim_start_matches(' ').len();
+            let column = indent as u32 + 1;
+            if line > key.end.line && column == key.start.column && text[indent..].starts_with('-')
+            {
+                return Mark { byte: (byte + indent) as u32, line, column };
+            }
+            line -= 1;
+            byte = byte.saturating_sub(1);
+        }
+        start
     }
 
     /// The key, unless it is refused.

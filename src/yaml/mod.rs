@@ -6,6 +6,7 @@
 //! tell whether it matters.
 
 mod compose;
+mod fast;
 mod node;
 mod problem;
 mod scalar;
@@ -80,6 +81,9 @@ pub fn read(
     bytes: &[u8],
     options: &Options,
 ) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    if let Some(node) = fast::read(bytes, options) {
+        return Ok(vec![node]);
+    }
     let text = text::decode(file, bytes, options)?;
     compose::documents(file, &text, options)
 }

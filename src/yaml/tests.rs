@@ -545,3 +545,124 @@ fn check_places(bytes: &[u8]) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+/// The full reader alone.
+fn full(bytes: &[u8], options: &Options) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    let name = file();
+    let text = text::decode(&name, bytes, options)?;
+    compose::documents(&name, &text, options)
+}
+
+/// Lines that are nearly YAML: what is told apart by one character stands near its neighbours.
+fn any_lines() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        "[a-c]{1,2}",
+        Just("1.10".to_owned()),
+        Just("no".to_owned()),
+        Just("<<".to_owned()),
+        Just("~".to_owned()),
+        Just("-1".to_owned()),
+        Just("---".to_owned()),
+        Just("...".to_owned()),
+        Just("2026-01-31".to_owned()),
+        Just("'a'".to_owned()),
+        Just("\"b\"".to_owned()),
+        Just("[a, b]".to_owned()),
+        Just("{a: b}".to_owned()),
+        Just("[]".to_owned()),
+        Just("{a: [b, {c: d}], e: \"f\"}".to_owned()),
+        Just("a:b".to_owned()),
+        "[a-b0-9:#,\\[\\]{}&*!|>'\"%?@ .~<=/+\\\\-]{0,6}",
+    ];
+    let lead = prop_oneof![
+        Just(""),
+        Just(""),
+        Just("a: "),
+        Just("b: "),
+        Just("c:"),
+        Just("a:"),
+        Just("- "),
+        Just("-"),
+        Just("- a: "),
+        Just("- - "),
+        Just("-   b: "),
+        Just("# "),
+        Just("? "),
+        Just("key : "),
+        Just("1: "),
+    ];
+    let tail = prop_oneof![
+        Just(""),
+        Just(""),
+        Just(""),
+        Just(" # c"),
+        Just("  "),
+        Just("#"),
+        Just(":"),
+        Just(","),
+        Just(" '")
+    ];
+    let line = (0usize..5, lead, word, tail)
+        .prop_map(|(indent, lead, word, tail)| format!("{}{lead}{word}{tail}", " ".repeat(indent)));
+    let good = (
+        0usize..3,
+        prop_oneof![
+            Just("a:"),
+            Just("b: 1"),
+            Just("- c"),
+            Just("- d: 1"),
+            Just("-"),
+            Just("e: [x]")
+        ],
+    )
+        .prop_map(|(indent, text)| format!("{}{text}", "  ".repeat(indent)));
+    proptest::collection::vec(prop_oneof![line, good.clone(), good], 0..8)
+        .prop_map(|lines| lines.join("\n"))
+}
+
+fn same(bytes: &[u8], options: &Options) -> Result<bool, TestCaseError> {
+    let Some(quick) = fast::read(bytes, options) else { return Ok(false) };
+    let shown = String::from_utf8_lossy(bytes);
+    match full(bytes, options) {
+        Ok(nodes) => prop_assert_eq!(&nodes[..], &[quick][..], "{}", shown),
+        Err(found) => prop_assert!(false, "{}\n{}", shown, told(&found)),
+    }
+    Ok(true)
+}
+
+proptest! {
+    #[test]
+    fn the_fast_path_reads_what_the_full_reader_reads(lines in any_lines()) {
+        same(lines.as_bytes(), &Options::request())?;
+        let tight = Options { max_depth: 2, max_nodes: 6, max_scalar: 3, ..Options::rendered() };
+        same(lines.as_bytes(), &tight)?;
+    }
+
+    #[test]
+    fn the_fast_path_reads_what_is_written(value in any_value()) {
+        same(write_json(&value).as_bytes(), &Options::rendered())?;
+    }
+
+    #[test]
+    fn the_fast_path_survives_an_edit(at in 0usize..900, with in "[a-c:#,\\[\\]{}&*!|>'\"%? \n1.~-]{0,3}", cut in 0usize..4) {
+        for text in REQUESTS {
+            let at = at % text.len();
+            let rest = text.get(at + cut..).unwrap_or_default();
+            same(format!("{}{with}{rest}", &text[..at]).as_bytes(), &Options::request())?;
+        }
+    }
+}
+
+const REQUESTS: [&str; 2] = [
+    include_str!("../../benches/data/request-470.yaml"),
+    include_str!("../../benches/data/request-841.yaml"),
+];
+
+#[test]
+fn the_fast_path_takes_an_ordinary_request() {
+    assert!(same(REQUESTS[0].as_bytes(), &Options::request()).unwrap());
+    assert!(
+        same(b"a:\n- b: [x, {y: 1}]\n  c:\n-\n- - d\n  - 'e' # f\ng: {}\n", &Options::request())
+            .unwrap()
+    );
+}

@@ -1,0 +1,391 @@
+//! The plain part of block YAML, in one pass over the bytes.
+//!
+//! Nearly every file that people write is printable ASCII with block maps and lists, plain and
+//! simply quoted scalars and flow collections of one line. That much is read here, at a tenth of
+//! the cost; at anything else, and at any problem, the answer is none and the full reader begins
+//! again. What is read here is what the full reader reads, places included: properties hold the
+//! one against the other.
+
+use std::collections::HashSet;
+
+use super::scalar::{self, Plain};
+use super::{Data, Key, Mark, Node, Options, Span};
+
+/// Reads a file that is entirely of the plain part.
+pub(super) fn read(bytes: &[u8], options: &Options) -> Option<Node> {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+    if bytes.len() > options.max_bytes.min(u32::MAX as usize) || !bytes.iter().all(plain) {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut reader = Reader { text, bytes, options, nodes: 0, next: 0, number: 0, line: None };
+    reader.advance();
+    reader.line.filter(|line| !line.is_marker(bytes))?;
+    let node = reader.block(0)?;
+    reader.line.is_none().then_some(node)
+}
+
+/// A line with something on it.
+#[derive(Clone, Copy)]
+struct Line {
+    number: u32,
+    /// Its first byte.
+    start: usize,
+    /// Its first byte that matters; behind `- ` for what stands there.
+    content: usize,
+    /// Its line break, or the end of the file.
+    end: usize,
+}
+
+impl Line {
+    fn indent(&self) -> usize {
+        self.content - self.start
+    }
+
+    fn is_item(&self, bytes: &[u8]) -> bool {
+        bytes[self.content] == b'-'
+            && matches!(bytes.get(self.content + 1), None | Some(b' ' | b'\n'))
+    }
+
+    fn is_marker(&self, bytes: &[u8]) -> bool {
+        self.indent() == 0
+            && matches!(
+                &bytes[self.content..],
+                [b'-', b'-', b'-', ..] | [b'.', b'.', b'.', ..] | [b'%', ..]
+            )
+    }
+
+    /// The file is of ASCII and smaller than 4 GiB.
+    fn mark(&self, byte: usize) -> Mark {
+        Mark { byte: byte as u32, line: self.number, column: (byte - self.start) as u32 + 1 }
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span { start: self.mark(start), end: self.mark(end) }
+    }
+}
+
+/// What a plain scalar ends at.
+#[derive(PartialEq)]
+enum Stop {
+    End,
+    Colon,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    options: &'a Options,
+    nodes: usize,
+    /// The start of the line after the current one.
+    next: usize,
+    /// The number of the line before that.
+    number: u32,
+    /// The current line: the first that is not read yet.
+    line: Option<Line>,
+}
+
+impl Reader<'_> {
+    /// Goes to the next line with something on it.
+    fn advance(&mut self) {
+        self.line = None;
+        while self.next < self.bytes.len() {
+            let start = self.next;
+            let rest = &self.bytes[start..];
+            let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            let end = start + length;
+            self.next = end + 1;
+            self.number += 1;
+            let content = self.skip_spaces(start, end);
+            if content < end && self.bytes[content] != b'#' {
+                self.line = Some(Line { number: self.number, start, content, end });
+                return;
+            }
+        }
+    }
+
+    fn skip_spaces(&self, from: usize, end: usize) -> usize {
+        let spaces = self.bytes[from..end].iter().take_while(|byte| **byte == b' ').count();
+        from + spaces
+    }
+
+    fn count(&mut self) -> Option<()> {
+        self.nodes += 1;
+        (self.nodes <= self.options.max_nodes).then_some(())
+    }
+
+    /// The collection that begins on the current line.
+    fn block(&mut self, depth: usize) -> Option<Node> {
+        if depth >= self.options.max_depth {
+            return None;
+        }
+        self.count()?;
+        match self.line? {
+            line if line.is_item(self.bytes) => self.list(line, depth),
+            line => self.map(line, depth),
+        }
+    }
+
+    fn list(&mut self, first: Line, depth: usize) -> Option<Node> {
+        let mut items: Vec<Node> = Vec::new();
+        let mut line = first;
+        loop {
+            items.push(self.item(line, depth + 1)?);
+            match self.line {
+                Some(next) if next.indent() == first.indent() && next.is_item(self.bytes) => {
+                    line = next;
+                }
+                Some(next) if next.indent() > first.indent() => return None,
+                _ => break,
+            }
+        }
+        let end = items.last()?.span.end;
+        Some(Node::new(Span { start: first.mark(first.content), end }, Data::List(items)))
+    }
+
+    fn item(&mut self, line: Line, depth: usize) -> Option<Node> {
+        let behind = line.content + 1;
+        let at = self.skip_spaces(behind, line.end);
+        if at == line.end || self.bytes[at] == b'#' {
+            self.advance();
+            return match self.line {
+                Some(next) if next.indent() > line.indent() => self.block(depth),
+                _ => self.null(line, line.end),
+            };
+        }
+        let inner = Line { content: at, ..line };
+        let plain = |byte: u8| !matches!(byte, b'"' | b'\'' | b'[' | b'{');
+        let is_key = || self.plain(at, line.end).is_some_and(|(_, stop)| stop == Stop::Colon);
+        if inner.is_item(self.bytes) || (plain(self.bytes[at]) && is_key()) {
+            self.line = Some(inner);
+            return self.block(depth);
+        }
+        self.inline(line, at, depth)
+    }
+
+    fn map(&mut self, first: Line, depth: usize) -> Option<Node> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut line = first;
+        loop {
+            let (key, colon) = self.key(line)?;
+            entries.push((key, self.value(line, colon, depth + 1)?));
+            match self.line {
+                Some(next) if next.indent() == first.indent() => line = next,
+                Some(next) if next.indent() > first.indent() => return None,
+                _ => break,
+            }
+        }
+        self.finish(first.mark(first.content), entries)
+    }
+
+    /// The map of these entries, ending with the last; none when a key is there twice.
+    fn finish(&self, start: Mark, entries: Vec<(Key, Node)>) -> Option<Node> {
+        let end = entries.last()?.1.span.end;
+        let names = || entries.iter().map(|(key, _)| key.name.as_str());
+        // Most maps are small: comparing all pairs is then faster than hashing.
+        let unique = if entries.len() <= 12 {
+            names().enumerate().all(|(n, name)| !names().take(n).any(|before| before == name))
+        } else {
+            names().collect::<HashSet<_>>().len() == entries.len()
+        };
+        unique.then(|| Node::new(Span { start, end }, Data::Map(entries)))
+    }
+
+    /// A key of the simplest kind, and where its colon is.
+    fn key(&mut self, line: Line) -> Option<(Key, usize)> {
+        self.count()?;
+        let (name, end) = self.name(line.content, line.end)?;
+        let behind = self.bytes.get(end + 1).copied().unwrap_or(b'\n');
+        let colon = self.bytes.get(end) == Some(&b':') && matches!(behind, b' ' | b'\n');
+        colon.then(|| (Key { name: name.to_owned(), span: line.span(line.content, end) }, end))
+    }
+
+    /// Letters, digits and a few more that are a string, and where they end.
+    fn name(&self, at: usize, end: usize) -> Option<(&str, usize)> {
+        let of_name = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'@' | b'+')
+        };
+        let length = self.bytes[at..end].iter().take_while(|byte| of_name(byte)).count();
+        let name = &self.text[at..at + length];
+        let begins = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '/';
+        // Longer keys are refused by YAML itself.
+        let plain = name.starts_with(begins) && length <= self.options.max_scalar.min(1000);
+        let string = plain && matches!(scalar::resolve(name), Plain::String(_));
+        string.then_some((name, at + length))
+    }
+
+    /// What follows a key's colon, on its line or below.
+    fn value(&mut self, line: Line, colon: usize, depth: usize) -> Option<Node> {
+        let at = self.skip_spaces(colon + 1, line.end);
+        if at < line.end && self.bytes[at] != b'#' {
+            return self.inline(line, at, depth);
+        }
+        self.advance();
+        match self.line {
+            Some(next) if next.indent() > line.indent() => self.block(depth),
+            // The items of a list may stand below their key.
+            Some(next) if next.indent() == line.indent() && next.is_item(self.bytes) => {
+                self.block(depth)
+            }
+            // The full reader, too, says that nothing stands behind the key.
+            _ => self.null(line, colon),
+        }
+    }
+
+    fn null(&mut self, line: Line, at: usize) -> Option<Node> {
+        self.count()?;
+        Some(Node::new(line.span(at, at), Data::Null))
+    }
+
+    /// A scalar or a flow collection that ends on its line.
+    fn inline(&mut self, line: Line, at: usize, depth: usize) -> Option<Node> {
+        let (node, end) = match self.bytes[at] {
+            b'[' | b'{' => self.flow(line, at, depth)?,
+            b'"' | b'\'' => self.quoted(line, at)?,
+            _ => {
+                let (end, stop) = self.plain(at, line.end)?;
+                if stop == Stop::Colon {
+                    return None;
+                }
+                (self.scalar(line, at, end)?, end)
+            }
+        };
+        let rest = self.skip_spaces(end, line.end);
+        let comment = rest > end && self.bytes.get(rest) == Some(&b'#');
+        if rest < line.end && !comment {
+            return None;
+        }
+        self.advance();
+        Some(node)
+    }
+
+    /// Where a plain scalar ends, and at what.
+    fn plain(&self, at: usize, end: usize) -> Option<(usize, Stop)> {
+        let bytes = &self.bytes[at..end];
+        if !begins_plain(bytes) {
+            return None;
+        }
+        let mut stop = Stop::End;
+        let mut length = bytes.len();
+        for (n, byte) in bytes.iter().enumerate() {
+            match byte {
+                b':' if matches!(bytes.get(n + 1), None | Some(b' ')) => stop = Stop::Colon,
+                b'#' if bytes[n - 1] == b' ' => {}
+                _ => continue,
+            }
+            length = n;
+            break;
+        }
+        Some((at + bytes[..length].trim_ascii_end().len(), stop))
+    }
+
+    fn scalar(&mut self, line: Line, at: usize, end: usize) -> Option<Node> {
+        self.count()?;
+        let text = &self.text[at..end];
+        if text.len() > self.options.max_scalar {
+            return None;
+        }
+        let (data, ambiguous) = match scalar::resolve(text) {
+            Plain::Null => (Data::Null, None),
+            Plain::Bool(value) => (Data::Bool(value), None),
+            Plain::Number(number, ambiguous) => (Data::Number(number), ambiguous),
+            Plain::String(ambiguous) => (Data::String(text.to_owned()), ambiguous),
+            Plain::OutOfRange => return None,
+        };
+        let plain = ambiguous.map(|_| text.into());
+        Some(Node { ambiguous, plain, ..Node::new(line.span(at, end), data) })
+    }
+
+    /// A quoted scalar without escapes, and where it ends.
+    fn quoted(&mut self, line: Line, at: usize) -> Option<(Node, usize)> {
+        self.count()?;
+        let quote = self.bytes[at];
+        let inner = &self.bytes[at + 1..line.end];
+        let length = inner
+            .iter()
+            .position(|byte| matches!(byte, b'\\') && quote == b'"' || *byte == quote)?;
+        let end = at + 1 + length + 1;
+        let escaped = inner[length] == b'\\' || inner.get(length + 1) == Some(&quote);
+        if escaped || length > self.options.max_scalar {
+            return None;
+        }
+        let text = self.text[at + 1..end - 1].to_owned();
+        Some((Node::new(line.span(at, end), Data::String(text)), end))
+    }
+
+    /// A flow collection, and where it ends.
+    fn flow(&mut self, line: Line, at: usize, depth: usize) -> Option<(Node, usize)> {
+        if depth >= self.options.max_depth {
+            return None;
+        }
+        self.count()?;
+        let is_map = self.bytes[at] == b'{';
+        let close = if is_map { b'}' } else { b']' };
+        let mut items = Vec::new();
+        let mut entries = Vec::new();
+        let mut at_item = self.skip_spaces(at + 1, line.end);
+        let end = loop {
+            if items.is_empty() && entries.is_empty() && self.bytes.get(at_item) == Some(&close) {
+                break at_item + 1;
+            }
+            let after = if is_map {
+                let (key, colon) = self.key(Line { content: at_item, ..line })?;
+                let at_value = self.skip_spaces(colon + 1, line.end);
+                let (value, after) = self.flow_value(line, at_value, depth + 1)?;
+                entries.push((key, value));
+                after
+            } else {
+                let (value, after) = self.flow_value(line, at_item, depth + 1)?;
+                items.push(value);
+                after
+            };
+            let after = self.skip_spaces(after, line.end);
+            match self.bytes.get(after) {
+                Some(b',') => at_item = self.skip_spaces(after + 1, line.end),
+                Some(byte) if *byte == close => break after + 1,
+                _ => return None,
+            }
+        };
+        let span = line.span(at, end);
+        let node = if !is_map {
+            Node::new(span, Data::List(items))
+        } else if entries.is_empty() {
+            Node::new(span, Data::Map(entries))
+        } else {
+            Node { span, ..self.finish(span.start, entries)? }
+        };
+        Some((node, end))
+    }
+
+    fn flow_value(&mut self, line: Line, at: usize, depth: usize) -> Option<(Node, usize)> {
+        if at >= line.end {
+            return None;
+        }
+        match self.bytes[at] {
+            b'[' | b'{' => self.flow(line, at, depth),
+            b'"' | b'\'' => self.quoted(line, at),
+            _ => {
+                let bytes = &self.bytes[at..line.end];
+                let length = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}'))?;
+                let text = bytes[..length].trim_ascii_end();
+                // What has a meaning of its own in flow style is left to the full reader.
+                let plain = begins_plain(text)
+                    && text.iter().all(|byte| !matches!(byte, b'[' | b'{' | b'#' | b'"' | b'\''))
+                    && !text.windows(2).any(|pair| pair == b": ")
+                    && !text.ends_with(b":");
+                let end = at + text.len();
+                plain.then_some(())?;
+                Some((self.scalar(line, at, end)?, end))
+            }
+        }
+    }
+}
+
+/// Whether these bytes surely begin a plain scalar.
+fn begins_plain(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'-', next, ..] => next.is_ascii_alphanumeric() || *next == b'.',
+        [first, ..] => first.is_ascii_alphanumeric() || b"_/.($^+<=~;)\\".contains(first),
+        [] => false,
+    }
+}
