@@ -37,49 +37,74 @@ pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
 /// Texts that many rows share.
 #[derive(Default)]
 struct Words {
-    sources: HashMap<String, SourceName>,
-    templates: HashMap<String, Arc<TemplateId>>,
-    components: HashMap<String, ComponentName>,
+    sources: Known<SourceName>,
+    templates: Known<Arc<TemplateId>>,
+    components: Known<ComponentName>,
+}
+
+/// Values by their text. Most rows have what the row before had, which needs no hashing.
+struct Known<T> {
+    last: Option<(String, T)>,
+    all: HashMap<String, T>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { last: None, all: HashMap::new() }
+    }
+}
+
+impl<T: Clone> Known<T> {
+    fn get(
+        &mut self,
+        text: &str,
+        make: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some((_, value)) = self.last.as_ref().filter(|(last, _)| last == text) {
+            return Ok(value.clone());
+        }
+        let value = match self.all.get(text) {
+            Some(value) => value.clone(),
+            None => {
+                let value = make()?;
+                self.all.insert(text.to_owned(), value.clone());
+                value
+            }
+        };
+        self.last = Some((text.to_owned(), value.clone()));
+        Ok(value)
+    }
 }
 
 impl Words {
-    fn source(&mut self, text: &str) -> SourceName {
-        keep(&mut self.sources, text, || SourceName::new(text))
+    fn source(&mut self, text: &str) -> Result<SourceName, StoreError> {
+        self.sources.get(text, || Ok(SourceName::new(text)))
     }
 
-    fn component(&mut self, text: &str) -> ComponentName {
-        keep(&mut self.components, text, || ComponentName::new(text))
+    fn component(&mut self, text: &str) -> Result<ComponentName, StoreError> {
+        self.components.get(text, || Ok(ComponentName::new(text)))
     }
 
     fn template(&mut self, text: &str) -> Result<Arc<TemplateId>, StoreError> {
-        if let Some(known) = self.templates.get(text) {
-            return Ok(known.clone());
-        }
-        let (name, version) = text.rsplit_once('@').ok_or_else(|| damaged("template", text))?;
-        let version = version.parse().map_err(|_| damaged("template", text))?;
-        let id = Arc::new(TemplateId { name: name.to_owned(), version });
-        self.templates.insert(text.to_owned(), id.clone());
-        Ok(id)
+        self.templates.get(text, || {
+            let (name, version) = text.rsplit_once('@').ok_or_else(|| damaged("template", text))?;
+            let version = version.parse().map_err(|_| damaged("template", text))?;
+            Ok(Arc::new(TemplateId { name: name.to_owned(), version }))
+        })
     }
 }
 
-fn keep<T: Clone>(known: &mut HashMap<String, T>, text: &str, make: impl FnOnce() -> T) -> T {
-    if let Some(known) = known.get(text) {
-        return known.clone();
-    }
-    let new = make();
-    known.insert(text.to_owned(), new.clone());
-    new
-}
-
-fn rows(db: &Connection, table: &str) -> Result<usize, StoreError> {
-    let count: i64 =
-        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or_default())
+/// About how many requests there are, to make room at once: counting them would read everything.
+fn about(db: &Connection) -> Result<usize, StoreError> {
+    // A request has three documents: desired, record, status.
+    let documents: i64 =
+        db.query_row("SELECT coalesce(max(n), 0) FROM document", [], |row| row.get(0))?;
+    // Where many have come and gone, the numbers are higher than the count.
+    Ok(usize::try_from(documents / 3 + 16).unwrap_or_default().min(200_000))
 }
 
 fn desired(db: &Connection, words: &mut Words) -> Result<Vec<DesiredEntry>, StoreError> {
-    let mut list = Vec::with_capacity(rows(db, "desired")?);
+    let mut list = Vec::with_capacity(about(db)?);
     let sql = "SELECT id, source, path, blob, key, fingerprint, refs, valid, template, sum
         FROM desired ORDER BY id";
     let mut statement = db.prepare_cached(sql)?;
@@ -87,6 +112,7 @@ fn desired(db: &Connection, words: &mut Words) -> Result<Vec<DesiredEntry>, Stor
     while let Some(row) = rows.next()? {
         list.push(desired_entry(row, words)?);
     }
+    list.shrink_to_fit();
     Ok(list)
 }
 
@@ -118,7 +144,7 @@ fn desired_entry(row: &Row<'_>, words: &mut Words) -> Result<DesiredEntry, Store
     }
     Ok(DesiredEntry {
         id: request(id)?,
-        origin: Origin { source: words.source(source), path: path.into() },
+        origin: Origin { source: words.source(source)?, path: path.into() },
         blob: ObjectId(blob),
         key,
         fingerprint,
@@ -134,7 +160,7 @@ fn records(
     words: &mut Words,
     desired: &[DesiredEntry],
 ) -> Result<Vec<RecordEntry>, StoreError> {
-    let mut list = Vec::with_capacity(rows(db, "record")?);
+    let mut list = Vec::with_capacity(desired.len());
     let mut desired = desired.iter().peekable();
     let sql = "SELECT id, settled, source, path, refs, protect, targets, checked, sum
         FROM record ORDER BY id";
@@ -146,6 +172,7 @@ fn records(
         let twin = desired.peek().filter(|entry| entry.id.as_str() == id);
         list.push(record_entry(row, id, words, twin.copied())?);
     }
+    list.shrink_to_fit();
     Ok(list)
 }
 
@@ -181,7 +208,7 @@ fn record_entry(
         id: twin.map_or_else(|| request(id), |twin| Ok(twin.id.clone()))?,
         settled: settled.map(|bytes| digest(bytes, "record row", id)).transpose()?,
         origin: Origin {
-            source: words.source(source),
+            source: words.source(source)?,
             path: twin_path.map_or_else(|| path.into(), Arc::clone),
         },
         references: split(references)?,
@@ -192,11 +219,12 @@ fn record_entry(
 }
 
 fn split_targets(mut rest: &str, words: &mut Words) -> Option<Vec<(ComponentName, TargetName)>> {
-    let mut list = Vec::new();
+    // Nearly all have one.
+    let mut list = Vec::with_capacity(1);
     while !rest.is_empty() {
         let (component, after) = unnet(rest)?;
         let (target, after) = unnet(after)?;
-        list.push((words.component(component), TargetName::new(target)));
+        list.push((words.component(component).ok()?, TargetName::new(target)));
         rest = after;
     }
     list.shrink_to_fit();

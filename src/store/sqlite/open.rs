@@ -33,6 +33,8 @@ pub(super) fn open(
     let mut writer = connect(path, options)?;
     // A change that was answered as made must survive a power cut.
     writer.pragma_update(None, "synchronous", "FULL")?;
+    // Only a new file takes it. Larger pages than the usual ones: the index is read whole.
+    writer.pragma_update(None, "page_size", 8192)?;
     let mode: String =
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
