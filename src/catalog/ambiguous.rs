@@ -25,7 +25,6 @@ pub(super) fn find<'a>(node: &'a Node, except: Option<&str>) -> Vec<Unclear<'a>>
 }
 
 /// All of them in a part of a document, whose pointers begin with `at`.
-#[allow(dead_code)]
 pub(super) fn find_at<'a>(node: &'a Node, at: &str, found: &mut Vec<Unclear<'a>>) {
     below(node, &mut at.to_owned(), None, found);
 }

@@ -66,6 +66,16 @@ pub(super) fn check_some(
     problems
 }
 
+/// All problems of errors that have been found already; `raw` is the schema that found them.
+pub(super) fn problems(
+    errors: &[ValidationError<'_>],
+    raw: &Value,
+    subject: &Subject<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    errors.iter().for_each(|error| explain(error, raw, subject, out));
+}
+
 fn explain(
     error: &ValidationError<'_>,
     raw: &Value,
@@ -91,7 +101,7 @@ fn explain(
             }
             let place = on(Part::Key);
             let what = if of.is_empty() { String::new() } else { format!(" in {}", last(pointer)) };
-            let message = format!("the {} `{name}` is missing{what}", subject.noun);
+            let message = format!("the {} `{name}` is missing{what}", noun(subject, pointer));
             out.push(Diagnostic::error("SCH002", place, message).help(about(schema, name)));
         }
         Kind::Type { kind } => out.push(wrong_type(kind, error, &of, subject, &found())),
@@ -144,16 +154,18 @@ fn explain(
             out.push(value("SCH007", message).help(description(schema)));
         }
         kind => {
-            let bound = bound(kind, hidden, error.instance());
-            let words = bound.unwrap_or_else(|| error.masked_with("the value").to_string());
-            out.push(value("SCH006", format!("{words}{of}")).help(description(schema)));
+            let words = bound(kind, &of, hidden, error.instance());
+            let words = words.unwrap_or_else(|| format!("{}{of}", error.masked_with("the value")));
+            out.push(value("SCH006", words).help(description(schema)));
         }
     }
 }
 
 /// What a limit says, and what was found.
-fn bound(kind: &Kind, hidden: bool, instance: &Value) -> Option<String> {
-    let seen = |text: String| if hidden { String::new() } else { format!(", found {text}") };
+fn bound(kind: &Kind, of: &str, hidden: bool, instance: &Value) -> Option<String> {
+    let seen = |text: String| {
+        if hidden { of.to_owned() } else { format!("{of}, found {text}") }
+    };
     let number = || seen(instance.to_string());
     let length = || seen(instance.as_str().map_or(0, |text| text.chars().count()).to_string());
     let items = || seen(instance.as_array().map_or(0, Vec::len).to_string());
@@ -166,16 +178,21 @@ fn bound(kind: &Kind, hidden: bool, instance: &Value) -> Option<String> {
         Kind::MultipleOf { multiple_of } => {
             format!("expected a multiple of {multiple_of}{}", number())
         }
-        Kind::MinLength { limit: 1 } => "expected text, found none".into(),
+        Kind::MinLength { limit: 1 } => format!("expected text{of}, found none"),
         Kind::MinLength { limit } => format!("expected {limit} characters or more{}", length()),
         Kind::MaxLength { limit } => format!("expected at most {limit} characters{}", length()),
         Kind::MinItems { limit } => format!("expected {limit} items or more{}", items()),
         Kind::MaxItems { limit } => format!("expected at most {limit} items{}", items()),
         Kind::MinProperties { limit } => format!("expected {limit} entries or more{}", fields()),
         Kind::MaxProperties { limit } => format!("expected at most {limit} entries{}", fields()),
-        Kind::UniqueItems => "the items must differ".into(),
+        Kind::UniqueItems => format!("the items must differ{of}"),
         _ => return None,
     })
+}
+
+/// What an entry is called: inside of parameters and settings there are fields.
+fn noun(subject: &Subject<'_>, pointer: &str) -> &'static str {
+    if pointer.is_empty() { subject.noun } else { "field" }
 }
 
 fn unknown_field(
@@ -186,7 +203,7 @@ fn unknown_field(
 ) -> Diagnostic {
     let at = format!("{}/{}", error.instance_path().as_str(), escape(key));
     let place = (subject.place)(&at, Part::Key);
-    let noun = subject.noun;
+    let noun = noun(subject, error.instance_path().as_str());
     let problem =
         Diagnostic::error("SCH001", place.clone(), format!("unknown {noun} {}", quote(key)));
     let known: Vec<&str> = schema
@@ -202,7 +219,8 @@ fn unknown_field(
     };
     let problem = problem.help(format!("did you mean `{meant}`?"));
     // Sure only when the other one is not there too and one slip of the finger explains it.
-    let free = error.instance().get(meant).is_none();
+    let meant_at = format!("{}/{}", error.instance_path().as_str(), escape(meant));
+    let free = (subject.scalar)(&meant_at).is_none();
     let slip = strsim::damerau_levenshtein(&key.to_lowercase(), &meant.to_lowercase()) <= 1;
     if free && slip && (subject.scalar)(&at).is_some() {
         problem.fix(place, meant)
@@ -395,7 +413,16 @@ fn code(schema: Option<&Value>, otherwise: &'static str) -> &'static str {
 fn description(schema: Option<&Value>) -> String {
     schema
         .and_then(|schema| schema.get("description")?.as_str())
-        .map(|text| crate::model::escape(text, 200))
+        .map(|text| {
+            // Code stays code as long as its ticks come in pairs.
+            let parts = text.split('`').map(|part| crate::model::escape(part, 200));
+            let paired = text.matches('`').count() % 2 == 0 && text.chars().count() <= 200;
+            if paired {
+                parts.collect::<Vec<_>>().join("`")
+            } else {
+                crate::model::escape(text, 200)
+            }
+        })
         .unwrap_or_default()
 }
 

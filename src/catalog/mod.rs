@@ -4,14 +4,30 @@
 //! Pure: nothing here reads, waits or looks at a clock.
 
 mod ambiguous;
+mod check;
+mod editor;
+mod environment;
 mod explain;
 pub mod file;
+mod load;
+mod parameters;
 pub mod path;
 mod request;
+mod resolve;
 pub mod schema;
+mod template;
+mod values;
 
+pub use check::{Checked, Filled, Verdict, check};
+pub use editor::request_schema;
+pub use environment::Environment;
+pub use load::{Catalog, Changed, changed, load};
+pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
+pub use template::{ComponentSpec, TemplateVersion, TestCase};
 
+#[cfg(test)]
+mod catalog_tests;
 #[cfg(test)]
 mod schema_tests;

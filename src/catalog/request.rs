@@ -108,8 +108,8 @@ pub struct RequestFile {
     pub labels: BTreeMap<String, String>,
     /// Leave it alone.
     pub suspend: bool,
-    /// Deleting needs a tombstone.
-    pub protect: bool,
+    /// Deleting needs a tombstone; `None` when the file says nothing.
+    pub protect: Option<bool>,
     /// `delete: {confirm: <name>}` stands in it.
     pub tombstone: bool,
     /// The former identity.
@@ -262,7 +262,7 @@ fn own_rules(
     if let Some(delete) = document.spec.delete.as_ref().filter(|d| d.confirm != id.name()) {
         let place = at("/spec/delete/confirm");
         let message = format!("expected `{}`, found {}", id.name(), quote(&delete.confirm));
-        say(Diagnostic::error("REQ003", place, message)
+        say(Diagnostic::error("REQ007", place, message)
             .help("the name of the request confirms that it may be deleted"));
     }
     if let Some(from) = &document.spec.moved_from {

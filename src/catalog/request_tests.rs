@@ -47,7 +47,7 @@ fn a_short_request_is_read() {
     let file = read(&format!("{HEAD}spec: {{template: sqs-queue@1.2.0}}\n")).unwrap();
     assert!(file.problems().is_empty());
     assert_eq!(file.template.to_string(), "sqs-queue@1.2.0");
-    assert!(!file.protect && !file.suspend && !file.tombstone);
+    assert!(file.protect.is_none() && !file.suspend && !file.tombstone);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn identity_comes_from_the_path() {
     insta::assert_snapshot!(problems(&text), @r#"
     3:18-23 NAME002 expected `events`, the name of the file, found `other` | the path of a request is its identity: leave `name` out, or rename the file | => events
     6:14-31 REQ005 a request cannot move from `dev` to `prod`: environments are apart | make a new request here, and remove the one there
-    7:21-26 REQ003 expected `events`, found `evnts` | the name of the request confirms that it may be deleted
+    7:21-26 REQ007 expected `events`, found `evnts` | the name of the request confirms that it may be deleted
     10:5-10 REQ006 `vpcId` has both a value and a reference | keep one of them
     10:22-40 DEP001 a request cannot refer to itself
     "#);

@@ -49,6 +49,11 @@ impl Schema {
         Ok(Self { raw, validator })
     }
 
+    /// The schema that everything satisfies.
+    pub(super) fn any() -> Self {
+        Self::compile(Value::Bool(true)).expect("this schema compiles")
+    }
+
     fn embedded(text: &str) -> Self {
         // Our own files, held by a test.
         let raw = serde_json::from_str(text).expect("an embedded schema is JSON");
@@ -163,11 +168,19 @@ pub fn provider(provider: &str) -> Option<&'static Schema> {
     }
 }
 
+/// How a pointer of Git LFS begins.
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// Reads a file of one document that is a mapping.
 ///
 /// # Errors
 /// All problems of its YAML, or `REQ001`.
 pub fn read(kind: Kind, file: &Arc<str>, bytes: &[u8]) -> Result<Node, Vec<Diagnostic>> {
+    if bytes.starts_with(LFS) {
+        let message = "this is a pointer of Git LFS, and what it points to is not fetched";
+        let problem = Diagnostic::error("PATH003", Place::file(Arc::clone(file)), message);
+        return Err(vec![problem.help("commit the file itself")]);
+    }
     let node = yaml::read(file, bytes, &yaml::Options::request())?.into_iter().next();
     match node {
         Some(node) if matches!(node.data, Data::Map(_)) => Ok(node),

@@ -11,6 +11,7 @@ mod id;
 mod plan;
 mod record;
 mod status;
+mod template;
 
 pub use change::*;
 pub use desired::*;
@@ -21,6 +22,7 @@ pub use id::*;
 pub use plan::*;
 pub use record::*;
 pub use status::*;
+pub use template::*;
 
 /// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.
 pub type Map = std::collections::BTreeMap<String, serde_json::Value>;

@@ -34,7 +34,7 @@ pub struct RequestSpec {
     /// Leave it alone.
     pub suspend: bool,
     /// Deleting needs a tombstone.
-    pub protect: bool,
+    pub protect: Option<bool>,
     /// How long it may live.
     pub ttl: Option<String>,
     /// Until when it may live.

@@ -1,0 +1,136 @@
+//! An environment, from its file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::explain::Part;
+use super::file::EnvironmentDocument;
+use super::schema::{self, Kind, place_in};
+use crate::digest::{self, Digest};
+use crate::model::{Diagnostic, Map, OnDrift, Place, quote};
+use crate::yaml::{Data, Node};
+
+/// Where requests go, and what holds there.
+#[derive(Debug)]
+pub struct Environment {
+    /// By its file.
+    pub name: String,
+    /// Digest of its file's bytes.
+    pub digest: Digest,
+    /// Path of its file in the catalog.
+    pub file: Arc<str>,
+    /// For people.
+    pub description: Option<String>,
+    /// Settings by provider.
+    pub providers: BTreeMap<String, Map>,
+    /// What templates see.
+    pub variables: Map,
+    /// Parameters by template, below the request's own.
+    pub defaults: BTreeMap<String, Map>,
+    /// Parameters by template that a request may not set otherwise.
+    pub locked: BTreeMap<String, Map>,
+    /// Which templates may be requested, with `*`.
+    pub templates: Vec<String>,
+    /// Deleting needs a tombstone.
+    pub protect: bool,
+    /// Wins over the template's.
+    pub on_drift: Option<OnDrift>,
+    /// Fields that say something and whose behaviour is not built.
+    pub not_supported: Vec<(String, Place)>,
+    /// What is wrong with it; with an error nothing can be requested there.
+    pub problems: Vec<Diagnostic>,
+    node: Node,
+}
+
+impl Environment {
+    /// Whether requests of it cannot be served.
+    pub fn is_broken(&self) -> bool {
+        self.problems.iter().any(Diagnostic::is_error)
+    }
+
+    /// Whether a template may be requested here.
+    pub fn allows(&self, template: &str) -> bool {
+        self.templates.iter().any(|glob| matches(glob, template))
+    }
+
+    /// The place of what a JSON pointer into its file names, or of the nearest that is there.
+    pub fn place(&self, pointer: &str) -> Place {
+        place_in(&self.node, &self.file, pointer, Part::Value)
+    }
+
+    pub(super) fn key_place(&self, pointer: &str) -> Place {
+        place_in(&self.node, &self.file, pointer, Part::Key)
+    }
+}
+
+/// Whether `*` for any characters makes the pattern equal to the text.
+fn matches(glob: &str, text: &str) -> bool {
+    let mut parts = glob.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Reads an environment. Always gives one: what is wrong with it is in its `problems`.
+pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environment {
+    let digest = digest::sha256(bytes);
+    let (document, node, mut problems) =
+        match schema::decode::<EnvironmentDocument>(Kind::Environment, file, bytes) {
+            Ok((document, node)) => (Some(document), node, Vec::new()),
+            Err(problems) => (None, Node::new(Default::default(), Data::Null), problems),
+        };
+    let found = document.as_ref().map(|document| document.metadata.name.as_str());
+    if let Some(found) = found.filter(|found| *found != name) {
+        let place = place_in(&node, file, "/metadata/name", Part::Value);
+        let message = format!("expected `{name}`, as the file is called, found {}", quote(found));
+        problems.push(Diagnostic::error("NAME002", place.clone(), message).fix(place, name));
+    }
+    let fields = schema::not_supported(Kind::Environment, &node, file);
+    let (metadata, spec) = document.map(|d| (d.metadata, d.spec)).unwrap_or_default();
+    Environment {
+        name: name.to_owned(),
+        digest,
+        file: Arc::clone(file),
+        description: metadata.description,
+        providers: spec.providers,
+        variables: spec.variables,
+        defaults: spec.defaults,
+        locked: spec.locked,
+        templates: spec.templates.unwrap_or_else(|| vec!["*".to_owned()]),
+        protect: spec.protect,
+        on_drift: spec.on_drift,
+        not_supported: fields.into_iter().map(|(name, problem)| (name, problem.place)).collect(),
+        problems,
+        node,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (glob, text) in [
+            ("*", "a"),
+            ("web-*", "web-x"),
+            ("*-queue", "sqs-queue"),
+            ("a*b*c", "aXbYc"),
+            ("a", "a"),
+        ] {
+            assert!(matches(glob, text), "{glob} {text}");
+        }
+        for (glob, text) in
+            [("web-*", "we"), ("a", "ab"), ("a*b*c", "aXc"), ("ab*b", "ab"), ("", "a")]
+        {
+            assert!(!matches(glob, text), "{glob} {text}");
+        }
+    }
+}

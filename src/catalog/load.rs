@@ -1,0 +1,271 @@
+//! The files of a catalog's tree into a [`Catalog`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use semver::Version;
+
+use super::environment::{Environment, environment};
+use super::file::CatalogDocument;
+use super::schema::{self, Kind, sorted};
+use super::template::{Folder, TemplateVersion, not_a_file, template};
+use crate::digest;
+use crate::model::{Diagnostic, File, Files, Place, TemplateId, is_name, nearest, quote};
+
+/// What can be requested, and where.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// By `catalog.yaml`; empty when that cannot be read.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Versions by template.
+    pub templates: BTreeMap<String, BTreeMap<Version, Arc<TemplateVersion>>>,
+    /// By name.
+    pub environments: BTreeMap<String, Arc<Environment>>,
+    /// Handles by team.
+    pub owners: BTreeMap<String, Vec<String>>,
+}
+
+impl Catalog {
+    /// All versions, by template and version.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<TemplateVersion>> {
+        self.templates.values().flat_map(BTreeMap::values)
+    }
+
+    /// One version.
+    pub fn version(&self, id: &TemplateId) -> Option<&Arc<TemplateVersion>> {
+        self.templates.get(&id.name)?.get(&id.version)
+    }
+}
+
+/// Names of what differs between two catalogs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changed {
+    /// Templates with a version that came, went or differs.
+    pub templates: BTreeSet<String>,
+    /// Environments that came, went or differ.
+    pub environments: BTreeSet<String>,
+}
+
+/// What differs between two catalogs.
+pub fn changed(last: &Catalog, now: &Catalog) -> Changed {
+    let versions = |catalog: &Catalog, name: &str| {
+        let versions = catalog.templates.get(name).into_iter().flatten();
+        versions.map(|(version, template)| (version.clone(), template.digest)).collect::<Vec<_>>()
+    };
+    let names = last.templates.keys().chain(now.templates.keys());
+    let templates = names.filter(|name| versions(last, name) != versions(now, name));
+    let places = last.environments.keys().chain(now.environments.keys());
+    let digest = |catalog: &Catalog, name: &str| Some(catalog.environments.get(name)?.digest);
+    let environments = places.filter(|name| digest(last, name) != digest(now, name));
+    Changed {
+        templates: templates.cloned().collect(),
+        environments: environments.cloned().collect(),
+    }
+}
+
+/// Reads a catalog. What is wrong with one template or environment stops no other; versions and
+/// environments whose bytes are those of `previous` are taken from there without being parsed.
+pub fn load(files: &Files, previous: Option<&Catalog>) -> (Catalog, Vec<Diagnostic>) {
+    let mut catalog = Catalog::default();
+    let mut problems = Vec::new();
+    about(files, &mut catalog, &mut problems);
+    environments(files, previous, &mut catalog, &mut problems);
+    templates(files, previous, &mut catalog, &mut problems);
+    for version in catalog.versions() {
+        problems.extend(version.problems.iter().chain(&version.test_problems).cloned());
+    }
+    across(&catalog, &mut problems);
+    (catalog, sorted(problems))
+}
+
+fn about(files: &Files, catalog: &mut Catalog, problems: &mut Vec<Diagnostic>) {
+    let file: Arc<str> = "catalog.yaml".into();
+    let Some(found) = files.get(&file) else {
+        let message = "a catalog has a file `catalog.yaml` at its root";
+        problems.push(Diagnostic::error("CAT012", Place::file(file), message));
+        return;
+    };
+    let Some(bytes) = found.bytes() else {
+        problems.extend(not_a_file(&file, found));
+        return;
+    };
+    match schema::decode::<CatalogDocument>(Kind::Catalog, &file, bytes) {
+        Ok((document, node)) => {
+            let fields = schema::not_supported(Kind::Catalog, &node, &file);
+            problems.extend(fields.into_iter().map(|(_, problem)| problem));
+            catalog.name = document.metadata.name;
+            catalog.description = document.metadata.description;
+            catalog.owners = document.spec.owners;
+        }
+        Err(found) => problems.extend(found),
+    }
+}
+
+fn environments(
+    files: &Files,
+    previous: Option<&Catalog>,
+    catalog: &mut Catalog,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for (path, file) in files.under("environments/") {
+        let rest = &path["environments/".len()..];
+        if rest.contains('/') {
+            continue;
+        }
+        let Some(name) = rest.strip_suffix(".yaml") else {
+            if rest.ends_with(".yml") {
+                let message = "this file is not read: environments end in `.yaml`";
+                problems.push(Diagnostic::warning("PATH007", Place::file(path), message));
+            }
+            continue;
+        };
+        if !is_name(name) {
+            problems.push(bad_name(path, name, "an environment"));
+            continue;
+        }
+        let Some(bytes) = file.bytes() else {
+            problems.extend(not_a_file(path, file));
+            continue;
+        };
+        let known = previous.and_then(|previous| previous.environments.get(name));
+        let known = known.filter(|known| known.digest == digest::sha256(bytes));
+        let environment =
+            known.cloned().unwrap_or_else(|| Arc::new(environment(name, &path.into(), bytes)));
+        problems.extend(environment.problems.iter().cloned());
+        catalog.environments.insert(name.to_owned(), environment);
+    }
+}
+
+fn bad_name(path: &str, name: &str, what: &str) -> Diagnostic {
+    let shown = crate::model::escape(path, 200);
+    let message = format!("{} cannot be the name of {what}", quote(name));
+    Diagnostic::error("NAME001", Place::file(shown), message)
+        .help("use only a-z, 0-9 and `-`, beginning with a letter, at most 63 characters")
+}
+
+fn templates(
+    files: &Files,
+    previous: Option<&Catalog>,
+    catalog: &mut Catalog,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let mut folders: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (path, file) in files.under("templates/") {
+        let mut parts = path["templates/".len()..].splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(name), Some(version), Some(_)) => {
+                folders.insert((name, version));
+            }
+            // A README beside the versions; but a link in place of a folder is an error.
+            _ if matches!(file, File::Bytes(_)) => {}
+            _ => problems.extend(not_a_file(path, file)),
+        }
+    }
+    for (name, number) in folders {
+        let prefix = format!("templates/{name}/{number}/");
+        if !is_name(name) {
+            problems.push(bad_name(&prefix, name, "a template"));
+            continue;
+        }
+        let version = Version::parse(number).ok().filter(|version| version.build.is_empty());
+        let Some(version) = version else {
+            let message = format!("{} is not a semantic version such as `1.2.0`", quote(number));
+            let place = Place::file(crate::model::escape(&prefix, 200));
+            problems.push(Diagnostic::error("CAT017", place, message));
+            continue;
+        };
+        let folder = Folder::of(files, &prefix);
+        let digest = folder.digest();
+        let id = TemplateId { name: name.to_owned(), version: version.clone() };
+        let known = previous.and_then(|previous| previous.version(&id));
+        let read = match known.filter(|known| known.digest == digest) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(template(id, &folder, digest)),
+        };
+        catalog.templates.entry(name.to_owned()).or_default().insert(version, read);
+    }
+}
+
+/// What no single file shows.
+fn across(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
+    let mut ids: BTreeMap<&str, &TemplateVersion> = BTreeMap::new();
+    for version in catalog.versions() {
+        if let Some((id, place)) = &version.schema_id {
+            match ids.get(id.as_str()) {
+                Some(first) => {
+                    let message = format!("`{}` has the same `$id`", first.id);
+                    problems.push(
+                        Diagnostic::error("CAT006", place.clone(), message)
+                            .help("leave `$id` out: name and version say what it is"),
+                    );
+                }
+                None => {
+                    ids.insert(id, version);
+                }
+            }
+        }
+        let owner = version.owner.as_deref().filter(|_| !catalog.owners.is_empty());
+        if let Some(owner) = owner.filter(|owner| !catalog.owners.contains_key(*owner)) {
+            let message = format!("{} is not among the catalog's owners", quote(owner));
+            let problem = Diagnostic::warning("CAT018", version.owner_place.clone(), message);
+            problems.push(match nearest(owner, catalog.owners.keys().map(String::as_str)) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem.help("add it to `owners` in catalog.yaml"),
+            });
+        }
+    }
+    for environment in catalog.environments.values() {
+        values(catalog, environment, "defaults", &environment.defaults, problems);
+        values(catalog, environment, "locked", &environment.locked, problems);
+        for (n, glob) in environment.templates.iter().enumerate() {
+            if !glob.contains('*') && !catalog.templates.contains_key(glob) {
+                let place = environment.place(&format!("/spec/templates/{n}"));
+                problems.push(no_template(catalog, glob, place));
+            }
+        }
+    }
+}
+
+fn no_template(catalog: &Catalog, name: &str, place: Place) -> Diagnostic {
+    let message = format!("no template is called {}", quote(name));
+    let problem = Diagnostic::warning("ENV006", place, message);
+    match nearest(name, catalog.templates.keys().map(String::as_str)) {
+        Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+        None => problem,
+    }
+}
+
+/// Values for templates or parameters that no version has: a slip of the pen would go unseen.
+fn values(
+    catalog: &Catalog,
+    environment: &Environment,
+    field: &str,
+    by_template: &BTreeMap<String, crate::model::Map>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for (template, values) in by_template {
+        let at = format!("/spec/{field}/{template}");
+        let Some(versions) = catalog.templates.get(template) else {
+            problems.push(no_template(catalog, template, environment.key_place(&at)));
+            continue;
+        };
+        if versions.values().all(|version| version.is_broken()) {
+            continue;
+        }
+        let known: BTreeSet<&str> = versions
+            .values()
+            .flat_map(|version| version.parameters.names.iter().map(String::as_str))
+            .collect();
+        for name in values.keys().filter(|name| !known.contains(name.as_str())) {
+            let place = environment.key_place(&format!("{at}/{}", super::explain::escape(name)));
+            let message = format!("no version of `{template}` has a parameter {}", quote(name));
+            let problem = Diagnostic::warning("ENV006", place, message);
+            problems.push(match nearest(name, known.iter().copied()) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem,
+            });
+        }
+    }
+}

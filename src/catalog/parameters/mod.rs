@@ -1,0 +1,153 @@
+//! The parameters of a template's version: their schema, compiled once, and what vend reads in it.
+
+mod bundle;
+mod defaults;
+mod lint;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use bundle::Open;
+pub(super) use bundle::{Opened, Text};
+use defaults::Defaults;
+pub(super) use lint::holds_secret;
+pub(super) use walk::rewrite;
+
+use super::schema::Schema;
+use crate::model::{ChangeRule, Diagnostic, Map};
+
+/// The parameters of a template's version.
+#[derive(Debug)]
+pub struct Parameters {
+    /// The schema in one piece: every `$ref` leads into it.
+    pub schema: Schema,
+    /// Parameters that the schema declares.
+    pub names: BTreeSet<String>,
+    /// Values of the schema's own `default`, by parameter.
+    pub defaults: Map,
+    /// `x-sensitive`: a literal value is refused, and no value is shown.
+    pub sensitive: BTreeSet<String>,
+    /// `x-change`, by parameter.
+    pub change_rules: BTreeMap<String, ChangeRule>,
+    /// `x-reference`: the template whose requests may fill the parameter.
+    pub filled_by: BTreeMap<String, String>,
+    nested: Defaults,
+}
+
+impl Default for Parameters {
+    /// None at all.
+    fn default() -> Self {
+        let raw = json!({"type": "object", "additionalProperties": false});
+        Self::of(Schema::compile(raw).expect("this schema compiles"))
+    }
+}
+
+impl Parameters {
+    /// Reads a schema and the files it refers to. `open` gives files of the version's folder, whose
+    /// paths are `known`.
+    pub(super) fn parse(
+        main: Text,
+        open: Open<'_>,
+        known: &[&str],
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let mut found = Vec::new();
+        lint::lint_top(&main, &mut found);
+        let bundle = bundle::bundle(main, open, known, &mut found);
+        for text in &bundle.texts {
+            lint::lint(text, &mut found);
+        }
+        if !found.iter().any(Diagnostic::is_error) {
+            bundle::check_graph(&bundle, &mut found);
+        }
+        let mut parameters = None;
+        if !found.iter().any(Diagnostic::is_error) {
+            match Schema::compile(bundle.raw.clone()) {
+                Ok(schema) => {
+                    let parsed = Self::of(schema);
+                    let place = |pointer: &str, part| bundle.place(pointer, part);
+                    lint::lint_defaults(&parsed.schema, &parsed.defaults, &place, &mut found);
+                    parameters = Some(parsed);
+                }
+                Err(error) => {
+                    let place = bundle.place(&error.pointer, super::explain::Part::Value);
+                    found.push(Diagnostic::error("CAT006", place, error.message));
+                }
+            }
+        }
+        let bad = found.iter().any(Diagnostic::is_error);
+        problems.append(&mut found);
+        parameters.filter(|_| !bad)
+    }
+
+    fn of(schema: Schema) -> Self {
+        let properties = schema.raw.get("properties").and_then(Value::as_object);
+        let mut parameters = Self {
+            names: BTreeSet::new(),
+            defaults: Map::new(),
+            sensitive: BTreeSet::new(),
+            change_rules: BTreeMap::new(),
+            filled_by: BTreeMap::new(),
+            nested: Defaults::of(&schema.raw),
+            schema: Schema::any(),
+        };
+        for (name, property) in properties.into_iter().flatten() {
+            parameters.names.insert(name.clone());
+            let find = |keyword| annotation(&schema.raw, property, keyword);
+            if is_sensitive(&schema.raw, property, &mut Vec::new()) {
+                parameters.sensitive.insert(name.clone());
+            } else if let Some(default) = find("default") {
+                parameters.defaults.insert(name.clone(), default.clone());
+            }
+            let rule = find("x-change").and_then(|rule| serde_json::from_value(rule.clone()).ok());
+            parameters.change_rules.extend(rule.map(|rule| (name.clone(), rule)));
+            let template = find("x-reference").and_then(|r| r.get("template")?.as_str());
+            parameters.filled_by.extend(template.map(|t| (name.clone(), t.to_owned())));
+        }
+        parameters.schema = schema;
+        parameters
+    }
+
+    /// Puts the defaults inside objects and lists into a value that has been given.
+    pub(super) fn fill_nested(&self, values: &mut serde_json::Map<String, Value>) {
+        self.nested.fill_entries(values);
+    }
+}
+
+/// An annotation of a property: its own, or that of what it refers to.
+fn annotation<'a>(root: &'a Value, property: &'a Value, keyword: &str) -> Option<&'a Value> {
+    let mut schema = property;
+    // References are acyclic here (`check_graph`); the bound is for whoever calls it otherwise.
+    for _ in 0..32 {
+        if let Some(found) = schema.get(keyword) {
+            return Some(found);
+        }
+        let target = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
+        schema = root.pointer(target)?;
+    }
+    None
+}
+
+/// Whether any part of it is sensitive: then all of it is treated so.
+fn is_sensitive<'a>(root: &'a Value, schema: &'a Value, seen: &mut Vec<&'a Value>) -> bool {
+    if seen.iter().any(|known| std::ptr::eq(*known, schema)) {
+        return false;
+    }
+    seen.push(schema);
+    let marked = |keyword| schema.get(keyword) == Some(&Value::Bool(true));
+    if marked("x-sensitive") || marked("writeOnly") {
+        return true;
+    }
+    let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'));
+    let referred = target.and_then(|pointer| root.pointer(pointer));
+    let inside = walk::children(schema)
+        .into_iter()
+        .filter(|(_, step, _)| *step != walk::Step::Kept)
+        .map(|(_, _, child)| child);
+    referred.into_iter().chain(inside).any(|below| is_sensitive(root, below, seen))
+}
+
+#[cfg(test)]
+mod tests;

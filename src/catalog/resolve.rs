@@ -1,0 +1,175 @@
+//! Which version of a template a request gets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use semver::{Comparator, Op, Version};
+
+use super::file::Lifecycle;
+use super::load::Catalog;
+use super::request::{RequestFile, Requirement};
+use super::template::TemplateVersion;
+use crate::model::{Dependency, Diagnostic, HoldReason, TemplateId, nearest, quote};
+
+type Versions = BTreeMap<Version, Arc<TemplateVersion>>;
+
+/// Why there is none.
+pub(super) enum NoVersion {
+    /// The request names something that cannot be had.
+    Wrong(Box<Diagnostic>),
+    /// It may come, or a person must choose.
+    Not(Box<(HoldReason, Diagnostic)>),
+}
+
+/// The version that a request gets: the one it names; of a range the recorded one as long as that
+/// is in the range and in the catalog, else the highest stable one.
+pub(super) fn resolve<'a>(
+    catalog: &'a Catalog,
+    request: &RequestFile,
+    recorded: Option<&TemplateId>,
+) -> Result<&'a Arc<TemplateVersion>, NoVersion> {
+    let name = request.template.name.as_str();
+    let Some(versions) = catalog.templates.get(name) else {
+        return Err(NoVersion::Wrong(Box::new(unknown(catalog, request))));
+    };
+    let recorded = recorded.filter(|recorded| recorded.name == name).map(|r| &r.version);
+    let chosen = match &request.template.requirement {
+        Requirement::Exact(version) => versions.get(version),
+        Requirement::Range(_) => in_range(versions, request, recorded),
+    };
+    match chosen {
+        Some(chosen)
+            if chosen.lifecycle == Lifecycle::Retired && recorded != Some(&chosen.id.version) =>
+        {
+            Err(NoVersion::Not(Box::new((HoldReason::TemplateRetired, retired(chosen, request)))))
+        }
+        Some(chosen) => Ok(chosen),
+        None if is_ahead(versions, &request.template.requirement) => {
+            let wanted = request.template.to_string();
+            let problem = Diagnostic::warning(
+                "REF006",
+                request.place("/spec/template"),
+                format!("the catalog does not have `{wanted}` yet"),
+            );
+            let dependency = Dependency::Catalog(wanted);
+            let hold = (HoldReason::WaitingFor { dependency }, problem.help(have(versions)));
+            Err(NoVersion::Not(Box::new(hold)))
+        }
+        None => Err(NoVersion::Wrong(Box::new(no_such_version(versions, request)))),
+    }
+}
+
+fn in_range<'a>(
+    versions: &'a Versions,
+    request: &RequestFile,
+    recorded: Option<&Version>,
+) -> Option<&'a Arc<TemplateVersion>> {
+    let fits = |version: &Version| request.template.requirement.matches(version);
+    if let Some(kept) = recorded.filter(|version| fits(version)).and_then(|v| versions.get(v)) {
+        return Some(kept);
+    }
+    let candidates = || versions.iter().rev().filter(|(v, _)| fits(v)).map(|(_, t)| t);
+    let of = |lifecycle| candidates().filter(move |t| t.lifecycle == lifecycle);
+    // A broken version is taken only when there is no other, so that its problems are said.
+    let stable = || of(Lifecycle::Stable).chain(of(Lifecycle::Deprecated));
+    stable()
+        .find(|template| !template.is_broken())
+        .or_else(|| stable().next())
+        .or_else(|| of(Lifecycle::Retired).next())
+}
+
+/// Whether all that the catalog has is older than what is asked for: the catalog may be behind.
+fn is_ahead(versions: &Versions, requirement: &Requirement) -> bool {
+    let Some((highest, _)) = versions.last_key_value() else { return false };
+    match requirement {
+        Requirement::Exact(version) => version > highest,
+        Requirement::Range(range) => range.comparators.iter().any(|bound| lowest(bound) > *highest),
+    }
+}
+
+/// The lowest version that a bound admits.
+fn lowest(bound: &Comparator) -> Version {
+    match bound.op {
+        Op::Less | Op::LessEq => Version::new(0, 0, 0),
+        _ => Version {
+            pre: bound.pre.clone(),
+            ..Version::new(bound.major, bound.minor.unwrap_or(0), bound.patch.unwrap_or(0))
+        },
+    }
+}
+
+fn unknown(catalog: &Catalog, request: &RequestFile) -> Diagnostic {
+    let name = request.template.name.as_str();
+    let place = request.place("/spec/template");
+    let message = format!("no template is called {}", quote(name));
+    let problem = Diagnostic::error("REF002", place.clone(), message);
+    let known = || catalog.templates.keys().map(String::as_str);
+    match nearest(name, known()) {
+        Some(meant) => {
+            let fixed = format!("{meant}@{}", request.template.requirement);
+            problem.help(format!("did you mean `{meant}`?")).fix(place, fixed)
+        }
+        None if catalog.templates.len() <= 12 => {
+            let known: Vec<_> = known().map(quote).collect();
+            problem.help(format!("there are {}", known.join(", ")))
+        }
+        None => problem.help("`vend schema` and the catalog's folder `templates` list them"),
+    }
+}
+
+fn no_such_version(versions: &Versions, request: &RequestFile) -> Diagnostic {
+    let name = &request.template.name;
+    let wanted = &request.template.requirement;
+    let message = match wanted {
+        Requirement::Exact(version) => format!("template `{name}` has no version `{version}`"),
+        Requirement::Range(range) => {
+            let matching: Vec<_> = versions.keys().filter(|v| range.matches(v)).collect();
+            match matching.as_slice() {
+                [] => format!("no version of template `{name}` is in `{range}`"),
+                _ => format!("only experimental versions of template `{name}` are in `{range}`"),
+            }
+        }
+    };
+    Diagnostic::error("REF002", request.place("/spec/template"), message).help(have(versions))
+}
+
+/// The newest versions, for people to choose from.
+fn have(versions: &Versions) -> String {
+    let newest: Vec<_> = versions.keys().rev().take(5).map(|v| format!("`{v}`")).collect();
+    match versions.len() {
+        0..=5 => format!("there are {}", newest.join(", ")),
+        all => format!("there are {all}, the newest being {}", newest.join(", ")),
+    }
+}
+
+fn retired(template: &TemplateVersion, request: &RequestFile) -> Diagnostic {
+    let message = format!("`{}` takes no new requests", template.id);
+    let problem = Diagnostic::error("LIF002", request.place("/spec/template"), message);
+    match &template.replaced_by {
+        Some(other) => problem.help(format!("use `{other}`")),
+        None => problem,
+    }
+}
+
+/// What is said of a deprecated version.
+pub(super) fn deprecated(template: &TemplateVersion, request: &RequestFile) -> Option<Diagnostic> {
+    if template.lifecycle != Lifecycle::Deprecated {
+        return None;
+    }
+    let message = format!("`{}` is deprecated", template.id);
+    let problem = Diagnostic::warning("LIF001", request.place("/spec/template"), message);
+    Some(match &template.replaced_by {
+        Some(other) => problem.help(format!("use `{other}`")),
+        None => problem,
+    })
+}
+
+/// The highest stable version above the one in use.
+pub(super) fn upgrade(catalog: &Catalog, template: &TemplateVersion) -> Option<Version> {
+    let versions = catalog.templates.get(&template.id.name)?;
+    let newer = versions.range(&template.id.version..).rev();
+    newer
+        .filter(|(version, other)| **version > template.id.version && other.is_stable())
+        .find(|(_, other)| !other.is_broken())
+        .map(|(version, _)| version.clone())
+}
