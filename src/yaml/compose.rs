@@ -283,7 +283,10 @@ impl<'a> Composer<'a> {
         tag: Option<Cow<'a, Tag>>,
         spans: Spans,
     ) -> Node {
-        let span = spans.whole;
+        let span = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => self.without_tail(spans.whole),
+            _ => spans.whole,
+        };
         if value.len() > self.options.max_scalar {
             self.problems.long_scalar(span, self.options.max_scalar);
         }
@@ -322,6 +325,24 @@ impl<'a> Composer<'a> {
                 Node { tag, ..Node::new(span, data) }
             }
         }
+    }
+
+    /// A block scalar without the breaks behind it; the parser takes some of the next line as well.
+    fn without_tail(&self, span: Span) -> Span {
+        let text = self.slice(span);
+        let kept = text.trim_end_matches([' ', '\t', '\r', '\n']);
+        let breaks = |text: &str| {
+            let alone = text.replace("\r\n", "\n");
+            alone.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count() as u32
+        };
+        let last = kept.rsplit(['\r', '\n']).next().unwrap_or_default();
+        let before = if last.len() == kept.len() { span.start.column } else { 1 };
+        let end = Mark {
+            byte: span.start.byte + kept.len() as u32,
+            line: span.end.line - breaks(&text[kept.len()..]),
+            column: before + last.chars().count() as u32,
+        };
+        Span { start: span.start, end }
     }
 
     fn plain(&mut self, value: Cow<'a, str>, span: Span) -> Node {

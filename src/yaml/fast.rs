@@ -1,7 +1,7 @@
 //! The plain part of block YAML, in one pass over the bytes.
 //!
 //! Nearly every file that people write is printable ASCII with block maps and lists, plain and
-//! simply quoted scalars and flow collections of one line. That much is read here, at a tenth of
+//! quoted scalars, literal blocks and flow collections of one line. That much is read here, at a tenth of
 //! the cost; at anything else, and at any problem, the answer is none and the full reader begins
 //! again. What is read here is what the full reader reads, places included: properties hold the
 //! one against the other.
@@ -242,6 +242,7 @@ impl Reader<'_> {
         let (node, end) = match self.bytes[at] {
             b'[' | b'{' => self.flow(line, at, depth)?,
             b'"' | b'\'' => self.quoted(line, at)?,
+            b'|' => return self.literal(line, at),
             _ => {
                 let (end, stop) = self.plain(at, line.end)?;
                 if stop == Stop::Colon {
@@ -296,21 +297,77 @@ impl Reader<'_> {
         Some(Node { ambiguous, plain, ..Node::new(line.span(at, end), data) })
     }
 
-    /// A quoted scalar without escapes, and where it ends.
+    /// A quoted scalar without a backslash, and where it ends.
     fn quoted(&mut self, line: Line, at: usize) -> Option<(Node, usize)> {
         self.count()?;
         let quote = self.bytes[at];
-        let inner = &self.bytes[at + 1..line.end];
-        let length = inner
-            .iter()
-            .position(|byte| matches!(byte, b'\\') && quote == b'"' || *byte == quote)?;
-        let end = at + 1 + length + 1;
-        let escaped = inner[length] == b'\\' || inner.get(length + 1) == Some(&quote);
-        if escaped || length > self.options.max_scalar {
+        let (mut end, mut doubled) = (at + 1, false);
+        loop {
+            let rest = &self.bytes[end..line.end];
+            end += rest.iter().position(|byte| *byte == quote)? + 1;
+            if quote == b'"' || self.bytes.get(end) != Some(&quote) {
+                break;
+            }
+            doubled = true;
+            end += 1;
+        }
+        let inner = &self.text[at + 1..end - 1];
+        if inner.len() > self.options.max_scalar || (quote == b'"' && inner.contains('\\')) {
             return None;
         }
-        let text = self.text[at + 1..end - 1].to_owned();
+        let text = if doubled { inner.replace("''", "'") } else { inner.to_owned() };
         Some((Node::new(line.span(at, end), Data::String(text)), end))
+    }
+
+    /// A literal block (`|`, `|-`) without blank lines at its ends.
+    fn literal(&mut self, line: Line, at: usize) -> Option<Node> {
+        self.count()?;
+        let last_break = match &self.bytes[at..line.end] {
+            b"|" => true,
+            b"|-" => false,
+            _ => return None,
+        };
+        let mut text = String::new();
+        let (mut start, mut last) = (None, line);
+        let mut indent = 0;
+        while self.next < self.bytes.len() {
+            let from = self.next;
+            let end = from + self.bytes[from..].iter().position(|byte| *byte == b'\n')?;
+            let content = self.skip_spaces(from, end);
+            let blank = content == end;
+            let own = content - from;
+            if start.is_none() {
+                if blank || own <= line.indent() {
+                    return None;
+                }
+                let first = Line { number: self.number + 1, start: from, content, end };
+                start = Some(first.mark(content));
+                indent = own;
+            } else if blank && own > indent {
+                return None;
+            } else if !blank && own < indent {
+                if own > line.indent() {
+                    return None;
+                }
+                break;
+            }
+            text.push_str(self.text.get(from + indent..end).unwrap_or_default());
+            text.push('\n');
+            self.next = end + 1;
+            self.number += 1;
+            last = Line { number: self.number, start: from, content, end };
+        }
+        if text.ends_with("\n\n") {
+            return None;
+        }
+        if !last_break {
+            text.pop();
+        }
+        self.advance();
+        // Where the text ends that can be seen.
+        let end = last.start + self.bytes[last.start..last.end].trim_ascii_end().len();
+        let span = Span { start: start?, end: last.mark(end) };
+        (text.len() <= self.options.max_scalar).then(|| Node::new(span, Data::String(text)))
     }
 
     /// A flow collection, and where it ends.

@@ -62,6 +62,18 @@ fn every_key_and_value_has_its_place() {
 }
 
 #[test]
+fn a_block_scalar_ends_with_its_last_line() {
+    for text in
+        ["a:\n  b: |\n    x\n    y \n\n  c: 1\n", "a:\r\n  b: >\r\n    x\r\n    y\r\n  # z\r\n"]
+    {
+        let root = one(text);
+        let b = root.at("/a/b").unwrap().span;
+        assert_eq!((start(b).1, start(b).2), (3, 5), "{text:?}");
+        assert_eq!((end(b).1, end(b).2), (4, 6), "{text:?}");
+    }
+}
+
+#[test]
 fn plain_scalars_are_what_yaml_1_2_says() {
     let root = one(
         "[no, 'no', true, ~, null, 1, -1, 0.5, 1.0, 0o7, 0x1F, 1_000, 0b11, text, -a, 1.2.3, \"\"]",
@@ -566,6 +578,9 @@ fn any_lines() -> impl Strategy<Value = String> {
         Just("...".to_owned()),
         Just("2026-01-31".to_owned()),
         Just("'a'".to_owned()),
+        Just("'it''s'".to_owned()),
+        Just("|".to_owned()),
+        Just("|-".to_owned()),
         Just("\"b\"".to_owned()),
         Just("[a, b]".to_owned()),
         Just("{a: b}".to_owned()),
@@ -612,12 +627,15 @@ fn any_lines() -> impl Strategy<Value = String> {
             Just("- c"),
             Just("- d: 1"),
             Just("-"),
-            Just("e: [x]")
+            Just("e: [x]"),
+            Just("f: |"),
+            Just("- |-"),
+            Just("")
         ],
     )
         .prop_map(|(indent, text)| format!("{}{text}", "  ".repeat(indent)));
-    proptest::collection::vec(prop_oneof![line, good.clone(), good], 0..8)
-        .prop_map(|lines| lines.join("\n"))
+    (proptest::collection::vec(prop_oneof![line, good.clone(), good], 0..8), "\n{0,2}")
+        .prop_map(|(lines, end)| lines.join("\n") + &end)
 }
 
 fn same(bytes: &[u8], options: &Options) -> Result<bool, TestCaseError> {
@@ -660,7 +678,9 @@ const REQUESTS: [&str; 2] = [
 
 #[test]
 fn the_fast_path_takes_an_ordinary_request() {
-    assert!(same(REQUESTS[0].as_bytes(), &Options::request()).unwrap());
+    for text in REQUESTS {
+        assert!(same(text.as_bytes(), &Options::request()).unwrap());
+    }
     assert!(
         same(b"a:\n- b: [x, {y: 1}]\n  c:\n-\n- - d\n  - 'e' # f\ng: {}\n", &Options::request())
             .unwrap()
