@@ -1,5 +1,6 @@
 //! The sample catalog and the sample requests are right: people copy them.
 
+mod check;
 mod golden;
 
 use std::path::{Path, PathBuf};
