@@ -1,3 +1,5 @@
 //! Values in, text out: all wording lives here. Pure.
 
 pub mod diagnostic;
+pub mod hold;
+pub mod plan;

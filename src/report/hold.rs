@@ -1,0 +1,302 @@
+//! Holds in words: one sentence each on what holds it, what would release it, and when it is tried
+//! next.
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Action, Dependency, Diagnostic, Hold, HoldReason, Revision, SourceProblem, escape,
+};
+
+/// The most characters of somebody else's words in a sentence.
+const WORDS_MAX: usize = 300;
+
+/// At most this many names or problems are listed.
+const LIST_MAX: usize = 5;
+
+/// The sentence for a hold, with what waits behind something that is under way.
+pub fn sentence(hold: &Hold) -> String {
+    let Hold { request: _, component: _, action, reason: why } = hold;
+    let said = reason(why);
+    match (why, action) {
+        (HoldReason::InFlight { .. } | HoldReason::Unknown { .. }, Some(action)) => {
+            format!("{said}; {} waits for that", newer(*action))
+        }
+        _ => said,
+    }
+}
+
+fn newer(action: Action) -> &'static str {
+    match action {
+        Action::Delete => "its deletion",
+        Action::Forget => "forgetting it",
+        Action::Move => "its new name",
+        Action::Create | Action::Update | Action::Replace | Action::Restore => "a newer version",
+    }
+}
+
+/// The sentence for a reason, without a full stop.
+pub fn reason(reason: &HoldReason) -> String {
+    match reason {
+        HoldReason::Invalid { problems } => {
+            format!(
+                "its file is not valid{}; what was applied stays until it is mended",
+                list(problems)
+            )
+        }
+        HoldReason::NotSupportedYet { what } => {
+            format!("`{}` is not supported yet; remove it from the file", words(what))
+        }
+        HoldReason::NotObserved { error } if error.is_empty() => {
+            "it was not looked at; the next pass looks again".into()
+        }
+        HoldReason::NotObserved { error } => format!(
+            "the provider could not be asked ({}), and nothing is done unseen; the next pass asks again",
+            words(error)
+        ),
+        HoldReason::NotOurs { owner } => not_ours(owner.as_deref()),
+        HoldReason::WaitingFor { dependency } => waiting(dependency),
+        HoldReason::NeedsApproval { digest } => {
+            format!("a person must approve it: `vend approve {digest}`")
+        }
+        HoldReason::PlanChanged { reviewed, now } => format!(
+            "more would happen than was reviewed ({} then, {} now); review it again, or `vend approve {now}`",
+            reviewed.short(),
+            now.short()
+        ),
+        HoldReason::Protected => "it is protected; put the file back with \
+            `delete: {confirm: <name>}`, let that be applied, then remove it"
+            .into(),
+        HoldReason::TooManyDeletes { count, recorded, team, commit, digest } => {
+            let of = match team {
+                Some(team) => format!("all {count} requests of team `{team}`"),
+                None => format!("{count} of {recorded} requests"),
+            };
+            let at =
+                commit.as_ref().map(|c| format!(" at commit {}", short(c))).unwrap_or_default();
+            format!(
+                "too many deletions at once: {of} would be deleted from{at}; if that is meant, \
+                 `vend approve {digest}`, else put the files back"
+            )
+        }
+        HoldReason::LooksLikeAMove { other, setting, digest } => {
+            let yes =
+                digest.map(|d| format!(", or `vend approve {d}` if it is meant as two things"));
+            let yes = yes.unwrap_or_default();
+            match (other, setting) {
+                (Some(other), _) => format!(
+                    "it looks as though it moved from or to `{other}`; say `movedFrom` in the new file{yes}"
+                ),
+                (None, Some(setting)) => format!(
+                    "its `{}` changed, which would delete it there and make another elsewhere; put it \
+                     back{yes}",
+                    words(setting)
+                ),
+                (None, None) => format!("it looks as though it moved; say `movedFrom`{yes}"),
+            }
+        }
+        HoldReason::OutsideWindow { until } => {
+            format!("the environment's change window is closed; it opens at {}", time(*until))
+        }
+        HoldReason::Backoff { until, attempts, error } => format!(
+            "it failed ({}), {}; it is tried again at {}",
+            words(error),
+            times(*attempts),
+            time(*until)
+        ),
+        HoldReason::Refused { error, until } => format!(
+            "the provider refused it ({}); change the request or the provider's rules, then `vend \
+             retry`, else it is tried again at {}",
+            words(error),
+            time(*until)
+        ),
+        HoldReason::Suspended => "it is suspended; remove `suspend: true`".into(),
+        HoldReason::TemplateRetired => {
+            "its template takes no new requests; choose another template or version".into()
+        }
+        HoldReason::Referenced { by } => format!(
+            "{} its outputs; remove or change that first",
+            match by.as_slice() {
+                [one] => format!("`{one}` uses"),
+                many => format!("{} use", some(many.iter().map(|id| format!("`{id}`")))),
+            }
+        ),
+        HoldReason::Expired => "its time is over; extend it in the file, or remove the file".into(),
+        HoldReason::Source { source, problem } => {
+            format!("its source `{source}` is not used: {}", trouble(source.as_str(), problem))
+        }
+        HoldReason::InFlight { since } => {
+            format!("a change begun at {} is under way; its end is waited for", time(*since))
+        }
+        HoldReason::Busy { state } => format!(
+            "somebody else's change is under way there (`{}`); its end is waited for",
+            words(state)
+        ),
+        HoldReason::ForbiddenChange { what } => {
+            format!("the template forbids this change: {}; put the old value back", words(what))
+        }
+        HoldReason::Unknown { since, error } => format!(
+            "a change was sent at {} and its answer was lost ({}); vend looks, and does not guess",
+            time(*since),
+            words(error)
+        ),
+        HoldReason::InternalError { id } => format!(
+            "a bug in vend (`{}` in its log); other requests go on, and a change of the file or \
+             `vend retry` tries it again",
+            words(id)
+        ),
+    }
+}
+
+fn not_ours(owner: Option<&str>) -> String {
+    let whose = match owner {
+        Some(owner) => format!("it is marked as `{}`'s", words(owner)),
+        None => "it bears no mark of this vend".into(),
+    };
+    format!(
+        "something stands there that this vend did not make ({whose}); rename the request, or move that away"
+    )
+}
+
+fn waiting(dependency: &Dependency) -> String {
+    match dependency {
+        Dependency::Target(key) => format!("it waits for `{key}`, and goes on after that"),
+        Dependency::Request(id) => {
+            format!("it waits for the request `{id}` to be there and ready, and goes on after that")
+        }
+        Dependency::Output(symbol) => format!(
+            "it waits for the output `{}`, which nothing gives yet; check its name, or wait for its \
+             request",
+            words(&symbol.to_string())
+        ),
+        Dependency::Catalog(version) => format!(
+            "it waits for `{}` in the catalog, and goes on when the catalog has it",
+            words(version)
+        ),
+    }
+}
+
+fn trouble(source: &str, problem: &SourceProblem) -> String {
+    match problem {
+        SourceProblem::Stale { error, since } => format!(
+            "it could not be fetched since {} ({}), so nothing of it is deleted; the next fetch tries again",
+            time(*since),
+            words(error)
+        ),
+        SourceProblem::Missing { error, since } => format!(
+            "its branch or repository is missing since {} ({}); the next fetch tries again",
+            time(*since),
+            words(error)
+        ),
+        SourceProblem::HistoryRewritten { last, tip } => format!(
+            "its history was rewritten ({} is not in {}); if that is meant, `vend approve {source}@{tip}`",
+            short(last),
+            short(tip)
+        ),
+        SourceProblem::FolderMissing { path, tip } => format!(
+            "the folder `{}` is not in commit {}; put it back, or correct the configuration",
+            words(path),
+            short(tip)
+        ),
+        SourceProblem::TooManyFiles { limit } => {
+            format!("it has more than {limit} files; remove some, or raise the limit")
+        }
+    }
+}
+
+fn list(problems: &[Diagnostic]) -> String {
+    if problems.is_empty() {
+        return String::new();
+    }
+    let shown = problems.iter().map(|p| {
+        let place = &p.place;
+        format!("{} {} ({}:{})", p.code, words(&p.message), words(&place.file), place.line)
+    });
+    format!(": {}", some(shown))
+}
+
+/// The first few, and how many more there are.
+fn some(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(LIST_MAX);
+    let mut text = items.take(LIST_MAX).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+fn times(attempts: u32) -> String {
+    if attempts == 1 { "once".into() } else { format!("{attempts} times") }
+}
+
+/// Somebody else's words: on one line, without anything that could hide or move text.
+fn words(text: &str) -> String {
+    let mut out = String::new();
+    // Backticks of our own messages are kept by cutting around them.
+    for (n, part) in text.split('`').enumerate() {
+        if n > 0 {
+            out.push('`');
+        }
+        out.push_str(&escape(part, WORDS_MAX));
+    }
+    if out.chars().count() > WORDS_MAX {
+        out = out.chars().take(WORDS_MAX).collect::<String>() + "…";
+    }
+    out
+}
+
+fn short(revision: &Revision) -> String {
+    words(revision.short())
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::sha256;
+    use crate::model::{RequestId, SourceName};
+
+    fn at() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    #[test]
+    fn a_sentence_says_what_why_and_until_when() {
+        let backoff =
+            HoldReason::Backoff { until: at(), attempts: 3, error: "too\nmany \u{1b}[2J".into() };
+        insta::assert_snapshot!(reason(&backoff), @r"it failed (too\nmany \u{1B}[2J), 3 times; it is tried again at 2027-01-15 08:00:00 UTC");
+        let rewritten = HoldReason::Source {
+            source: SourceName::new("main"),
+            problem: SourceProblem::HistoryRewritten {
+                last: Revision::new("a".repeat(40)),
+                tip: Revision::new("b".repeat(40)),
+            },
+        };
+        insta::assert_snapshot!(reason(&rewritten), @"its source `main` is not used: its history was rewritten (aaaaaaaaaa is not in bbbbbbbbbb); if that is meant, `vend approve main@bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb`");
+    }
+
+    #[test]
+    fn b84_a_large_deletion_names_count_commit_and_what_to_type() {
+        let large = HoldReason::TooManyDeletes {
+            count: 30,
+            recorded: 100,
+            team: None,
+            commit: Some(Revision::new("c0ffee00c0ffee00")),
+            digest: sha256(b""),
+        };
+        insta::assert_snapshot!(reason(&large), @"too many deletions at once: 30 of 100 requests would be deleted from at commit c0ffee00c0; if that is meant, `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`, else put the files back");
+    }
+
+    #[test]
+    fn what_waits_behind_something_under_way_is_said() {
+        let hold = Hold {
+            request: RequestId::parse("a/b/c").unwrap(),
+            component: None,
+            action: Some(Action::Update),
+            reason: HoldReason::InFlight { since: at() },
+        };
+        insta::assert_snapshot!(sentence(&hold), @"a change begun at 2027-01-15 08:00:00 UTC is under way; its end is waited for; a newer version waits for that");
+    }
+}

@@ -1,0 +1,111 @@
+//! A plan on a terminal.
+
+use super::diff::{self, Kind, Line};
+use super::{Artifacts, Options, is_dangerous, notes, sign, summary, verb};
+use crate::model::{Action, Hold, Plan, Step};
+use crate::report::hold;
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const CYAN: &str = "36";
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+/// Every step with its difference, every hold with its sentence, and the summary as the last line.
+pub fn terminal(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String {
+    let mut out = String::new();
+    let mut room = options.diff_total;
+    for step in &plan.steps {
+        head(step, options, &mut out);
+        room = difference(step, artifacts, options, room, &mut out);
+    }
+    if !plan.steps.is_empty() {
+        out.push('\n');
+    }
+    for hold in &plan.holds {
+        held(hold, options, &mut out);
+    }
+    if !plan.holds.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&paint(options, BOLD, &summary(plan)));
+    out.push('\n');
+    out
+}
+
+fn head(step: &Step, options: &Options, out: &mut String) {
+    let colour = match step.action {
+        Action::Create => GREEN,
+        Action::Update | Action::Restore => YELLOW,
+        Action::Replace | Action::Delete => RED,
+        Action::Forget | Action::Move => CYAN,
+    };
+    let colour = if is_dangerous(step) { RED } else { colour };
+    let target = &step.target;
+    let line = format!("{:>3} {} {}", sign(step.action), verb(step.action), target.key);
+    let place = format!("{} {}", target.provider, target.name);
+    out.push_str(&format!("{}  {}\n", paint(options, colour, &line), paint(options, DIM, &place)));
+    for note in notes(step) {
+        out.push_str(&format!("      {note}\n"));
+    }
+}
+
+/// Shows the difference as far as there is room, and gives the room that is left.
+fn difference(
+    step: &Step,
+    artifacts: &Artifacts,
+    options: &Options,
+    room: usize,
+    out: &mut String,
+) -> usize {
+    // What is re-keyed or forgotten has no other text; and what goes is not read once more.
+    let shown = match step.action {
+        Action::Create | Action::Update | Action::Replace | Action::Restore => true,
+        Action::Delete | Action::Forget | Action::Move => false,
+    };
+    if !shown || room == 0 {
+        return room;
+    }
+    let (old, new) = artifacts(step);
+    let most = options.diff_lines.min(room);
+    let lines = diff::lines(old.as_deref(), new.as_deref(), &options.secrets, most);
+    for line in &lines {
+        let colour = match line.kind {
+            Kind::Head => BOLD,
+            Kind::Note => DIM,
+            Kind::Same => "",
+            Kind::Added => GREEN,
+            Kind::Removed => RED,
+        };
+        let text = cut(line, options.width.saturating_sub(6));
+        out.push_str(&format!("      {}\n", paint(options, colour, &text)));
+    }
+    room.saturating_sub(lines.len())
+}
+
+fn cut(line: &Line, most: usize) -> String {
+    let text = line.signed();
+    let most = most.max(20);
+    if text.chars().count() <= most {
+        return text;
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+fn held(held: &Hold, options: &Options, out: &mut String) {
+    let Hold { request, component, action, reason } = held;
+    let component = component.iter().map(|c| format!("#{c}")).collect::<String>();
+    let would = action.map(|action| format!(" ({})", verb(action))).unwrap_or_default();
+    let line = format!("  ! held {request}{component}{would}");
+    let why = format!("{}: {}", reason.name(), hold::sentence(held));
+    out.push_str(&format!("{}\n      {why}\n", paint(options, YELLOW, &line)));
+}
+
+fn paint(options: &Options, colour: &str, text: &str) -> String {
+    if options.colour && !colour.is_empty() {
+        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
