@@ -88,8 +88,52 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 
 /// RFC 8785: sorted keys, shortest numbers, no white space.
 pub fn canonical(value: &serde_json::Value) -> Vec<u8> {
-    // A `Value` holds only strings, finite numbers, lists and maps with string keys: this cannot fail.
-    serde_json_canonicalizer::to_vec(value).expect("a JSON value has a canonical form")
+    let mut out = Vec::with_capacity(256);
+    write(&mut out, value);
+    out
+}
+
+// The crate that knows RFC 8785 takes twenty times as long as `serde_json`, which writes the same
+// but for the order of keys and for numbers that a double does not hold as they are.
+fn write(out: &mut Vec<u8>, value: &serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => plain(out, value),
+        Value::Number(number) => match number.as_i64() {
+            Some(n) if n.unsigned_abs() <= 1 << 53 => plain(out, value),
+            // A `Value` holds only finite numbers: this cannot fail.
+            _ => out.extend(serde_json_canonicalizer::to_vec(value).expect("a number is finite")),
+        },
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                out.push(if n == 0 { b'[' } else { b',' });
+                write(out, item);
+            }
+            out.extend(if items.is_empty() { &b"[]"[..] } else { b"]" });
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            // By UTF-16, which is not the order of UTF-8 beyond U+D7FF.
+            entries.sort_by(|(a, _), (b, _)| match a.is_ascii() && b.is_ascii() {
+                true => a.cmp(b),
+                false => a.encode_utf16().cmp(b.encode_utf16()),
+            });
+            out.push(b'{');
+            for (n, (key, item)) in entries.into_iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                plain(out, key);
+                out.push(b':');
+                write(out, item);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+fn plain<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).expect("text and numbers are written to memory");
 }
 
 /// The digest of a value's canonical form.
@@ -119,6 +163,7 @@ pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, Digest)>) -> Diges
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -126,6 +171,32 @@ mod tests {
         let value = json!({"b": [1.0, "\u{20ac}"], "a": {"z": null, "y": 1e2}});
         let text = String::from_utf8(canonical(&value)).unwrap();
         assert_eq!(text, "{\"a\":{\"y\":100,\"z\":null},\"b\":[1,\"€\"]}");
+    }
+
+    fn values() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(|v| json!(v)),
+            any::<i64>().prop_map(|v| json!(v)),
+            any::<u64>().prop_map(|v| json!(v)),
+            any::<f64>().prop_map(|v| json!(v)),
+            (-9i64..9).prop_map(|v| json!(v as f64)),
+            any::<String>().prop_map(|v| json!(v)),
+        ];
+        leaf.prop_recursive(3, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(|v| json!(v)),
+                prop::collection::btree_map("[a-c\u{E000}\u{1F600}\u{e9}]{0,2}", inner, 0..5)
+                    .prop_map(|v| json!(v)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_is_that_of_the_reference(value in values()) {
+            prop_assert_eq!(canonical(&value), serde_json_canonicalizer::to_vec(&value).unwrap());
+        }
     }
 
     #[test]
