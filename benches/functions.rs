@@ -30,5 +30,57 @@ fn yaml_read(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, yaml_read);
+/// Rendering for one request after another: values differ, and so does the way through conditions.
+fn render(c: &mut Criterion) {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::json;
+    use vend::model::RequestId;
+    use vend::render::{Context, Flavour, Limits, Slot, Source, compile};
+
+    let templates = [
+        ("8 lines", "small.yaml.hbs", include_str!("data/small.yaml.hbs"), Flavour::Plain),
+        (
+            "a stack of 60 lines",
+            "stack.yaml.hbs",
+            include_str!("data/stack.yaml.hbs"),
+            Flavour::CloudFormation,
+        ),
+    ];
+    let context = |n: usize| {
+        let parameters =
+            json!({"fifo": n.is_multiple_of(2), "retentionDays": n % 14 + 1, "visibility": 30});
+        Context {
+            request: json!({
+                "id": format!("orders/prod/events-{n}"), "team": "orders", "environment": "prod",
+                "name": format!("events-{n}"), "labels": {"service": "orders"},
+            }),
+            parameters: (parameters.as_object().into_iter().flatten())
+                .map(|(name, value)| (name.clone(), Slot::Known(value.clone())))
+                .collect(),
+            environment: json!({"name": "prod", "variables": {"topic": "arn:aws:sns:x"}}),
+            template: json!({"name": "queue", "version": "1.2.0"}),
+            components: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            request_id: RequestId::parse("orders/prod/events").expect("an id"),
+        }
+    };
+    let contexts: Vec<_> = (0..100).map(context).collect();
+    for (size, path, text, flavour) in templates {
+        let sources = BTreeMap::from([(path.to_owned(), Source::Template(text.into()))]);
+        let read =
+            || compile(&sources, "", &BTreeMap::new(), "", flavour).expect("a valid template");
+        c.bench_function(&format!("compile {size}"), |b| b.iter(|| black_box(read())));
+        let compiled = read();
+        let mut next = contexts.iter().cycle();
+        c.bench_function(&format!("render {size}"), |b| {
+            b.iter(|| {
+                let context = next.next().expect("an endless cycle");
+                black_box(compiled.render(context, &Limits::default()).expect("it renders"))
+            });
+        });
+    }
+}
+
+criterion_group!(benches, yaml_read, render);
 criterion_main!(benches);

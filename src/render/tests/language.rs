@@ -126,3 +126,18 @@ fn paths_to_values_are_no_values() {
         "a2 b1 "
     );
 }
+
+#[test]
+fn the_guide_for_authors_knows_every_helper_and_its_examples_are_read() {
+    let guide = include_str!("../../../docs/templates.md");
+    for name in helper::names() {
+        assert!(guide.contains(&format!("`{name} ")), "{name}");
+    }
+    let examples = guide.split("```").skip(1).step_by(2).map(|block| {
+        let text = block.strip_prefix("handlebars\n").unwrap();
+        build(&[("a.txt.hbs", text)], &[("labels", ""), ("container", "")], Flavour::Plain)
+    });
+    for example in examples {
+        example.map_err(|p| shown(&p)).unwrap();
+    }
+}
