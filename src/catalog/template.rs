@@ -149,7 +149,7 @@ impl<'a> Folder<'a> {
             Ok(text) => Ok(text.into()),
             Err(error) => {
                 let message = format!("not UTF-8 text, at byte {}", error.valid_up_to());
-                Err(Diagnostic::error("TPL010", Place::file(self.name(path)), message))
+                Err(Diagnostic::error("TPL013", Place::file(self.name(path)), message))
             }
         })
     }

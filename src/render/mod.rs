@@ -28,15 +28,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::{Artifact, Diagnostic, Place, RequestId, Symbol};
-
-/// A file of a template's version.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Source {
-    /// A `.hbs` file: it is rendered.
-    Template(Arc<str>),
-    /// Any other file: it is copied.
-    Plain(Arc<str>),
-}
+pub use crate::model::{Slot, Source};
 
 /// Whom the rendered files are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,15 +56,6 @@ pub struct Context {
     pub pending: BTreeSet<String>,
     /// Whose outputs those are.
     pub request_id: RequestId,
-}
-
-/// A parameter's value.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Slot {
-    /// It is this.
-    Known(Value),
-    /// An apply will tell it.
-    Unknown(Symbol),
 }
 
 /// What rendering may take. All files of a component together.

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod diagnostics;
 mod layering;
 mod samples;
