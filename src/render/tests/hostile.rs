@@ -226,3 +226,17 @@ fn a_required_value_that_is_missing_speaks_the_template_s_words() {
     let text = "a: {{required parameters.z \"say which VPC\"}}\n";
     insta::assert_snapshot!(refused("a.yaml.hbs", text, &json!({"z": null})), @"a.yaml.hbs:1:6: TPL012: say which VPC");
 }
+
+#[test]
+fn the_deepest_template_that_is_accepted_fits_the_stack() {
+    let blocks = |n: usize, inside: &str| {
+        format!("{}{inside}{}", "{{#each @root.parameters.l}}".repeat(n), "{{/each}}".repeat(n))
+    };
+    let calls = "(not ".repeat(16) + "true" + &")".repeat(16);
+    let text = blocks(46, "{{> p}}");
+    let partial = blocks(46, &format!("{{{{eq {calls} 1}}}}"));
+    let compiled = build(&[("a.txt.hbs", &text)], &[("p", &partial)], Flavour::Plain);
+    let compiled = compiled.map_err(|p| shown(&p)).unwrap();
+    let rendered = compiled.render(&context(&json!({"l": [1]})), &Limits::default()).unwrap();
+    assert_eq!(only(rendered), "false");
+}
