@@ -192,6 +192,9 @@ fn references(text: &Text, problems: &mut Vec<Diagnostic>, wanted: &mut Vec<(Str
 /// references, thirty deep, would take a thousand million.
 const WORK_MOST: u64 = 20_000;
 
+/// A chain of references is followed by recursion, here and in the validator.
+const REFERENCES_MOST: usize = 500;
+
 /// References that lead nowhere, into something that is no schema, or back to themselves; and
 /// schemas that would take too long.
 pub(super) fn check_graph(bundle: &Bundle, problems: &mut Vec<Diagnostic>) {
@@ -199,6 +202,12 @@ pub(super) fn check_graph(bundle: &Bundle, problems: &mut Vec<Diagnostic>) {
     visit(&bundle.raw, "", &mut |at, schema| {
         schemas.insert(at.to_owned(), schema);
     });
+    let references = schemas.values().filter(|schema| schema.get("$ref").is_some()).count();
+    if references > REFERENCES_MOST {
+        let message = format!("{references} references, and at most {REFERENCES_MOST} are allowed");
+        problems.push(Diagnostic::error("CAT005", bundle.place("", Part::Key), message));
+        return;
+    }
     let before = problems.len();
     for (at, schema) in &schemas {
         let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { continue };

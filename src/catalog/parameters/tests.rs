@@ -205,3 +205,24 @@ fn defaults_inside_objects_and_lists_are_filled_in() {
     parameters.fill_nested(none.as_object_mut().unwrap());
     assert_eq!(none, json!({}));
 }
+
+#[test]
+fn a_long_chain_of_references_is_refused_before_it_fills_the_stack() {
+    let chain = |link: &dyn Fn(usize) -> String, length: usize| {
+        let mut schema =
+            "type: object\nadditionalProperties: false\nproperties: {a: {$ref: \"#/$defs/d0\"}}\n$defs:\n".to_owned();
+        for n in 0..length {
+            schema.push_str(&format!("  d{n}: {}\n", link(n + 1)));
+        }
+        schema.push_str(&format!("  d{length}: {{type: string}}\n"));
+        problems(&schema)
+    };
+    let plain = |next: usize| format!("{{$ref: \"#/$defs/d{next}\"}}");
+    let parts = |next: usize| format!("{{items: {{$ref: \"#/$defs/d{next}\"}}}}");
+    assert_eq!(chain(&plain, 50), "");
+    assert_eq!(chain(&parts, 20), "");
+    for link in [&plain as &dyn Fn(usize) -> String, &parts] {
+        let found = chain(link, 2_000);
+        assert!(found.contains("CAT005"), "{found}");
+    }
+}
