@@ -1,6 +1,6 @@
 //! All that a decision needs to know, loaded before it is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -89,11 +89,15 @@ pub struct Case {
 }
 
 impl Situation<'_> {
-    /// Puts the answer to a look into the case that [`needs_observing`](super::needs_observing) asked
-    /// it for.
-    pub fn saw(&mut self, key: &TargetKey, seen: Seen) {
-        if let Some(case) = self.cases.iter_mut().find(|case| case.id == key.request) {
-            case.live.insert(key.component.clone(), seen);
+    /// Puts the answers to looks into the cases that [`needs_observing`](super::needs_observing) asked
+    /// them for.
+    pub fn saw(&mut self, answers: impl IntoIterator<Item = (TargetKey, Seen)>) {
+        let at: HashMap<RequestId, usize> =
+            self.cases.iter().enumerate().map(|(n, case)| (case.id.clone(), n)).collect();
+        for (key, seen) in answers {
+            if let Some(case) = at.get(&key.request).and_then(|n| self.cases.get_mut(*n)) {
+                case.live.insert(key.component, seen);
+            }
         }
     }
 }

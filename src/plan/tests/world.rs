@@ -347,9 +347,8 @@ impl World {
             blind: self.blind,
         };
         if !self.blind {
-            for target in needs_observing(&situation) {
-                situation.saw(&target.key, self.look(&target));
-            }
+            let targets = needs_observing(&situation);
+            situation.saw(targets.into_iter().map(|t| (t.key.clone(), self.look(&t))));
         }
         plan(&situation)
     }
