@@ -3,13 +3,18 @@
 //! `ARCHITECTURE.md` has the floors; `tests/it/layering.rs` holds the code against them.
 
 pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod daemon;
 pub mod digest;
 pub mod error;
 pub mod git;
 pub mod model;
 pub mod plan;
 pub mod provider;
+pub mod reconcile;
 pub mod render;
 pub mod report;
+pub mod server;
 pub mod store;
 pub mod yaml;

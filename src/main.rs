@@ -1,3 +1,7 @@
 //! The `vend` program: parse, run, return the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vend::cli::run(std::env::args_os())
+}

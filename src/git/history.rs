@@ -12,6 +12,17 @@ use crate::model::{ObjectId, Revision};
 const SEARCH_MOST: usize = 20_000;
 
 impl Mirror {
+    /// The moment that a commit names as its committer's.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Missing` when there is no such commit to read.
+    pub fn commit_time(&self, at: &Revision) -> Result<Option<jiff::Timestamp>, GitError> {
+        self.with(|repository| {
+            let seconds = super::read::commit(repository, at)?.time().seconds();
+            Ok(jiff::Timestamp::from_second(seconds).ok())
+        })
+    }
+
     /// Whether `b` descends from `a` or is it. A commit that is not here is nobody's ancestor: the
     /// history of `b` is here whole.
     ///

@@ -214,10 +214,17 @@ impl TargetName {
 }
 
 impl Token {
-    /// Derived from (instance, target, plan step, attempt): doing the same step again gives the
-    /// same token, and the attempt grows only when the last one's end is durable.
-    pub fn derive(instance: &InstanceId, target: &TargetName, step: &Digest, attempt: u32) -> Self {
-        let seed = format!("{instance}\0{target}\0{step}\0{attempt}");
+    /// Derived from (instance, target, plan step, attempt, moment of the intent). The journal keeps
+    /// it from the intent to the observed end, so whatever is sent again goes under the same token;
+    /// the moment keeps a target that is made, deleted and made again from meeting its own past.
+    pub fn derive(
+        instance: &InstanceId,
+        target: &TargetName,
+        step: &Digest,
+        attempt: u32,
+        at: jiff::Timestamp,
+    ) -> Self {
+        let seed = format!("{instance}\0{target}\0{step}\0{attempt}\0{at}");
         Self::new(format!("vend-{}", &sha256(seed.as_bytes()).hex()[..32]))
     }
 }

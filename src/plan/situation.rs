@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::model::{
@@ -113,7 +114,7 @@ impl Case {
 }
 
 /// What a removed file last said.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Gone {
     /// It, or its environment, said `protect: true`.
     pub protect: bool,

@@ -1,5 +1,11 @@
 //! Values in, text out: all wording lives here. Pure.
 
 pub mod diagnostic;
+pub mod explain;
+pub mod front;
 pub mod hold;
+pub mod overview;
+pub mod pass;
 pub mod plan;
+pub mod source;
+pub mod status;

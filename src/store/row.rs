@@ -101,6 +101,8 @@ pub enum Write {
         /// Its value.
         value: Option<Value>,
     },
+    /// A yes that follows from another: to each step of a set that was approved whole.
+    Approve(Approval),
     /// An approval that is used up.
     DropApproval(Digest),
 }

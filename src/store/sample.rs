@@ -99,7 +99,13 @@ pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
     let target = TargetName::compute(&InstanceId::new("i-1"), &key(name));
     let component = ComponentRecord {
         provider: "files".into(),
-        token: Token::derive(&InstanceId::new("i-1"), &target, &digest(text), 0),
+        token: Token::derive(
+            &InstanceId::new("i-1"),
+            &target,
+            &digest(text),
+            0,
+            Timestamp::UNIX_EPOCH,
+        ),
         target,
         settings: Map::from([("directory".to_owned(), json!("/srv/out"))]),
         digest: digest(text),
@@ -135,7 +141,7 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
     let record = record(name, text, None);
     let name = record.components[&ComponentName::new("queue")].target.clone();
     let instance = InstanceId::new("i-1");
-    let token = Token::derive(&instance, &name, &digest(text), attempt);
+    let token = Token::derive(&instance, &name, &digest(text), attempt, Timestamp::UNIX_EPOCH);
     let target = Target {
         name,
         key: TargetKey { request: record.id.clone(), component: ComponentName::new("queue") },

@@ -45,6 +45,7 @@ pub(super) fn write(db: &Connection, write: Write, touched: &mut BTreeSet<Reques
         }
         Write::Quiet(state) => quiet(db, state.as_ref()),
         Write::Value { key, value: v } => value(db, &key, v.as_ref()),
+        Write::Approve(approval) => approve(db, &approval),
         Write::DropApproval(digest) => {
             run(db, "DELETE FROM approval WHERE digest = ?", [digest.bytes()])
         }

@@ -1,0 +1,102 @@
+//! `vend apply`: one pass, by the daemon where one runs, else by this process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{Apply, Args, Format};
+use super::failure::{FOUND, Failure, Kind};
+use super::{context, output, progress, socket};
+use crate::model::PassReport;
+use crate::reconcile::Wake;
+use crate::report;
+
+/// Runs it.
+pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
+    let config = context::config(args)?;
+    if let Some(daemon) = socket::connect(&config).await {
+        let report = daemon.apply(apply.wait).await?;
+        return Ok(finish(args, apply, &report));
+    }
+    let mut engine = context::engine(config).await?;
+    let lease = Arc::new(context::lease(&engine).await?);
+    let bars = progress::start(args);
+    engine.watched(bars.clone());
+    let keeper = lease_keeper(&engine, &lease);
+    let mut report = engine.pass(Wake::Apply(&lease), &context::now).await?;
+    while apply.wait && report.under_way > 0 {
+        tokio::time::sleep(until(&report)).await;
+        let next = engine.pass(Wake::Apply(&lease), &context::now).await?;
+        report = merge(report, next);
+    }
+    keeper.abort();
+    let _ = keeper.await;
+    bars.finish();
+    if let Some(lease) = Arc::into_inner(lease) {
+        engine.store().release(lease).await?;
+    }
+    Ok(finish(args, apply, &report))
+}
+
+/// Renews the lease while a long pass runs.
+fn lease_keeper(
+    engine: &crate::reconcile::Engine,
+    lease: &Arc<crate::store::Lease>,
+) -> tokio::task::JoinHandle<()> {
+    let store = engine.store().clone();
+    let ttl = engine.config().settings.reconcile.lease;
+    let lease = lease.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(ttl.unsigned_abs() / 3).await;
+            if store.renew(&lease, context::now(), ttl).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// How long until something is due; at least a moment, at most a few seconds.
+fn until(report: &PassReport) -> Duration {
+    let wait = report.due.map(|due| due.duration_since(context::now()));
+    let wait = wait.map_or(Duration::from_secs(1), |w| {
+        if w.is_negative() { Duration::ZERO } else { w.unsigned_abs() }
+    });
+    wait.clamp(Duration::from_millis(100), Duration::from_secs(5))
+}
+
+fn merge(first: PassReport, mut last: PassReport) -> PassReport {
+    last.plan = first.plan;
+    let mut done = first.done;
+    done.append(&mut last.done);
+    last.done = done;
+    last
+}
+
+/// Prints what a pass did, and says it by the exit code.
+pub fn finish(args: &Args, apply: &Apply, report: &PassReport) -> ExitCode {
+    let failed = report.failures() > 0 || report.publish_error.is_some();
+    let invalid =
+        report.holds.iter().any(|h| matches!(h.reason, crate::model::HoldReason::Invalid { .. }));
+    match args.format {
+        Format::Json => output::print(&report::pass::json(report).to_string()),
+        Format::Text | Format::Github | Format::Sarif => {
+            let colour = output::is_colourful(&std::io::stdout());
+            let text = report::pass::terminal(report, colour);
+            if !args.quiet || failed {
+                output::print(&text);
+            }
+        }
+    }
+    let open = !report.holds.is_empty() || report.under_way > 0;
+    let code = if failed {
+        Kind::Failed.code()
+    } else if invalid {
+        Kind::Invalid.code()
+    } else if apply.exit_code && open {
+        FOUND
+    } else {
+        0
+    };
+    ExitCode::from(code)
+}

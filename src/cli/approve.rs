@@ -1,0 +1,96 @@
+//! `vend approve` and `vend retry`: what a person decides.
+
+use std::process::ExitCode;
+
+use super::args::{Approve, Args, Retry};
+use super::failure::Failure;
+use super::{context, output, socket};
+use crate::model::{Approval, RequestId, Revision, SourceName};
+use crate::server::PersonCommand;
+use crate::store::PersonWrite;
+
+/// Approves a plan digest, or `SOURCE@SHA`.
+pub async fn run(args: &Args, approve: &Approve) -> Result<ExitCode, Failure> {
+    let command = parse(&approve.what)?;
+    let said = match &command {
+        PersonCommand::Approve { digest } => {
+            format!("Approved {}; the next pass goes on with it.", digest.short())
+        }
+        PersonCommand::Accept { source, revision } => {
+            format!(
+                "Accepted {} as the history of `{source}`; the next pass goes on from there.",
+                revision.short()
+            )
+        }
+        PersonCommand::Retry { request } => format!("Trying `{request}` again at the next pass."),
+    };
+    send(args, command).await?;
+    if !args.quiet {
+        output::print(&said);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Forgets a request's failed tries.
+pub async fn retry(args: &Args, retry: &Retry) -> Result<ExitCode, Failure> {
+    let request = request_id(&retry.request)?;
+    send(args, PersonCommand::Retry { request: request.clone() }).await?;
+    if !args.quiet {
+        output::print(&format!("Trying `{request}` again at the next pass."));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a request's identity, with or without `.yaml` and folders before it.
+pub fn request_id(text: &str) -> Result<RequestId, Failure> {
+    RequestId::parse(text).ok_or_else(|| {
+        Failure::usage(format!("{} is not a request", crate::model::quote(text)))
+            .hint("write it as <team>/<environment>/<name>, such as orders/dev/events")
+    })
+}
+
+fn parse(what: &str) -> Result<PersonCommand, Failure> {
+    if let Ok(digest) = what.parse() {
+        return Ok(PersonCommand::Approve { digest });
+    }
+    let is_sha = |s: &str| s.len() == 40 && s.bytes().all(|b| b.is_ascii_hexdigit());
+    match what.rsplit_once('@') {
+        Some((source, sha)) if is_sha(sha) && !source.is_empty() => Ok(PersonCommand::Accept {
+            source: SourceName::new(source),
+            revision: Revision::new(sha.to_ascii_lowercase()),
+        }),
+        _ => Err(Failure::usage(format!(
+            "{} is neither a digest nor SOURCE@SHA",
+            crate::model::quote(what)
+        ))
+        .hint("`vend status` and `vend explain` print the line to paste, with the whole digest")),
+    }
+}
+
+async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
+    let config = context::config(args)?;
+    if let Some(daemon) = socket::connect(&config).await {
+        return daemon.person(&command).await;
+    }
+    let store = context::store(&config)?;
+    let by = user();
+    let at = context::now();
+    let write = match command {
+        PersonCommand::Approve { digest } => PersonWrite::Approve(Approval { digest, by, at }),
+        PersonCommand::Accept { source, revision } => {
+            PersonWrite::AcceptRewrite { source, revision }
+        }
+        PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
+    };
+    Ok(store.note(vec![write]).await?)
+}
+
+/// Who sits at this terminal, for the record.
+fn user() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let name = std::env::var("USER").ok().filter(|n| !n.is_empty() && n.len() <= 64);
+    match name {
+        Some(name) => format!("{} (uid {uid})", crate::model::escape(&name, 64)),
+        None => format!("uid {uid}"),
+    }
+}

@@ -1,0 +1,230 @@
+//! Subcommands and flags.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A GitOps reconciler driven by a catalog of versioned templates.
+#[derive(Parser, Debug)]
+#[command(name = "vend", version, about, max_term_width = 100, propagate_version = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The configuration; else `vend.yaml` upward from here, else /etc/vend/vend.yaml.
+    #[arg(long, global = true, value_name = "FILE", env = "VEND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = Log::Text)]
+    pub log: Log,
+    /// Print only what failed.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log more; twice for details.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// GitHub workflow commands (validate).
+    Github,
+    /// SARIF 2.1.0 (validate).
+    Sarif,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Log {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Shows the whole job on repositories of its own in a temporary folder.
+    Demo(Demo),
+    /// Writes a catalog and a requests repository to start from.
+    Init(Init),
+    /// Checks request and catalog files; all problems at once.
+    Validate(Validate),
+    /// Prints what a request renders to.
+    Render(Render),
+    /// Prints what would be done.
+    Plan(Plan),
+    /// Makes one pass: fetch, plan, apply, publish.
+    Apply(Apply),
+    /// Runs the daemon.
+    Serve(Serve),
+    /// Prints where requests stand.
+    Status(Status),
+    /// Says why a request is in the state it is in.
+    Explain(Explain),
+    /// Approves what is held: a plan digest, or `SOURCE@SHA` for a rewritten history.
+    Approve(Approve),
+    /// Tries a request again now.
+    Retry(Retry),
+    /// Prints the JSON Schema of all requests of the catalog, for editors.
+    Schema(Schema),
+    /// Looks after the store.
+    State(State),
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `vend demo`.
+#[derive(clap::Args, Debug)]
+pub struct Demo {
+    /// Where to work; a new temporary folder by default.
+    pub directory: Option<PathBuf>,
+    /// Do not wait between the scenes.
+    #[arg(long)]
+    pub no_pause: bool,
+}
+
+/// `vend init`.
+#[derive(clap::Args, Debug)]
+pub struct Init {
+    /// The folder to make.
+    pub directory: PathBuf,
+}
+
+/// Where a laptop finds what is not in its clone.
+#[derive(clap::Args, Debug, Default)]
+pub struct Elsewhere {
+    /// The catalog: a folder or a repository.
+    #[arg(long, value_name = "PATH|URL")]
+    pub catalog: Option<String>,
+    /// The status repository.
+    #[arg(long, value_name = "PATH|URL")]
+    pub status: Option<String>,
+}
+
+/// `vend validate`.
+#[derive(clap::Args, Debug)]
+pub struct Validate {
+    /// Files or folders; everything of the clone by default.
+    pub paths: Vec<PathBuf>,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend render`.
+#[derive(clap::Args, Debug)]
+pub struct Render {
+    /// `<team>/<environment>/<name>` or its file.
+    pub request: String,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend plan`.
+#[derive(clap::Args, Debug)]
+pub struct Plan {
+    /// Exit with 4 when something would be done.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// The whole, not only what differs from the branch (in a working copy).
+    #[arg(long)]
+    pub all: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend apply`.
+#[derive(clap::Args, Debug)]
+pub struct Apply {
+    /// Stay until nothing is in flight.
+    #[arg(long)]
+    pub wait: bool,
+    /// Exit with 4 when something is held or in flight.
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `vend serve`.
+#[derive(clap::Args, Debug)]
+pub struct Serve {}
+
+/// `vend status`.
+#[derive(clap::Args, Debug)]
+pub struct Status {
+    /// Only this request, or those that start so (`orders`, `orders/dev`).
+    pub request: Option<String>,
+    /// Stay, and print what changes.
+    #[arg(long)]
+    pub watch: bool,
+    /// Only requests that are not Ready.
+    #[arg(long)]
+    pub not_ready: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend explain`.
+#[derive(clap::Args, Debug)]
+pub struct Explain {
+    /// `<team>/<environment>/<name>`.
+    pub request: String,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend approve`.
+#[derive(clap::Args, Debug)]
+pub struct Approve {
+    /// `sha256:…`, or `SOURCE@SHA` for a rewritten history.
+    pub what: String,
+}
+
+/// `vend retry`.
+#[derive(clap::Args, Debug)]
+pub struct Retry {
+    /// `<team>/<environment>/<name>`.
+    pub request: String,
+}
+
+/// `vend schema`.
+#[derive(clap::Args, Debug)]
+pub struct Schema {
+    /// Where to write it; the terminal by default.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend state`.
+#[derive(clap::Args, Debug)]
+pub struct State {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What to do with the store.
+#[derive(Subcommand, Debug)]
+pub enum StateCommand {
+    /// Goes on with this store although another copy of it has published since.
+    Takeover,
+}

@@ -1,0 +1,97 @@
+//! Which configuration is meant, and what it opens.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::args::Args;
+use super::failure::{Failure, Kind};
+use crate::config::{Config, ConfigError, FILE_NAME, SYSTEM_FILE};
+use crate::reconcile::Engine;
+use crate::store::{Acquired, Holder, Lease, Sqlite, Store};
+
+/// The moment, for everything below that takes it as an argument.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The configuration that the command line means: `--config`, else `vend.yaml` upward from here,
+/// else the system's.
+pub fn config(args: &Args) -> Result<Config, Failure> {
+    let path = match &args.config {
+        Some(path) => path.clone(),
+        None => find(&std::env::current_dir()?).unwrap_or_else(|| PathBuf::from(SYSTEM_FILE)),
+    };
+    Ok(read(&path)?)
+}
+
+/// `vend.yaml` in `from` or a folder above it.
+pub fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file())
+}
+
+/// Reads a configuration file.
+pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Config::parse(path, &bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ConfigError::NotFound(path.to_owned()))
+        }
+        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Whether a configuration is an operator's, with a state folder, and not a working copy's.
+pub fn is_operator(config: &Config) -> bool {
+    config.settings.state_dir.is_some()
+}
+
+/// Opens the store of an operator's configuration, making the state folder where there is none.
+pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let settings = &config.settings;
+    let (Some(state), Some(file)) = (&settings.state_dir, settings.store_file()) else {
+        return Err(Failure::usage(format!(
+            "`{}` names no `stateDir`, so there is no store to work on",
+            config.path.display()
+        ))
+        .hint("add `stateDir: PATH`, or name the operator's file with --config"));
+    };
+    // Nobody else has business in there: it holds what was rendered, and the socket has its own mode.
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(state).map_err(|error| {
+        Failure::new(
+            Kind::Failed,
+            anyhow::Error::new(error)
+                .context(format!("cannot make the state folder `{}`", state.display())),
+        )
+    })?;
+    Ok(Arc::new(Sqlite::open(&file)?))
+}
+
+/// Opens everything for passes.
+pub async fn engine(config: Config) -> Result<Engine, Failure> {
+    let store = store(&config)?;
+    Ok(Engine::open(Arc::new(config), store).await?)
+}
+
+/// Takes the lease, or says who has it.
+pub async fn lease(engine: &Engine) -> Result<Lease, Failure> {
+    let ttl = engine.config().settings.reconcile.lease;
+    match engine.store().acquire(&Holder::here(), now(), ttl).await? {
+        Acquired::Held(lease) => Ok(lease),
+        Acquired::Busy { holder, until } => Err(Failure::new(
+            Kind::Failed,
+            anyhow::anyhow!("{} works on this state until {until} or longer", holder.name),
+        )
+        .hint("wait for it, or stop it")),
+    }
+}
+
+/// As [`config`], but the repository that `at` lies in comes before the current folder.
+pub fn config_near(args: &Args, at: &Path) -> Result<Config, Failure> {
+    match find(at) {
+        Some(path) if args.config.is_none() => Ok(read(&path)?),
+        Some(_) | None => config(args),
+    }
+}

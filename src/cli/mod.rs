@@ -1,0 +1,73 @@
+//! The command line: one file per subcommand, error kinds, hints, exit codes.
+
+mod apply;
+mod approve;
+mod args;
+mod context;
+mod demo;
+mod explain;
+mod failure;
+mod init;
+mod laptop;
+mod output;
+mod plan;
+mod progress;
+mod render;
+mod schema;
+mod serve;
+mod socket;
+mod state;
+mod status;
+mod validate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+pub use failure::{Failure, Kind};
+
+/// Runs the program with its arguments, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage.code() } else { 0 });
+        }
+    };
+    output::start_logging(&args);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::from(anyhow::Error::new(error)).report(&args),
+    };
+    let outcome = runtime.block_on(dispatch(&args));
+    // Work that git or a provider still does in the background must not hold the exit back.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(&args),
+    }
+}
+
+async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
+    match &args.command {
+        Command::Demo(_) | Command::Init(_) => Err(Failure::usage("not yet")),
+        Command::Validate(validate) => validate::run(args, validate).await,
+        Command::Render(render) => render::run(args, render).await,
+        Command::Plan(plan) => plan::run(args, plan).await,
+        Command::Apply(apply) => apply::run(args, apply).await,
+        Command::Serve(serve) => serve::run(args, serve).await,
+        Command::Status(status) => status::run(args, status).await,
+        Command::Explain(explain) => explain::run(args, explain).await,
+        Command::Approve(approve) => approve::run(args, approve).await,
+        Command::Retry(retry) => approve::retry(args, retry).await,
+        Command::Schema(schema) => schema::run(args, schema).await,
+        Command::State(state) => state::run(args, state).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "vend", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

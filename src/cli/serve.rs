@@ -1,0 +1,80 @@
+//! `vend serve`: the daemon and its servers, wired together.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::args::{Args, Serve};
+use super::context;
+use super::failure::{Failure, Kind};
+use crate::config::ConfigError;
+use crate::daemon::{self, DaemonError, Hooks, Setup};
+use crate::error::chain;
+use crate::model::PassReport;
+use crate::server::{self, Metrics, Shared};
+
+/// Asks that wait for the loop; more than this and the asker waits.
+const ASKS: usize = 64;
+
+/// Runs until it is told to stop.
+pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
+    let config = context::config(args)?;
+    let store = context::store(&config)?;
+    let path = config.path.clone();
+    let (sender, asks) = mpsc::channel(ASKS);
+    let metrics = Arc::new(Metrics::default());
+    let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
+    if let Some(address) = config.settings.server.listen {
+        let served = server::serve_http(address, shared.clone()).await;
+        let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
+        tracing::info!(%address, "listening");
+    }
+    let hooks = Box::new(Servers { socket: config.settings.socket(), shared });
+    let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
+    match daemon::run(Setup { config, store, reload, now: context::now, asks, hooks }).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(DaemonError::Pass(error)) => Err(error.into()),
+        Err(DaemonError::Store(error)) => Err(error.into()),
+        Err(error @ (DaemonError::Hook(_) | DaemonError::System { .. })) => {
+            Err(Failure::new(Kind::Usage, error))
+        }
+    }
+}
+
+/// A refused configuration in one line, for the log.
+fn in_words(error: &ConfigError) -> String {
+    let problems = match error {
+        ConfigError::Invalid { problems, .. } => problems.as_slice(),
+        ConfigError::NotFound(_) | ConfigError::Unreadable { .. } => &[],
+    };
+    let lines =
+        problems.iter().map(|p| format!("{}:{}: {}", p.place.line, p.place.column, p.message));
+    std::iter::once(chain(error)).chain(lines).collect::<Vec<_>>().join("; ")
+}
+
+struct Servers {
+    socket: Option<PathBuf>,
+    shared: Shared,
+}
+
+impl Hooks for Servers {
+    /// Only the leader answers the command line: a standby has nothing to say.
+    fn leading(&self) -> Result<(), String> {
+        match &self.socket {
+            Some(path) => server::serve_socket(path, self.shared.clone()).map_err(|e| chain(&e)),
+            None => Ok(()),
+        }
+    }
+
+    fn passed(&self, report: &PassReport, seconds: f64, at: Timestamp) {
+        self.shared.metrics.passed(report, seconds, at);
+        self.shared.metrics.set_ready(true);
+    }
+
+    fn failed(&self) {
+        self.shared.metrics.failed();
+    }
+}

@@ -1,0 +1,242 @@
+//! `vend validate`: all problems of all files at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::{Args, Format, Validate};
+use super::failure::{Failure, Kind};
+use super::laptop::{self, Bench};
+use super::{context, output};
+use crate::catalog;
+use crate::model::{Diagnostic, Files, HoldReason, RequestId, Wanted};
+use crate::reconcile::evaluate;
+use crate::reconcile::local::{Published, disk_files};
+use crate::report;
+
+/// Texts by path, for excerpts.
+type Texts = BTreeMap<String, Arc<str>>;
+
+/// What was looked at and found.
+#[derive(Default)]
+struct Findings {
+    diagnostics: Vec<Diagnostic>,
+    waiting: Vec<(RequestId, HoldReason)>,
+    texts: Texts,
+    requests: usize,
+    templates: usize,
+}
+
+/// Checks catalogs and requests.
+pub async fn run(args: &Args, validate: &Validate) -> Result<ExitCode, Failure> {
+    let mut findings = Findings::default();
+    let (catalogs, requests) = split(&validate.paths)?;
+    for folder in &catalogs {
+        check_catalog(folder, &mut findings)?;
+    }
+    if !requests.is_empty() || catalogs.is_empty() {
+        let at = requests.first().cloned().map_or_else(laptop::here, Ok)?;
+        let config = context::config_near(args, &at)?;
+        let bench = laptop::open(config, &validate.elsewhere, &at).await?;
+        check_requests(&bench, &requests, &mut findings).await?;
+    }
+    findings.diagnostics.sort_by(|a, b| (&a.place, &a.code).cmp(&(&b.place, &b.code)));
+    Ok(finish(args, &findings))
+}
+
+/// Folders that are catalogs, and everything else.
+fn split(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+    let all = if paths.is_empty() {
+        let here = laptop::here()?;
+        let catalog = here.ancestors().find(|f| f.join("catalog.yaml").is_file());
+        let config = context::find(&here);
+        // In a catalog's own clone, the catalog is meant.
+        match (catalog, config) {
+            (Some(catalog), None) => vec![catalog.to_owned()],
+            (Some(_), Some(_)) | (None, _) => Vec::new(),
+        }
+    } else {
+        paths.to_vec()
+    };
+    for path in &all {
+        if !path.exists() {
+            return Err(Failure::usage(format!("there is no `{}`", path.display())));
+        }
+    }
+    Ok(all
+        .into_iter()
+        .map(|p| std::path::absolute(&p).unwrap_or(p))
+        .partition(|p| p.join("catalog.yaml").is_file()))
+}
+
+fn texts(files: &Files, texts: &mut Texts) {
+    for (path, file) in &files.0 {
+        if let Some(text) = file.bytes().and_then(|b| std::str::from_utf8(b).ok()) {
+            texts.insert(path.clone(), text.into());
+        }
+    }
+}
+
+fn check_catalog(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    let files = disk_files(folder, 256 * 1024)?;
+    texts(&files, &mut findings.texts);
+    let (catalog, problems) = catalog::load(&files, None);
+    findings.diagnostics.extend(problems);
+    for version in catalog.versions() {
+        findings.templates += 1;
+        for component in &version.components {
+            if let Err(problems) = evaluate::compile(version, component) {
+                findings.diagnostics.extend(problems);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn check_requests(
+    bench: &Bench,
+    paths: &[PathBuf],
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let wanted = wanted(bench, paths)?;
+    let max = bench.config.settings.limits.file_bytes;
+    let none = Published::default().records();
+    let evaluated =
+        bench.requests.evaluate(&wanted, &bench.catalog.catalog, &none, max, &bench.config).await?;
+    for evaluated in evaluated.iter().filter(|e| wanted.contains(&e.row.desired.id)) {
+        let desired = &evaluated.row.desired;
+        findings.requests += 1;
+        let before = findings.diagnostics.len();
+        findings.diagnostics.extend(desired.notes.iter().cloned());
+        match &desired.wanted {
+            Wanted::Valid(_) => {}
+            Wanted::Invalid(problems) => findings.diagnostics.extend(problems.iter().cloned()),
+            Wanted::Waiting(reason) => findings.waiting.push((desired.id.clone(), reason.clone())),
+        }
+        if findings.diagnostics.len() > before
+            && let Ok(text) =
+                std::fs::read_to_string(bench.requests.copy.root().join(&*desired.origin.path))
+        {
+            findings.texts.insert(desired.origin.path.to_string(), text.into());
+        }
+    }
+    if paths.is_empty() {
+        findings.diagnostics.extend(bench.requests.problems.iter().cloned());
+    }
+    texts_of_catalog(bench, findings);
+    Ok(())
+}
+
+/// A request's problem may lie in a template: its text is needed for the excerpt.
+fn texts_of_catalog(bench: &Bench, findings: &mut Findings) {
+    let missing: BTreeSet<&str> = findings
+        .diagnostics
+        .iter()
+        .map(|d| &*d.place.file)
+        .filter(|f| !findings.texts.contains_key(*f))
+        .collect();
+    let mut found = Texts::new();
+    for path in missing {
+        if let Some(text) = bench
+            .catalog
+            .files
+            .get(path)
+            .and_then(|f| f.bytes())
+            .and_then(|b| std::str::from_utf8(b).ok())
+        {
+            found.insert(path.to_owned(), text.into());
+        }
+    }
+    findings.texts.extend(found);
+}
+
+/// The requests that `paths` name; all of them when there are none.
+fn wanted(bench: &Bench, paths: &[PathBuf]) -> Result<BTreeSet<RequestId>, Failure> {
+    let requests = &bench.requests;
+    if paths.is_empty() {
+        return Ok(requests.found.keys().cloned().collect());
+    }
+    let mut wanted = BTreeSet::new();
+    for path in paths {
+        let inner = requests.copy.relative(path).ok_or_else(|| {
+            Failure::usage(format!(
+                "`{}` is not in the clone `{}`",
+                path.display(),
+                requests.copy.root().display()
+            ))
+        })?;
+        let is_below = |p: &str| {
+            inner.is_empty()
+                || p == inner
+                || p.strip_prefix(inner.as_str()).is_some_and(|r| r.starts_with('/'))
+        };
+        let before = wanted.len();
+        wanted.extend(
+            requests.found.values().filter(|f| is_below(&f.origin.path)).map(|f| f.id.clone()),
+        );
+        let named = requests.problems.iter().any(|p| is_below(&p.place.file));
+        if wanted.len() == before && !named && path.is_file() {
+            return Err(Failure::usage(format!(
+                "`{inner}` is not a request by the pattern `{}`",
+                requests.source.pattern
+            )));
+        }
+    }
+    Ok(wanted)
+}
+
+fn finish(args: &Args, findings: &Findings) -> ExitCode {
+    let errors = findings.diagnostics.iter().filter(|d| d.is_error()).count();
+    let code = if errors > 0 { Kind::Invalid.code() } else { 0 };
+    let diagnostics = &findings.diagnostics;
+    match args.format {
+        Format::Json => {
+            let waiting: Vec<_> = findings
+                .waiting
+                .iter()
+                .map(|(id, reason)| serde_json::json!({"request": id, "reason": reason}))
+                .collect();
+            let value = serde_json::json!({
+                "diagnostics": report::diagnostic::json(diagnostics), "waiting": waiting,
+                "requests": findings.requests, "templates": findings.templates, "errors": errors,
+            });
+            output::print(&value.to_string());
+        }
+        Format::Github => output::print(&report::diagnostic::github(diagnostics)),
+        Format::Sarif => output::print(
+            &report::diagnostic::sarif(diagnostics, env!("CARGO_PKG_VERSION")).to_string(),
+        ),
+        Format::Text => {
+            let colour = output::is_colourful(&std::io::stdout());
+            let source = |file: &str| findings.texts.get(file).cloned();
+            let mut text = report::diagnostic::terminal(diagnostics, &source, colour);
+            for (id, reason) in &findings.waiting {
+                text.push_str(&format!("note: {id}: {}\n", report::hold::reason(reason)));
+            }
+            if !args.quiet || errors > 0 {
+                text.push_str(&summary(findings, errors));
+                output::print(&text);
+            }
+        }
+    }
+    ExitCode::from(code)
+}
+
+fn summary(findings: &Findings, errors: usize) -> String {
+    let warnings = findings.diagnostics.len() - errors;
+    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let mut looked = Vec::new();
+    if findings.requests > 0 || findings.templates == 0 {
+        looked.push(count(findings.requests, "request"));
+    }
+    if findings.templates > 0 {
+        looked.push(count(findings.templates, "template version"));
+    }
+    format!(
+        "Checked {}: {}, {}.",
+        looked.join(" and "),
+        count(errors, "error"),
+        count(warnings, "warning")
+    )
+}

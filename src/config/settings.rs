@@ -1,0 +1,377 @@
+//! What `vend.yaml` says, typed, with every default in one place.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::model::SourceName;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default, rename = "apiVersion")]
+    _api_version: Option<String>,
+    #[serde(default, rename = "kind")]
+    _kind: Option<String>,
+    /// The catalog's repository.
+    pub catalog: Folder,
+    /// The requests' repositories.
+    pub requests: Vec<RequestSource>,
+    /// Where status files go; by default the first requests repository.
+    #[serde(default)]
+    pub status: StatusPlace,
+    /// Where recorded state is kept; by default `vend.sqlite` in the state folder.
+    #[serde(default)]
+    pub store: StoreSettings,
+    /// Mirrors, store and socket. Absent: a working copy's file, for the command line only.
+    #[serde(default)]
+    pub state_dir: Option<PathBuf>,
+    /// The daemon's listeners.
+    #[serde(default)]
+    pub server: ServerSettings,
+    /// How passes run.
+    #[serde(default)]
+    pub reconcile: ReconcileSettings,
+    /// Limits on what is read.
+    #[serde(default)]
+    pub limits: LimitSettings,
+    /// Per provider.
+    #[serde(default)]
+    pub providers: ProviderSettings,
+    /// Credentials by URL prefix.
+    #[serde(default)]
+    pub credentials: Vec<CredentialSettings>,
+    /// What may be reached.
+    #[serde(default)]
+    pub network: NetworkSettings,
+    /// Name and address in the commits that vend makes.
+    #[serde(default)]
+    pub author: Author,
+}
+
+/// A folder of a branch of a repository.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Folder {
+    /// `https`, `ssh` or `file` URL, `user@host:path`, or a path.
+    pub repository: String,
+    /// The branch.
+    #[serde(default = "main")]
+    pub branch: String,
+    /// The folder in it; the root by default.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// A repository of requests.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestSource {
+    /// Its name in messages and statuses.
+    #[serde(default = "default_source")]
+    pub name: SourceName,
+    /// As in [`Folder`].
+    pub repository: String,
+    /// The branch.
+    #[serde(default = "main")]
+    pub branch: String,
+    /// The folder that `pattern` starts at; the root by default.
+    #[serde(default)]
+    pub path: String,
+    /// How a path tells the identity.
+    #[serde(default = "default_pattern")]
+    pub pattern: String,
+    /// The teams that may ask here; everybody when empty.
+    #[serde(default)]
+    pub teams: Vec<String>,
+}
+
+/// Where status files go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StatusPlace {
+    /// By default the first requests repository.
+    #[serde(default)]
+    pub repository: Option<String>,
+    /// The branch; written by vend alone.
+    #[serde(default = "status_branch")]
+    pub branch: String,
+}
+
+impl Default for StatusPlace {
+    fn default() -> Self {
+        Self { repository: None, branch: status_branch() }
+    }
+}
+
+/// Where recorded state is kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The SQLite file.
+    #[serde(default)]
+    pub sqlite: Option<PathBuf>,
+}
+
+/// The daemon's listeners.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerSettings {
+    /// The Unix socket that the command line talks to; `vend.sock` in the state folder.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
+    /// Health and metrics, on a loopback address; none by default.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+}
+
+/// How passes run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ReconcileSettings {
+    /// How often sources are polled, give or take a tenth.
+    pub interval: SignedDuration,
+    /// How often a target is looked at for drift.
+    pub drift_interval: SignedDuration,
+    /// Effects under way at once, in all.
+    pub concurrency: usize,
+    /// Effects under way at once, per provider account or repository.
+    pub per_account: usize,
+    /// When deletions stop and ask.
+    pub breaker: BreakerSettings,
+    /// How long one daemon's lease lasts without being renewed.
+    pub lease: SignedDuration,
+}
+
+impl Default for ReconcileSettings {
+    fn default() -> Self {
+        Self {
+            interval: SignedDuration::from_secs(60),
+            drift_interval: SignedDuration::from_hours(1),
+            concurrency: 2_000,
+            per_account: 1_000,
+            breaker: BreakerSettings::default(),
+            lease: SignedDuration::from_secs(30),
+        }
+    }
+}
+
+/// When deletions stop and ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct BreakerSettings {
+    /// This many in one pass are never too many.
+    pub max_deletes: u64,
+    /// This share of all recorded requests, in percent, is never too much.
+    pub max_percent: f64,
+    /// All of a team's is too much when it has this many.
+    pub team_min: u64,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { max_deletes: 3, max_percent: 10.0, team_min: 3 }
+    }
+}
+
+/// Limits on what is read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Bytes of one file that people write.
+    pub file_bytes: u64,
+    /// Files in one repository's folder.
+    pub files: usize,
+    /// How long one git command may take.
+    pub git_deadline: SignedDuration,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            file_bytes: 256 * 1024,
+            files: 1_000_000,
+            git_deadline: SignedDuration::from_mins(5),
+        }
+    }
+}
+
+/// Per provider.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// The `files` provider.
+    pub files: FilesSettings,
+}
+
+/// The `files` provider.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct FilesSettings {
+    /// Repositories and folders that the catalog may choose to write to, with all below them.
+    pub allow: Vec<String>,
+    /// Changes in one commit.
+    pub batch: usize,
+}
+
+impl Default for FilesSettings {
+    fn default() -> Self {
+        Self { allow: Vec::new(), batch: 1_000 }
+    }
+}
+
+/// A credential, bound to a URL prefix.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialSettings {
+    /// Host and path that it is for.
+    pub url: String,
+    /// A private key for ssh.
+    #[serde(default)]
+    pub ssh_key_file: Option<PathBuf>,
+    /// The host keys to trust for ssh.
+    #[serde(default)]
+    pub known_hosts_file: Option<PathBuf>,
+    /// A file that holds a token for https.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What may be reached.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// Address ranges that URLs from repository content may lead to although they are private.
+    pub allow: Vec<String>,
+}
+
+/// Name and address in the commits that vend makes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Author {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+}
+
+impl Default for Author {
+    fn default() -> Self {
+        Self { name: "vend".into(), email: "vend@localhost".into() }
+    }
+}
+
+fn main() -> String {
+    "main".into()
+}
+
+fn status_branch() -> String {
+    "vend/status".into()
+}
+
+fn default_source() -> SourceName {
+    SourceName::new("requests")
+}
+
+fn default_pattern() -> String {
+    "requests/{team}/{environment}/{name}.yaml".into()
+}
+
+impl Settings {
+    /// From a value that the schema has accepted; relative paths start at `folder`. The error is a
+    /// JSON pointer and a sentence.
+    pub(super) fn from_value(
+        value: serde_json::Value,
+        folder: &Path,
+    ) -> Result<Self, (String, String)> {
+        let mut settings: Self = serde_path_to_error::deserialize(value).map_err(|e| {
+            let pointer = e.path().iter().map(|s| format!("/{s}")).collect::<String>();
+            (pointer, e.inner().to_string())
+        })?;
+        settings.resolve(folder);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let path = |p: &mut PathBuf| *p = absolute(folder, p);
+        let url = |u: &mut String| *u = absolute_url(folder, u);
+        url(&mut self.catalog.repository);
+        self.requests.iter_mut().for_each(|r| url(&mut r.repository));
+        self.status.repository.iter_mut().for_each(url);
+        self.store.sqlite.iter_mut().for_each(path);
+        self.state_dir.iter_mut().for_each(path);
+        self.server.socket.iter_mut().for_each(path);
+        self.providers.files.allow.iter_mut().for_each(url);
+        for credential in &mut self.credentials {
+            let CredentialSettings { url: _, ssh_key_file, known_hosts_file, token_file } =
+                credential;
+            [ssh_key_file, known_hosts_file, token_file].into_iter().flatten().for_each(path);
+        }
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        if self.requests.is_empty() {
+            return Err(("/requests".into(), "at least one requests repository is needed".into()));
+        }
+        for (n, source) in self.requests.iter().enumerate() {
+            if self.requests[..n].iter().any(|s| s.name == source.name) {
+                let message = format!(
+                    "two requests repositories are named `{}`: give each a name",
+                    source.name
+                );
+                return Err((format!("/requests/{n}"), message));
+            }
+        }
+        if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {
+            let message = format!(
+                "`{address}` is not a loopback address: put a proxy with authentication before it"
+            );
+            return Err(("/server/listen".into(), message));
+        }
+        Ok(())
+    }
+
+    /// The repository that status files go to.
+    pub fn status_repository(&self) -> &str {
+        self.status.repository.as_deref().unwrap_or(&self.requests[0].repository)
+    }
+
+    /// The SQLite file, when there is a state folder.
+    pub fn store_file(&self) -> Option<PathBuf> {
+        let default = || self.state_dir.as_ref().map(|d| d.join("vend.sqlite"));
+        self.store.sqlite.clone().or_else(default)
+    }
+
+    /// The daemon's socket, when there is a state folder.
+    pub fn socket(&self) -> Option<PathBuf> {
+        let default = || self.state_dir.as_ref().map(|d| d.join("vend.sock"));
+        self.server.socket.clone().or_else(default)
+    }
+}
+
+/// `path` from `folder`, without `.` parts.
+fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    let joined = folder.join(path);
+    let joined = std::path::absolute(&joined).unwrap_or(joined);
+    let mut out = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// A repository that is a relative or absolute path becomes an absolute path; URLs stay.
+fn absolute_url(folder: &Path, url: &str) -> String {
+    let is_path =
+        url.starts_with('/') || url.starts_with("./") || url.starts_with("../") || url == ".";
+    if is_path { absolute(folder, Path::new(url)).display().to_string() } else { url.to_owned() }
+}

@@ -1,0 +1,95 @@
+//! What a pass did and found.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Action, Diagnostic, Hold, Plan, RequestId, RequestPhase, Revision, SourceName, SourceProblem,
+    TargetKey,
+};
+
+/// What a pass did and found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PassReport {
+    /// Nothing had changed since a pass that found nothing to do.
+    pub quiet: bool,
+    /// The plan as it was made first, before anything was done.
+    pub plan: Plan,
+    /// Effects whose end was seen, with what went wrong if something did.
+    pub done: Vec<(TargetKey, Action, Option<String>)>,
+    /// What is held at the end.
+    pub holds: Vec<Hold>,
+    /// Effects under way at the end.
+    pub under_way: usize,
+    /// Sources that cannot be believed now.
+    pub problems: Vec<(SourceName, SourceProblem)>,
+    /// Problems of the catalog's files and of paths that are no request's.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The commit made on the status branch.
+    pub published: Option<Revision>,
+    /// Why the status branch could not be written.
+    pub publish_error: Option<String>,
+    /// When something is due although nothing changes.
+    pub due: Option<Timestamp>,
+    /// Requests by team, environment and phase.
+    pub counts: Counts,
+    /// Requests that were read again.
+    pub evaluated: usize,
+}
+
+impl PassReport {
+    /// Effects that failed.
+    pub fn failures(&self) -> usize {
+        self.done.iter().filter(|(_, _, error)| error.is_some()).count()
+    }
+}
+
+/// Requests per `<team>/<environment>` and phase, for the front page.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts(pub BTreeMap<String, BTreeMap<RequestPhase, u64>>);
+
+impl Counts {
+    /// One request moves from a phase to another; `None` is not being there.
+    pub fn shift(&mut self, id: &RequestId, from: Option<RequestPhase>, to: Option<RequestPhase>) {
+        if from == to {
+            return;
+        }
+        let key = format!("{}/{}", id.team(), id.environment());
+        let row = self.0.entry(key.clone()).or_default();
+        if let Some(phase) = from {
+            let count = row.entry(phase).or_default();
+            *count = count.saturating_sub(1);
+        }
+        if let Some(phase) = to {
+            *row.entry(phase).or_default() += 1;
+        }
+        row.retain(|_, count| *count > 0);
+        if row.is_empty() {
+            self.0.remove(&key);
+        }
+    }
+
+    /// All of one phase.
+    pub fn of(&self, phase: RequestPhase) -> u64 {
+        self.0.values().filter_map(|row| row.get(&phase)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_follow_a_request_through_its_phases() {
+        let id = RequestId::new("orders", "dev", "queue").unwrap();
+        let mut counts = Counts::default();
+        counts.shift(&id, None, Some(RequestPhase::Pending));
+        counts.shift(&id, Some(RequestPhase::Pending), Some(RequestPhase::Ready));
+        assert_eq!((counts.of(RequestPhase::Pending), counts.of(RequestPhase::Ready)), (0, 1));
+        counts.shift(&id, Some(RequestPhase::Ready), None);
+        assert_eq!(counts, Counts::default());
+    }
+}

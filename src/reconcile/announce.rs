@@ -1,0 +1,156 @@
+//! What is to be said of each request: its status, its holds, the counts. Written to the store; the
+//! status branch follows from there.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::PassError;
+use super::pass::{COUNTS, Pass};
+use crate::digest::{self, Digest};
+use crate::model::{ComponentName, Desired, Hold, Journalled, Observed, Record, RequestId, Status};
+use crate::report;
+use crate::store::{HeldRow, StatusRow, Write};
+
+impl Pass<'_> {
+    /// Compares what should be said of every touched request with what was said last.
+    pub(super) async fn announce(&mut self) -> Result<(), PassError> {
+        if self.lease.is_none() || self.touched.is_empty() {
+            return Ok(());
+        }
+        let touched: Vec<RequestId> = std::mem::take(&mut self.touched).into_iter().collect();
+        self.load_records(touched.clone()).await?;
+        let unread: Vec<RequestId> = touched
+            .iter()
+            .filter(|id| !self.fresh.contains_key(id) && self.memory.desired().contains_key(id))
+            .cloned()
+            .collect();
+        let stored: BTreeMap<RequestId, Desired> = self
+            .engine
+            .store
+            .desired(&unread)
+            .await?
+            .into_iter()
+            .map(|d| (d.id.clone(), d))
+            .collect();
+        let last: BTreeMap<RequestId, StatusRow> = self
+            .engine
+            .store
+            .statuses(&touched)
+            .await?
+            .into_iter()
+            .map(|row| (row.request.clone(), row))
+            .collect();
+        let mut by_request: BTreeMap<RequestId, Vec<Hold>> = BTreeMap::new();
+        for hold in &self.report.holds {
+            by_request.entry(hold.request.clone()).or_default().push(hold.clone());
+        }
+        let mut writes = Vec::new();
+        for id in &touched {
+            let desired = self.desired_of(id).or_else(|| stored.get(id)).cloned();
+            let holds = by_request.remove(id).unwrap_or_else(|| self.kept_holds(id));
+            self.hold_writes(id, &holds, &mut writes);
+            self.say(id, desired.as_ref(), &holds, last.get(id), &mut writes).await;
+        }
+        if !writes.is_empty() {
+            let counts = serde_json::to_value(&self.memory.counts).unwrap_or_default();
+            writes.push(Write::Value { key: COUNTS.into(), value: Some(counts) });
+        }
+        self.commit(writes).await
+    }
+
+    /// Holds of a request that this pass did not plan.
+    fn kept_holds(&self, id: &RequestId) -> Vec<Hold> {
+        let planned = self.fresh.contains_key(id) || !self.memory.desired().contains_key(id);
+        let kept = self.memory.holds.get(id).filter(|_| !planned);
+        kept.into_iter().flatten().map(|row| row.hold.clone()).collect()
+    }
+
+    fn hold_writes(&mut self, id: &RequestId, holds: &[Hold], writes: &mut Vec<Write>) {
+        let before = self.memory.holds.get(id).map(Vec::as_slice).unwrap_or_default();
+        let now = (self.clock)();
+        let rows: Vec<HeldRow> = holds
+            .iter()
+            .map(|hold| {
+                let same = |b: &&HeldRow| {
+                    b.hold.component == hold.component && b.hold.reason.name() == hold.reason.name()
+                };
+                let since = before.iter().find(same).map_or(now, |b| b.since);
+                HeldRow { hold: hold.clone(), since }
+            })
+            .collect();
+        if rows == before {
+            return;
+        }
+        writes.push(Write::Hold { request: id.clone(), holds: rows.clone() });
+        if rows.is_empty() {
+            self.memory.holds.remove(id);
+        } else {
+            self.memory.holds.insert(id.clone(), rows);
+        }
+    }
+
+    async fn say(
+        &mut self,
+        id: &RequestId,
+        desired: Option<&Desired>,
+        holds: &[Hold],
+        last: Option<&StatusRow>,
+        writes: &mut Vec<Write>,
+    ) {
+        let record = self.records.get(id).cloned().flatten();
+        let said: Option<Status> =
+            last.and_then(|row| serde_json::from_value(row.document.clone()).ok());
+        let before = said.as_ref().map(|s| s.phase);
+        let flights: Vec<&Journalled> = self
+            .memory
+            .journal
+            .values()
+            .filter(|row| row.change.target.key.request == *id)
+            .collect();
+        if desired.is_none() && record.is_none() && flights.is_empty() {
+            if last.is_some() {
+                writes.push(Write::DropStatus(id.clone()));
+            }
+            self.memory.counts.shift(id, before, None);
+            return;
+        }
+        let status = report::status::status(&report::status::Facts {
+            id,
+            desired,
+            record: record.as_ref(),
+            holds,
+            in_flight: &flights,
+            observed: self.observed_now(desired),
+            last: said.as_ref(),
+            now: (self.clock)(),
+        });
+        let phase = status.phase;
+        let row = row(id, &status, record.as_ref());
+        if last.is_none_or(|l| l.digest != row.digest) {
+            writes.push(Write::Status(row));
+        }
+        self.memory.counts.shift(id, before, Some(phase));
+    }
+
+    fn observed_now(&self, desired: Option<&Desired>) -> Observed {
+        let source = desired.map(|d| &d.origin.source);
+        let commit = source
+            .and_then(|s| self.snapshots.iter().find(|n| n.source.name == *s)?.commit.clone());
+        Observed {
+            commit,
+            catalog_commit: self.snapshots[0].commit.clone(),
+            request_digest: desired.map(|d| d.content),
+        }
+    }
+}
+
+/// The row of a status, with the artifacts that lie beside it.
+pub(super) fn row(id: &RequestId, status: &Status, record: Option<&Record>) -> StatusRow {
+    let document: Value = serde_json::to_value(status).unwrap_or_default();
+    let artifacts: Vec<(ComponentName, Digest)> = record
+        .map(|r| r.components.iter().map(|(n, c)| (n.clone(), c.digest)).collect())
+        .unwrap_or_default();
+    let digest = digest::of(&(&document, &artifacts));
+    StatusRow { request: id.clone(), document, digest, published: None, artifacts }
+}

@@ -1,0 +1,251 @@
+//! From the files at the pinned commits to what is desired, re-reading only what a change touches.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::PassError;
+use super::evaluate::{Evaluator, Parsed, Shelf};
+use super::memory::Memory;
+use super::source::Snapshot;
+use crate::catalog::{self, Catalog, PathIs};
+use crate::digest;
+use crate::git::{Blob, GitError, Kind};
+use crate::model::{
+    Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, RequestId, SourceName,
+    SourceProblem, Wanted,
+};
+use crate::store::DesiredRow;
+
+/// A request file to read.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Whose.
+    pub id: RequestId,
+    /// Where.
+    pub origin: Origin,
+    /// Its bytes.
+    pub blob: ObjectId,
+    /// What kind of entry it is.
+    pub kind: Kind,
+}
+
+/// What a source's new commit touches.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// Files that are there and are new or changed.
+    pub found: Vec<Found>,
+    /// Files that were there and are not.
+    pub gone: Vec<(RequestId, Origin)>,
+    /// Paths that are no request's although they look like one; `None` where it no longer is so.
+    pub paths: BTreeMap<(SourceName, String), Option<Diagnostic>>,
+}
+
+/// A request as read, validated and rendered.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// For the store and the index.
+    pub row: DesiredRow,
+    /// What its components render to.
+    pub artifacts: Vec<(ComponentName, Arc<Artifact>)>,
+}
+
+/// Lists what differs between the last processed commit of a source and the one in use.
+pub fn touched(snapshot: &Snapshot, memory: &Memory, limit: usize) -> Result<Touched, TouchError> {
+    let mut touched = Touched::default();
+    let Some(commit) = &snapshot.commit else { return Ok(touched) };
+    let source = &snapshot.source;
+    let folder = source.watched_folder();
+    let mirror = source.mirror();
+    let now = mirror.tree(commit, &folder)?;
+    let deltas = match memory.built.sources.get(&source.name) {
+        Some(last) if last == commit => return Ok(touched),
+        Some(last) => mirror.diff(mirror.tree(last, &folder)?, now)?,
+        None => {
+            let Some(tree) = now else { return Ok(touched) };
+            // Asked first, so that a repository over the limit is refused before it is listed twice.
+            let entries = mirror.entries(tree, limit)?;
+            entries
+                .into_iter()
+                .map(|e| crate::git::Delta { path: e.path, old: None, new: Some((e.kind, e.id)) })
+                .collect()
+        }
+    };
+    for delta in deltas {
+        touch(snapshot, &folder, delta, &mut touched);
+    }
+    Ok(touched)
+}
+
+/// Why a source cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum TouchError {
+    /// Its objects cannot be read.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl TouchError {
+    /// What it means for the source.
+    pub fn problem(&self, now: jiff::Timestamp) -> SourceProblem {
+        match self {
+            Self::Git(GitError::TooMany { limit }) => {
+                SourceProblem::TooManyFiles { limit: *limit as u64 }
+            }
+            Self::Git(error) => {
+                SourceProblem::Stale { error: crate::error::chain(error), since: now }
+            }
+        }
+    }
+}
+
+fn touch(snapshot: &Snapshot, folder: &str, delta: crate::git::Delta, touched: &mut Touched) {
+    let source = &snapshot.source;
+    let path = if folder.is_empty() { delta.path } else { format!("{folder}/{}", delta.path) };
+    let Some(pattern) = &source.pattern else { return };
+    let inner =
+        path.strip_prefix(&source.folder).map_or(path.as_str(), |p| p.trim_start_matches('/'));
+    let key = (source.name.clone(), path.clone());
+    let origin = || Origin { source: source.name.clone(), path: path.as_str().into() };
+    match pattern.id(inner) {
+        PathIs::Request(id) => match delta.new {
+            Some((kind, blob)) => touched.found.push(Found { id, origin: origin(), blob, kind }),
+            None => touched.gone.push((id, origin())),
+        },
+        PathIs::Ignored => {}
+        PathIs::Note(mut diagnostic) | PathIs::Bad(mut diagnostic) => {
+            diagnostic.place.file = path.as_str().into();
+            touched.paths.insert(key, delta.new.map(|_| diagnostic));
+        }
+    }
+}
+
+/// Requests that a new catalog touches: those of templates and environments that differ, and those
+/// that are not well-formed as the catalog stands.
+pub fn touched_by_catalog(
+    memory: &Memory,
+    last: Option<&Catalog>,
+    now: &Catalog,
+) -> BTreeSet<RequestId> {
+    let Some(last) = last else { return memory.desired().keys().cloned().collect() };
+    let changed = catalog::changed(last, now);
+    memory
+        .desired()
+        .values()
+        .filter(|entry| {
+            let template = entry.template.as_ref();
+            !entry.valid
+                || changed.environments.contains(entry.id.environment())
+                || template.is_none_or(|t| changed.templates.contains(t.name.as_str()))
+        })
+        .map(|entry| entry.id.clone())
+        .collect()
+}
+
+/// Reads, validates and renders `found`, those that others refer to before those that refer.
+pub async fn evaluate(
+    evaluator: &Evaluator<'_>,
+    found: Vec<Found>,
+    blobs: HashMap<ObjectId, Blob>,
+) -> Result<Vec<Evaluated>, PassError> {
+    let parsed = evaluator.parse(found, &blobs);
+    drop(blobs);
+    let mut shelf = evaluator.shelf(&parsed).await?;
+    let mut done: Vec<Evaluated> = Vec::with_capacity(parsed.len());
+    let mut left: Vec<Parsed> = parsed;
+    while !left.is_empty() {
+        let waiting: BTreeSet<&RequestId> = left.iter().map(|p| &p.found.id).collect();
+        let is_free = |p: &Parsed| p.references().all(|r| r == &p.found.id || !waiting.contains(r));
+        let free: Vec<bool> = left.iter().map(is_free).collect();
+        // None is free in a cycle: all of it is read with its references unknown, and planning
+        // names the cycle.
+        let all = !free.contains(&true);
+        let mut free = free.into_iter();
+        let (now, later): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|_| all || free.next().unwrap_or(true));
+        left = later;
+        let batch = evaluator.render_all(now, &shelf);
+        for evaluated in &batch {
+            shelf.put(&evaluated.row.desired);
+        }
+        done.extend(batch);
+    }
+    Ok(done)
+}
+
+/// The files' bytes, from the sources' objects.
+pub fn read(
+    found: &[Found],
+    snapshots: &[Snapshot],
+    max_bytes: u64,
+) -> Result<HashMap<ObjectId, Blob>, PassError> {
+    let mut blobs = HashMap::with_capacity(found.len());
+    for snapshot in snapshots {
+        let ids: Vec<ObjectId> = found
+            .iter()
+            .filter(|f| {
+                f.origin.source == snapshot.source.name
+                    && matches!(f.kind, Kind::File | Kind::Executable)
+            })
+            .map(|f| f.blob)
+            .collect();
+        let mut keep = |id, blob| {
+            blobs.insert(id, blob);
+        };
+        let name = || snapshot.source.name.clone();
+        snapshot
+            .source
+            .mirror()
+            .blobs(&ids, max_bytes, &mut keep)
+            .map_err(|source| PassError::Source { name: name(), source })?;
+    }
+    Ok(blobs)
+}
+
+/// A file that cannot even be read as one: a link, a submodule, too large, or gone from the objects.
+pub fn unreadable(found: &Found, blob: Option<&Blob>) -> Option<Diagnostic> {
+    let place = Place::file(found.origin.path.clone());
+    let problem = match (&found.kind, blob) {
+        (Kind::Link, _) => Diagnostic::error("PATH001", place, "symbolic links are not read")
+            .help("put the file itself there"),
+        (Kind::Submodule, _) => Diagnostic::error("PATH002", place, "submodules are not read")
+            .help("put the files themselves there"),
+        (Kind::Unsafe(why), _) => Diagnostic::error("PATH005", place, why.to_string())
+            .help("rename the file with letters, digits, `.`, `_` and `-`"),
+        (Kind::File | Kind::Executable, Some(Blob::TooLarge(size))) => {
+            let message = format!("the file has {size} bytes, and it was not read");
+            Diagnostic::error("LIM001", place, message).help("a request file has at most 256 KiB")
+        }
+        (Kind::File | Kind::Executable, None) => {
+            Diagnostic::error("GIT001", place, "the file's content is missing from the repository")
+                .help("run `git fsck` on the repository")
+        }
+        (Kind::File | Kind::Executable, Some(Blob::Bytes(_))) => return None,
+    };
+    Some(problem)
+}
+
+/// A request whose file is not well-formed, as a row.
+pub fn invalid(found: &Found, content: digest::Digest, problems: Vec<Diagnostic>) -> Evaluated {
+    let desired = Desired {
+        id: found.id.clone(),
+        origin: found.origin.clone(),
+        content,
+        wanted: Wanted::Invalid(problems),
+        notes: Vec::new(),
+    };
+    row(found, desired, Vec::new())
+}
+
+/// Wraps what was evaluated for the store and the index.
+pub fn row(
+    found: &Found,
+    desired: Desired,
+    artifacts: Vec<(ComponentName, Arc<Artifact>)>,
+) -> Evaluated {
+    let fingerprint = desired.fingerprint();
+    let row = DesiredRow { blob: found.blob, key: desired.content, fingerprint, desired };
+    Evaluated { row, artifacts }
+}
+
+/// What references need to know of other requests.
+pub type Facts = Shelf;

@@ -1,0 +1,441 @@
+//! One request: its bytes, its template, its context, its rendered components.
+//!
+//! Everything here is a function of its arguments, so that many requests are read at once on as
+//! many threads as there are cores.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::PassError;
+use super::desired::{Evaluated, Found, invalid, row, unreadable};
+use super::memory::Memory;
+use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
+use crate::digest::{self, Digest};
+use crate::git::Blob;
+use crate::model::{
+    Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
+    ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, Wanted,
+    symbol_text,
+};
+use crate::provider::Providers;
+use crate::render::{self, Compiled, Context, Limits};
+use crate::store::Store;
+
+/// Compiled templates by the digest of their version's folder.
+#[derive(Default)]
+pub struct Templates(Mutex<HashMap<Digest, Arc<Vec<CompiledComponent>>>>);
+
+type CompiledComponent = Result<Compiled, Vec<Diagnostic>>;
+
+/// What evaluating needs.
+pub struct Evaluator<'a> {
+    /// The catalog in use.
+    pub catalog: &'a Catalog,
+    /// Compiled templates, kept between passes.
+    pub templates: &'a Templates,
+    /// For what the index knows.
+    pub memory: &'a Memory,
+    /// For records of requests that are referred to.
+    pub store: Option<&'a dyn Store>,
+    /// For concrete settings.
+    pub providers: &'a Providers,
+    /// Teams that may ask, by source; everybody when empty.
+    pub teams: BTreeMap<crate::model::SourceName, Vec<String>>,
+    /// Records known without a store.
+    pub given: &'a BTreeMap<RequestId, Record>,
+}
+
+/// A file that was read, and what it says when it can be understood.
+pub struct Parsed {
+    /// Which.
+    pub found: Found,
+    content: Digest,
+    file: Result<Box<RequestFile>, Vec<Diagnostic>>,
+}
+
+impl Parsed {
+    /// Requests that it refers to.
+    pub fn references(&self) -> impl Iterator<Item = &RequestId> {
+        self.file.iter().flat_map(|f| f.references.values().map(|r| &r.request))
+    }
+
+    fn moved_from(&self) -> Option<&RequestId> {
+        self.file.as_ref().ok()?.moved_from.as_ref()
+    }
+}
+
+/// What is known of requests that are referred to, and of the records of those evaluated.
+#[derive(Default)]
+pub struct Shelf {
+    records: HashMap<RequestId, Arc<Record>>,
+    promised: HashMap<RequestId, Promise>,
+}
+
+enum Promise {
+    Outputs { template: String, outputs: BTreeMap<String, OutputSpec> },
+    NotWellFormed,
+}
+
+impl Shelf {
+    /// What a desired request promises.
+    pub fn put(&mut self, desired: &Desired) {
+        let promise = match &desired.wanted {
+            Wanted::Valid(spec) => Promise::Outputs {
+                template: spec.template.name.clone(),
+                outputs: spec.outputs.clone(),
+            },
+            Wanted::Invalid(_) | Wanted::Waiting(_) => Promise::NotWellFormed,
+        };
+        self.promised.insert(desired.id.clone(), promise);
+    }
+
+    /// The record of a request, if it was asked for.
+    pub fn record(&self, id: &RequestId) -> Option<&Arc<Record>> {
+        self.records.get(id)
+    }
+
+    /// What a reference comes to; with `wanted`, only a request of that template may fill it.
+    fn fill(&self, reference: &Reference, wanted: Option<&str>) -> Filled {
+        let Reference { request, output } = reference;
+        let record = self.records.get(request);
+        let promise = self.promised.get(request);
+        let sensitive =
+            |specs: &BTreeMap<String, OutputSpec>| specs.get(output).is_some_and(|s| s.sensitive);
+        let is_sensitive = record.is_some_and(|r| sensitive(&r.output_specs))
+            || matches!(promise, Some(Promise::Outputs { outputs, .. }) if sensitive(outputs));
+        if is_sensitive {
+            return Filled::Refused(format!(
+                "output `{output}` of `{request}` is sensitive and cannot fill a parameter"
+            ));
+        }
+        let template = match promise {
+            Some(Promise::Outputs { template, .. }) => Some(template.as_str()),
+            Some(Promise::NotWellFormed) | None => record.map(|r| r.template.name.as_str()),
+        };
+        if let (Some(wanted), Some(template)) = (wanted, template)
+            && wanted != template
+        {
+            return Filled::Refused(format!(
+                "`{request}` is of the template `{template}`; this parameter is filled from a `{wanted}`"
+            ));
+        }
+        if let Some(value) = record.and_then(|r| r.outputs().remove(output)) {
+            return Filled::Known(value);
+        }
+        let symbol = Symbol { request: request.clone(), component: None, output: output.clone() };
+        match promise {
+            Some(Promise::Outputs { outputs, .. }) => match outputs.get(output) {
+                Some(spec) => {
+                    Filled::Unknown(Symbol { component: Some(spec.component.clone()), ..symbol })
+                }
+                None => Filled::Missing(Dependency::Output(symbol)),
+            },
+            Some(Promise::NotWellFormed) => Filled::Missing(Dependency::Request(request.clone())),
+            None => Filled::Missing(Dependency::Request(request.clone())),
+        }
+    }
+}
+
+/// Work is worth a second thread from this many requests on.
+const PARALLEL_FROM: usize = 64;
+
+/// Runs `work` over `items` on as many threads as there are cores, in order.
+fn each<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if items.len() < PARALLEL_FROM || cores == 1 {
+        return items.into_iter().map(work).collect();
+    }
+    let size = items.len().div_ceil(cores);
+    let mut chunks: Vec<Vec<T>> = Vec::with_capacity(cores);
+    let mut items = items.into_iter();
+    loop {
+        let chunk: Vec<T> = items.by_ref().take(size).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        chunks.push(chunk);
+    }
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = chunks
+            .into_iter()
+            .map(|chunk| scope.spawn(move || chunk.into_iter().map(work).collect::<Vec<U>>()))
+            .collect();
+        threads.into_iter().flat_map(|t| t.join().expect("work catches its own panics")).collect()
+    })
+}
+
+impl Evaluator<'_> {
+    /// Reads the files.
+    pub fn parse(&self, found: Vec<Found>, blobs: &HashMap<ObjectId, Blob>) -> Vec<Parsed> {
+        each(found, |found| {
+            let blob = blobs.get(&found.blob);
+            let (content, file) = match (unreadable(&found, blob), blob) {
+                (Some(problem), _) => {
+                    (digest::sha256(found.blob.to_string().as_bytes()), Err(vec![problem]))
+                }
+                (None, Some(Blob::Bytes(bytes))) => {
+                    let file = self.parse_one(&found, bytes);
+                    let content =
+                        file.as_ref().map_or_else(|_| digest::sha256(bytes), |f| f.digest);
+                    (content, file)
+                }
+                (None, _) => unreachable!("`unreadable` names every blob that has no bytes"),
+            };
+            Parsed { found, content, file }
+        })
+    }
+
+    fn parse_one(&self, found: &Found, bytes: &[u8]) -> Result<Box<RequestFile>, Vec<Diagnostic>> {
+        let team = found.id.team();
+        if let Some(teams) = self.teams.get(&found.origin.source).filter(|t| !t.is_empty())
+            && !teams.iter().any(|t| t == team)
+        {
+            let message =
+                format!("team `{team}` may not ask in the repository `{}`", found.origin.source);
+            let place = Place::file(found.origin.path.clone());
+            let help = format!("it takes requests of: {}", teams.join(", "));
+            return Err(vec![Diagnostic::error("REQ003", place, message).help(help)]);
+        }
+        catalog::request(&found.origin.path, &found.id, bytes).map(Box::new)
+    }
+
+    /// Loads what `parsed` refer to, and their own records.
+    pub async fn shelf(&self, parsed: &[Parsed]) -> Result<Shelf, PassError> {
+        let mut shelf = Shelf::default();
+        let referred: BTreeSet<&RequestId> = parsed.iter().flat_map(Parsed::references).collect();
+        let own = parsed.iter().flat_map(|p| std::iter::once(&p.found.id).chain(p.moved_from()));
+        let records: BTreeSet<&RequestId> = referred.iter().copied().chain(own).collect();
+        for id in &records {
+            if let Some(record) = self.given.get(id) {
+                shelf.records.insert((*id).clone(), Arc::new(record.clone()));
+            }
+        }
+        let Some(store) = self.store else { return Ok(shelf) };
+        let wanted = |id: &&RequestId| self.memory.records().contains_key(*id);
+        let records: Vec<RequestId> = records.into_iter().filter(wanted).cloned().collect();
+        for record in store.records(&records).await? {
+            shelf.records.insert(record.id.clone(), Arc::new(record));
+        }
+        let wanted = |id: &&RequestId| self.memory.desired().contains_key(*id);
+        let desired: Vec<RequestId> = referred.into_iter().filter(wanted).cloned().collect();
+        for desired in store.desired(&desired).await? {
+            shelf.put(&desired);
+        }
+        Ok(shelf)
+    }
+
+    /// Validates and renders; a panic in one request's reading is that request's alone.
+    pub fn render_all(&self, parsed: Vec<Parsed>, shelf: &Shelf) -> Vec<Evaluated> {
+        each(parsed, |parsed| {
+            let Parsed { found, content, file } = parsed;
+            let file = match file {
+                Ok(file) => file,
+                Err(problems) => return invalid(&found, content, problems),
+            };
+            let work = std::panic::AssertUnwindSafe(|| self.render_one(&found, &file, shelf));
+            let (wanted, notes, artifacts) = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+                let id = digest::of(&(&found.id, content)).hex()[..12].to_owned();
+                tracing::error!(request = %found.id, id, "a panic while this request was read");
+                (Wanted::Waiting(HoldReason::InternalError { id }), Vec::new(), Vec::new())
+            });
+            let origin = found.origin.clone();
+            let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
+            row(&found, desired, artifacts)
+        })
+    }
+
+    fn render_one(&self, found: &Found, file: &RequestFile, shelf: &Shelf) -> Outcome {
+        let record = shelf.record(&found.id).or_else(|| shelf.record(file.moved_from.as_ref()?));
+        // A range keeps its version until the file changes; an exact version speaks for itself.
+        let unchanged = |r: &&Arc<Record>| r.observed.request_digest == Some(file.digest);
+        let version = record.filter(unchanged).map(|r| &r.template);
+        let kinds: Vec<&str> = self.providers.kinds().collect();
+        let fill = |reference: &Reference, template: Option<&str>| shelf.fill(reference, template);
+        let checked = match catalog::check(self.catalog, file, version, &kinds, &fill) {
+            Verdict::Checked(checked) => checked,
+            Verdict::Invalid(problems) => {
+                return (Wanted::Invalid(problems), Vec::new(), Vec::new());
+            }
+            Verdict::Waiting(reason, notes) => return (Wanted::Waiting(reason), notes, Vec::new()),
+        };
+        if let Some(problem) = self.edited(&checked.template, found) {
+            return (Wanted::Invalid(vec![problem]), Vec::new(), Vec::new());
+        }
+        match self.components(found, file, &checked, record.map(Arc::as_ref)) {
+            Ok((components, artifacts)) => {
+                let notes = checked.notes.clone();
+                (Wanted::Valid(Box::new(spec(file, *checked, components))), notes, artifacts)
+            }
+            Err(problems) => (Wanted::Invalid(problems), checked.notes, Vec::new()),
+        }
+    }
+
+    /// A published version never changes: another digest under the same name is refused.
+    fn edited(&self, template: &TemplateVersion, found: &Found) -> Option<Diagnostic> {
+        let published = self.memory.templates.get(&template.id)?;
+        (*published != template.digest).then(|| {
+            let message = format!("template `{}` was edited after it was published", template.id);
+            Diagnostic::error("CAT010", Place::file(found.origin.path.clone()), message).help(
+                "the platform team restores that version's folder and publishes a new version",
+            )
+        })
+    }
+
+    fn components(
+        &self,
+        found: &Found,
+        file: &RequestFile,
+        checked: &Checked,
+        record: Option<&Record>,
+    ) -> Result<(Vec<DesiredComponent>, Artifacts), Vec<Diagnostic>> {
+        let compiled = self.templates.get(&checked.template);
+        let mut context = context(found, file, checked);
+        let mut problems = Vec::new();
+        let mut components: Vec<DesiredComponent> = Vec::new();
+        let mut artifacts = Vec::new();
+        for n in order(&checked.template) {
+            let component = &checked.template.components[n];
+            let recorded = record.and_then(|r| {
+                r.components
+                    .get(&component.name)
+                    .or_else(|| r.components.get(component.moved_from.as_ref()?))
+            });
+            let rendered = match &compiled[n] {
+                Ok(compiled) => compiled.render(&context, &Limits::default()),
+                Err(broken) => Err(broken.clone()),
+            };
+            let rendered = match rendered {
+                Ok(rendered) => rendered,
+                Err(found) => {
+                    problems.extend(found);
+                    continue;
+                }
+            };
+            let digest = rendered.artifact.digest.expect("rendering sets the digest");
+            match recorded.filter(|r| r.digest == digest && rendered.unknown.is_empty()) {
+                Some(recorded) => {
+                    context.components.insert(component.name.to_string(), recorded.outputs.clone());
+                }
+                None => {
+                    context.pending.insert(component.name.to_string());
+                }
+            }
+            artifacts.push((component.name.clone(), Arc::new(rendered.artifact)));
+            components.push(DesiredComponent {
+                name: component.name.clone(),
+                moved_from: component.moved_from.clone(),
+                provider: component.provider.clone(),
+                settings: checked.settings.get(&component.name).cloned().unwrap_or_default(),
+                needs: component.needs.clone(),
+                digest,
+                unknown: rendered.unknown,
+            });
+        }
+        if problems.is_empty() { Ok((components, artifacts)) } else { Err(problems) }
+    }
+}
+
+/// What components render to.
+type Artifacts = Vec<(ComponentName, Arc<Artifact>)>;
+
+type Outcome = (Wanted, Vec<Diagnostic>, Artifacts);
+
+/// Components with those they need before them; the catalog has refused cycles.
+fn order(template: &TemplateVersion) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut left: Vec<usize> = (0..template.components.len()).collect();
+    while !left.is_empty() {
+        let is_done = |name: &ComponentName| {
+            order.iter().any(|n: &usize| template.components[*n].name == *name)
+        };
+        let ready = left
+            .iter()
+            .position(|n| template.components[*n].needs.iter().all(is_done))
+            .unwrap_or(0);
+        order.push(left.remove(ready));
+    }
+    order
+}
+
+fn context(found: &Found, file: &RequestFile, checked: &Checked) -> Context {
+    let id = &found.id;
+    let Checked { template, environment, parameters, .. } = checked;
+    Context {
+        request: json!({
+            "id": id.as_str(), "team": id.team(), "environment": id.environment(),
+            "name": id.name(), "labels": file.labels,
+        }),
+        parameters: parameters.clone(),
+        environment: json!({"name": environment.name, "variables": environment.variables}),
+        template: json!({"name": template.id.name, "version": template.id.version.to_string()}),
+        components: BTreeMap::new(),
+        pending: BTreeSet::new(),
+        request_id: id.clone(),
+    }
+}
+
+fn spec(file: &RequestFile, checked: Checked, components: Vec<DesiredComponent>) -> Spec {
+    let Checked { template, environment: _, parameters, protect, on_drift, upgrade, .. } = checked;
+    let shown = parameters.into_iter().filter_map(|(name, slot)| match slot {
+        Slot::Known(Value::Null) => None,
+        Slot::Known(value) => Some((name, value)),
+        Slot::Unknown(symbol) => Some((name, symbol_text(&symbol))),
+    });
+    Spec {
+        template: template.id.clone(),
+        template_digest: template.digest,
+        upgrade,
+        parameters: shown.collect(),
+        sensitive: template.parameters.sensitive.iter().cloned().collect(),
+        references: file.references.clone(),
+        labels: file.labels.clone(),
+        protect,
+        suspend: file.suspend,
+        tombstone: file.tombstone,
+        moved_from: file.moved_from.clone(),
+        reason: file.reason.clone(),
+        on_drift,
+        components,
+        outputs: template.outputs.clone(),
+        change_rules: template.parameters.change_rules.clone(),
+    }
+}
+
+impl Templates {
+    /// The compiled components of a version, in its order.
+    pub fn get(&self, template: &TemplateVersion) -> Arc<Vec<CompiledComponent>> {
+        let lock = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(compiled) = lock().get(&template.digest) {
+            return compiled.clone();
+        }
+        let compiled: Arc<Vec<_>> =
+            Arc::new(template.components.iter().map(|c| compile(template, c)).collect());
+        lock().insert(template.digest, compiled.clone());
+        compiled
+    }
+
+    /// Forgets versions that `catalog` no longer has.
+    pub fn keep(&self, catalog: &Catalog) {
+        let digests: BTreeSet<Digest> = catalog.versions().map(|v| v.digest).collect();
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .retain(|d, _| digests.contains(d));
+    }
+}
+
+/// Compiles one component.
+pub fn compile(
+    template: &TemplateVersion,
+    component: &catalog::ComponentSpec,
+) -> CompiledComponent {
+    let flavour = match component.provider.as_str() {
+        "cloudformation" => render::Flavour::CloudFormation,
+        _ => render::Flavour::Plain,
+    };
+    let prefix = format!("templates/{}/{}", template.id.name, template.id.version);
+    render::compile(&component.sources, &component.root, &template.partials, &prefix, flavour)
+}

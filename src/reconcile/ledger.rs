@@ -1,0 +1,105 @@
+//! What an observed end makes of a record. Pure: journal row and answer in, record out.
+
+use jiff::Timestamp;
+
+use crate::model::{Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Record, Retry};
+use crate::plan;
+
+/// The end of an effect, as the provider told it.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// It is done.
+    Done {
+        /// What the target gives now.
+        outputs: Map,
+        /// The provider's word for its state.
+        state: String,
+    },
+    /// It is not done, and will not be under this token.
+    Failed {
+        /// In the provider's words.
+        error: String,
+        /// A person or a change is what helps.
+        refused: bool,
+    },
+}
+
+/// The record after `row` ended well; `None` when nothing of the request is left.
+pub fn apply(
+    record: Option<Record>,
+    row: &Journalled,
+    outputs: Map,
+    state: String,
+    now: Timestamp,
+) -> Option<Record> {
+    let component = &row.change.target.key.component;
+    let last_apply = LastApply { plan: row.plan, started_at: row.since, ended_at: Some(now) };
+    match &row.outcome {
+        Outcome::Applied(applied) => {
+            let components = record.map(|r| r.components).unwrap_or_default();
+            let drift_since = components.get(component).and_then(|c| c.drift_since);
+            let mut record = Record { components, ..applied.record.clone() };
+            let target = &row.change.target;
+            let digest = row.artifact.expect("an applied change has an artifact");
+            let made = ComponentRecord {
+                provider: target.provider.clone(),
+                target: target.name.clone(),
+                settings: target.settings.clone(),
+                digest,
+                state,
+                outputs,
+                needs: applied.needs.clone(),
+                token: row.change.token.clone(),
+                attempts: row.attempt + 1,
+                drift: Vec::new(),
+                drift_since,
+                checked: Some(now),
+            };
+            record.components.insert(component.clone(), made);
+            record.settled = None;
+            record.last_apply = Some(last_apply);
+            Some(record)
+        }
+        Outcome::Deleted => {
+            let mut record = record?;
+            record.components.remove(component);
+            record.settled = None;
+            record.last_apply = Some(last_apply);
+            (!record.components.is_empty()).then_some(record)
+        }
+    }
+}
+
+/// When a step that failed is tried again.
+pub fn retry(
+    row: &Journalled,
+    before: Option<&Retry>,
+    error: String,
+    refused: bool,
+    now: Timestamp,
+) -> Retry {
+    let attempts = before.filter(|b| b.fingerprint == Some(row.step)).map_or(0, |b| b.attempts) + 1;
+    let wait = plan::backoff(attempts, jitter(row.change.token.as_str()), refused);
+    Retry { fingerprint: Some(row.step), attempts, until: now + wait, error, refused }
+}
+
+/// A number in [0, 1) that is the same for the same text: spreads retries without randomness, so
+/// that a pass can be repeated exactly.
+pub fn jitter(text: &str) -> f64 {
+    let bytes = *crate::digest::sha256(text.as_bytes()).bytes();
+    let [a, b, c, d, ..] = bytes;
+    f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Past tense of an action, as the stable kind of an event.
+pub fn event_kind(action: Action) -> &'static str {
+    match action {
+        Action::Create => "Created",
+        Action::Update => "Updated",
+        Action::Replace => "Replaced",
+        Action::Delete => "Deleted",
+        Action::Restore => "Restored",
+        Action::Forget => "Forgotten",
+        Action::Move => "Moved",
+    }
+}

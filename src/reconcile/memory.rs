@@ -1,0 +1,197 @@
+//! What a running engine keeps between passes: the desired and the recorded index, and what is
+//! under way. All of it can be loaded from the store; none of it decides anything.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::catalog::Catalog;
+use crate::digest::Digest;
+use crate::model::{
+    Approval, Counts, Diagnostic, Journalled, RequestId, Retry, Revision, SourceName, Sources,
+    TargetKey, TemplateId,
+};
+use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry};
+
+/// See the module.
+#[derive(Default)]
+pub struct Memory {
+    desired: BTreeMap<RequestId, DesiredEntry>,
+    records: BTreeMap<RequestId, RecordEntry>,
+    /// Requests whose record does not satisfy what is desired; kept with every put and drop, so
+    /// that a pass need not compare all with all.
+    unsettled: BTreeSet<RequestId>,
+    teams: BTreeMap<String, u64>,
+    dependents: HashMap<RequestId, BTreeSet<RequestId>>,
+    /// Effects under way.
+    pub journal: BTreeMap<TargetKey, Journalled>,
+    /// Targets that failed.
+    pub retries: BTreeMap<TargetKey, Retry>,
+    /// Why nothing happens, by request.
+    pub holds: BTreeMap<RequestId, Vec<HeldRow>>,
+    /// The last good commits.
+    pub sources: Sources,
+    /// What people approved.
+    pub approvals: BTreeMap<Digest, Approval>,
+    /// Digests of published template versions.
+    pub templates: BTreeMap<TemplateId, Digest>,
+    /// Requests per team, environment and phase.
+    pub counts: Counts,
+    /// The catalog and the commit it was read at.
+    pub catalog: Option<(Arc<Catalog>, Revision)>,
+    /// What the catalog's own files got wrong.
+    pub catalog_problems: Vec<Diagnostic>,
+    /// Paths that look like a request's and are none.
+    pub paths: BTreeMap<String, Diagnostic>,
+    /// The inputs that the desired index was built from.
+    pub built: Built,
+    /// How often people had written when this was loaded.
+    pub notes: u64,
+    /// The store's stamp that this agrees with.
+    pub stamp: u64,
+}
+
+/// What the desired index was built from: another reading needs all of it again.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Built {
+    /// Configuration and version of this program's reading.
+    pub reading: Option<Digest>,
+    /// The catalog's commit.
+    pub catalog: Option<Revision>,
+    /// Each source's commit.
+    pub sources: BTreeMap<SourceName, Revision>,
+}
+
+impl Memory {
+    /// From what the store has.
+    pub fn load(index: Index) -> Self {
+        let Index {
+            desired,
+            records,
+            journal,
+            retries,
+            holds,
+            sources,
+            approvals,
+            templates,
+            notes,
+            stamp,
+        } = index;
+        let mut memory = Self {
+            retries: retries.into_iter().collect(),
+            sources,
+            approvals: approvals.into_iter().map(|a| (a.digest, a)).collect(),
+            templates: templates.into_iter().collect(),
+            notes,
+            stamp,
+            ..Self::default()
+        };
+        records.into_iter().for_each(|entry| memory.put_record(entry));
+        desired.into_iter().for_each(|entry| memory.put_desired(entry));
+        for row in journal {
+            memory.journal.insert(row.change.target.key.clone(), row);
+        }
+        for row in holds {
+            memory.holds.entry(row.hold.request.clone()).or_default().push(row);
+        }
+        memory
+    }
+
+    /// What Git asks for.
+    pub fn desired(&self) -> &BTreeMap<RequestId, DesiredEntry> {
+        &self.desired
+    }
+
+    /// What was applied.
+    pub fn records(&self) -> &BTreeMap<RequestId, RecordEntry> {
+        &self.records
+    }
+
+    /// Requests whose record does not satisfy what is desired.
+    pub fn unsettled(&self) -> &BTreeSet<RequestId> {
+        &self.unsettled
+    }
+
+    fn link(&mut self, from: &RequestId, to: &[RequestId]) {
+        for other in to {
+            self.dependents.entry(other.clone()).or_default().insert(from.clone());
+        }
+    }
+
+    fn settle(&mut self, id: &RequestId) {
+        let settled = match (self.desired.get(id), self.records.get(id)) {
+            (Some(desired), Some(record)) => record.settled == Some(desired.fingerprint),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if settled {
+            self.unsettled.remove(id);
+        } else {
+            self.unsettled.insert(id.clone());
+        }
+    }
+
+    /// Puts or replaces a desired entry.
+    pub fn put_desired(&mut self, entry: DesiredEntry) {
+        let id = entry.id.clone();
+        self.link(&id, &entry.references);
+        self.desired.insert(id.clone(), entry);
+        self.settle(&id);
+    }
+
+    /// It is desired no more.
+    pub fn drop_desired(&mut self, id: &RequestId) {
+        self.desired.remove(id);
+        self.settle(id);
+    }
+
+    /// Puts or replaces a record's entry.
+    pub fn put_record(&mut self, entry: RecordEntry) {
+        let id = entry.id.clone();
+        self.link(&id, &entry.references);
+        if self.records.insert(id.clone(), entry).is_none() {
+            *self.teams.entry(id.team().to_owned()).or_default() += 1;
+        }
+        self.settle(&id);
+    }
+
+    /// Nothing of it is applied any more.
+    pub fn drop_record(&mut self, id: &RequestId) {
+        if self.records.remove(id).is_some()
+            && let Some(count) = self.teams.get_mut(id.team())
+        {
+            *count -= 1;
+        }
+        self.settle(id);
+    }
+
+    /// Who refers to `id`, in what is desired or recorded. Links are only ever added, so each is
+    /// checked against both.
+    pub fn dependents(&self, id: &RequestId) -> Vec<RequestId> {
+        let refers = |other: &RequestId| {
+            self.desired.get(other).is_some_and(|d| d.references.contains(id))
+                || self.records.get(other).is_some_and(|r| r.references.contains(id))
+        };
+        self.dependents.get(id).into_iter().flatten().filter(|o| refers(o)).cloned().collect()
+    }
+
+    /// Requests that `id` refers to: as desired, or as recorded where the file cannot be read.
+    pub fn references(&self, id: &RequestId) -> Vec<RequestId> {
+        let desired = self.desired.get(id).filter(|d| d.valid).map(|d| &d.references);
+        desired.or(self.records.get(id).map(|r| &r.references)).cloned().unwrap_or_default()
+    }
+
+    /// Recorded requests, in all and by team.
+    pub fn totals(&self) -> (u64, BTreeMap<String, u64>) {
+        (self.records.len() as u64, self.teams.clone())
+    }
+
+    /// When something is due although nothing changes: work in flight to ask about, a retry, a look
+    /// for drift.
+    pub fn due(&self, drift: &super::DriftClock) -> Option<Timestamp> {
+        let flights = self.journal.values().map(|j| j.next.unwrap_or(j.since));
+        let retries = self.retries.values().map(|r| r.until);
+        flights.chain(retries).chain(self.records.values().map(|r| drift.due(r))).min()
+    }
+}

@@ -1,0 +1,295 @@
+//! The one pass: fetch, build desired, load recorded, find what differs, observe those, plan,
+//! execute, announce.
+//!
+//! The same code runs on a laptop, in a check and in the daemon; a dry run is not calling
+//! `execute`. A pass over nothing new touches no provider and writes nothing.
+
+mod announce;
+pub mod desired;
+pub mod evaluate;
+mod execute;
+mod ledger;
+pub mod local;
+mod memory;
+mod observe;
+mod pass;
+mod publish;
+mod round;
+pub mod source;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::Config;
+use crate::digest::{self, Digest};
+use crate::git::{Author, Credential, GitError, Transport};
+use crate::model::{Action, InstanceId, PassReport, SourceName, TargetKey};
+use crate::provider::Providers;
+use crate::provider::files::{Files, FilesSettings};
+use crate::store::{RecordEntry, Store, StoreError};
+
+pub use memory::Memory;
+pub use pass::Wake;
+pub use publish::Front;
+
+/// Raised when a new version of this program reads the same files differently: the desired state of
+/// everything is then read again.
+const READING: u32 = 1;
+
+/// Why a pass could not be made. A problem of one request, source or provider is none of these.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The store.
+    #[error("the store")]
+    Store(#[from] StoreError),
+    /// A repository that could not even be opened or read from our own mirror.
+    #[error("source `{name}`")]
+    Source {
+        /// Which.
+        name: SourceName,
+        /// Why.
+        #[source]
+        source: GitError,
+    },
+    /// A pattern in the configuration.
+    #[error("source `{name}`: {message}")]
+    Pattern {
+        /// Whose.
+        name: SourceName,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The configuration lacks what a pass needs.
+    #[error("{0}")]
+    Settings(String),
+    /// A bug: one of our own tasks ended without an answer.
+    #[error("a task ended without an answer: {0}")]
+    Task(String),
+    /// The store is older than what this vend has published: another copy of it ran meanwhile.
+    #[error(
+        "the store is behind what was published (epoch {ours}, published {published}): run `vend state takeover` if this copy is to go on"
+    )]
+    Behind {
+        /// The lease's epoch.
+        ours: u64,
+        /// The epoch on the status branch.
+        published: u64,
+    },
+}
+
+impl PassError {
+    #[allow(clippy::needless_pass_by_value)] // for `map_err`
+    fn task(error: tokio::task::JoinError) -> Self {
+        Self::Task(error.to_string())
+    }
+}
+
+/// Something that a person watching would like to know at once.
+#[derive(Clone, Debug)]
+pub enum Notice<'a> {
+    /// An effect's intent is durable.
+    Began {
+        /// On what.
+        key: &'a TargetKey,
+        /// What.
+        action: Action,
+    },
+    /// Its end was seen.
+    Ended {
+        /// On what.
+        key: &'a TargetKey,
+        /// What.
+        action: Action,
+        /// What went wrong.
+        error: Option<&'a str>,
+    },
+    /// So many of so many requests are read.
+    Reading {
+        /// In all.
+        requests: usize,
+    },
+    /// A plan was made with so many steps.
+    Planned {
+        /// Steps.
+        steps: usize,
+    },
+}
+
+/// Told what happens during a pass.
+pub trait Watch: Send + Sync {
+    /// Something happened.
+    fn notice(&self, notice: &Notice<'_>);
+}
+
+/// What a running loop of passes can be asked.
+pub enum Ask {
+    /// Make a pass now; with `wait`, passes until nothing is under way.
+    Apply {
+        /// Stay until nothing is under way.
+        wait: bool,
+        /// Where the answer goes.
+        answer: tokio::sync::oneshot::Sender<Result<PassReport, String>>,
+    },
+    /// A person has written to the store: look again.
+    Wake,
+}
+
+/// Nobody watches.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn notice(&self, _: &Notice<'_>) {}
+}
+
+/// When targets are looked at for drift: every `interval`, spread by a tenth to each side so that
+/// what was applied together is not looked at together for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct DriftClock {
+    /// How often.
+    pub interval: SignedDuration,
+}
+
+impl DriftClock {
+    /// When a request is due.
+    pub fn due(&self, record: &RecordEntry) -> Timestamp {
+        let Some(checked) = record.checked else { return Timestamp::UNIX_EPOCH };
+        let spread = 0.9 + 0.2 * ledger::jitter(record.id.as_str());
+        let wait = SignedDuration::from_secs_f64(self.interval.as_secs_f64() * spread);
+        checked.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Everything that passes need and that outlives one.
+pub struct Engine {
+    config: Arc<Config>,
+    state: PathBuf,
+    store: Arc<dyn Store>,
+    instance: InstanceId,
+    providers: Providers,
+    sources: source::Sources,
+    status: publish::Front,
+    templates: evaluate::Templates,
+    memory: Option<Memory>,
+    takeover: bool,
+    checked: bool,
+    stop: Arc<AtomicBool>,
+    watch: Arc<dyn Watch>,
+}
+
+impl Engine {
+    /// Opens mirrors and providers for `config`; the state folder must be there.
+    pub async fn open(config: Arc<Config>, store: Arc<dyn Store>) -> Result<Self, PassError> {
+        let settings = &config.settings;
+        let state = settings
+            .state_dir
+            .clone()
+            .ok_or_else(|| PassError::Settings("`stateDir` is needed to apply anything".into()))?;
+        let transport = transport(&config, &state);
+        let sources = source::Sources::open(settings, &state, &transport)?;
+        let status = publish::Front::open(settings, &state, &transport)?;
+        let providers = providers(&config, &state, &transport)?;
+        let instance = store.instance().await?;
+        Ok(Self {
+            config,
+            state,
+            store,
+            instance,
+            providers,
+            sources,
+            status,
+            templates: evaluate::Templates::default(),
+            memory: None,
+            takeover: false,
+            checked: false,
+            stop: Arc::new(AtomicBool::new(false)),
+            watch: Arc::new(Unwatched),
+        })
+    }
+
+    /// Tells `watch` what happens from now on.
+    pub fn watched(&mut self, watch: Arc<dyn Watch>) {
+        self.watch = watch;
+    }
+
+    /// Set it, and no new batch of effects begins.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// The settings in use.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The store in use.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The state folder.
+    pub fn state(&self) -> &std::path::Path {
+        &self.state
+    }
+
+    /// The sources.
+    pub fn sources(&self) -> &source::Sources {
+        &self.sources
+    }
+
+    fn drift_clock(&self) -> DriftClock {
+        DriftClock { interval: self.config.settings.reconcile.drift_interval }
+    }
+
+    /// What the desired index depends on besides commits: another configuration or another version
+    /// of this reading needs all of it again.
+    fn reading(&self) -> Digest {
+        digest::of(&(READING, env!("CARGO_PKG_VERSION"), self.config.digest))
+    }
+}
+
+/// How git is run for `config`.
+pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
+    let settings = &config.settings;
+    let credentials = settings.credentials.iter().map(|c| Credential {
+        url_prefix: c.url.clone(),
+        ssh_key_file: c.ssh_key_file.clone(),
+        known_hosts_file: c.known_hosts_file.clone(),
+        token_file: c.token_file.clone(),
+    });
+    let repositories = settings.requests.iter().map(|r| r.repository.as_str());
+    let named =
+        repositories.chain([settings.catalog.repository.as_str(), settings.status_repository()]);
+    let named = named.chain(settings.providers.files.allow.iter().map(String::as_str));
+    let local = |url: &str| {
+        let path = url.strip_prefix("file://").unwrap_or(url);
+        path.starts_with('/').then(|| PathBuf::from(path))
+    };
+    Arc::new(Transport {
+        deadline: settings.limits.git_deadline.unsigned_abs(),
+        credentials: credentials.collect(),
+        home: state.join("git-home"),
+        allow_local: named.filter_map(local).collect(),
+        git: PathBuf::from("git"),
+        author: Author { name: settings.author.name.clone(), email: settings.author.email.clone() },
+        users_own: false,
+    })
+}
+
+/// The providers that exist, with their settings.
+pub fn providers(
+    config: &Config,
+    state: &std::path::Path,
+    transport: &Arc<Transport>,
+) -> Result<Providers, PassError> {
+    let files = &config.settings.providers.files;
+    let files = Files::new(FilesSettings {
+        allow: files.allow.clone(),
+        state: state.join("outputs"),
+        transport: transport.clone(),
+        batch: files.batch,
+    });
+    Ok(Providers::new().with(files.map_err(PassError::Settings)?))
+}

@@ -1,0 +1,82 @@
+//! Looking at the targets on which a decision depends, and at what a file that is gone last said.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::pass::Pass;
+use crate::catalog;
+use crate::error::chain;
+use crate::git::Blob;
+use crate::model::{RequestId, Revision, Target, TargetKey};
+use crate::plan::{self, Case, Gone, Seen, Situation};
+
+impl Pass<'_> {
+    /// Fills in what providers see; what was seen in an earlier round and not touched since is not
+    /// looked at again.
+    pub(super) async fn observe(
+        &self,
+        situation: &mut Situation<'_>,
+        live: &mut HashMap<TargetKey, Seen>,
+    ) {
+        let mut asked: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        for target in plan::needs_observing(situation) {
+            if !live.contains_key(&target.key) {
+                asked.entry(target.provider.clone()).or_default().push(target);
+            }
+        }
+        for (kind, targets) in asked {
+            match self.engine.providers.get(&kind) {
+                Some(provider) => {
+                    for (target, seen) in provider.observe(&targets).await {
+                        let seen = match seen {
+                            Ok(observation) => Seen::Observed(observation),
+                            Err(error) => Seen::Failed(chain(&error)),
+                        };
+                        live.insert(target.key, seen);
+                    }
+                }
+                None => {
+                    let why = format!("this vend has no provider `{kind}`");
+                    live.extend(targets.into_iter().map(|t| (t.key, Seen::Failed(why.clone()))));
+                }
+            }
+        }
+        let mut cases: HashMap<RequestId, &mut Case> =
+            situation.cases.iter_mut().map(|c| (c.id.clone(), c)).collect();
+        for (key, seen) in live.iter() {
+            if let Some(case) = cases.get_mut(&key.request) {
+                case.live.insert(key.component.clone(), seen.clone());
+            }
+        }
+    }
+
+    /// What a file that is gone said last, from the commits since the last pass; what the last pass
+    /// itself read is what the record says.
+    pub(super) fn last_words(
+        &self,
+        n: usize,
+        id: &RequestId,
+        path: &str,
+        after: Option<&Revision>,
+    ) -> Option<Gone> {
+        let snapshot = &self.snapshots[n];
+        let commit = snapshot.commit.as_ref()?;
+        let mirror = snapshot.source.mirror();
+        let (_, blob) = mirror.last_blob(path, after, commit).ok()??;
+        let Ok(Blob::Bytes(bytes)) =
+            mirror.blob(blob, self.engine.config.settings.limits.file_bytes)
+        else {
+            return None;
+        };
+        let gone = Gone { commit: Some(commit.clone()), ..Gone::default() };
+        match catalog::request(&path.into(), id, &bytes) {
+            Ok(file) => Some(Gone {
+                protect: file.protect.unwrap_or(false),
+                tombstone: file.tombstone,
+                moved_from: file.moved_from,
+                ..gone
+            }),
+            // Its last words cannot be read: the record alone decides.
+            Err(_) => Some(gone),
+        }
+    }
+}

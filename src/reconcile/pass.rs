@@ -1,0 +1,572 @@
+//! One pass, from the fetch to what is published.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::desired::{self, Evaluated, Found, Touched};
+use super::evaluate::Evaluator;
+use super::memory::{Built, Memory};
+use super::source::{Fetched, Snapshot};
+use super::{Engine, Notice, PassError};
+use crate::catalog::{self, Catalog};
+use crate::digest::{self, Digest};
+use crate::git::{Blob, Kind};
+use crate::model::{
+    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceName, SourceRecord,
+};
+use crate::store::{DesiredEntry, Lease, Quiet, Write};
+
+/// What a pass is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wake<'a> {
+    /// Do what Git asks, with the right to write.
+    Apply(&'a Lease),
+    /// Only say what would be done: nothing is written anywhere but into our own mirrors.
+    Look,
+}
+
+/// What one pass gathers on its way.
+pub(super) struct Pass<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) lease: Option<&'a Lease>,
+    pub(super) clock: &'a (dyn Fn() -> Timestamp + Sync),
+    pub(super) memory: Memory,
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) catalog: Arc<Catalog>,
+    /// Requests read in this pass.
+    pub(super) fresh: HashMap<RequestId, Evaluated>,
+    /// Records read or changed in this pass; `None`: gone.
+    pub(super) records: HashMap<RequestId, Option<Record>>,
+    /// Requests whose status may have changed.
+    pub(super) touched: BTreeSet<RequestId>,
+    pub(super) report: PassReport,
+}
+
+impl Engine {
+    /// Makes a pass. `clock` is asked whenever a moment is written down.
+    pub async fn pass(
+        &mut self,
+        wake: Wake<'_>,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<PassReport, PassError> {
+        let fetched = self.sources.fetch().await;
+        let inputs = self.inputs(&fetched);
+        if let (Wake::Apply(_), Some(quiet)) = (wake, self.store.quiet().await?)
+            && quiet.inputs == inputs
+            && quiet.due.is_none_or(|due| due > clock())
+        {
+            return Ok(PassReport { quiet: true, due: quiet.due, ..PassReport::default() });
+        }
+        let memory = self.memory().await?;
+        let notes = memory.notes;
+        let mut pass = Pass::begin(self, wake, clock, memory, fetched).await?;
+        if !self.checked {
+            pass.check_epoch().await?;
+        }
+        let outcome = pass.run().await;
+        let Pass { memory, mut report, lease, .. } = pass;
+        // A pass that failed half-way leaves its memory behind: the store is what is believed.
+        outcome?;
+        report.due = memory.due(&self.drift_clock());
+        if let Some(lease) = lease {
+            let due =
+                if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
+            let due = due.into_iter().chain(report.due).min();
+            let quiet = Quiet { inputs, due, notes };
+            self.store.commit(lease, vec![Write::Quiet(Some(quiet))]).await?;
+            report.due = due;
+        }
+        report.counts = memory.counts.clone();
+        self.checked |= lease.is_some();
+        self.memory = Some(memory);
+        Ok(report)
+    }
+
+    /// Everything from outside that a pass depends on.
+    fn inputs(&self, fetched: &[Fetched]) -> Digest {
+        let tips: Vec<_> = fetched.iter().map(|f| (f.source.name.as_str(), f.word())).collect();
+        digest::of(&(self.reading(), tips))
+    }
+
+    /// The indexes: kept from the last pass unless somebody else wrote to the store since.
+    async fn memory(&mut self) -> Result<Memory, PassError> {
+        let stamp = self.store.stamp().await?;
+        if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
+            return Ok(memory);
+        }
+        let mut memory = Memory::load(self.store.index().await?);
+        let value = |v: Option<serde_json::Value>| v.unwrap_or_default();
+        memory.built =
+            serde_json::from_value(value(self.store.value(BUILT).await?)).unwrap_or_default();
+        memory.counts =
+            serde_json::from_value(value(self.store.value(COUNTS).await?)).unwrap_or_default();
+        memory.paths =
+            serde_json::from_value(value(self.store.value(PATHS).await?)).unwrap_or_default();
+        Ok(memory)
+    }
+}
+
+/// How long until the status branch is tried again.
+const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
+
+/// Named values in the store.
+const BUILT: &str = "built";
+pub(super) const COUNTS: &str = "counts";
+const PATHS: &str = "paths";
+
+/// Where the last content of a file that is gone is kept until its deletion is done.
+pub(super) fn gone_key(id: &RequestId) -> String {
+    format!("gone/{id}")
+}
+
+impl<'a> Pass<'a> {
+    async fn begin(
+        engine: &'a Engine,
+        wake: Wake<'a>,
+        clock: &'a (dyn Fn() -> Timestamp + Sync),
+        mut memory: Memory,
+        fetched: Vec<Fetched>,
+    ) -> Result<Self, PassError> {
+        let now = clock();
+        let snapshots: Vec<Snapshot> = fetched
+            .into_iter()
+            .map(|f| {
+                let record = memory.sources.get(&f.source.name).cloned().unwrap_or_default();
+                f.settle(&record, now)
+            })
+            .collect();
+        let lease = match wake {
+            Wake::Apply(lease) => Some(lease),
+            Wake::Look => None,
+        };
+        if memory.built.reading != Some(engine.reading()) {
+            memory.built = Built { reading: Some(engine.reading()), ..Built::default() };
+        }
+        Ok(Self {
+            engine,
+            lease,
+            clock,
+            memory,
+            snapshots,
+            catalog: Arc::new(Catalog::default()),
+            fresh: HashMap::new(),
+            records: HashMap::new(),
+            touched: BTreeSet::new(),
+            report: PassReport::default(),
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), PassError> {
+        let mut writes = Vec::new();
+        let seeds = self.read_catalog(&mut writes)?;
+        let found = self.list(seeds, &mut writes).await?;
+        self.evaluate(found, &mut writes).await?;
+        self.remember_sources(&mut writes)?;
+        self.commit(writes).await?;
+        self.resume().await?;
+        self.rounds().await?;
+        self.announce().await?;
+        self.publish().await
+    }
+
+    /// Writes to the store, when this pass may.
+    pub(super) async fn commit(&mut self, writes: Vec<Write>) -> Result<(), PassError> {
+        if let Some(lease) = self.lease
+            && !writes.is_empty()
+        {
+            let counts = writes.iter().any(|w| !w.keeps_quiet());
+            self.engine.store.commit(lease, writes).await?;
+            self.memory.stamp += u64::from(counts);
+        }
+        Ok(())
+    }
+
+    /// Reads the catalog when its commit moved; gives the requests that this touches.
+    fn read_catalog(&mut self, writes: &mut Vec<Write>) -> Result<BTreeSet<RequestId>, PassError> {
+        let Some(commit) = self.snapshots[0].commit.clone() else {
+            // Nothing was ever fetched: every request waits for its template.
+            return Ok(BTreeSet::new());
+        };
+        if let Some((catalog, at)) = &self.memory.catalog
+            && *at == commit
+            && self.memory.built.catalog.as_ref() == Some(&commit)
+        {
+            self.catalog = catalog.clone();
+            return Ok(BTreeSet::new());
+        }
+        let last = match (&self.memory.catalog, &self.memory.built.catalog) {
+            (Some((catalog, at)), Some(built)) if at == built => Some(catalog.clone()),
+            (_, Some(built)) => Some(Arc::new(self.load_catalog(built, None)?.0)),
+            (_, None) => None,
+        };
+        let (catalog, problems) = self.load_catalog(&commit, last.as_deref())?;
+        let catalog = Arc::new(catalog);
+        let touched = desired::touched_by_catalog(&self.memory, last.as_deref(), &catalog);
+        self.engine.templates.keep(&catalog);
+        for version in catalog.versions() {
+            if !self.memory.templates.contains_key(&version.id) && !version.is_broken() {
+                self.memory.templates.insert(version.id.clone(), version.digest);
+                let at = (self.clock)();
+                writes.push(Write::Template {
+                    id: version.id.clone(),
+                    digest: version.digest,
+                    commit: Some(commit.clone()),
+                    at,
+                });
+            }
+        }
+        self.memory.catalog_problems = problems;
+        self.memory.catalog = Some((catalog.clone(), commit.clone()));
+        self.memory.built.catalog = Some(commit);
+        self.catalog = catalog;
+        Ok(touched)
+    }
+
+    fn load_catalog(
+        &self,
+        commit: &Revision,
+        last: Option<&Catalog>,
+    ) -> Result<(Catalog, Vec<Diagnostic>), PassError> {
+        let source = &self.snapshots[0].source;
+        let files = read_files(source, commit, self.engine.config.settings.limits.file_bytes)
+            .map_err(|error| PassError::Source { name: source.name.clone(), source: error })?;
+        Ok(catalog::load(&files, last))
+    }
+
+    /// The files to read: those that commits touched, those of `seeds`, and whoever refers to them.
+    async fn list(
+        &mut self,
+        mut seeds: BTreeSet<RequestId>,
+        writes: &mut Vec<Write>,
+    ) -> Result<Vec<Found>, PassError> {
+        let limit = self.engine.config.settings.limits.files;
+        let mut found: BTreeMap<RequestId, Found> = BTreeMap::new();
+        for n in 1..self.snapshots.len() {
+            let touched = match desired::touched(&self.snapshots[n], &self.memory, limit) {
+                Ok(touched) => touched,
+                Err(error) => {
+                    self.snapshots[n].problem = Some(error.problem((self.clock)()));
+                    self.snapshots[n].commit =
+                        self.memory.built.sources.get(&self.snapshots[n].source.name).cloned();
+                    continue;
+                }
+            };
+            self.take(n, touched, &mut found, &mut seeds, writes);
+        }
+        for id in self.with_dependents(seeds.into_iter().chain(found.keys().cloned())) {
+            if !found.contains_key(&id)
+                && let Some(entry) = self.memory.desired().get(&id)
+            {
+                found.insert(id, refind(entry));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Takes what one source's commit touched into the indexes.
+    fn take(
+        &mut self,
+        n: usize,
+        touched: Touched,
+        found: &mut BTreeMap<RequestId, Found>,
+        seeds: &mut BTreeSet<RequestId>,
+        writes: &mut Vec<Write>,
+    ) {
+        let source = self.snapshots[n].source.name.clone();
+        let rebuilt = !self.memory.built.sources.contains_key(&source);
+        if rebuilt {
+            // All of it is listed anew: what is not found again is gone.
+            let there: BTreeSet<&RequestId> = touched.found.iter().map(|f| &f.id).collect();
+            let lost = self
+                .memory
+                .desired()
+                .values()
+                .filter(|d| d.origin.source == source && !there.contains(&d.id));
+            let lost: Vec<_> = lost.map(|d| (d.id.clone(), d.origin.clone())).collect();
+            lost.into_iter().for_each(|(id, origin)| self.lose(n, &id, &origin, seeds, writes));
+        }
+        for (id, origin) in touched.gone {
+            self.lose(n, &id, &origin, seeds, writes);
+        }
+        for file in touched.found {
+            let holder = found.get(&file.id).map(|f| f.origin.clone());
+            let holder =
+                holder.or_else(|| self.memory.desired().get(&file.id).map(|d| d.origin.clone()));
+            match holder {
+                Some(holder) if holder.source != file.origin.source => {
+                    let place = crate::model::Place::file(file.origin.path.clone());
+                    let message = format!(
+                        "request `{}` stands in `{}` already, in the repository `{}`",
+                        file.id, holder.path, holder.source
+                    );
+                    let problem = Diagnostic::error("REQ002", place, message).help(
+                        "one of the two takes another name; the one that was there first stays",
+                    );
+                    self.memory
+                        .paths
+                        .insert(path_key(&file.origin.source, &file.origin.path), problem);
+                }
+                Some(_) | None => {
+                    found.insert(file.id.clone(), file);
+                }
+            }
+        }
+        for ((source, path), problem) in touched.paths {
+            let key = path_key(&source, &path);
+            match problem {
+                Some(problem) => self.memory.paths.insert(key, problem),
+                None => self.memory.paths.remove(&key),
+            };
+        }
+        if let Some(commit) = self.snapshots[n].commit.clone() {
+            self.memory.built.sources.insert(source, commit);
+        }
+    }
+
+    /// A request's file is gone: what it last said is kept, since the deletion may be held for long.
+    fn lose(
+        &mut self,
+        n: usize,
+        id: &RequestId,
+        origin: &crate::model::Origin,
+        seeds: &mut BTreeSet<RequestId>,
+        writes: &mut Vec<Write>,
+    ) {
+        self.memory.paths.remove(&path_key(&origin.source, &origin.path));
+        let ours = self.memory.desired().get(id).is_some_and(|d| d.origin == *origin);
+        if !ours {
+            return;
+        }
+        let last = self.memory.sources.get(&origin.source).and_then(|s| s.commit.clone());
+        let gone = self.last_words(n, id, &origin.path, last.as_ref());
+        if self.memory.records().contains_key(id) {
+            let value = serde_json::to_value(&gone).ok();
+            writes.push(Write::Value { key: gone_key(id), value });
+        }
+        self.memory.drop_desired(id);
+        writes.push(Write::DropDesired(id.clone()));
+        seeds.extend(self.memory.dependents(id));
+        self.touched.insert(id.clone());
+    }
+
+    /// Seeds and everybody who refers to them, directly or not.
+    pub(super) fn with_dependents(
+        &self,
+        seeds: impl IntoIterator<Item = RequestId>,
+    ) -> BTreeSet<RequestId> {
+        let mut all = BTreeSet::new();
+        let mut queue: Vec<RequestId> = seeds.into_iter().collect();
+        while let Some(id) = queue.pop() {
+            if all.insert(id.clone()) {
+                queue.extend(self.memory.dependents(&id));
+            }
+        }
+        all
+    }
+
+    /// Reads, validates and renders `found` and takes the results into the indexes.
+    pub(super) async fn evaluate(
+        &mut self,
+        found: Vec<Found>,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), PassError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.engine.watch.notice(&Notice::Reading { requests: found.len() });
+        self.report.evaluated += found.len();
+        let none = BTreeMap::new();
+        let teams = self.snapshots.iter().map(|s| (s.source.name.clone(), s.source.teams.clone()));
+        let evaluator = Evaluator {
+            catalog: &self.catalog,
+            templates: &self.engine.templates,
+            memory: &self.memory,
+            store: Some(self.engine.store.as_ref()),
+            providers: &self.engine.providers,
+            teams: teams.collect(),
+            given: &none,
+        };
+        let max = self.engine.config.settings.limits.file_bytes;
+        let blobs = desired::read(&found, &self.snapshots, max)?;
+        let evaluated = desired::evaluate(&evaluator, found, blobs).await?;
+        for evaluated in evaluated {
+            let id = evaluated.row.desired.id.clone();
+            let entry = entry(&evaluated);
+            if self.memory.desired().get(&id) != Some(&entry) {
+                writes.push(Write::Desired(Box::new(evaluated.row.clone())));
+                self.memory.put_desired(entry);
+                self.touched.insert(id.clone());
+            }
+            self.fresh.insert(id, evaluated);
+        }
+        Ok(())
+    }
+
+    /// The commits in use become the last good ones.
+    fn remember_sources(&mut self, writes: &mut Vec<Write>) -> Result<(), PassError> {
+        for snapshot in &self.snapshots {
+            let name = snapshot.source.name.clone();
+            let before = self.memory.sources.get(&name);
+            let record = SourceRecord {
+                location: snapshot.source.location.clone(),
+                commit: snapshot.commit.clone(),
+                problem: snapshot.problem.clone(),
+                accepted: before
+                    .and_then(|b| b.accepted.clone())
+                    .filter(|_| snapshot.problem.is_some()),
+            };
+            if before != Some(&record) {
+                self.memory.sources.insert(name.clone(), record.clone());
+                writes.push(Write::Source { name: name.clone(), record });
+            }
+            if let Some(problem) = &snapshot.problem {
+                tracing::warn!(source = %name, problem = %crate::report::source::sentence(&name, problem), "source");
+                self.report.problems.push((name, problem.clone()));
+            }
+        }
+        self.report.diagnostics = self
+            .memory
+            .catalog_problems
+            .iter()
+            .chain(self.memory.paths.values())
+            .cloned()
+            .collect();
+        if !writes.is_empty() {
+            let json = |v| Some(serde_json::to_value(v).unwrap_or_default());
+            writes.push(Write::Value { key: BUILT.into(), value: json(&self.memory.built) });
+            let paths = serde_json::to_value(&self.memory.paths).unwrap_or_default();
+            writes.push(Write::Value { key: PATHS.into(), value: Some(paths) });
+        }
+        Ok(())
+    }
+}
+
+fn path_key(source: &SourceName, path: &str) -> String {
+    format!("{source}:{path}")
+}
+
+/// The file of an entry of the index, to be read again.
+pub(super) fn refind(entry: &DesiredEntry) -> Found {
+    Found { id: entry.id.clone(), origin: entry.origin.clone(), blob: entry.blob, kind: Kind::File }
+}
+
+fn entry(evaluated: &Evaluated) -> DesiredEntry {
+    let row = &evaluated.row;
+    let spec = row.desired.spec();
+    let references: BTreeSet<RequestId> =
+        spec.iter().flat_map(|s| s.references.values().map(|r| r.request.clone())).collect();
+    DesiredEntry {
+        id: row.desired.id.clone(),
+        origin: row.desired.origin.clone(),
+        blob: row.blob,
+        key: row.key,
+        fingerprint: row.fingerprint,
+        references: references.into_iter().collect(),
+        valid: spec.is_some(),
+        template: spec.map(|s| Arc::new(s.template.clone())),
+    }
+}
+
+/// All files of a source's folder at a commit, for the catalog.
+pub fn read_files(
+    source: &super::source::Source,
+    commit: &Revision,
+    max: u64,
+) -> Result<Files, crate::git::GitError> {
+    let mirror = source.mirror();
+    let mut files = Files::default();
+    let Some(tree) = mirror.tree(commit, &source.folder)? else { return Ok(files) };
+    let entries = mirror.entries(tree, MAX_CATALOG_FILES)?;
+    let mut by_id: HashMap<_, Vec<String>> = HashMap::new();
+    for entry in entries {
+        match entry.kind {
+            Kind::File | Kind::Executable => {
+                by_id.entry(entry.id).or_default().push(entry.path);
+                continue;
+            }
+            Kind::Link => files.0.insert(entry.path, File::Link),
+            Kind::Submodule => files.0.insert(entry.path, File::Submodule),
+            Kind::Unsafe(why) => files.0.insert(entry.path, File::Unsafe(why.to_string())),
+        };
+    }
+    let ids: Vec<_> = by_id.keys().copied().collect();
+    mirror.blobs(&ids, max, &mut |id, blob| {
+        let file = match blob {
+            Blob::Bytes(bytes) => File::Bytes(bytes.into()),
+            Blob::TooLarge(size) => File::TooLarge(size),
+        };
+        for path in by_id.remove(&id).unwrap_or_default() {
+            files.0.insert(path, file.clone());
+        }
+    })?;
+    Ok(files)
+}
+
+/// More than this and it is no catalog: templates are few.
+const MAX_CATALOG_FILES: usize = 100_000;
+
+/// What a look found, with the artifacts that its plan speaks of.
+pub struct Look {
+    /// The report; its plan is what would be done.
+    pub report: PassReport,
+    /// Recorded and desired artifacts, by digest.
+    pub artifacts: HashMap<Digest, Arc<crate::model::Artifact>>,
+}
+
+impl Engine {
+    /// Plans without writing anything.
+    pub async fn look(
+        &mut self,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Look, PassError> {
+        let fetched = self.sources.fetch().await;
+        let memory = self.memory().await?;
+        let mut pass = Pass::begin(self, Wake::Look, clock, memory, fetched).await?;
+        pass.run().await?;
+        let steps = &pass.report.plan.steps;
+        let recorded: BTreeSet<Digest> = steps.iter().filter_map(|s| s.from).collect();
+        let recorded: Vec<Digest> = recorded.into_iter().collect();
+        let fresh = pass.fresh.values().flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
+        let mut artifacts: HashMap<Digest, _> =
+            fresh.filter_map(|a| Some((a.digest?, a))).collect();
+        for artifact in pass.engine.store.artifacts(&recorded).await? {
+            if let Some(digest) = artifact.digest {
+                artifacts.insert(digest, Arc::new(artifact));
+            }
+        }
+        Ok(Look { report: pass.report, artifacts })
+    }
+
+    /// Raises the lease's epoch above the one that the status branch names.
+    pub async fn take_over(
+        &mut self,
+        lease: Lease,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Lease, PassError> {
+        let source = |source| PassError::Source { name: SourceName::new("status"), source };
+        let published = match self.status.fetch().await.map_err(source)? {
+            Some(tip) => self.status.instance(&tip).map_err(source)?.map_or(0, |file| file.epoch),
+            None => 0,
+        };
+        let ttl = self.config.settings.reconcile.lease;
+        let mut lease = lease;
+        while lease.epoch() <= published {
+            let holder = lease.holder().clone();
+            self.store.release(lease).await?;
+            match self.store.acquire(&holder, clock(), ttl).await? {
+                crate::store::Acquired::Held(next) => lease = next,
+                crate::store::Acquired::Busy { holder, .. } => {
+                    return Err(PassError::Settings(format!(
+                        "{} took the lease meanwhile",
+                        holder.name
+                    )));
+                }
+            }
+        }
+        self.takeover = true;
+        self.pass(Wake::Apply(&lease), clock).await?;
+        Ok(lease)
+    }
+}

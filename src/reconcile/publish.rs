@@ -1,0 +1,389 @@
+//! The status branch, itself reconciled: what it should hold against what it holds.
+//!
+//! # Flow
+//! What is to be said lies in the store. It becomes one commit on the tip that we pushed last, and
+//! is pushed with that tip as the expected parent. When somebody else was faster, the new tip is
+//! fetched, their edits of our files are undone, and the commit is made again on top; never forced.
+//!
+//! # Guarantees
+//! - A pass never reads the branch to decide anything about requests.
+//! - A branch that cannot be written delays nothing but itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::PassError;
+use super::pass::Pass;
+use super::source::open_mirror;
+use crate::config::Settings;
+use crate::error::chain;
+use crate::git::{Edit, GitError, Mirror, Transport};
+use crate::model::{Artifact, InstanceId, RequestId, Revision, SourceName};
+use crate::report;
+use crate::store::{StatusRow, Write};
+use crate::{digest, yaml};
+
+/// Lost races before giving up until the next pass.
+const MAX_RACES: u32 = 8;
+
+/// Statuses read at once while the whole branch is written anew.
+const PAGE: usize = 10_000;
+
+/// Named values in the store.
+const TIP: &str = "status-tip";
+const FRONT: &str = "status-front";
+
+/// The status branch.
+pub struct Front {
+    mirror: Mirror,
+}
+
+/// `instance.yaml`: whose branch this is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InstanceFile {
+    /// The vend that writes here.
+    pub instance: InstanceId,
+    /// Raised at each lease.
+    pub epoch: u64,
+}
+
+impl Front {
+    /// Opens our mirror of the branch.
+    pub fn open(
+        settings: &Settings,
+        state: &Path,
+        transport: &Arc<Transport>,
+    ) -> Result<Self, PassError> {
+        let (_, mirror) =
+            open_mirror(state, settings.status_repository(), &settings.status.branch, transport)
+                .map_err(|source| PassError::Source { name: SourceName::new("status"), source })?;
+        Ok(Self { mirror })
+    }
+
+    /// Its objects.
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// Fetches; a branch that does not exist yet is `None`.
+    pub async fn fetch(&self) -> Result<Option<Revision>, GitError> {
+        match self.mirror.fetch().await {
+            Err(GitError::Missing { .. }) => Ok(None),
+            answer => answer,
+        }
+    }
+
+    /// Whose branch it says it is.
+    pub fn instance(&self, tip: &Revision) -> Result<Option<InstanceFile>, GitError> {
+        let Some(entry) = self.mirror.find(tip, "instance.yaml")? else { return Ok(None) };
+        let crate::git::Blob::Bytes(bytes) = self.mirror.blob(entry.id, 65_536)? else {
+            return Ok(None);
+        };
+        let file: Arc<str> = "instance.yaml".into();
+        let node =
+            yaml::read(&file, &bytes, &yaml::Options::request()).ok().and_then(|mut d| d.pop());
+        Ok(node.and_then(|n| serde_json::from_value(n.to_json()).ok()))
+    }
+}
+
+/// Folders and files that are ours on the branch.
+fn is_ours(path: &str) -> bool {
+    ["status/", "rendered/", "catalog/"].iter().any(|p| path.starts_with(p))
+        || matches!(path, "README.md" | "instance.yaml")
+}
+
+/// What is to be published, gathered from the store.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<StatusRow>,
+    drops: Vec<RequestId>,
+    front: Option<String>,
+}
+
+impl Pass<'_> {
+    /// Refuses to go on with a store that an older backup or another copy has overtaken.
+    pub(super) async fn check_epoch(&self) -> Result<(), PassError> {
+        let Some(lease) = self.lease else { return Ok(()) };
+        let front = &self.engine.status;
+        // A branch that cannot be reached says nothing: it is asked again before it is written.
+        let Ok(Some(tip)) = front.fetch().await else { return Ok(()) };
+        let published = front
+            .instance(&tip)
+            .map_err(|source| PassError::Source { name: SourceName::new("status"), source })?;
+        match published {
+            Some(file) if file.instance == self.engine.instance && file.epoch > lease.epoch() => {
+                Err(PassError::Behind { ours: lease.epoch(), published: file.epoch })
+            }
+            Some(file) if file.instance != self.engine.instance && !self.engine.takeover => {
+                let message = format!(
+                    "the status branch belongs to another vend (`{}`, this one is `{}`): give each its own `status.branch`, or run `vend state takeover`",
+                    file.instance, self.engine.instance
+                );
+                Err(PassError::Settings(message))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Publishes what the branch does not hold yet, in one commit.
+    pub(super) async fn publish(&mut self) -> Result<(), PassError> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        let batch = self.gather().await?;
+        if batch.rows.is_empty() && batch.drops.is_empty() && batch.front.is_none() {
+            return Ok(());
+        }
+        match self.push(&batch).await {
+            Ok(revision) => self.published(batch, revision).await,
+            Err(PushError::Git(error)) => {
+                let error = chain(&error);
+                tracing::warn!(error, "the status branch could not be written");
+                self.report.publish_error = Some(error);
+                Ok(())
+            }
+            Err(PushError::Pass(error)) => Err(error),
+        }
+    }
+
+    async fn gather(&mut self) -> Result<Batch, PassError> {
+        let store = &self.engine.store;
+        let rows = store.unpublished(usize::MAX).await?;
+        let drops = store.unpublished_drops(usize::MAX).await?;
+        let page = self.page();
+        let said = store.value(FRONT).await?;
+        let front = (said != Some(front_value(&page, &self.memory.templates))).then_some(page);
+        Ok(Batch { rows, drops, front })
+    }
+
+    fn page(&self) -> String {
+        let holds: Vec<_> = self
+            .memory
+            .holds
+            .iter()
+            .filter_map(|(id, rows)| Some((id, &rows.first()?.hold)))
+            .collect();
+        report::front::page(&report::front::Facts {
+            counts: &self.memory.counts.0,
+            holds: &holds,
+            problems: &self.report.problems,
+            diagnostics: &self.report.diagnostics,
+        })
+    }
+
+    async fn push(&self, batch: &Batch) -> Result<Option<Revision>, PushError> {
+        let front = &self.engine.status;
+        let known: Option<Revision> = self
+            .engine
+            .store
+            .value(TIP)
+            .await
+            .map_err(PassError::from)?
+            .and_then(|v| serde_json::from_value(v).ok());
+        let mut tip = known.clone();
+        let edits = self.edits(batch).await?;
+        for race in 0..MAX_RACES {
+            if race > 0 || tip.is_none() {
+                tip = front.fetch().await?;
+            }
+            let mut all = Vec::new();
+            match (&known, &tip) {
+                (Some(known), Some(tip)) if known != tip => {
+                    all.extend(undo(front.mirror(), known, tip)?);
+                }
+                (Some(_), None) => all.extend(self.everything().await?),
+                _ => {}
+            }
+            all.extend(edits.iter().cloned());
+            let message = message(batch);
+            let Some(revision) =
+                front.mirror().commit(tip.as_ref(), &all, &message, (self.clock)())?
+            else {
+                return Ok(tip);
+            };
+            match front.mirror().push(&revision, tip.as_ref()).await {
+                Ok(()) => return Ok(Some(revision)),
+                // A lost answer is looked up like a lost race: our commit is the tip, or it is not.
+                Err(GitError::Raced { .. } | GitError::Unknown { .. }) => {
+                    let wait = 20.0
+                        * f64::from(1 << race.min(6))
+                        * (0.5 + super::ledger::jitter(revision.as_str()));
+                    tokio::time::sleep(std::time::Duration::from_secs_f64(wait / 1000.0)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(PushError::Git(GitError::Raced {
+            what: format!("{MAX_RACES} commits on the status branch"),
+        }))
+    }
+
+    /// Marks as published what is.
+    async fn published(
+        &mut self,
+        batch: Batch,
+        revision: Option<Revision>,
+    ) -> Result<(), PassError> {
+        let mut writes: Vec<Write> = batch
+            .rows
+            .iter()
+            .map(|row| Write::Published { request: row.request.clone(), digest: Some(row.digest) })
+            .collect();
+        writes.extend(
+            batch.drops.iter().map(|id| Write::Published { request: id.clone(), digest: None }),
+        );
+        let json = |v: &Revision| serde_json::to_value(v).unwrap_or_default();
+        writes.push(Write::Value { key: TIP.into(), value: revision.as_ref().map(json) });
+        if let Some(page) = &batch.front {
+            let value = Some(front_value(page, &self.memory.templates));
+            writes.push(Write::Value { key: FRONT.into(), value });
+        }
+        self.report.published = revision;
+        self.commit(writes).await
+    }
+
+    async fn edits(&self, batch: &Batch) -> Result<Vec<Edit>, PassError> {
+        let mut edits = self.row_edits(&batch.rows).await?;
+        for id in &batch.drops {
+            edits.push(Edit { path: format!("status/{id}.yaml"), content: None });
+            edits.push(Edit { path: format!("rendered/{id}"), content: None });
+        }
+        if let Some(page) = &batch.front {
+            edits.push(Edit { path: "README.md".into(), content: Some(page.clone().into_bytes()) });
+            edits.extend(self.template_edits());
+        }
+        let epoch = self.lease.map_or(0, crate::store::Lease::epoch);
+        let instance = InstanceFile { instance: self.engine.instance.clone(), epoch };
+        edits.push(Edit {
+            path: "instance.yaml".into(),
+            content: Some(yaml::to_string(&instance).into_bytes()),
+        });
+        Ok(edits)
+    }
+
+    fn template_edits(&self) -> Vec<Edit> {
+        let edit = |(id, digest): (&crate::model::TemplateId, &digest::Digest)| {
+            let text = yaml::to_string(&serde_json::json!({"digest": digest}));
+            Edit {
+                path: format!("catalog/{}/{}.yaml", id.name, id.version),
+                content: Some(text.into_bytes()),
+            }
+        };
+        self.memory.templates.iter().map(edit).collect()
+    }
+
+    async fn row_edits(&self, rows: &[StatusRow]) -> Result<Vec<Edit>, PassError> {
+        let mut wanted: Vec<digest::Digest> =
+            rows.iter().flat_map(|r| r.artifacts.iter().map(|(_, d)| *d)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let artifacts: BTreeMap<digest::Digest, Artifact> = self
+            .engine
+            .store
+            .artifacts(&wanted)
+            .await?
+            .into_iter()
+            .filter_map(|a| Some((a.digest?, a)))
+            .collect();
+        let mut edits = Vec::with_capacity(rows.len() * 3);
+        for row in rows {
+            let id = &row.request;
+            edits.push(Edit {
+                path: format!("status/{id}.yaml"),
+                content: Some(document(&row.document).into_bytes()),
+            });
+            edits.push(Edit { path: format!("rendered/{id}"), content: None });
+            for (component, digest) in &row.artifacts {
+                for (path, text) in artifacts.get(digest).iter().flat_map(|a| &a.files) {
+                    let path = format!("rendered/{id}/{component}/{path}");
+                    edits.push(Edit { path, content: Some(text.clone().into_bytes()) });
+                }
+            }
+        }
+        Ok(edits)
+    }
+
+    /// The whole branch, when it is gone.
+    async fn everything(&self) -> Result<Vec<Edit>, PassError> {
+        let mut edits = self.template_edits();
+        edits.push(Edit { path: "README.md".into(), content: Some(self.page().into_bytes()) });
+        let mut after: Option<RequestId> = None;
+        loop {
+            let rows = self.engine.store.statuses_after(after.as_ref(), PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(edits) };
+            after = Some(last.request.clone());
+            edits.extend(self.row_edits(&rows).await?);
+        }
+    }
+}
+
+/// A status as text, its fields in the order of the type and not of the alphabet.
+fn document(value: &Value) -> String {
+    match serde_json::from_value::<crate::model::Status>(value.clone()) {
+        Ok(status) => yaml::to_string(&status),
+        Err(_) => yaml::write_json(value),
+    }
+}
+
+/// What others changed of ours between the tip we pushed and the tip there is, put back.
+fn undo(mirror: &Mirror, known: &Revision, tip: &Revision) -> Result<Vec<Edit>, GitError> {
+    let tree = |at| mirror.tree(at, "");
+    let mut edits = Vec::new();
+    for delta in mirror.diff(tree(known)?, tree(tip)?)? {
+        if !is_ours(&delta.path) {
+            continue;
+        }
+        let content = match delta.old {
+            Some((_, id)) => match mirror.blob(id, u64::MAX)? {
+                crate::git::Blob::Bytes(bytes) => Some(bytes),
+                crate::git::Blob::TooLarge(_) => continue,
+            },
+            None => None,
+        };
+        tracing::warn!(
+            path = delta.path,
+            "a change by another on the status branch is overwritten"
+        );
+        edits.push(Edit { path: delta.path, content });
+    }
+    Ok(edits)
+}
+
+fn message(batch: &Batch) -> String {
+    let one = |rows: &[StatusRow]| rows.first().map(|r| r.request.to_string());
+    match (batch.rows.len(), batch.drops.len()) {
+        (1, 0) => format!("status: {}", one(&batch.rows).unwrap_or_default()),
+        (0, 1) => format!("status: {} is gone", batch.drops[0]),
+        (0, 0) => "status: front page".into(),
+        (said, gone) => format!("status: {said} changed, {gone} gone"),
+    }
+}
+
+fn front_value(
+    page: &str,
+    templates: &BTreeMap<crate::model::TemplateId, digest::Digest>,
+) -> Value {
+    let templates: Vec<_> = templates.iter().map(|(id, d)| (id.to_string(), d)).collect();
+    serde_json::json!(digest::of(&(page, templates)).to_string())
+}
+
+enum PushError {
+    Git(GitError),
+    Pass(PassError),
+}
+
+impl From<GitError> for PushError {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<PassError> for PushError {
+    fn from(error: PassError) -> Self {
+        Self::Pass(error)
+    }
+}

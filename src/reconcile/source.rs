@@ -1,0 +1,263 @@
+//! Sources: what is fetched, and whether it may be believed.
+//!
+//! A fetch that fails keeps the last good commit; a branch that went away, a history that was
+//! rewritten or a folder that vanished holds everything of that source. None of them ever reads as
+//! "empty".
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::PassError;
+use crate::catalog::Pattern;
+use crate::config::Settings;
+use crate::error::chain;
+use crate::git::{GitError, Location, Mirror, Transport, Trust};
+use crate::model::{Revision, SourceName, SourceProblem, SourceRecord};
+
+/// The catalog's name among the sources.
+pub const CATALOG: &str = "catalog";
+
+/// One repository, branch and folder that vend reads.
+#[derive(Clone)]
+pub struct Source {
+    /// Its name in messages and records.
+    pub name: SourceName,
+    /// Address and branch, for people and to notice that it became another one.
+    pub location: String,
+    /// The folder that is read.
+    pub folder: String,
+    /// How a path tells the identity; `None` for the catalog.
+    pub pattern: Option<Pattern>,
+    /// Teams that may ask here; everybody when empty.
+    pub teams: Vec<String>,
+    mirror: Mirror,
+}
+
+/// A source at the commit that this pass works on.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The source.
+    pub source: Source,
+    /// The commit in use; `None`: nothing was ever fetched.
+    pub commit: Option<Revision>,
+    /// What is wrong with it now.
+    pub problem: Option<SourceProblem>,
+}
+
+impl Source {
+    /// Its objects.
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// Reads from `mirror`.
+    pub fn new(
+        name: SourceName,
+        location: String,
+        folder: String,
+        pattern: Option<Pattern>,
+        teams: Vec<String>,
+        mirror: Mirror,
+    ) -> Self {
+        Self { name, location, folder, pattern, teams, mirror }
+    }
+}
+
+/// All that vend reads.
+#[derive(Clone)]
+pub struct Sources {
+    /// The catalog.
+    pub catalog: Source,
+    /// The requests, in the configured order.
+    pub requests: Vec<Source>,
+}
+
+/// The folder of mirrors below the state folder.
+pub fn mirror_folder(state: &Path, location: &str) -> std::path::PathBuf {
+    state
+        .join("mirrors")
+        .join(format!("{}.git", &crate::digest::sha256(location.as_bytes()).hex()[..16]))
+}
+
+/// Opens the mirror of a repository that the operator named.
+pub fn open_mirror(
+    state: &Path,
+    repository: &str,
+    branch: &str,
+    transport: &Arc<Transport>,
+) -> Result<(String, Mirror), GitError> {
+    let location = Location::parse(repository, branch, Trust::Operator)?;
+    let label = format!("{repository}#{branch}");
+    let mirror = Mirror::open(&mirror_folder(state, &label), location, transport.clone())?;
+    Ok((label, mirror))
+}
+
+impl Sources {
+    /// Opens the mirrors of everything that `settings` name.
+    pub fn open(
+        settings: &Settings,
+        state: &Path,
+        transport: &Arc<Transport>,
+    ) -> Result<Self, PassError> {
+        let open = |repository: &str, branch: &str, name: &str| {
+            open_mirror(state, repository, branch, transport)
+                .map_err(|source| PassError::Source { name: SourceName::new(name), source })
+        };
+        let crate::config::Folder { repository, branch, path } = &settings.catalog;
+        let (location, mirror) = open(repository, branch, CATALOG)?;
+        let catalog =
+            Source::new(SourceName::new(CATALOG), location, path.clone(), None, Vec::new(), mirror);
+        let requests = settings.requests.iter().map(|r| {
+            let crate::config::RequestSource { name, repository, branch, path, pattern, teams } = r;
+            let (location, mirror) = open(repository, branch, name.as_str())?;
+            let pattern = Pattern::parse(pattern)
+                .map_err(|e| PassError::Pattern { name: name.clone(), message: e.to_string() })?;
+            Ok(Source::new(
+                name.clone(),
+                location,
+                path.clone(),
+                Some(pattern),
+                teams.clone(),
+                mirror,
+            ))
+        });
+        Ok(Self { catalog, requests: requests.collect::<Result<_, PassError>>()? })
+    }
+
+    /// Every source, the catalog first.
+    pub fn all(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.catalog).chain(&self.requests)
+    }
+
+    /// Fetches all of them at once.
+    pub async fn fetch(&self) -> Vec<Fetched> {
+        let mut tasks = tokio::task::JoinSet::new();
+        for (n, source) in self.all().cloned().enumerate() {
+            tasks.spawn(async move {
+                let answer = source.mirror.fetch().await;
+                (n, Fetched { source, answer })
+            });
+        }
+        let mut fetched: Vec<_> = tasks.join_all().await;
+        fetched.sort_by_key(|(n, _)| *n);
+        fetched.into_iter().map(|(_, fetched)| fetched).collect()
+    }
+}
+
+/// A source with what its repository answered.
+pub struct Fetched {
+    /// The source.
+    pub source: Source,
+    answer: Result<Option<Revision>, GitError>,
+}
+
+impl Fetched {
+    /// The answer in one word: the same word again means that nothing is new.
+    pub fn word(&self) -> String {
+        match &self.answer {
+            Ok(Some(tip)) => tip.to_string(),
+            Ok(None) | Err(GitError::Missing { .. }) => "missing".into(),
+            Err(_) => "unavailable".into(),
+        }
+    }
+
+    /// Decides which commit may be believed.
+    pub fn settle(self, record: &SourceRecord, now: Timestamp) -> Snapshot {
+        settle(self.source, record, self.answer, now)
+    }
+}
+
+/// What a fetch's answer makes of a source.
+fn settle(
+    source: Source,
+    record: &SourceRecord,
+    fetched: Result<Option<Revision>, GitError>,
+    now: Timestamp,
+) -> Snapshot {
+    // Another address or branch under the same name has no history in common with the last one.
+    let record =
+        if record.location == source.location { record.clone() } else { SourceRecord::default() };
+    let since = match &record.problem {
+        Some(SourceProblem::Stale { since, .. } | SourceProblem::Missing { since, .. }) => *since,
+        _ => now,
+    };
+    let (commit, problem) = match fetched {
+        Ok(Some(tip)) => match rewritten(&source.mirror, &record, &tip) {
+            Ok(false) => (Some(tip), None),
+            Ok(true) => {
+                let last = record.commit.clone().unwrap_or_else(|| tip.clone());
+                (record.commit.clone(), Some(SourceProblem::HistoryRewritten { last, tip }))
+            }
+            Err(error) => {
+                (record.commit.clone(), Some(SourceProblem::Stale { error: chain(&error), since }))
+            }
+        },
+        Ok(None) => {
+            let error = "the branch is not there".to_owned();
+            (record.commit.clone(), Some(SourceProblem::Missing { error, since }))
+        }
+        Err(error @ GitError::Missing { .. }) => {
+            (record.commit.clone(), Some(SourceProblem::Missing { error: chain(&error), since }))
+        }
+        Err(error) => {
+            (record.commit.clone(), Some(SourceProblem::Stale { error: chain(&error), since }))
+        }
+    };
+    folder_check(Snapshot { source, commit, problem }, &record)
+}
+
+/// Whether `tip` fails to descend from the last good commit without a person having accepted it.
+fn rewritten(mirror: &Mirror, record: &SourceRecord, tip: &Revision) -> Result<bool, GitError> {
+    let Some(last) = &record.commit else { return Ok(false) };
+    if last == tip || record.accepted.as_ref() == Some(tip) {
+        return Ok(false);
+    }
+    Ok(!mirror.is_ancestor(last, tip)?)
+}
+
+/// A folder that was there and is not in the new commit holds the source: an emptied, moved or
+/// misconfigured folder never reads as "delete everything". A person may accept that very commit.
+fn folder_check(mut snapshot: Snapshot, record: &SourceRecord) -> Snapshot {
+    let (Some(commit), None) = (&snapshot.commit, &snapshot.problem) else { return snapshot };
+    if record.accepted.as_ref() == Some(commit) {
+        return snapshot;
+    }
+    let folder = snapshot.source.watched_folder();
+    let mirror = snapshot.source.mirror();
+    let there = |at: &Revision| mirror.tree(at, &folder).map(|t| t.is_some());
+    let was_there = match &record.commit {
+        Some(last) => there(last).unwrap_or(true),
+        None => false,
+    };
+    match there(commit) {
+        Ok(true) => {}
+        Ok(false) if !was_there => {}
+        Ok(false) => {
+            let tip = commit.clone();
+            snapshot.problem = Some(SourceProblem::FolderMissing { path: folder, tip });
+            snapshot.commit = record.commit.clone();
+        }
+        Err(error) => {
+            let since = Timestamp::UNIX_EPOCH;
+            snapshot.problem = Some(SourceProblem::Stale { error: chain(&error), since });
+            snapshot.commit = record.commit.clone();
+        }
+    }
+    snapshot
+}
+
+impl Source {
+    /// The deepest folder that holds everything of this source: the configured folder with the
+    /// pattern's fixed start.
+    pub fn watched_folder(&self) -> String {
+        let fixed = self.pattern.as_ref().map_or("", |p| p.folder().trim_end_matches('/'));
+        [self.folder.as_str(), fixed]
+            .iter()
+            .filter(|p| !p.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}

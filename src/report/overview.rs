@@ -1,0 +1,70 @@
+//! Where requests stand, as a table.
+
+use super::pass::Paint;
+use crate::model::{RequestPhase, SourceName, SourceProblem, Status};
+
+/// The table, sources that need somebody first.
+pub fn terminal(
+    requests: &[Status],
+    problems: &[(SourceName, SourceProblem)],
+    colour: bool,
+) -> String {
+    let paint = Paint(colour);
+    let mut out = String::new();
+    for (name, problem) in problems {
+        out.push_str(&format!(
+            "{} {}\n",
+            paint.yellow("source"),
+            super::source::sentence(name, problem)
+        ));
+    }
+    if requests.is_empty() {
+        out.push_str("No requests.\n");
+        return out;
+    }
+    let width = requests.iter().map(|s| s.metadata.id.as_str().len()).max().unwrap_or_default();
+    let template = |s: &Status| {
+        s.template.as_ref().map(|t| format!("{}@{}", t.name, t.version)).unwrap_or_default()
+    };
+    let templates = requests.iter().map(|s| template(s).len()).max().unwrap_or_default();
+    for status in requests {
+        let word = format!("{:<9}", format!("{:?}", status.phase));
+        let word = match status.phase {
+            RequestPhase::Ready => paint.green(&word),
+            RequestPhase::Failed | RequestPhase::Unknown => paint.red(&word),
+            RequestPhase::Suspended => paint.dim(&word),
+            RequestPhase::Pending
+            | RequestPhase::Waiting
+            | RequestPhase::Applying
+            | RequestPhase::Held
+            | RequestPhase::Deleting => paint.yellow(&word),
+        };
+        let id = status.metadata.id.as_str();
+        let line =
+            format!("{id:<width$}  {word}  {:<templates$}  {}", template(status), note(status));
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// One request in one line, without colour.
+pub fn line(status: &Status) -> String {
+    format!("{}  {:?}  {}", status.metadata.id, status.phase, note(status)).trim_end().to_owned()
+}
+
+fn note(status: &Status) -> String {
+    if let Some(waiting) = &status.waiting_for {
+        return waiting.clone();
+    }
+    let drifted = status.drift.as_ref().filter(|d| !d.items.is_empty());
+    let drift = drifted.map(|d| {
+        format!("drifted: {} changed in the world", d.items.values().map(Vec::len).sum::<usize>())
+    });
+    let upgrade = status
+        .template
+        .as_ref()
+        .and_then(|t| t.upgrade.as_ref())
+        .map(|v| format!("{v} is available"));
+    drift.into_iter().chain(upgrade).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,163 @@
+//! Routes and handlers.
+
+use axum::Router;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use axum::{Json, http::header};
+use serde::Deserialize;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+
+use super::{PersonCommand, Shared, view};
+use crate::error::chain;
+use crate::model::{Approval, RequestId};
+use crate::reconcile::Ask;
+use crate::store::{PersonWrite, StoreError};
+
+/// Largest body that is read.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Health and metrics: nothing about requests, nothing that changes anything.
+pub(super) fn public(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(shared)
+}
+
+/// The command line's questions and commands.
+pub(super) fn private(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/requests/{team}/{environment}/{name}", get(explain))
+        .route("/v1/person", post(person))
+        .route("/v1/apply", post(apply))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(shared)
+}
+
+/// Who is at the other end of the socket, as the kernel says.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self(stream.io().peer_cred().ok().map(|c| c.uid()))
+    }
+}
+
+impl Peer {
+    fn name(&self) -> String {
+        self.0.map_or_else(|| "unknown".into(), |uid| format!("uid {uid}"))
+    }
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    if shared.metrics.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "standing by\n").into_response()
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], shared.metrics.text()).into_response()
+}
+
+/// An answer that says what went wrong.
+struct Problem(StatusCode, String);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.0, Json(serde_json::json!({"error": self.1}))).into_response()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let status = match &error {
+            StoreError::Missing { .. } => StatusCode::NOT_FOUND,
+            StoreError::Busy(_) | StoreError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::Conflict { .. } => StatusCode::CONFLICT,
+            StoreError::Fenced { .. }
+            | StoreError::Broken(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Unsuitable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, chain(&error))
+    }
+}
+
+#[derive(Deserialize)]
+struct StatusQuery {
+    #[serde(default)]
+    prefix: Option<String>,
+    #[serde(default)]
+    not_ready: bool,
+}
+
+async fn status(
+    State(shared): State<Shared>,
+    Query(query): Query<StatusQuery>,
+) -> Result<Response, Problem> {
+    let view =
+        view::overview(shared.store.as_ref(), query.prefix.as_deref(), query.not_ready).await?;
+    Ok(Json(view).into_response())
+}
+
+async fn explain(
+    State(shared): State<Shared>,
+    Path(parts): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let (team, environment, name) = parts;
+    let no_request = || Problem(StatusCode::NOT_FOUND, "there is no such request".into());
+    let id = RequestId::new(&team, &environment, &name).ok_or_else(no_request)?;
+    let explained = view::explain(shared.store.as_ref(), &id).await?.ok_or_else(no_request)?;
+    Ok(Json(explained).into_response())
+}
+
+async fn person(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(command): Json<PersonCommand>,
+) -> Result<Response, Problem> {
+    let (by, at) = (peer.name(), (shared.now)());
+    tracing::info!(by, ?command, "a person's command");
+    let write = match command {
+        PersonCommand::Approve { digest } => PersonWrite::Approve(Approval { digest, by, at }),
+        PersonCommand::Accept { source, revision } => {
+            PersonWrite::AcceptRewrite { source, revision }
+        }
+        PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
+    };
+    shared.store.note(vec![write]).await?;
+    // A loop that is busy looks at the store again at its next pass anyway.
+    let _ = shared.asks.try_send(Ask::Wake);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Deserialize)]
+struct ApplyBody {
+    #[serde(default)]
+    wait: bool,
+}
+
+async fn apply(
+    State(shared): State<Shared>,
+    Json(body): Json<ApplyBody>,
+) -> Result<Response, Problem> {
+    let (answer, answered) = oneshot::channel();
+    let stopped = || Problem(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping".into());
+    shared.asks.send(Ask::Apply { wait: body.wait, answer }).await.map_err(|_| stopped())?;
+    match answered.await.map_err(|_| stopped())? {
+        Ok(report) => Ok(Json(report).into_response()),
+        Err(error) => Err(Problem(StatusCode::INTERNAL_SERVER_ERROR, error)),
+    }
+}

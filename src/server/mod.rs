@@ -1,0 +1,113 @@
+//! What others may ask a running vend over HTTP: health and metrics on a loopback port, and the
+//! command line's questions on a Unix socket.
+//!
+//! # Guarantees
+//! Nothing here decides or applies: a command is handed to the daemon's loop, which answers.
+
+mod api;
+mod metrics;
+pub mod view;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::digest::Digest;
+use crate::model::{RequestId, Revision, SourceName};
+use crate::reconcile::Ask;
+use crate::store::Store;
+
+pub use metrics::Metrics;
+
+/// What a person says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "camelCase")]
+pub enum PersonCommand {
+    /// Yes to a plan or a set of deletions.
+    Approve {
+        /// Which.
+        digest: Digest,
+    },
+    /// Yes to a rewritten history or an emptied folder.
+    Accept {
+        /// Whose.
+        source: SourceName,
+        /// The tip.
+        revision: Revision,
+    },
+    /// Forget the failed tries.
+    Retry {
+        /// Whose.
+        request: RequestId,
+    },
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// For questions, and for what people write.
+    pub store: Arc<dyn Store>,
+    /// The daemon's loop.
+    pub asks: mpsc::Sender<Ask>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The moment.
+    pub now: fn() -> Timestamp,
+}
+
+/// A server that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// Which.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Serves health and metrics in the background; gives the address, whose port the system chose if
+/// none was named.
+pub async fn serve_http(
+    address: std::net::SocketAddr,
+    shared: Shared,
+) -> Result<std::net::SocketAddr, ServerError> {
+    let listen = |source| ServerError::Listen { address: address.to_string(), source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    let router = api::public(shared);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(error = %error, "the health server ended");
+        }
+    });
+    Ok(bound)
+}
+
+/// Serves the command line in the background. The socket is for its owner and group.
+pub fn serve_socket(path: &Path, shared: Shared) -> Result<(), ServerError> {
+    let listen = |source| ServerError::Listen { address: path.display().to_string(), source };
+    // A socket left by a process that was killed; the lease says that nobody else uses it now.
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(listen(error)),
+    }
+    let listener = tokio::net::UnixListener::bind(path).map_err(listen)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
+    std::fs::set_permissions(path, mode).map_err(listen)?;
+    let router = api::private(shared);
+    tokio::spawn(async move {
+        let service = router.into_make_service_with_connect_info::<api::Peer>();
+        if let Err(error) = axum::serve(listener, service).await {
+            tracing::error!(error = %error, "the socket server ended");
+        }
+    });
+    Ok(())
+}
