@@ -38,6 +38,8 @@ pub struct Touched {
     pub gone: Vec<(RequestId, Origin)>,
     /// Paths that are no request's although they look like one; `None` where it no longer is so.
     pub paths: BTreeMap<(SourceName, String), Option<Diagnostic>>,
+    /// All of the source was listed, not only what differs: what is not found is gone.
+    pub whole: bool,
 }
 
 /// A request as read, validated and rendered.
@@ -56,16 +58,20 @@ pub fn touched(snapshot: &Snapshot, memory: &Memory, limit: usize) -> Result<Tou
     let source = &snapshot.source;
     let folder = source.watched_folder();
     let mirror = source.mirror();
+    let last = memory.built.sources.get(&source.name);
+    if last == Some(commit) {
+        return Ok(touched);
+    }
     let now = mirror.tree(commit, &folder)?;
-    let deltas = match memory.built.sources.get(&source.name) {
-        Some(last) if last == commit => return Ok(touched),
-        Some(last) => mirror.diff(mirror.tree(last, &folder)?, now)?,
-        None => {
-            let Some(tree) = now else { return Ok(touched) };
-            // Asked first, so that a repository over the limit is refused before it is listed twice.
-            let entries = mirror.entries(tree, limit)?;
+    // The last commit may be gone for good: its history was rewritten, and the mirror cloned anew.
+    let differs = last.and_then(|last| mirror.diff(mirror.tree(last, &folder).ok()?, now).ok());
+    let deltas = match (differs, now) {
+        (Some(deltas), _) => deltas,
+        (None, now) => {
+            touched.whole = true;
+            let entries = now.map(|tree| mirror.entries(tree, limit)).transpose()?;
+            let entries = entries.unwrap_or_default().into_iter();
             entries
-                .into_iter()
                 .map(|e| crate::git::Delta { path: e.path, old: None, new: Some((e.kind, e.id)) })
                 .collect()
         }
@@ -172,33 +178,31 @@ pub async fn evaluate(
     Ok(done)
 }
 
-/// The files' bytes, from the sources' objects.
+/// Bytes by blob.
+pub type Blobs = HashMap<ObjectId, Blob>;
+
+/// The files' bytes, from the sources' objects; with the sources whose objects cannot be read.
 pub fn read(
     found: &[Found],
     snapshots: &[Snapshot],
     max_bytes: u64,
-) -> Result<HashMap<ObjectId, Blob>, PassError> {
+) -> (Blobs, Vec<(SourceName, GitError)>) {
     let mut blobs = HashMap::with_capacity(found.len());
+    let mut broken = Vec::new();
     for snapshot in snapshots {
-        let ids: Vec<ObjectId> = found
-            .iter()
-            .filter(|f| {
-                f.origin.source == snapshot.source.name
-                    && matches!(f.kind, Kind::File | Kind::Executable)
-            })
-            .map(|f| f.blob)
-            .collect();
+        let name = &snapshot.source.name;
+        let is_wanted = |f: &&Found| {
+            f.origin.source == *name && matches!(f.kind, Kind::File | Kind::Executable)
+        };
+        let ids: Vec<ObjectId> = found.iter().filter(is_wanted).map(|f| f.blob).collect();
         let mut keep = |id, blob| {
             blobs.insert(id, blob);
         };
-        let name = || snapshot.source.name.clone();
-        snapshot
-            .source
-            .mirror()
-            .blobs(&ids, max_bytes, &mut keep)
-            .map_err(|source| PassError::Source { name: name(), source })?;
+        if let Err(error) = snapshot.source.mirror().blobs(&ids, max_bytes, &mut keep) {
+            broken.push((name.clone(), error));
+        }
     }
-    Ok(blobs)
+    (blobs, broken)
 }
 
 /// A file that cannot even be read as one: a link, a submodule, too large, or gone from the objects.

@@ -177,7 +177,9 @@ impl Evaluator<'_> {
                     (digest::sha256(found.blob.to_string().as_bytes()), Err(vec![problem]))
                 }
                 (None, Some(Blob::Bytes(bytes))) => {
-                    let file = self.parse_one(&found, bytes);
+                    let work = std::panic::AssertUnwindSafe(|| self.parse_one(&found, bytes));
+                    let file = std::panic::catch_unwind(work)
+                        .unwrap_or_else(|_| Err(vec![panicked(&found)]));
                     let content =
                         file.as_ref().map_or_else(|_| digest::sha256(bytes), |f| f.digest);
                     (content, file)
@@ -264,6 +266,9 @@ impl Evaluator<'_> {
         if let Some(problem) = self.edited(&checked.template, found) {
             return (Wanted::Invalid(vec![problem]), Vec::new(), Vec::new());
         }
+        if let Some(reason) = self.changed_source(found, shelf) {
+            return (Wanted::Waiting(reason), checked.notes, Vec::new());
+        }
         match self.components(found, file, &checked, record.map(Arc::as_ref)) {
             Ok((components, artifacts)) => {
                 let notes = checked.notes.clone();
@@ -271,6 +276,20 @@ impl Evaluator<'_> {
             }
             Err(problems) => (Wanted::Invalid(problems), checked.notes, Vec::new()),
         }
+    }
+
+    /// A file that left one repository and appeared in another may be a mistake of whoever set the
+    /// repositories up: a person says that it is meant.
+    fn changed_source(&self, found: &Found, shelf: &Shelf) -> Option<HoldReason> {
+        let record = shelf.record(&found.id)?;
+        let (from, to) = (&record.origin.source, &found.origin.source);
+        let digest = digest::of(&("source", &found.id, from, to));
+        let meant = from == to || self.memory.approvals.contains_key(&digest);
+        (!meant).then(|| HoldReason::LooksLikeAMove {
+            other: None,
+            setting: Some("source".into()),
+            digest: Some(digest),
+        })
     }
 
     /// A published version never changes: another digest under the same name is refused.
@@ -342,6 +361,14 @@ impl Evaluator<'_> {
 type Artifacts = Vec<(ComponentName, Arc<Artifact>)>;
 
 type Outcome = (Wanted, Vec<Diagnostic>, Artifacts);
+
+/// A bug of ours that one file brought up: that file's problem alone.
+fn panicked(found: &Found) -> Diagnostic {
+    tracing::error!(request = %found.id, blob = %found.blob, "a panic while this file was read");
+    let place = Place::file(found.origin.path.clone());
+    Diagnostic::error("INT001", place, "vend itself failed at reading this file")
+        .help("report it with the file; what was applied stays as it is")
+}
 
 /// Components with those they need before them; the catalog has refused cycles.
 fn order(template: &TemplateVersion) -> Vec<usize> {

@@ -10,6 +10,7 @@ pub mod evaluate;
 mod execute;
 mod ledger;
 pub mod local;
+mod maintain;
 mod memory;
 mod observe;
 mod pass;

@@ -12,9 +12,11 @@ use super::source::{Fetched, Snapshot};
 use super::{Engine, Notice, PassError};
 use crate::catalog::{self, Catalog};
 use crate::digest::{self, Digest};
+use crate::error::chain;
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceName, SourceRecord,
+    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceName, SourceProblem,
+    SourceRecord,
 };
 use crate::store::{DesiredEntry, Lease, Quiet, Write};
 
@@ -66,9 +68,12 @@ impl Engine {
             pass.check_epoch().await?;
         }
         let outcome = pass.run().await;
-        let Pass { memory, mut report, lease, .. } = pass;
+        let Pass { mut memory, mut report, lease, .. } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
+        if let Some(lease) = lease {
+            self.maintain(lease, &mut memory, clock()).await?;
+        }
         report.due = memory.due(&self.drift_clock());
         if let Some(lease) = lease {
             let due =
@@ -161,7 +166,7 @@ impl<'a> Pass<'a> {
     async fn run(&mut self) -> Result<(), PassError> {
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes)?;
-        let found = self.list(seeds, &mut writes).await?;
+        let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
         self.remember_sources(&mut writes)?;
         self.commit(writes).await?;
@@ -198,7 +203,8 @@ impl<'a> Pass<'a> {
         }
         let last = match (&self.memory.catalog, &self.memory.built.catalog) {
             (Some((catalog, at)), Some(built)) if at == built => Some(catalog.clone()),
-            (_, Some(built)) => Some(Arc::new(self.load_catalog(built, None)?.0)),
+            // A commit that is gone for good compares with nothing: all requests are read again.
+            (_, Some(built)) => self.load_catalog(built, None).ok().map(|(c, _)| Arc::new(c)),
             (_, None) => None,
         };
         let (catalog, problems) = self.load_catalog(&commit, last.as_deref())?;
@@ -236,79 +242,82 @@ impl<'a> Pass<'a> {
     }
 
     /// The files to read: those that commits touched, those of `seeds`, and whoever refers to them.
-    async fn list(
-        &mut self,
-        mut seeds: BTreeSet<RequestId>,
-        writes: &mut Vec<Write>,
-    ) -> Result<Vec<Found>, PassError> {
+    fn list(&mut self, mut seeds: BTreeSet<RequestId>, writes: &mut Vec<Write>) -> Vec<Found> {
+        if self.snapshots[0].commit.is_none() {
+            // Without any catalog nothing can be told of any request, not even that it is gone.
+            return Vec::new();
+        }
         let limit = self.engine.config.settings.limits.files;
-        let mut found: BTreeMap<RequestId, Found> = BTreeMap::new();
+        let mut listed = Vec::new();
         for n in 1..self.snapshots.len() {
-            let touched = match desired::touched(&self.snapshots[n], &self.memory, limit) {
-                Ok(touched) => touched,
+            if self.snapshots[n].commit.is_none() {
+                continue;
+            }
+            match desired::touched(&self.snapshots[n], &self.memory, limit) {
+                Ok(touched) => listed.push((n, touched)),
                 Err(error) => {
+                    let name = self.snapshots[n].source.name.clone();
                     self.snapshots[n].problem = Some(error.problem((self.clock)()));
-                    self.snapshots[n].commit =
-                        self.memory.built.sources.get(&self.snapshots[n].source.name).cloned();
-                    continue;
+                    self.snapshots[n].commit = self.memory.built.sources.get(&name).cloned();
                 }
-            };
-            self.take(n, touched, &mut found, &mut seeds, writes);
+            }
+        }
+        // What is gone anywhere comes before what is found: a file may go from one source to another.
+        let mut found: BTreeMap<RequestId, Found> = BTreeMap::new();
+        for (n, touched) in &listed {
+            self.take_gone(*n, touched, &mut found, &mut seeds, writes);
+        }
+        for (n, touched) in listed {
+            self.take_found(n, touched, &mut found);
         }
         for id in self.with_dependents(seeds.into_iter().chain(found.keys().cloned())) {
             if !found.contains_key(&id)
                 && let Some(entry) = self.memory.desired().get(&id)
             {
-                found.insert(id, refind(entry));
+                found.insert(id, self.refind(entry));
             }
         }
-        Ok(found.into_values().collect())
+        found.into_values().collect()
     }
 
-    /// Takes what one source's commit touched into the indexes.
-    fn take(
+    fn take_gone(
         &mut self,
         n: usize,
-        touched: Touched,
+        touched: &Touched,
         found: &mut BTreeMap<RequestId, Found>,
         seeds: &mut BTreeSet<RequestId>,
         writes: &mut Vec<Write>,
     ) {
-        let source = self.snapshots[n].source.name.clone();
-        let rebuilt = !self.memory.built.sources.contains_key(&source);
-        if rebuilt {
-            // All of it is listed anew: what is not found again is gone.
+        let mut gone = touched.gone.clone();
+        if touched.whole {
+            let source = &self.snapshots[n].source.name;
             let there: BTreeSet<&RequestId> = touched.found.iter().map(|f| &f.id).collect();
-            let lost = self
-                .memory
-                .desired()
-                .values()
-                .filter(|d| d.origin.source == source && !there.contains(&d.id));
-            let lost: Vec<_> = lost.map(|d| (d.id.clone(), d.origin.clone())).collect();
-            lost.into_iter().for_each(|(id, origin)| self.lose(n, &id, &origin, seeds, writes));
+            let entries = self.memory.desired().values();
+            let lost = entries.filter(|d| d.origin.source == *source && !there.contains(&d.id));
+            gone.extend(lost.map(|d| (d.id.clone(), d.origin.clone())));
         }
-        for (id, origin) in touched.gone {
-            self.lose(n, &id, &origin, seeds, writes);
+        for (id, origin) in gone {
+            if self.lose(n, &id, &origin, seeds, writes)
+                && let Some(other) = self.elsewhere(n, &id)
+            {
+                found.insert(id, other);
+            }
         }
+    }
+
+    fn take_found(&mut self, n: usize, touched: Touched, found: &mut BTreeMap<RequestId, Found>) {
+        let source = self.snapshots[n].source.name.clone();
         for file in touched.found {
+            let key = path_key(&file.origin.source, &file.origin.path);
             let holder = found.get(&file.id).map(|f| f.origin.clone());
             let holder =
                 holder.or_else(|| self.memory.desired().get(&file.id).map(|d| d.origin.clone()));
-            match holder {
-                Some(holder) if holder.source != file.origin.source => {
-                    let place = crate::model::Place::file(file.origin.path.clone());
-                    let message = format!(
-                        "request `{}` stands in `{}` already, in the repository `{}`",
-                        file.id, holder.path, holder.source
-                    );
-                    let problem = Diagnostic::error("REQ002", place, message).help(
-                        "one of the two takes another name; the one that was there first stays",
-                    );
-                    self.memory
-                        .paths
-                        .insert(path_key(&file.origin.source, &file.origin.path), problem);
+            match holder.filter(|h| h.source != file.origin.source) {
+                Some(holder) => {
+                    self.memory.paths.insert(key, taken(&file, &holder));
                 }
-                Some(_) | None => {
+                None => {
+                    self.memory.paths.remove(&key);
                     found.insert(file.id.clone(), file);
                 }
             }
@@ -325,7 +334,37 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The same request in another source, whose file was refused for as long as this one stood.
+    fn elsewhere(&self, but: usize, id: &RequestId) -> Option<Found> {
+        (1..self.snapshots.len()).filter(|n| *n != but).find_map(|n| {
+            let Snapshot { source, commit, .. } = &self.snapshots[n];
+            let inner = source.pattern.as_ref()?.path(id);
+            let parts = [source.folder.as_str(), inner.as_str()];
+            let path = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
+            let entry = source.mirror().find(commit.as_ref()?, &path).ok()??;
+            let origin = crate::model::Origin { source: source.name.clone(), path: path.into() };
+            Some(Found { id: id.clone(), origin, blob: entry.id, kind: entry.kind })
+        })
+    }
+
+    /// The file of an entry of the index, to be read again.
+    pub(super) fn refind(&self, entry: &DesiredEntry) -> Found {
+        let DesiredEntry { id, origin, blob, valid, .. } = entry;
+        let mut found =
+            Found { id: id.clone(), origin: origin.clone(), blob: *blob, kind: Kind::File };
+        // What could be read is a file; what could not may be a link.
+        if !valid
+            && let Some(snapshot) = self.snapshots.iter().find(|s| s.source.name == origin.source)
+            && let Some(commit) = &snapshot.commit
+            && let Ok(Some(there)) = snapshot.source.mirror().find(commit, &origin.path)
+        {
+            found.kind = there.kind;
+        }
+        found
+    }
+
     /// A request's file is gone: what it last said is kept, since the deletion may be held for long.
+    /// False when another file speaks for the request.
     fn lose(
         &mut self,
         n: usize,
@@ -333,11 +372,11 @@ impl<'a> Pass<'a> {
         origin: &crate::model::Origin,
         seeds: &mut BTreeSet<RequestId>,
         writes: &mut Vec<Write>,
-    ) {
+    ) -> bool {
         self.memory.paths.remove(&path_key(&origin.source, &origin.path));
         let ours = self.memory.desired().get(id).is_some_and(|d| d.origin == *origin);
         if !ours {
-            return;
+            return false;
         }
         let last = self.memory.sources.get(&origin.source).and_then(|s| s.commit.clone());
         let gone = self.last_words(n, id, &origin.path, last.as_ref());
@@ -349,6 +388,7 @@ impl<'a> Pass<'a> {
         writes.push(Write::DropDesired(id.clone()));
         seeds.extend(self.memory.dependents(id));
         self.touched.insert(id.clone());
+        true
     }
 
     /// Seeds and everybody who refers to them, directly or not.
@@ -389,8 +429,19 @@ impl<'a> Pass<'a> {
             given: &none,
         };
         let max = self.engine.config.settings.limits.file_bytes;
-        let blobs = desired::read(&found, &self.snapshots, max)?;
+        let (blobs, broken) = desired::read(&found, &self.snapshots, max);
+        let is_whole = |f: &Found| !broken.iter().any(|(source, _)| *source == f.origin.source);
+        let found: Vec<Found> = found.into_iter().filter(is_whole).collect();
         let evaluated = desired::evaluate(&evaluator, found, blobs).await?;
+        for (source, error) in broken {
+            let problem = SourceProblem::Stale { error: chain(&error), since: (self.clock)() };
+            tracing::error!(%source, error = chain(&error), "objects cannot be read");
+            for snapshot in self.snapshots.iter_mut().filter(|s| s.source.name == source) {
+                snapshot.problem.get_or_insert(problem.clone());
+            }
+            // What was not read is read when the source is whole again.
+            self.memory.built.sources.remove(&source);
+        }
         for evaluated in evaluated {
             let id = evaluated.row.desired.id.clone();
             let entry = entry(&evaluated);
@@ -447,9 +498,15 @@ fn path_key(source: &SourceName, path: &str) -> String {
     format!("{source}:{path}")
 }
 
-/// The file of an entry of the index, to be read again.
-pub(super) fn refind(entry: &DesiredEntry) -> Found {
-    Found { id: entry.id.clone(), origin: entry.origin.clone(), blob: entry.blob, kind: Kind::File }
+/// A second file for a request that another source holds.
+fn taken(file: &Found, holder: &crate::model::Origin) -> Diagnostic {
+    let place = crate::model::Place::file(file.origin.path.clone());
+    let message = format!(
+        "request `{}` stands in `{}` already, in the repository `{}`",
+        file.id, holder.path, holder.source
+    );
+    Diagnostic::error("REQ002", place, message)
+        .help("one of the two takes another name; the one that was there first stays")
 }
 
 fn entry(evaluated: &Evaluated) -> DesiredEntry {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::execute::{Done, Executor};
-use super::pass::{Pass, gone_key, refind};
+use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
@@ -135,7 +135,7 @@ impl Pass<'_> {
             .iter()
             .filter_map(|id| self.memory.desired().get(id))
             .filter(|entry| self.depends_on_outputs(entry));
-        let found: Vec<_> = found.map(refind).collect();
+        let found: Vec<_> = found.map(|e| self.refind(e)).collect();
         let mut writes = Vec::new();
         self.evaluate(found, &mut writes).await?;
         self.commit(writes).await
@@ -191,7 +191,7 @@ impl Pass<'_> {
             .iter()
             .filter(unread)
             .filter_map(|id| self.memory.desired().get(id))
-            .map(refind)
+            .map(|e| self.refind(e))
             .collect();
         let mut writes = Vec::new();
         self.evaluate(found, &mut writes).await?;
@@ -201,6 +201,10 @@ impl Pass<'_> {
         self.load_records(ids.iter().cloned().chain(moved).collect()).await?;
         let mut cases = Vec::with_capacity(ids.len());
         for id in ids {
+            // A file that could not be read says nothing, least of all that it is gone.
+            if self.memory.desired().contains_key(&id) && !self.fresh.contains_key(&id) {
+                continue;
+            }
             cases.push(self.case(id).await?);
         }
         Ok(cases)

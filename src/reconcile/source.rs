@@ -176,9 +176,6 @@ fn settle(
     fetched: Result<Option<Revision>, GitError>,
     now: Timestamp,
 ) -> Snapshot {
-    // Another address or branch under the same name has no history in common with the last one.
-    let record =
-        if record.location == source.location { record.clone() } else { SourceRecord::default() };
     let since = match &record.problem {
         Some(SourceProblem::Stale { since, .. } | SourceProblem::Missing { since, .. }) => *since,
         _ => now,
@@ -214,7 +211,13 @@ fn rewritten(mirror: &Mirror, record: &SourceRecord, tip: &Revision) -> Result<b
     if last == tip || record.accepted.as_ref() == Some(tip) {
         return Ok(false);
     }
-    Ok(!mirror.is_ancestor(last, tip)?)
+    match mirror.is_ancestor(last, tip) {
+        Ok(descends) => Ok(!descends),
+        // The last commit is not in this history at all: rewritten, or another repository under the
+        // same name. Neither may empty what the former one asked for.
+        Err(GitError::Missing { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// A folder that was there and is not in the new commit holds the source: an emptied, moved or
