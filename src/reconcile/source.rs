@@ -181,7 +181,7 @@ fn settle(
         _ => now,
     };
     let (commit, problem) = match fetched {
-        Ok(Some(tip)) => match rewritten(&source.mirror, &record, &tip) {
+        Ok(Some(tip)) => match rewritten(&source.mirror, record, &tip) {
             Ok(false) => (Some(tip), None),
             Ok(true) => {
                 let last = record.commit.clone().unwrap_or_else(|| tip.clone());
@@ -202,7 +202,7 @@ fn settle(
             (record.commit.clone(), Some(SourceProblem::Stale { error: chain(&error), since }))
         }
     };
-    folder_check(Snapshot { source, commit, problem }, &record)
+    folder_check(Snapshot { source, commit, problem }, record)
 }
 
 /// Whether `tip` fails to descend from the last good commit without a person having accepted it.
