@@ -188,10 +188,17 @@ impl Memory {
     }
 
     /// When something is due although nothing changes: work in flight to ask about, a retry, a look
-    /// for drift.
-    pub fn due(&self, drift: &super::DriftClock) -> Option<Timestamp> {
+    /// for drift. What is due already and still there after a pass, since something holds it, is
+    /// looked at again at `poll` and not in a loop.
+    pub fn due(
+        &self,
+        drift: &super::DriftClock,
+        now: Timestamp,
+        poll: Timestamp,
+    ) -> Option<Timestamp> {
         let flights = self.journal.values().map(|j| j.next.unwrap_or(j.since));
         let retries = self.retries.values().map(|r| r.until);
-        flights.chain(retries).chain(self.records.values().map(|r| drift.due(r))).min()
+        let looks = self.records.values().map(|r| drift.due(r));
+        flights.chain(retries).chain(looks).map(|due| if due > now { due } else { poll }).min()
     }
 }

@@ -74,7 +74,9 @@ impl Engine {
         if let Some(lease) = lease {
             self.maintain(lease, &mut memory, clock()).await?;
         }
-        report.due = memory.due(&self.drift_clock());
+        let now = clock();
+        let poll = now + self.config.settings.reconcile.interval;
+        report.due = memory.due(&self.drift_clock(), now, poll);
         if let Some(lease) = lease {
             let due =
                 if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };

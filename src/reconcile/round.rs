@@ -126,7 +126,7 @@ impl Pass<'_> {
             }
             again = self.with_dependents(changed);
         }
-        if self.lease.is_some() { self.note_looks(&live).await } else { Ok(()) }
+        if self.lease.is_some() { self.note_looks().await } else { Ok(()) }
     }
 
     /// Requests that may now read otherwise than they did: what they refer to has changed.
@@ -389,7 +389,7 @@ impl Pass<'_> {
     }
 
     /// Notes that targets were looked at, so that the next look is an interval away.
-    async fn note_looks(&mut self, live: &HashMap<TargetKey, plan::Seen>) -> Result<(), PassError> {
+    async fn note_looks(&mut self) -> Result<(), PassError> {
         let now = (self.clock)();
         let clock = self.engine.drift_clock();
         let due: Vec<RequestId> = self
@@ -402,13 +402,10 @@ impl Pass<'_> {
         let mut writes = Vec::new();
         for id in due {
             let Some(Some(mut record)) = self.records.get(&id).cloned() else { continue };
-            for (name, component) in &mut record.components {
-                let key = TargetKey { request: id.clone(), component: name.clone() };
-                // A provider that could not be asked is asked again at the next pass that is due,
-                // not in a loop: the moment is that of the attempt.
-                if live.contains_key(&key) || component.checked.is_none() {
-                    component.checked = Some(now);
-                }
+            // Also where nobody could or would look (a provider that is away, a file with errors):
+            // the moment is that of the attempt, or the next look would be due at once.
+            for component in record.components.values_mut() {
+                component.checked = Some(now);
             }
             writes.push(Write::Record(Box::new(record.clone())));
             self.put_record(record);
