@@ -4,8 +4,9 @@
 //! rewritten or a folder that vanished holds everything of that source. None of them ever reads as
 //! "empty".
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -66,12 +67,13 @@ impl Source {
 }
 
 /// All that vend reads.
-#[derive(Clone)]
 pub struct Sources {
     /// The catalog.
     pub catalog: Source,
     /// The requests, in the configured order.
     pub requests: Vec<Source>,
+    /// Fetches that outlasted a pass.
+    slow: Mutex<BTreeMap<SourceName, FetchTask>>,
 }
 
 /// The folder of mirrors below the state folder.
@@ -123,7 +125,8 @@ impl Sources {
                 mirror,
             ))
         });
-        Ok(Self { catalog, requests: requests.collect::<Result<_, PassError>>()? })
+        let requests = requests.collect::<Result<_, PassError>>()?;
+        Ok(Self { catalog, requests, slow: Mutex::default() })
     }
 
     /// Every source, the catalog first.
@@ -131,20 +134,57 @@ impl Sources {
         std::iter::once(&self.catalog).chain(&self.requests)
     }
 
-    /// Fetches all of them at once.
+    /// Fetches all of them at once. A source that takes its time holds nobody up: what it had stays
+    /// in use, its fetch goes on, and a later pass takes what came of it.
     pub async fn fetch(&self) -> Vec<Fetched> {
-        let mut tasks = tokio::task::JoinSet::new();
-        for (n, source) in self.all().cloned().enumerate() {
-            tasks.spawn(async move {
-                let answer = source.mirror.fetch().await;
-                (n, Fetched { source, answer })
-            });
+        let began: Vec<_> = self.all().map(|source| (source.clone(), self.begin(source))).collect();
+        let until = tokio::time::Instant::now() + PATIENCE;
+        let mut fetched = Vec::with_capacity(began.len());
+        for (source, mut task) in began {
+            // A first fetch is a whole clone, without which there is nothing to go on with.
+            let is_first = !matches!(source.mirror.tip(), Ok(Some(_)));
+            let answer = if is_first {
+                Some((&mut task).await)
+            } else {
+                tokio::time::timeout_at(until, &mut task).await.ok()
+            };
+            let answer = match answer {
+                Some(Ok(answer)) => answer,
+                Some(Err(error)) => Err(GitError::Unavailable {
+                    what: format!("fetch of `{}`", source.name),
+                    text: error.to_string(),
+                }),
+                None => {
+                    self.slow().insert(source.name.clone(), task);
+                    Err(GitError::Unavailable {
+                        what: format!("fetch of `{}`", source.name),
+                        text: "it takes long and goes on".into(),
+                    })
+                }
+            };
+            fetched.push(Fetched { source, answer });
         }
-        let mut fetched: Vec<_> = tasks.join_all().await;
-        fetched.sort_by_key(|(n, _)| *n);
-        fetched.into_iter().map(|(_, fetched)| fetched).collect()
+        fetched
+    }
+
+    /// A fetch of the source: the one that is still going on, else a new one.
+    fn begin(&self, source: &Source) -> FetchTask {
+        let going_on = self.slow().remove(&source.name);
+        going_on.unwrap_or_else(|| {
+            let mirror = source.mirror.clone();
+            tokio::spawn(async move { mirror.fetch().await })
+        })
+    }
+
+    fn slow(&self) -> std::sync::MutexGuard<'_, BTreeMap<SourceName, FetchTask>> {
+        self.slow.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+/// How long a pass waits for sources that it has a commit of, all together.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+type FetchTask = tokio::task::JoinHandle<Result<Option<Revision>, GitError>>;
 
 /// A source with what its repository answered.
 pub struct Fetched {
