@@ -126,7 +126,9 @@ fn values_come_from_schema_environment_and_request_in_that_order() {
     assert_eq!(known(&dev, "encrypted"), json!(false));
     assert_eq!(known(&dev, "password"), json!(null));
     assert_eq!((dev.protect, dev.on_drift), (false, OnDrift::Report));
-    assert_eq!(dev.settings.values().next().unwrap()["directory"], json!("/srv/dev"));
+    let settings = dev.settings.values().next().unwrap();
+    let path = "{environment}/{team}/{name}/{component}";
+    assert_eq!(json!(settings), json!({"directory": "/srv/dev", "path": path}));
     let prod = checked(
         &catalog,
         "prod",

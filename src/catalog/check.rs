@@ -11,7 +11,7 @@ use super::explain::{self, Part, Subject};
 use super::load::Catalog;
 use super::request::RequestFile;
 use super::resolve::{self, NoVersion, resolve};
-use super::schema::{self, sorted};
+use super::schema::{self, Schema, sorted};
 use super::template::{ComponentSpec, TemplateVersion};
 use super::values::{Fill, refined, values};
 use crate::model::{
@@ -113,7 +113,9 @@ impl Checker<'_> {
         }
         let mut notes = self.problems;
         if !self.unsupported.is_empty() {
-            let what: Vec<_> = self.unsupported.iter().map(|(what, _)| what.clone()).collect();
+            let mut what: Vec<_> = self.unsupported.iter().map(|(what, _)| what.clone()).collect();
+            // Two components of one provider are one thing to wait for.
+            what.dedup();
             notes.extend(self.unsupported.into_iter().map(|(_, problem)| problem));
             notes.extend(self.holds.into_iter().map(|(_, problem)| problem));
             return Verdict::Waiting(
@@ -295,7 +297,7 @@ impl Checker<'_> {
         };
         let found = explain::check(schema, &value, &subject, &[]);
         if found.is_empty() {
-            return Some(merged);
+            return Some(with_defaults(merged, schema));
         }
         let of = format!("component `{}` of `{}`", component.name, template.id);
         self.problems.extend(found.into_iter().map(|problem| {
@@ -307,4 +309,15 @@ impl Checker<'_> {
         }));
         None
     }
+}
+
+/// Fills in what the settings leave out and their schema has a default for.
+fn with_defaults(mut settings: Map, schema: &Schema) -> Map {
+    let properties = schema.raw.get("properties").and_then(Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        if let Some(default) = property.get("default") {
+            settings.entry(name.clone()).or_insert_with(|| default.clone());
+        }
+    }
+    settings
 }

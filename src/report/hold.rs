@@ -44,7 +44,10 @@ pub fn reason(reason: &HoldReason) -> String {
             )
         }
         HoldReason::NotSupportedYet { what } => {
-            format!("`{}` is not supported yet; remove it from the file", words(what))
+            format!(
+                "it asks for what is not supported yet ({}); it waits for that, or for a file that does without",
+                words(what)
+            )
         }
         HoldReason::NotObserved { error } if error.is_empty() => {
             "it was not looked at; the next pass looks again".into()
@@ -209,7 +212,8 @@ fn list(problems: &[Diagnostic]) -> String {
     }
     let shown = problems.iter().map(|p| {
         let place = &p.place;
-        format!("{} {} ({}:{})", p.code, words(&p.message), words(&place.file), place.line)
+        let at = format!("{}:{}:{}", words(&place.file), place.line, place.column);
+        format!("{} {} ({at})", p.code, words(&p.message))
     });
     format!(": {}", some(shown))
 }
@@ -287,6 +291,12 @@ mod tests {
             digest: sha256(b""),
         };
         insta::assert_snapshot!(reason(&large), @"too many deletions at once: 30 of 100 requests would be deleted from at commit c0ffee00c0; if that is meant, `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`, else put the files back");
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_named_once_and_plainly() {
+        let what = "the provider `cloudformation`, `ttl`".to_owned();
+        insta::assert_snapshot!(reason(&HoldReason::NotSupportedYet { what }), @"it asks for what is not supported yet (the provider `cloudformation`, `ttl`); it waits for that, or for a file that does without");
     }
 
     #[test]
