@@ -5,3 +5,5 @@
 mod diagnostics;
 mod layering;
 mod samples;
+mod stories;
+mod world;
