@@ -5,11 +5,14 @@
 //! `execute`. A pass over nothing new touches no provider and writes nothing.
 
 mod announce;
+mod bookkeeping;
 pub mod desired;
 pub mod evaluate;
 mod execute;
 mod ledger;
+mod listing;
 pub mod local;
+mod look;
 mod maintain;
 mod memory;
 mod observe;
@@ -17,6 +20,7 @@ mod pass;
 mod publish;
 mod round;
 pub mod source;
+mod step;
 
 use std::path::PathBuf;
 use std::sync::Arc;

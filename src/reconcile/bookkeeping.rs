@@ -1,0 +1,261 @@
+//! Records kept true without asking a provider: what is satisfied, what has moved, what is gone, what
+//! was seen of drift.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::PassError;
+use super::execute::{Done, Executor};
+use super::pass::{Pass, gone_key};
+use crate::digest::Digest;
+use crate::model::{
+    Action, AppliedOutcome, Approval, Artifact, Change, Desired, Drift, Event, Journalled,
+    Observed, Outcome, Phase, Plan, Record, RequestId, Revision, SourceName, Spec, Step, TargetKey,
+    Token,
+};
+use crate::store::{RecordEntry, Write};
+
+impl Pass<'_> {
+    /// Requests that are satisfied as they are: only their records need to say so.
+    pub(super) async fn settle(&mut self, plan: &Plan) -> Result<(), PassError> {
+        let mut writes = Vec::new();
+        let mut changed = BTreeSet::new();
+        for settle in &plan.settle {
+            let Some(desired) = self.desired_of(&settle.request).cloned() else { continue };
+            let Some(spec) = desired.spec() else { continue };
+            let record = self.records.get(&settle.request).cloned().flatten();
+            let Some(record) = record else { continue };
+            let mut record = Record {
+                components: record.components,
+                last_apply: record.last_apply,
+                ..self.facts(&desired, spec)
+            };
+            record.settled = Some(settle.fingerprint);
+            writes.push(Write::Record(Box::new(record.clone())));
+            self.put_record(record);
+            changed.insert(settle.request.clone());
+        }
+        for drift in &plan.drifts {
+            self.note_drift(drift, &mut writes);
+        }
+        for digest in &plan.approved {
+            let by = "the approval of the whole set".to_owned();
+            let approval = Approval { digest: *digest, by, at: (self.clock)() };
+            if !self.memory.approvals.contains_key(digest) {
+                self.memory.approvals.insert(*digest, approval.clone());
+                writes.push(Write::Approve(approval));
+            }
+        }
+        for id in &plan.forget {
+            writes.push(Write::DropRecord(id.clone()));
+            writes.push(Write::Value { key: gone_key(id), value: None });
+            self.memory.drop_record(id);
+            self.records.insert(id.clone(), None);
+            changed.insert(id.clone());
+        }
+        self.touched.extend(changed);
+        self.commit(writes).await
+    }
+
+    /// What was seen of drift goes into the record.
+    pub(super) fn note_drift(&mut self, drift: &Drift, writes: &mut Vec<Write>) {
+        let Drift { target, items } = drift;
+        let Some(Some(mut record)) = self.records.get(&target.request).cloned() else { return };
+        let now = (self.clock)();
+        if let Some(component) = record.components.get_mut(&target.component) {
+            component.drift.clone_from(items);
+            component.drift_since = Some(now);
+        }
+        let (kind, message) = match items.first() {
+            Some(first) => (
+                "Drifted",
+                format!("{}: {} {}{}", target.component, first.what, first.how, more(items.len())),
+            ),
+            None => ("InSync", format!("{} is as it was applied again", target.component)),
+        };
+        writes.push(Write::Event(self.event(&target.request, kind, message)));
+        writes.push(Write::Record(Box::new(record.clone())));
+        self.put_record(record);
+        self.touched.insert(target.request.clone());
+    }
+
+    /// Notes that targets were looked at, so that the next look is an interval away.
+    pub(super) async fn note_looks(&mut self) -> Result<(), PassError> {
+        let now = (self.clock)();
+        let clock = self.engine.drift_clock();
+        let due: Vec<RequestId> = self
+            .memory
+            .records()
+            .values()
+            .filter(|r| clock.due(r) <= now)
+            .map(|r| r.id.clone())
+            .collect();
+        let mut writes = Vec::new();
+        for id in due {
+            let Some(Some(mut record)) = self.records.get(&id).cloned() else { continue };
+            // Also where nobody could or would look (a provider that is away, a file with errors):
+            // the moment is that of the attempt, or the next look would be due at once.
+            for component in record.components.values_mut() {
+                component.checked = Some(now);
+            }
+            writes.push(Write::Record(Box::new(record.clone())));
+            self.put_record(record);
+        }
+        self.commit(writes).await
+    }
+
+    /// Steps that touch only the records.
+    pub(super) async fn bookkeeping(
+        &mut self,
+        ready: &[&Step],
+    ) -> Result<BTreeSet<RequestId>, PassError> {
+        let mut changed = BTreeSet::new();
+        for step in ready.iter().filter(|s| !s.action.touches_the_world()) {
+            let id = step.target.key.request.clone();
+            match step.action {
+                Action::Move => self.move_record(step).await?,
+                Action::Forget => self.forget(step).await?,
+                Action::Create
+                | Action::Update
+                | Action::Replace
+                | Action::Delete
+                | Action::Restore => continue,
+            }
+            self.report.done.push((step.target.key.clone(), step.action, None));
+            changed.insert(id);
+        }
+        Ok(changed)
+    }
+
+    pub(super) async fn move_record(&mut self, step: &Step) -> Result<(), PassError> {
+        let to = step.target.key.request.clone();
+        let Some(from) = step.moved_from.as_ref().map(|k| k.request.clone()) else { return Ok(()) };
+        if from == to {
+            return self.rename_component(step).await;
+        }
+        let Some(Some(mut record)) = self.records.get(&from).cloned() else { return Ok(()) };
+        let event = self.event(&to, "Moved", format!("moved from `{from}`; nothing was touched"));
+        record.id = to.clone();
+        record.settled = None;
+        let writes = vec![
+            Write::Rekey { from: from.clone(), to: to.clone() },
+            Write::Record(Box::new(record.clone())),
+            Write::Value { key: gone_key(&from), value: None },
+            Write::Event(event),
+        ];
+        self.commit(writes).await?;
+        self.records.insert(from.clone(), None);
+        self.memory.drop_record(&from);
+        self.put_record(record);
+        self.memory.retries.retain(|k, _| k.request != from);
+        self.touched.extend([from, to]);
+        Ok(())
+    }
+
+    pub(super) async fn rename_component(&mut self, step: &Step) -> Result<(), PassError> {
+        let key = &step.target.key;
+        let Some(Some(mut record)) = self.records.get(&key.request).cloned() else { return Ok(()) };
+        let former = step.moved_from.as_ref().map(|k| k.component.clone());
+        if let Some(component) = former.and_then(|f| record.components.remove(&f)) {
+            record.components.insert(key.component.clone(), component);
+            record.settled = None;
+            self.commit(vec![Write::Record(Box::new(record.clone()))]).await?;
+            self.touched.insert(key.request.clone());
+            self.put_record(record);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn forget(&mut self, step: &Step) -> Result<(), PassError> {
+        let key = &step.target.key;
+        let Some(Some(mut record)) = self.records.get(&key.request).cloned() else { return Ok(()) };
+        record.components.remove(&key.component);
+        record.settled = None;
+        let event =
+            self.event(&key.request, "Forgotten", format!("{} was gone already", key.component));
+        let is_gone = record.components.is_empty();
+        let write = if is_gone {
+            Write::DropRecord(key.request.clone())
+        } else {
+            Write::Record(Box::new(record.clone()))
+        };
+        self.commit(vec![write, Write::Event(event)]).await?;
+        self.touched.insert(key.request.clone());
+        if is_gone {
+            self.drop_record(&key.request).await
+        } else {
+            self.put_record(record);
+            Ok(())
+        }
+    }
+
+    pub(super) fn event(&self, id: &RequestId, kind: &str, message: String) -> Event {
+        Event {
+            at: (self.clock)(),
+            request: Some(id.clone()),
+            kind: kind.into(),
+            message,
+            data: serde_json::Value::Null,
+        }
+    }
+
+    pub(super) fn put_record(&mut self, record: Record) {
+        self.memory.put_record(entry(&record));
+        self.records.insert(record.id.clone(), Some(record));
+    }
+
+    pub(super) async fn drop_record(&mut self, id: &RequestId) -> Result<(), PassError> {
+        self.memory.drop_record(id);
+        self.records.insert(id.clone(), None);
+        self.commit(vec![Write::Value { key: gone_key(id), value: None }]).await
+    }
+
+    /// What a record says of a request besides its components.
+    pub(super) fn facts(&self, desired: &Desired, spec: &Spec) -> Record {
+        Record {
+            id: desired.id.clone(),
+            origin: desired.origin.clone(),
+            settled: None,
+            template: spec.template.clone(),
+            template_digest: spec.template_digest,
+            parameters: spec.parameters.clone(),
+            sensitive: spec.sensitive.clone(),
+            references: spec.references.clone(),
+            labels: spec.labels.clone(),
+            protect: spec.protect,
+            tombstone: spec.tombstone,
+            components: BTreeMap::new(),
+            output_specs: spec.outputs.clone(),
+            observed: Observed {
+                commit: self.commit_of(&desired.origin.source),
+                catalog_commit: self.snapshots[0].commit.clone(),
+                request_digest: Some(desired.content),
+            },
+            last_apply: None,
+        }
+    }
+}
+
+fn more(count: usize) -> String {
+    if count > 1 { format!(" and {} more", count - 1) } else { String::new() }
+}
+
+/// The small part of a record, as the store keeps it.
+fn entry(record: &Record) -> RecordEntry {
+    let references: BTreeSet<RequestId> =
+        record.references.values().map(|r| r.request.clone()).collect();
+    let checked = record.components.values().map(|c| c.checked).min().flatten();
+    RecordEntry {
+        id: record.id.clone(),
+        settled: record.settled,
+        origin: record.origin.clone(),
+        references: references.into_iter().collect(),
+        protect: record.protect,
+        targets: record
+            .components
+            .iter()
+            .map(|(name, c)| (name.clone(), c.target.clone()))
+            .collect(),
+        checked,
+    }
+}

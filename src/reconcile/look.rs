@@ -1,0 +1,76 @@
+//! Planning without doing, and taking a store over.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::pass::{Pass, Wake};
+use super::{Engine, PassError};
+use crate::digest::Digest;
+use crate::model::{PassReport, SourceName};
+use crate::store::Lease;
+
+/// What a look found, with the artifacts that its plan speaks of.
+pub struct Look {
+    /// The report; its plan is what would be done.
+    pub report: PassReport,
+    /// Recorded and desired artifacts, by digest.
+    pub artifacts: HashMap<Digest, Arc<crate::model::Artifact>>,
+}
+
+impl Engine {
+    /// Plans without writing anything.
+    pub async fn look(
+        &mut self,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Look, PassError> {
+        let fetched = self.sources.fetch().await;
+        let memory = self.memory().await?;
+        let mut pass = Pass::begin(self, Wake::Look, clock, memory, fetched).await?;
+        pass.run().await?;
+        let steps = &pass.report.plan.steps;
+        let recorded: BTreeSet<Digest> = steps.iter().filter_map(|s| s.from).collect();
+        let recorded: Vec<Digest> = recorded.into_iter().collect();
+        let fresh = pass.fresh.values().flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
+        let mut artifacts: HashMap<Digest, _> =
+            fresh.filter_map(|a| Some((a.digest?, a))).collect();
+        for artifact in pass.engine.store.artifacts(&recorded).await? {
+            if let Some(digest) = artifact.digest {
+                artifacts.insert(digest, Arc::new(artifact));
+            }
+        }
+        Ok(Look { report: pass.report, artifacts })
+    }
+
+    /// Raises the lease's epoch above the one that the status branch names.
+    pub async fn take_over(
+        &mut self,
+        lease: Lease,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Lease, PassError> {
+        let source = |source| PassError::Source { name: SourceName::new("status"), source };
+        let published = match self.status.fetch().await.map_err(source)? {
+            Some(tip) => self.status.instance(&tip).map_err(source)?.map_or(0, |file| file.epoch),
+            None => 0,
+        };
+        let ttl = self.config.settings.reconcile.lease;
+        let mut lease = lease;
+        while lease.epoch() <= published {
+            let holder = lease.holder().clone();
+            self.store.release(lease).await?;
+            match self.store.acquire(&holder, clock(), ttl).await? {
+                crate::store::Acquired::Held(next) => lease = next,
+                crate::store::Acquired::Busy { holder, .. } => {
+                    return Err(PassError::Settings(format!(
+                        "{} took the lease meanwhile",
+                        holder.name
+                    )));
+                }
+            }
+        }
+        self.takeover = true;
+        self.pass(Wake::Apply(&lease), clock).await?;
+        Ok(lease)
+    }
+}

@@ -1,0 +1,214 @@
+//! Between the plan's steps and the executor's rows, and back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::PassError;
+use super::execute::{Done, Executor};
+use super::pass::{Pass, gone_key};
+use crate::digest::Digest;
+use crate::model::{
+    Action, AppliedOutcome, Approval, Artifact, Change, Desired, Drift, Event, Journalled,
+    Observed, Outcome, Phase, Plan, Record, RequestId, Revision, SourceName, Spec, Step, TargetKey,
+    Token,
+};
+use crate::store::{RecordEntry, Write};
+
+impl Pass<'_> {
+    /// Asks about everything in the journal that is due.
+    pub(super) async fn resume(&mut self) -> Result<(), PassError> {
+        let Some(lease) = self.lease else { return Ok(()) };
+        let now = (self.clock)();
+        let is_due = |row: &&Journalled| row.next.is_none_or(|next| next <= now);
+        let mut rows: Vec<Journalled> =
+            self.memory.journal.values().filter(is_due).cloned().collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.rejoin(&mut rows).await?;
+        let ids: Vec<RequestId> =
+            rows.iter().map(|r| r.change.target.key.request.clone()).collect();
+        self.load_records(ids).await?;
+        let executor = self.executor(lease);
+        let done =
+            executor.resume(rows, &self.known_records(), &self.memory.retries, self.clock).await?;
+        self.take_done(done).await
+    }
+
+    /// Puts the artifacts' texts back into rows that came from the journal.
+    pub(super) async fn rejoin(&self, rows: &mut [Journalled]) -> Result<(), PassError> {
+        let digests: BTreeSet<Digest> = rows
+            .iter()
+            .filter(|r| r.change.artifact.is_none())
+            .filter_map(|r| r.artifact)
+            .collect();
+        let digests: Vec<Digest> = digests.into_iter().collect();
+        let artifacts = self.engine.store.artifacts(&digests).await?;
+        let by_digest: HashMap<Digest, Arc<Artifact>> =
+            artifacts.into_iter().filter_map(|a| Some((a.digest?, Arc::new(a)))).collect();
+        for row in rows {
+            if row.change.artifact.is_none() {
+                row.change.artifact = row.artifact.and_then(|d| by_digest.get(&d).cloned());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn executor<'b>(&'b self, lease: &'b crate::store::Lease) -> Executor<'b> {
+        let reconcile = &self.engine.config.settings.reconcile;
+        Executor {
+            store: self.engine.store.as_ref(),
+            lease,
+            providers: &self.engine.providers,
+            stop: &self.engine.stop,
+            watch: self.engine.watch.as_ref(),
+            per_lane: reconcile.per_account,
+            total: reconcile.concurrency,
+        }
+    }
+
+    pub(super) fn known_records(&self) -> HashMap<RequestId, Record> {
+        self.records.iter().filter_map(|(id, r)| Some((id.clone(), r.clone()?))).collect()
+    }
+
+    pub(super) fn lanes_in_use(&self) -> BTreeMap<String, usize> {
+        let mut lanes = BTreeMap::new();
+        for row in self.memory.journal.values() {
+            if let Some(provider) = self.engine.providers.get(&row.change.target.provider) {
+                *lanes
+                    .entry(format!("{} {}", provider.kind(), provider.lane(&row.change.target)))
+                    .or_default() += 1;
+            }
+        }
+        lanes
+    }
+
+    /// Journal rows of the steps that a provider is to do.
+    pub(super) async fn rows(
+        &self,
+        ready: &[&Step],
+        plan: &Plan,
+    ) -> Result<Vec<Journalled>, PassError> {
+        let now = (self.clock)();
+        let digest = plan.digest();
+        let mut rows = Vec::new();
+        for step in ready.iter().filter(|s| s.action.touches_the_world()) {
+            let key = &step.target.key;
+            let record = self.records.get(&key.request).cloned().flatten();
+            let attempts = record
+                .as_ref()
+                .and_then(|r| r.components.get(&key.component))
+                .map_or(0, |c| c.attempts);
+            let attempt = attempts + self.memory.retries.get(key).map_or(0, |r| r.attempts);
+            let step_digest = step.digest();
+            let token =
+                Token::derive(&self.engine.instance, &step.target.name, &step_digest, attempt, now);
+            let desired = self.desired_of(&key.request);
+            let spec = desired.and_then(Desired::spec);
+            let outcome = match (step.action, desired, spec) {
+                (Action::Delete, _, _) => Outcome::Deleted,
+                (_, Some(desired), Some(spec)) => {
+                    let needs =
+                        spec.component(&key.component).map(|c| c.needs.clone()).unwrap_or_default();
+                    Outcome::Applied(Box::new(AppliedOutcome {
+                        record: self.facts(desired, spec),
+                        needs,
+                    }))
+                }
+                // Restoring what was applied although the file is not well-formed now.
+                (_, _, _) => match record {
+                    Some(record) => {
+                        let needs = record
+                            .components
+                            .get(&key.component)
+                            .map(|c| c.needs.clone())
+                            .unwrap_or_default();
+                        Outcome::Applied(Box::new(AppliedOutcome { record, needs }))
+                    }
+                    None => continue,
+                },
+            };
+            let artifact = match step.artifact {
+                Some(digest) => Some(self.artifact(key, digest).await?),
+                None => None,
+            };
+            let labels = spec.map(|s| s.labels.clone()).unwrap_or_default();
+            rows.push(Journalled {
+                change: Change {
+                    token,
+                    target: step.target.clone(),
+                    action: step.action,
+                    artifact,
+                    expect: step.from,
+                    labels,
+                    commit: desired.and_then(|d| self.commit_of(&d.origin.source)),
+                },
+                artifact: step.artifact,
+                step: step_digest,
+                plan: digest,
+                attempt,
+                phase: Phase::Intent,
+                ticket: None,
+                since: now,
+                next: None,
+                error: None,
+                outcome,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// The rendered files: of this pass, else as they were applied before.
+    pub(super) async fn artifact(
+        &self,
+        key: &TargetKey,
+        digest: Digest,
+    ) -> Result<Arc<Artifact>, PassError> {
+        let rendered = self.fresh.get(&key.request).and_then(|e| {
+            e.artifacts
+                .iter()
+                .find(|(c, a)| *c == key.component && a.digest == Some(digest))
+                .map(|(_, a)| a.clone())
+        });
+        if let Some(artifact) = rendered {
+            return Ok(artifact);
+        }
+        let stored = self.engine.store.artifact(&digest).await?;
+        let what = || format!("artifact {} of `{key}`", digest.short());
+        Ok(Arc::new(stored.ok_or_else(|| crate::store::StoreError::Missing { what: what() })?))
+    }
+
+    pub(super) fn commit_of(&self, source: &SourceName) -> Option<Revision> {
+        self.snapshots.iter().find(|s| s.source.name == *source)?.commit.clone()
+    }
+
+    /// Takes what came of effects into the indexes.
+    pub(super) async fn take_done(&mut self, done: Done) -> Result<(), PassError> {
+        let Done { records, under_way, ended, retries, commits } = done;
+        self.memory.stamp += commits;
+        for (row, error) in ended {
+            let key = row.change.target.key.clone();
+            self.memory.journal.remove(&key);
+            self.touched.insert(key.request.clone());
+            self.report.done.push((key, row.change.action, error));
+        }
+        for (key, retry) in retries {
+            match retry {
+                Some(retry) => self.memory.retries.insert(key, retry),
+                None => self.memory.retries.remove(&key),
+            };
+        }
+        for row in under_way {
+            self.touched.insert(row.change.target.key.request.clone());
+            self.memory.journal.insert(row.change.target.key.clone(), row);
+        }
+        for (id, record) in records {
+            match record {
+                Some(record) => self.put_record(record),
+                None => self.drop_record(&id).await?,
+            }
+        }
+        self.report.under_way = self.memory.journal.len();
+        Ok(())
+    }
+}
