@@ -1,17 +1,12 @@
 //! Records kept true without asking a provider: what is satisfied, what has moved, what is gone, what
 //! was seen of drift.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::PassError;
-use super::execute::{Done, Executor};
 use super::pass::{Pass, gone_key};
-use crate::digest::Digest;
 use crate::model::{
-    Action, AppliedOutcome, Approval, Artifact, Change, Desired, Drift, Event, Journalled,
-    Observed, Outcome, Phase, Plan, Record, RequestId, Revision, SourceName, Spec, Step, TargetKey,
-    Token,
+    Action, Approval, Desired, Drift, Event, Observed, Plan, Record, RequestId, Spec, Step,
 };
 use crate::store::{RecordEntry, Write};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::desired::{self, Evaluated, Found, Touched};
+use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
 use super::memory::{Built, Memory};
 use super::source::{Fetched, Snapshot};
@@ -15,8 +15,7 @@ use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceName, SourceProblem,
-    SourceRecord,
+    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceProblem, SourceRecord,
 };
 use crate::store::{DesiredEntry, Lease, Quiet, Write};
 
@@ -98,7 +97,7 @@ impl Engine {
     }
 
     /// The indexes: kept from the last pass unless somebody else wrote to the store since.
-    async fn memory(&mut self) -> Result<Memory, PassError> {
+    pub(super) async fn memory(&mut self) -> Result<Memory, PassError> {
         let stamp = self.store.stamp().await?;
         if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
             return Ok(memory);
@@ -129,7 +128,7 @@ pub(super) fn gone_key(id: &RequestId) -> String {
 }
 
 impl<'a> Pass<'a> {
-    async fn begin(
+    pub(super) async fn begin(
         engine: &'a Engine,
         wake: Wake<'a>,
         clock: &'a (dyn Fn() -> Timestamp + Sync),
@@ -165,7 +164,7 @@ impl<'a> Pass<'a> {
         })
     }
 
-    async fn run(&mut self) -> Result<(), PassError> {
+    pub(super) async fn run(&mut self) -> Result<(), PassError> {
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes)?;
         let found = self.list(seeds, &mut writes);

@@ -4,20 +4,13 @@
 //! outputs. Those are read again and planned again, so that the executor never has to choose.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::execute::{Done, Executor};
 use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
-use crate::model::{
-    Action, AppliedOutcome, Approval, Artifact, Change, ComponentName, Desired, Drift, Event,
-    HoldReason, Journalled, Observed, Outcome, Phase, Plan, Record, RequestId, Revision,
-    SourceName, Spec, Step, TargetKey, Token,
-};
+use crate::model::{ComponentName, Desired, HoldReason, Phase, Plan, RequestId, Step, TargetKey};
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
-use crate::store::{RecordEntry, Write};
 
 /// Rounds in one pass; what is not done by then goes on in the next.
 const MAX_ROUNDS: usize = 200;

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use super::PassError;
 use super::execute::{Done, Executor};
-use super::pass::{Pass, gone_key};
+use super::pass::Pass;
 use crate::digest::Digest;
 use crate::model::{
-    Action, AppliedOutcome, Approval, Artifact, Change, Desired, Drift, Event, Journalled,
-    Observed, Outcome, Phase, Plan, Record, RequestId, Revision, SourceName, Spec, Step, TargetKey,
-    Token,
+    Action, AppliedOutcome, Artifact, Change, Desired, Journalled, Outcome, Phase, Plan, Record,
+    RequestId, Revision, SourceName, Step, TargetKey, Token,
 };
-use crate::store::{RecordEntry, Write};
 
 impl Pass<'_> {
     /// Asks about everything in the journal that is due.
