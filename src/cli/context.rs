@@ -12,9 +12,10 @@ use crate::config::{Config, ConfigError, FILE_NAME, SYSTEM_FILE};
 use crate::reconcile::Engine;
 use crate::store::{Acquired, Holder, Lease, Sqlite, Store};
 
-/// The moment, for everything below that takes it as an argument.
+/// The moment, to the millisecond, for everything below that takes it as an argument.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
 /// The configuration that the command line means: `--config`, else `vend.yaml` upward from here,

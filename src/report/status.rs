@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::model::{
-    Action, Condition, Desired, Hold, HoldReason, Journalled, Map, Observed, Phase, Record,
-    RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata, StatusSource,
-    StatusTemplate, Wanted, hidden_output,
+    Action, Condition, Desired, Hold, HoldReason, Journalled, LastApply, Map, Observed, Phase,
+    Record, RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata,
+    StatusSource, StatusTemplate, Wanted, hidden_output,
 };
 use crate::report::hold;
 
@@ -70,9 +70,19 @@ pub fn status(facts: &Facts<'_>) -> Status {
         labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
         protect: record.is_some_and(|r| r.protect),
         drift: record.and_then(drift),
-        last_apply: record.and_then(|r| r.last_apply.clone()),
+        last_apply: record.and_then(|r| r.last_apply.clone()).map(whole_seconds),
         settled: record.and_then(|r| r.settled),
     }
+}
+
+/// People read these files: whole seconds are enough.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn whole_seconds(apply: LastApply) -> LastApply {
+    let LastApply { plan, started_at, ended_at } = apply;
+    LastApply { plan, started_at: seconds(started_at), ended_at: ended_at.map(seconds) }
 }
 
 /// Commits at which the desired state last changed: those of the status before when it did not.
@@ -194,7 +204,7 @@ fn condition(facts: &Facts<'_>, phase: RequestPhase) -> Condition {
     let message = sentence(facts, phase).unwrap_or_else(|| "as the file asks".into());
     let before = facts.last.and_then(|l| l.conditions.iter().find(|c| c.kind == "Ready"));
     let same = before.filter(|b| b.status == status && b.reason == reason);
-    let since = same.map_or(facts.now, |b| b.since);
+    let since = same.map_or_else(|| seconds(facts.now), |b| b.since);
     Condition { kind: "Ready".into(), status: status.into(), reason: reason.into(), message, since }
 }
 
@@ -245,5 +255,5 @@ fn drift(record: &Record) -> Option<StatusDrift> {
     let items: std::collections::BTreeMap<_, _> =
         drifted.map(|(n, c)| (n.clone(), c.drift.clone())).collect();
     let state = if items.is_empty() { "InSync" } else { "Drifted" };
-    Some(StatusDrift { state: state.into(), since: Some(since), items })
+    Some(StatusDrift { state: state.into(), since: Some(seconds(since)), items })
 }
