@@ -7,7 +7,7 @@ DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 .PHONY: demo test bench fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
-	$(CARGO) run --quiet --locked -- demo
+	$(CARGO) run --quiet --locked -- demo demo
 
 test: $(DENY) ## Everything that must hold before a change lands
 	scripts/test

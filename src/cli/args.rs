@@ -89,7 +89,7 @@ pub enum Command {
 /// `vend demo`.
 #[derive(clap::Args, Debug)]
 pub struct Demo {
-    /// Where to work; a new temporary folder by default.
+    /// Where to work: an empty folder or that of an earlier demo; a new temporary one by default.
     pub directory: Option<PathBuf>,
     /// Do not wait between the scenes.
     #[arg(long)]
@@ -143,6 +143,9 @@ pub struct Plan {
     /// The whole, not only what differs from the branch (in a working copy).
     #[arg(long)]
     pub all: bool,
+    /// Leave the differences of the rendered files out.
+    #[arg(long)]
+    pub no_diff: bool,
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,

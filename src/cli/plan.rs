@@ -37,7 +37,7 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
     } else {
         on_a_laptop(config, plan).await?
     };
-    print(args, &shown);
+    print(args, plan, &shown);
     let invalid = shown.plan.holds.iter().any(|h| matches!(h.reason, HoldReason::Invalid { .. }));
     let code = if invalid {
         Kind::Invalid.code()
@@ -82,7 +82,7 @@ async fn on_a_laptop(config: crate::config::Config, plan: &PlanArgs) -> Result<S
     Ok(Shown { plan, artifacts, problems: Vec::new(), remarks })
 }
 
-fn print(args: &Args, shown: &Shown) {
+fn print(args: &Args, asked: &PlanArgs, shown: &Shown) {
     let Shown { plan, artifacts, problems, remarks } = shown;
     let find = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d).cloned());
     let of_step = |step: &crate::model::Step| (find(step.from), find(step.artifact));
@@ -90,11 +90,14 @@ fn print(args: &Args, shown: &Shown) {
         output::print(&report::plan::json(plan, &of_step).to_string());
         return;
     }
-    let options = report::plan::Options {
+    let mut options = report::plan::Options {
         colour: output::is_colourful(&std::io::stdout()),
         width: output::width(),
         ..Default::default()
     };
+    if asked.no_diff {
+        options.diff_total = 0;
+    }
     let mut out = String::new();
     for (name, problem) in problems {
         out.push_str(&format!("source {}\n", report::source::sentence(name, problem)));

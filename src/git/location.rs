@@ -41,7 +41,9 @@ impl Location {
     /// public, from content).
     pub fn parse(url: &str, branch: &str, trust: Trust) -> Result<Self, GitError> {
         let refused = |text: &str| refuse("SRC001", url, text);
-        if url.bytes().any(|b| b.is_ascii_control() || b == b' ') {
+        // A folder on this machine may well be called `My Repositories`; a URL is written without.
+        let is_bad = |b: u8| b.is_ascii_control() || (b == b' ' && !url.starts_with('/'));
+        if url.bytes().any(is_bad) {
             return Err(refused("an address holds no white space or control character"));
         }
         if url.starts_with('-') {
