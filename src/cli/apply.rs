@@ -23,11 +23,12 @@ pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
     let bars = progress::start(args);
     engine.watched(bars.clone());
     let keeper = lease_keeper(&engine, &lease);
-    let mut report = engine.pass(Wake::Apply(&lease), &context::now).await?;
+    let report = engine.pass(Wake::Apply(&lease), &context::now).await?;
+    let mut report = engine.standing(report).await?;
     while apply.wait && report.under_way > 0 {
         tokio::time::sleep(until(&report)).await;
         let next = engine.pass(Wake::Apply(&lease), &context::now).await?;
-        report = merge(report, next);
+        report = report.followed_by(engine.standing(next).await?);
     }
     keeper.abort();
     let _ = keeper.await;
@@ -63,14 +64,6 @@ fn until(report: &PassReport) -> Duration {
         if w.is_negative() { Duration::ZERO } else { w.unsigned_abs() }
     });
     wait.clamp(Duration::from_millis(100), Duration::from_secs(5))
-}
-
-fn merge(first: PassReport, mut last: PassReport) -> PassReport {
-    last.plan = first.plan;
-    let mut done = first.done;
-    done.append(&mut last.done);
-    last.done = done;
-    last
 }
 
 /// Prints what a pass did, and says it by the exit code.

@@ -11,30 +11,41 @@
 //!   process ends within five seconds.
 
 mod lease;
+mod signal;
+mod systemd;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
 
+use self::lease::Keeper;
+use self::signal::{Signals, Told};
+use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
-use crate::reconcile::{Ask, Engine, PassError, Wake};
+use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError};
 
-/// How long a stopping daemon waits for its pass.
-const STOP_WITHIN: Duration = Duration::from_millis(4_500);
+/// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 /// How long after a failed pass the next one begins, at first; it doubles up to the interval.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Changes seen in a repository come in bursts.
 const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// The longest that something may take that makes no progress to be seen, before it counts as stuck;
+/// at the least, and in deadlines of git.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PATIENCE_DEADLINES: u32 = 6;
 
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
@@ -86,54 +97,101 @@ pub trait Hooks: Send + Sync {
 }
 
 struct Daemon {
-    engine: Engine,
-    lease: Arc<Lease>,
-    lost: tokio::sync::watch::Receiver<bool>,
+    /// Away while a pass works with it.
+    engine: Option<Engine>,
+    config: Arc<Config>,
+    keeper: Keeper,
     changes: mpsc::Receiver<()>,
-    watcher: Option<watch::Watcher>,
     change_sender: mpsc::Sender<()>,
+    watcher: Option<watch::Watcher>,
     setup: Setup,
+    pulse: Pulse,
+    /// Who waits for effects to end, with what was done for them so far.
+    waiting: Vec<Waiting>,
     failures: u32,
 }
 
+struct Waiting {
+    /// Until nothing is under way.
+    stay: bool,
+    answer: Answer,
+    so_far: Option<PassReport>,
+}
+
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(setup: Setup) -> Result<(), DaemonError> {
-    let system = |doing| move |source| DaemonError::System { doing, source };
-    let mut term = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
-    let mut int = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
-    let ttl = setup.config.settings.reconcile.lease;
-    notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("standing by")]);
-    let lease = tokio::select! {
-        lease = lease::acquire(setup.store.as_ref(), ttl, setup.now) => Arc::new(lease?),
-        _ = term.recv() => return Ok(()),
-        _ = int.recv() => return Ok(()),
+pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
+    let mut signals = Signals::listen()?;
+    let settings = &setup.config.settings;
+    let deadlines = settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
+    let pulse = Pulse::start(deadlines.max(PATIENCE));
+    systemd::ready("standing by");
+    let Some(lease) = stand_by(&mut setup, &mut signals).await? else {
+        systemd::stopping();
+        return Ok(());
     };
     tracing::info!(epoch = lease.epoch(), "the lease is held");
+    let ttl = setup.config.settings.reconcile.lease;
+    let keeper = Keeper::start(setup.store.clone(), lease, ttl, setup.now);
     setup.hooks.leading().map_err(DaemonError::Hook)?;
-    let lost = lease::keep(setup.store.clone(), lease.clone(), ttl, setup.now);
-    let engine = Engine::open(Arc::new(setup.config.clone()), setup.store.clone()).await?;
     let (change_sender, changes) = mpsc::channel(1);
-    let watcher = watch::Watcher::start(engine.sources(), change_sender.clone());
-    let mut daemon =
-        Daemon { engine, lease, lost, changes, watcher, change_sender, setup, failures: 0 };
-    let outcome = daemon.until_stopped(&mut term, &mut int).await;
-    notify(&[sd_notify::NotifyState::Stopping]);
-    if let Some(path) = daemon.setup.config.settings.socket() {
-        let _ = std::fs::remove_file(path);
-    }
-    let Daemon { lease, setup, lost, .. } = daemon;
-    drop(lost);
-    // The keeper holds the lease too, for a moment still: then it simply runs out by itself, and a
-    // successor on this machine sees that this process is gone.
-    if let Some(lease) = Arc::into_inner(lease) {
-        let _ = setup.store.release(lease).await;
-    }
+    let config = Arc::new(setup.config.clone());
+    let mut daemon = Daemon {
+        engine: None,
+        config: config.clone(),
+        keeper,
+        changes,
+        change_sender,
+        watcher: None,
+        setup,
+        pulse,
+        waiting: Vec::new(),
+        failures: 0,
+    };
+    daemon.open(config).await?;
+    let outcome = daemon.until_stopped(&mut signals).await;
+    systemd::stopping();
+    daemon.end(&outcome).await;
     outcome
 }
 
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(states);
+/// Waits for the lease; `None` when told to stop before.
+async fn stand_by(setup: &mut Setup, signals: &mut Signals) -> Result<Option<Lease>, DaemonError> {
+    loop {
+        let ttl = setup.config.settings.reconcile.lease;
+        tokio::select! {
+            lease = lease::acquire(setup.store.as_ref(), ttl, setup.now) => return Ok(Some(lease?)),
+            told = signals.next() => match told {
+                Told::Stop => return Ok(None),
+                Told::Reload => {
+                    systemd::reloading();
+                    match reread(setup, &setup.config) {
+                        Ok(config) => setup.config = config,
+                        Err(error) => refuse(&error),
+                    }
+                    systemd::ready("standing by");
+                }
+            },
+        }
+    }
+}
+
+/// The new configuration, if it can take the place of the one in use.
+fn reread(setup: &Setup, old: &Config) -> Result<Config, String> {
+    let new = (setup.reload)()?;
+    let fixed = |config: &Config| {
+        let settings = &config.settings;
+        let server = (settings.socket(), settings.server.listen);
+        (settings.state_dir.clone(), settings.store_file(), server, settings.reconcile.lease)
+    };
+    if fixed(&new) == fixed(old) {
+        Ok(new)
+    } else {
+        Err("`stateDir`, `store`, `server` and `reconcile.lease` change with a restart only".into())
+    }
+}
+
+fn refuse(error: &str) {
+    tracing::error!(error, "the new configuration is refused; the old one stays");
 }
 
 /// What the loop does next.
@@ -143,139 +201,185 @@ enum Next {
     Stop,
 }
 
+/// A pass that ended: its engine, what came of it, and how long it took in seconds.
+type Ended = (Engine, Result<PassReport, PassError>, f64);
+
 impl Daemon {
-    async fn until_stopped(
-        &mut self,
-        term: &mut tokio::signal::unix::Signal,
-        int: &mut tokio::signal::unix::Signal,
-    ) -> Result<(), DaemonError> {
-        let mut hup = signal(SignalKind::hangup())
-            .map_err(|source| DaemonError::System { doing: "listen for SIGHUP", source })?;
+    async fn until_stopped(&mut self, signals: &mut Signals) -> Result<(), DaemonError> {
         let mut wait = Duration::ZERO;
         loop {
-            let next = self.next(wait, term, int, &mut hup).await?;
+            self.pulse.waits();
+            let next = self.next(wait, signals).await?;
+            self.pulse.works();
             match next {
                 Next::Stop => return Ok(()),
-                Next::Reload => self.reload().await,
-                Next::Pass(asks) => {
-                    let stop = self.engine.stop();
-                    let pass = self.pass(asks);
-                    tokio::pin!(pass);
-                    let outcome = tokio::select! {
-                        outcome = &mut pass => outcome,
-                        () = stopped(term, int) => {
-                            tracing::info!("stopping");
-                            stop.store(true, std::sync::atomic::Ordering::Relaxed);
-                            if tokio::time::timeout(STOP_WITHIN, &mut pass).await.is_err() {
-                                tracing::warn!("stopped while effects were under way; the journal says what to ask");
-                            }
-                            return Ok(());
-                        }
-                    };
-                    wait = outcome?;
+                Next::Reload => {
+                    self.reload().await;
+                    wait = Duration::ZERO;
                 }
+                Next::Pass(asks) => match self.pass(asks, signals).await? {
+                    Some(next) => wait = next,
+                    None => return Ok(()),
+                },
             }
         }
     }
 
-    async fn next(
+    async fn next(&mut self, wait: Duration, signals: &mut Signals) -> Result<Next, DaemonError> {
+        tokio::select! {
+            biased;
+            told = signals.next() => Ok(match told {
+                Told::Stop => Next::Stop,
+                Told::Reload => Next::Reload,
+            }),
+            error = self.keeper.lost() => Err(error.into()),
+            ask = self.setup.asks.recv() => {
+                let mut asks: Vec<Ask> = ask.into_iter().collect();
+                while let Ok(more) = self.setup.asks.try_recv() {
+                    asks.push(more);
+                }
+                Ok(Next::Pass(asks))
+            }
+            _ = self.changes.recv() => {
+                tokio::time::sleep(DEBOUNCE).await;
+                let _ = self.changes.try_recv();
+                Ok(Next::Pass(Vec::new()))
+            }
+            () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new())),
+        }
+    }
+
+    /// A pass, and how long to wait for the next one; `None` when told to stop.
+    async fn pass(
         &mut self,
-        wait: Duration,
-        term: &mut tokio::signal::unix::Signal,
-        int: &mut tokio::signal::unix::Signal,
-        hup: &mut tokio::signal::unix::Signal,
-    ) -> Result<Next, DaemonError> {
-        let watchdog = Duration::from_secs(10);
-        let deadline = tokio::time::Instant::now() + wait;
-        loop {
-            notify(&[sd_notify::NotifyState::Watchdog]);
-            let until = deadline.min(tokio::time::Instant::now() + watchdog);
-            tokio::select! {
-                biased;
-                () = stopped(term, int) => return Ok(Next::Stop),
-                _ = hup.recv() => return Ok(Next::Reload),
-                _ = self.lost.wait_for(|lost| *lost) => {
-                    let error = StoreError::Fenced { epoch: self.lease.epoch(), current: self.lease.epoch() + 1 };
-                    return Err(error.into());
+        asks: Vec<Ask>,
+        signals: &mut Signals,
+    ) -> Result<Option<Duration>, DaemonError> {
+        for ask in asks {
+            if let Ask::Apply { wait: stay, answer } = ask {
+                self.waiting.push(Waiting { stay, answer, so_far: None });
+            }
+        }
+        if self.engine.is_none() {
+            self.open(self.config.clone()).await?;
+        }
+        let Some(engine) = self.engine.take() else { return Ok(Some(AFTER_FAILURE)) };
+        let stop = engine.stop();
+        let mut work = self.work(engine);
+        let ended = tokio::select! {
+            ended = &mut work => ended,
+            error = self.keeper.lost() => {
+                stop.store(true, Ordering::Relaxed);
+                return Err(error.into());
+            }
+            () = signals.stop() => {
+                tracing::info!("stopping");
+                systemd::stopping();
+                stop.store(true, Ordering::Relaxed);
+                match tokio::time::timeout(STOP_WITHIN, &mut work).await {
+                    Ok(_) => tracing::info!("the pass has ended; the next start goes on"),
+                    Err(_) => tracing::warn!(
+                        "stopped while effects were under way; the journal says what to ask"
+                    ),
                 }
-                ask = self.setup.asks.recv() => {
-                    let mut asks: Vec<Ask> = ask.into_iter().collect();
-                    while let Ok(more) = self.setup.asks.try_recv() {
-                        asks.push(more);
-                    }
-                    return Ok(Next::Pass(asks));
-                }
-                _ = self.changes.recv() => {
-                    tokio::time::sleep(DEBOUNCE).await;
-                    let _ = self.changes.try_recv();
-                    return Ok(Next::Pass(Vec::new()));
-                }
-                () = tokio::time::sleep_until(until) => {
-                    if tokio::time::Instant::now() >= deadline {
-                        return Ok(Next::Pass(Vec::new()));
-                    }
+                return Ok(None);
+            }
+        };
+        self.take(ended).await.map(Some)
+    }
+
+    /// Runs a pass on a thread of its own: reading and rendering thousands of requests must not keep
+    /// signals waiting, and a panic in it must not end the daemon.
+    fn work(&self, mut engine: Engine) -> JoinHandle<Ended> {
+        let (lease, now) = (self.keeper.lease().clone(), self.setup.now);
+        let asked = !self.waiting.is_empty();
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let outcome = runtime.block_on(async {
+                let report = engine.pass(Wake::Apply(&lease), &now).await?;
+                if asked { engine.standing(report).await } else { Ok(report) }
+            });
+            (engine, outcome, began.elapsed().as_secs_f64())
+        })
+    }
+
+    /// How long to wait after a pass.
+    async fn take(&mut self, ended: Result<Ended, JoinError>) -> Result<Duration, DaemonError> {
+        match ended {
+            Ok((engine, outcome, seconds)) => {
+                self.engine = Some(engine);
+                match outcome {
+                    Ok(report) => Ok(self.passed(&report, seconds)),
+                    Err(error) => self.failed(error),
                 }
             }
+            Err(error) => self.failed(PassError::Task(error.to_string())),
         }
     }
 
-    /// A pass, and how long to wait for the next one.
-    async fn pass(&mut self, asks: Vec<Ask>) -> Result<Duration, DaemonError> {
-        let began = std::time::Instant::now();
-        let outcome = self.engine.pass(Wake::Apply(&self.lease), &self.setup.now).await;
-        let seconds = began.elapsed().as_secs_f64();
-        match outcome {
-            Ok(report) => {
-                self.failures = 0;
-                let now = (self.setup.now)();
-                self.setup.hooks.passed(&report, seconds, now);
-                if !report.quiet {
-                    let summary = crate::report::pass::summary(&report);
-                    tracing::info!(seconds, evaluated = report.evaluated, "{summary}");
-                    notify(&[sd_notify::NotifyState::Status(&summary)]);
-                }
-                let mut wait = self.wait(&report, now);
-                for ask in asks {
-                    if let Ask::Apply { wait: stay, answer } = ask {
-                        if stay && report.under_way > 0 {
-                            wait = wait.min(AFTER_FAILURE);
-                        }
-                        let _ = answer.send(Ok(report.clone()));
-                    }
-                }
-                Ok(wait)
-            }
-            Err(error) => self.failed(error, asks),
+    fn passed(&mut self, report: &PassReport, seconds: f64) -> Duration {
+        self.failures = 0;
+        let now = (self.setup.now)();
+        self.setup.hooks.passed(report, seconds, now);
+        if !report.quiet {
+            let summary = crate::report::pass::summary(report);
+            tracing::info!(seconds, evaluated = report.evaluated, "{summary}");
+            systemd::status(&summary);
         }
+        let wait = self.wait(report, now);
+        for waiting in std::mem::take(&mut self.waiting) {
+            let Waiting { stay, answer, so_far } = waiting;
+            let whole = match so_far {
+                Some(so_far) => so_far.followed_by(report.clone()),
+                None => report.clone(),
+            };
+            if stay && whole.under_way > 0 && !answer.is_closed() {
+                self.waiting.push(Waiting { stay, answer, so_far: Some(whole) });
+            } else {
+                let _ = answer.send(Ok(whole));
+            }
+        }
+        wait
     }
 
     /// Some failures are for good: then the process ends, and whoever supervises it decides.
-    fn failed(&mut self, error: PassError, asks: Vec<Ask>) -> Result<Duration, DaemonError> {
+    fn failed(&mut self, error: PassError) -> Result<Duration, DaemonError> {
         self.setup.hooks.failed();
         let text = chain(&error);
         tracing::error!(error = text, "a pass could not be made");
-        for ask in asks {
-            if let Ask::Apply { answer, .. } = ask {
-                let _ = answer.send(Err(text.clone()));
-            }
+        for waiting in std::mem::take(&mut self.waiting) {
+            let _ = waiting.answer.send(Err(text.clone()));
         }
         match error {
-            PassError::Store(error) if !error.is_transient() => Err(error.into()),
+            PassError::Store(
+                error @ (StoreError::Fenced { .. }
+                | StoreError::Broken(_)
+                | StoreError::Corrupt { .. }
+                | StoreError::Newer { .. }
+                | StoreError::Unsuitable { .. }),
+            ) => Err(error.into()),
             error @ PassError::Behind { .. } => Err(error.into()),
-            PassError::Store(_)
+            // What contradicts the store is a bug: the next pass reads all of it anew.
+            PassError::Store(
+                StoreError::Busy(_)
+                | StoreError::Full(_)
+                | StoreError::Missing { .. }
+                | StoreError::Conflict { .. },
+            )
             | PassError::Source { .. }
             | PassError::Pattern { .. }
             | PassError::Settings(_)
             | PassError::Task(_) => {
                 self.failures = self.failures.saturating_add(1);
                 let wait = AFTER_FAILURE * 2_u32.saturating_pow(self.failures.min(10) - 1);
-                Ok(wait.min(self.interval()))
+                Ok(wait.min(self.interval().max(AFTER_FAILURE)))
             }
         }
     }
 
     fn interval(&self) -> Duration {
-        self.engine.config().settings.reconcile.interval.unsigned_abs()
+        self.config.settings.reconcile.interval.unsigned_abs()
     }
 
     /// Until the next poll, give or take a tenth, or until something is due.
@@ -287,39 +391,43 @@ impl Daemon {
         let poll = self.interval().mul_f64(spread);
         let due = report.due.map(|due| {
             let left = due.duration_since(now);
-            if left.is_negative() { Duration::from_millis(100) } else { left.unsigned_abs() }
+            if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() }
         });
-        due.map_or(poll, |due| due.min(poll))
+        // However often something is due, there is time to breathe between two passes.
+        due.map_or(poll, |due| due.min(poll)).max(Duration::from_millis(100))
+    }
+
+    async fn open(&mut self, config: Arc<Config>) -> Result<(), PassError> {
+        let mut engine = Engine::open(config.clone(), self.setup.store.clone()).await?;
+        engine.watched(Arc::new(self.pulse.clone()));
+        self.watcher = watch::Watcher::start(engine.sources(), self.change_sender.clone());
+        self.engine = Some(engine);
+        self.config = config;
+        Ok(())
     }
 
     /// A new configuration takes effect between passes; a bad one is refused, and the old one stays.
     async fn reload(&mut self) {
-        notify(&[sd_notify::NotifyState::Reloading]);
-        match (self.setup.reload)() {
-            Ok(config) => match Engine::open(Arc::new(config), self.setup.store.clone()).await {
-                Ok(engine) => {
-                    self.watcher =
-                        watch::Watcher::start(engine.sources(), self.change_sender.clone());
-                    self.engine = engine;
-                    tracing::info!("the configuration was read again");
-                }
-                Err(error) => tracing::error!(
-                    error = chain(&error),
-                    "the new configuration is refused; the old one stays"
-                ),
+        systemd::reloading();
+        match reread(&self.setup, &self.config) {
+            Ok(config) => match self.open(Arc::new(config)).await {
+                Ok(()) => tracing::info!("the configuration was read again"),
+                Err(error) => refuse(&chain(&error)),
             },
-            Err(error) => {
-                tracing::error!(error, "the new configuration is refused; the old one stays");
-            }
+            Err(error) => refuse(&error),
         }
-        notify(&[sd_notify::NotifyState::Ready]);
+        systemd::ready("the configuration was read again");
     }
-}
 
-async fn stopped(term: &mut tokio::signal::unix::Signal, int: &mut tokio::signal::unix::Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    /// Leaves the place to a successor.
+    async fn end(self, outcome: &Result<(), DaemonError>) {
+        let Self { keeper, setup, config, .. } = self;
+        let is_ours = !matches!(outcome, Err(DaemonError::Store(StoreError::Fenced { .. })));
+        // Whoever took the lease has put a socket of its own there.
+        if let Some(path) = config.settings.socket().filter(|_| is_ours) {
+            let _ = std::fs::remove_file(path);
+        }
+        keeper.release(setup.store.as_ref()).await;
     }
 }
 

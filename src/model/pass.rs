@@ -45,6 +45,20 @@ impl PassReport {
     pub fn failures(&self) -> usize {
         self.done.iter().filter(|(_, _, error)| error.is_some()).count()
     }
+
+    /// This pass and a later one as one: the first plan, all that was done, and how it stands now.
+    #[must_use]
+    pub fn followed_by(mut self, next: Self) -> Self {
+        self.done.extend(next.done);
+        Self {
+            quiet: self.quiet && next.quiet,
+            plan: self.plan,
+            done: self.done,
+            published: next.published.or(self.published),
+            evaluated: self.evaluated + next.evaluated,
+            ..next
+        }
+    }
 }
 
 /// Requests per `<team>/<environment>` and phase, for the front page.

@@ -144,6 +144,10 @@ pub struct Journalled {
     pub step: Digest,
     /// Digest of the plan.
     pub plan: Digest,
+    /// Fingerprint of the desired state that asked for it; `None` when the file is gone. A failure
+    /// holds back the same thing only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
     /// Which try this is.
     pub attempt: u32,
     /// How far it has come.

@@ -11,21 +11,28 @@
 //!   asked again under the same token.
 //! - When told to stop, no new batch begins; what is under way is left to its tickets.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
 
+use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
+use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
-use crate::error::chain;
 use crate::model::{
-    Change, Event, Happening, Journalled, Phase, Progress, Record, RequestId, Retry, TargetKey,
-    Ticket, Token,
+    Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
 };
-use crate::provider::{Provider, ProviderError, Providers};
+use crate::provider::Providers;
 use crate::store::{Lease, Store, Write};
+
+/// Calls of one lane at once, for providers that take changes one by one.
+const CALLS: usize = 16;
+
+/// Tickets asked about at once.
+const POLLS: usize = 64;
 
 /// What executing needs.
 pub struct Executor<'a> {
@@ -60,75 +67,76 @@ pub struct Done {
     pub commits: u64,
 }
 
-/// One batch on its way: rows with their provider and lane.
-struct Batch {
-    provider: Arc<dyn Provider>,
-    rows: Vec<Journalled>,
-}
-
-enum Answer {
-    Ended(End, Vec<Happening>),
-    Running(Ticket, Vec<Happening>),
-    Unknown(String),
-    /// Nothing happened, and the target is not what was planned for.
-    Stale(String),
-    /// Nothing happened; later.
-    Later(String, Option<std::time::Duration>),
-}
-
-impl Answer {
-    /// What was sent once may have happened whatever is answered now: "cannot be reached" and "not
-    /// allowed" end nothing.
-    fn of_a_resumed(self) -> Self {
-        match self {
-            Self::Later(error, _) | Self::Ended(End::Failed { error, refused: true }, _) => {
-                Self::Unknown(error)
-            }
-            sure @ (Self::Ended(..) | Self::Running(..) | Self::Unknown(_) | Self::Stale(_)) => {
-                sure
-            }
-        }
-    }
-}
-
 impl Executor<'_> {
-    /// Begins `rows`, which are new: journals their intents first.
+    /// Begins `rows`, which are new, in their order: journals their intents first. `under_way` has
+    /// its room already.
     pub async fn begin(
         &self,
         rows: Vec<Journalled>,
-        in_flight: &BTreeMap<String, usize>,
+        under_way: &BTreeMap<TargetKey, Journalled>,
         records: &HashMap<RequestId, Record>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Done, PassError> {
         let mut done = Done::default();
-        let mut lanes = self.lanes(rows);
-        let mut in_flight = in_flight.clone();
-        while !lanes.is_empty() && !self.stop.load(Ordering::Relaxed) {
-            let mut asked = tokio::task::JoinSet::new();
-            let mut room = self.total.saturating_sub(in_flight.values().sum());
-            for (lane, (provider, queue)) in &mut lanes {
-                let used = in_flight.get(lane).copied().unwrap_or_default();
-                let free = self.per_lane.saturating_sub(used).min(room).min(provider.batch());
-                let rows: Vec<_> = queue.drain(..free.min(queue.len())).collect();
-                room -= rows.len();
-                if !rows.is_empty() {
-                    self.intend(&rows, &mut done).await?;
-                    asked.spawn(ask(lane.clone(), Batch { provider: provider.clone(), rows }));
-                }
+        let mut room = Room::new(self.per_lane, self.total);
+        under_way.values().for_each(|row| room.take(self.queue(row)));
+        let mut turns = Turns::default();
+        rows.into_iter().for_each(|row| turns.put(self.lane(&row), row));
+        let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+        let mut asked = JoinSet::new();
+        loop {
+            if !self.stop.load(Ordering::Relaxed) {
+                let next = turns.next(&mut room, |lane| self.most(lane, &calls));
+                self.send(next, &mut calls, &mut asked, &mut done).await?;
             }
-            if asked.is_empty() {
-                break;
+            let Some(answered) = asked.join_next().await else { return Ok(done) };
+            let mut answers = Vec::new();
+            let mut ended = Some(answered);
+            while let Some(answered) = ended {
+                let (lane, more): (String, Answers) = answered.map_err(PassError::task)?;
+                calls.entry(lane).and_modify(|n| *n -= 1);
+                answers.extend(more);
+                ended = asked.try_join_next();
             }
-            while let Some(answered) = asked.join_next().await {
-                let (lane, answers) = answered.map_err(PassError::task)?;
-                let before = done.under_way.len();
-                self.settle(answers, records, retries, now(), &mut done).await?;
-                *in_flight.entry(lane).or_default() += done.under_way.len() - before;
-            }
-            lanes.retain(|_, (_, queue)| !queue.is_empty());
+            let before = done.ended.len();
+            self.settle(answers, records, retries, now(), &mut done).await?;
+            done.ended[before..].iter().for_each(|(row, _)| room.give_back(&self.queue(row)));
         }
-        Ok(done)
+    }
+
+    /// Makes the intents durable, all in one transaction, and hands the rows to their providers.
+    async fn send(
+        &self,
+        next: BTreeMap<String, Vec<Journalled>>,
+        calls: &mut BTreeMap<String, usize>,
+        asked: &mut JoinSet<(String, Answers)>,
+        done: &mut Done,
+    ) -> Result<(), PassError> {
+        if next.is_empty() {
+            return Ok(());
+        }
+        self.intend(next.values().flatten(), done).await?;
+        for (lane, mut rows) in next {
+            let Some(provider) = self.providers.get(kind_of(&lane)).cloned() else { continue };
+            let size = provider.batch().max(1);
+            while !rows.is_empty() {
+                let rest = rows.split_off(size.min(rows.len()));
+                let batch = std::mem::replace(&mut rows, rest);
+                let (lane, provider) = (lane.clone(), provider.clone());
+                *calls.entry(lane.clone()).or_default() += 1;
+                asked.spawn(async move { (lane, call::submit(provider, batch).await) });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows of a lane may be sent now: one batch at a time, or several small ones.
+    fn most(&self, lane: &str, calls: &BTreeMap<String, usize>) -> usize {
+        let Some(provider) = self.providers.get(kind_of(lane)) else { return 0 };
+        let size = provider.batch().max(1);
+        let calls = calls.get(lane).copied().unwrap_or_default();
+        (CALLS / size).max(1).saturating_sub(calls).saturating_mul(size)
     }
 
     /// Asks about `rows`, which are in the journal already: those with a ticket are polled, the
@@ -141,46 +149,67 @@ impl Executor<'_> {
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Done, PassError> {
         let mut done = Done::default();
-        let (tickets, again): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|r| r.phase == Phase::Sent && r.ticket.is_some());
-        let mut asked = tokio::task::JoinSet::new();
-        for row in tickets {
-            if let Some(provider) = self.providers.get(&row.change.target.provider).cloned() {
-                asked.spawn(poll(provider, row));
-            }
-        }
-        for (lane, (provider, mut queue)) in self.lanes(again) {
-            while !queue.is_empty() {
-                let size = provider.batch().clamp(1, queue.len());
-                let rows = queue.drain(..size).collect();
-                asked.spawn(ask(lane.clone(), Batch { provider: provider.clone(), rows }));
-            }
-        }
-        while let Some(answered) = asked.join_next().await {
-            let (_, answers) = answered.map_err(PassError::task)?;
-            let answers =
-                answers.into_iter().map(|(row, answer)| (row, answer.of_a_resumed())).collect();
-            self.settle(answers, records, retries, now(), &mut done).await?;
-        }
-        Ok(done)
-    }
-
-    fn lanes(
-        &self,
-        rows: Vec<Journalled>,
-    ) -> BTreeMap<String, (Arc<dyn Provider>, Vec<Journalled>)> {
-        let mut lanes: BTreeMap<String, (Arc<dyn Provider>, Vec<Journalled>)> = BTreeMap::new();
+        let mut polls = VecDeque::new();
+        let mut lanes: BTreeMap<String, Vec<Journalled>> = BTreeMap::new();
+        let mut strangers: Answers = Vec::new();
         for row in rows {
-            if let Some(provider) = self.providers.get(&row.change.target.provider) {
-                let lane = format!("{} {}", provider.kind(), provider.lane(&row.change.target));
-                lanes.entry(lane).or_insert_with(|| (provider.clone(), Vec::new())).1.push(row);
+            let kind = &row.change.target.provider;
+            match (self.providers.get(kind), &row.ticket) {
+                (None, _) => {
+                    let error = format!("this vend has no provider `{kind}` to ask");
+                    strangers.push((row, Answer::Unknown(error)));
+                }
+                (Some(provider), Some(ticket)) if row.phase == Phase::Sent => {
+                    polls.push_back((provider.clone(), ticket.clone(), row));
+                }
+                (Some(_), _) => lanes.entry(self.lane(&row)).or_default().push(row),
             }
         }
-        lanes
+        self.settle(strangers, records, retries, now(), &mut done).await?;
+        let mut asked: JoinSet<Answers> = JoinSet::new();
+        for (lane, rows) in lanes {
+            let Some(provider) = self.providers.get(kind_of(&lane)).cloned() else { continue };
+            asked.spawn(async move {
+                let (size, mut answers) = (provider.batch().max(1), Vec::new());
+                for batch in rows.chunks(size) {
+                    answers.extend(call::submit(provider.clone(), batch.to_vec()).await);
+                }
+                answers
+            });
+        }
+        loop {
+            while asked.len() < POLLS
+                && let Some((provider, ticket, row)) = polls.pop_front()
+            {
+                asked.spawn(async move { vec![call::poll(provider, row, ticket).await] });
+            }
+            let Some(answered) = asked.join_next().await else { return Ok(done) };
+            let mut answers = answered.map_err(PassError::task)?;
+            while let Some(answered) = asked.try_join_next() {
+                answers.extend(answered.map_err(PassError::task)?);
+            }
+            let sure = answers.into_iter().map(|(row, answer)| (row, answer.of_a_resumed()));
+            self.settle(sure.collect(), records, retries, now(), &mut done).await?;
+        }
     }
 
-    async fn intend(&self, rows: &[Journalled], done: &mut Done) -> Result<(), PassError> {
-        let writes = rows.iter().map(|row| Write::Intent(Box::new(row.clone()))).collect();
+    /// What bounds concurrency, with the provider's kind before it.
+    fn lane(&self, row: &Journalled) -> String {
+        let target = &row.change.target;
+        let lane = self.providers.get(&target.provider).map(|p| p.lane(target));
+        format!("{} {}", target.provider, lane.unwrap_or_default())
+    }
+
+    fn queue(&self, row: &Journalled) -> super::turn::Queue {
+        (self.lane(row), row.change.target.key.request.team().to_owned())
+    }
+
+    async fn intend<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a Journalled> + Clone,
+        done: &mut Done,
+    ) -> Result<(), PassError> {
+        let writes = rows.clone().map(|row| Write::Intent(Box::new(row.clone()))).collect();
         self.store.commit(self.lease, writes).await?;
         done.commits += 1;
         for row in rows {
@@ -191,29 +220,57 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Makes the answers durable: all of a batch in one transaction.
+    /// Makes the answers durable, all in one transaction.
     async fn settle(
         &self,
-        answers: Vec<(Journalled, Answer)>,
+        answers: Answers,
         records: &HashMap<RequestId, Record>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: Timestamp,
         done: &mut Done,
     ) -> Result<(), PassError> {
+        if answers.is_empty() {
+            return Ok(());
+        }
         let mut writes = Vec::with_capacity(answers.len() * 3);
-        let mut touched: BTreeMap<RequestId, Option<Record>> = BTreeMap::new();
+        let mut changed: BTreeMap<RequestId, Option<Record>> = BTreeMap::new();
         for (row, answer) in answers {
-            let id = row.change.target.key.request.clone();
-            let record = touched
-                .remove(&id)
-                .or_else(|| done.records.get(&id).cloned())
-                .unwrap_or_else(|| records.get(&id).cloned());
-            let record = self.settle_one(row, answer, record, retries, now, &mut writes, done);
-            if let Some(record) = record {
-                touched.insert(id, record);
+            match answer {
+                Answer::Ended(End::Done { outputs, state }, events) => {
+                    self.tell(&row, &events, &mut writes);
+                    let id = row.change.target.key.request.clone();
+                    let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
+                    let before = known.unwrap_or_else(|| records.get(&id).cloned());
+                    changed.insert(id, ledger::apply(before, &row, outputs, state, now));
+                    self.succeed(row, now, &mut writes, done);
+                }
+                Answer::Ended(End::Failed { error, refused }, events) => {
+                    self.tell(&row, &events, &mut writes);
+                    let failure = Failure { error, refused, ..Failure::default() };
+                    self.fail(row, failure, retries, now, &mut writes, done);
+                }
+                // Looking again at once is what helps, unless it did not help before.
+                Answer::Stale(error) => {
+                    let failure = Failure { error, stale: true, ..Failure::default() };
+                    self.fail(row, failure, retries, now, &mut writes, done);
+                }
+                Answer::Later(error, after) => {
+                    let failure = Failure { error, after, ..Failure::default() };
+                    self.fail(row, failure, retries, now, &mut writes, done);
+                }
+                Answer::Running(ticket, events, after) => {
+                    self.tell(&row, &events, &mut writes);
+                    let wait = after.and_then(|a| SignedDuration::try_from(a).ok());
+                    let wait = wait.unwrap_or_default().max(ledger::poll_after(&row, now));
+                    let (next, ticket) = (Some(now + wait), Some(ticket));
+                    let row = Journalled { phase: Phase::Sent, ticket, next, error: None, ..row };
+                    writes.push(Write::Progress(Box::new(row.clone())));
+                    done.under_way.push(row);
+                }
+                Answer::Unknown(error) => self.lose(row, error, now, &mut writes, done),
             }
         }
-        for (id, record) in touched {
+        for (id, record) in changed {
             writes.push(match &record {
                 Some(record) => Write::Record(Box::new(record.clone())),
                 None => Write::DropRecord(id.clone()),
@@ -225,96 +282,42 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// The record if it is another one now: `Some(None)` when it is gone.
-    #[allow(clippy::too_many_arguments)]
-    fn settle_one(
-        &self,
-        row: Journalled,
-        answer: Answer,
-        record: Option<Record>,
-        retries: &BTreeMap<TargetKey, Retry>,
-        now: Timestamp,
-        writes: &mut Vec<Write>,
-        done: &mut Done,
-    ) -> Option<Option<Record>> {
-        let key = row.change.target.key.clone();
-        let known = done.records.contains_key(&key.request);
-        let unchanged = |record: Option<Record>| known.then_some(record);
-        match answer {
-            Answer::Ended(End::Done { outputs, state }, events) => {
-                self.tell(&row, &events, writes);
-                let record = ledger::apply(record, &row, outputs, state, now);
-                writes.push(Write::End { token: row.change.token.clone() });
-                writes.push(Write::Retry { key: key.clone(), retry: None });
-                writes.push(Write::Event(event(
-                    &row,
-                    ledger::event_kind(row.change.action),
-                    None,
-                    now,
-                )));
-                self.watch.notice(&Notice::Ended {
-                    key: &key,
-                    action: row.change.action,
-                    error: None,
-                });
-                done.retries.insert(key, None);
-                done.ended.push((row, None));
-                Some(record)
-            }
-            Answer::Ended(End::Failed { error, refused }, events) => {
-                self.tell(&row, &events, writes);
-                self.fail(row, error, refused, None, retries, now, writes, done);
-                unchanged(record)
-            }
-            Answer::Stale(error) => {
-                // Nothing happened, and looking again is what helps: no waiting.
-                writes.push(Write::End { token: row.change.token.clone() });
-                done.ended.push((row, Some(error)));
-                unchanged(record)
-            }
-            Answer::Later(error, after) => {
-                self.fail(row, error, false, after, retries, now, writes, done);
-                unchanged(record)
-            }
-            Answer::Running(ticket, events) => {
-                self.tell(&row, &events, writes);
-                let next = Some(now + POLL);
-                let row = Journalled {
-                    phase: Phase::Sent,
-                    ticket: Some(ticket),
-                    next,
-                    error: None,
-                    ..row
-                };
-                writes.push(Write::Progress(Box::new(row.clone())));
-                done.under_way.push(row);
-                unchanged(record)
-            }
-            Answer::Unknown(error) => {
-                let tries = retries.get(&key).map_or(1, |r| r.attempts + 1);
-                let wait =
-                    crate::plan::backoff(tries, ledger::jitter(row.change.token.as_str()), false);
-                tracing::warn!(target = %row.change.target.name, error, "outcome unknown");
-                let row = Journalled {
-                    phase: Phase::Unknown,
-                    next: Some(now + wait),
-                    error: Some(error),
-                    ..row
-                };
-                writes.push(Write::Progress(Box::new(row.clone())));
-                done.under_way.push(row);
-                unchanged(record)
-            }
-        }
+    fn succeed(&self, row: Journalled, now: Timestamp, writes: &mut Vec<Write>, done: &mut Done) {
+        let Change { target, action, token, .. } = &row.change;
+        let key = target.key.clone();
+        writes.push(Write::End { token: token.clone() });
+        writes.push(Write::Retry { key: key.clone(), retry: None });
+        writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));
+        tracing::info!(target = %target.name, request = %key.request, ?action, %token, "done");
+        self.watch.notice(&Notice::Ended { key: &key, action: *action, error: None });
+        done.retries.insert(key, None);
+        done.ended.push((row, None));
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn fail(
+    /// It may have happened: asked again under the same token, ever less often.
+    fn lose(
         &self,
         row: Journalled,
         error: String,
-        refused: bool,
-        after: Option<std::time::Duration>,
+        now: Timestamp,
+        writes: &mut Vec<Write>,
+        done: &mut Done,
+    ) {
+        let (target, token) = (&row.change.target, &row.change.token);
+        tracing::warn!(target = %target.name, request = %target.key.request, %token, error, "outcome unknown");
+        if row.phase != Phase::Unknown {
+            writes.push(Write::Event(event(&row, "Unknown", Some(&error), now)));
+        }
+        let next = Some(now + ledger::ask_after(&row, now));
+        let row = Journalled { phase: Phase::Unknown, next, error: Some(error), ..row };
+        writes.push(Write::Progress(Box::new(row.clone())));
+        done.under_way.push(row);
+    }
+
+    fn fail(
+        &self,
+        row: Journalled,
+        Failure { error, refused, stale, after }: Failure,
         retries: &BTreeMap<TargetKey, Retry>,
         now: Timestamp,
         writes: &mut Vec<Write>,
@@ -322,7 +325,10 @@ impl Executor<'_> {
     ) {
         let key = row.change.target.key.clone();
         let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), refused, now);
-        if let Some(after) = after.and_then(|a| jiff::SignedDuration::try_from(a).ok()) {
+        if stale && retry.attempts == 1 {
+            retry.until = now;
+        }
+        if let Some(after) = after.and_then(|a| SignedDuration::try_from(a).ok()) {
             retry.until = retry.until.max(now + after);
         }
         writes.push(Write::End { token: row.change.token.clone() });
@@ -360,8 +366,19 @@ impl Executor<'_> {
     }
 }
 
-/// How long until a running change is asked about again.
-const POLL: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
+/// A try that came to nothing.
+#[derive(Default)]
+struct Failure {
+    error: String,
+    refused: bool,
+    stale: bool,
+    after: Option<Duration>,
+}
+
+/// The provider's kind, which a lane's name begins with.
+fn kind_of(lane: &str) -> &str {
+    lane.split_once(' ').map_or(lane, |(kind, _)| kind)
+}
 
 fn event(row: &Journalled, kind: &str, error: Option<&str>, now: Timestamp) -> Event {
     let target = &row.change.target;
@@ -376,50 +393,5 @@ fn event(row: &Journalled, kind: &str, error: Option<&str>, now: Timestamp) -> E
         kind: kind.to_owned(),
         message,
         data: serde_json::json!({"token": row.change.token, "plan": row.plan, "component": target.key.component}),
-    }
-}
-
-async fn ask(lane: String, batch: Batch) -> (String, Vec<(Journalled, Answer)>) {
-    let Batch { provider, rows } = batch;
-    let changes: Vec<Change> = rows.iter().map(|r| r.change.clone()).collect();
-    let mut answers: HashMap<Token, _> = provider.submit(&changes).await.into_iter().collect();
-    let answered = rows.into_iter().map(|row| {
-        let answer = match answers.remove(&row.change.token) {
-            Some(answer) => answer_of(answer),
-            // A provider that forgets to answer has not said that nothing happened.
-            None => Answer::Unknown("the provider gave no answer for this change".into()),
-        };
-        (row, answer)
-    });
-    (lane, answered.collect())
-}
-
-async fn poll(provider: Arc<dyn Provider>, row: Journalled) -> (String, Vec<(Journalled, Answer)>) {
-    let Some(ticket) = row.ticket.clone() else { return (String::new(), Vec::new()) };
-    let answer = match provider.poll(&ticket).await {
-        // Failing to ask is not an end: the change goes on at the provider.
-        Err(ProviderError::Unavailable { .. }) => Answer::Running(ticket, Vec::new()),
-        answer => answer_of(answer),
-    };
-    (String::new(), vec![(row, answer)])
-}
-
-fn answer_of(answer: Result<Progress, ProviderError>) -> Answer {
-    match answer {
-        Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, events),
-        Ok(Progress::Succeeded { outputs, state, events }) => {
-            Answer::Ended(End::Done { outputs, state }, events)
-        }
-        Ok(Progress::Failed { error, state: _, events }) => {
-            Answer::Ended(End::Failed { error, refused: false }, events)
-        }
-        Err(ProviderError::Unavailable { retry_after, error }) => {
-            Answer::Later(chain(&*error), retry_after)
-        }
-        Err(ProviderError::Stale(why)) => Answer::Stale(why),
-        Err(ProviderError::Refused(error)) => {
-            Answer::Ended(End::Failed { error, refused: true }, Vec::new())
-        }
-        Err(ProviderError::Unknown { error }) => Answer::Unknown(chain(&*error)),
     }
 }

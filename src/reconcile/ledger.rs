@@ -1,6 +1,6 @@
 //! What an observed end makes of a record. Pure: journal row and answer in, record out.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Record, Retry};
 use crate::plan;
@@ -78,9 +78,25 @@ pub fn retry(
     refused: bool,
     now: Timestamp,
 ) -> Retry {
-    let attempts = before.filter(|b| b.fingerprint == Some(row.step)).map_or(0, |b| b.attempts) + 1;
+    let same = |b: &&Retry| b.fingerprint == row.fingerprint;
+    let attempts = before.filter(same).map_or(0, |b| b.attempts).saturating_add(1);
     let wait = plan::backoff(attempts, jitter(row.change.token.as_str()), refused);
-    Retry { fingerprint: Some(row.step), attempts, until: now + wait, error, refused }
+    Retry { fingerprint: row.fingerprint, attempts, until: now + wait, error, refused }
+}
+
+/// How long until a change that is under way is asked about again: a tenth of the time it has been
+/// at it, from 2 s to 30 s.
+pub fn poll_after(row: &Journalled, now: Timestamp) -> SignedDuration {
+    let age = now.duration_since(row.since).as_secs_f64();
+    SignedDuration::from_secs_f64((age / 10.0).clamp(2.0, 30.0))
+}
+
+/// How long until a lost outcome is asked for again: about as long as it has been lost, from 1 s to
+/// 5 minutes.
+pub fn ask_after(row: &Journalled, now: Timestamp) -> SignedDuration {
+    let age = now.duration_since(row.since).as_secs_f64();
+    let spread = 0.75 + 0.5 * jitter(row.change.token.as_str());
+    SignedDuration::from_secs_f64((age * spread).clamp(1.0, 300.0))
 }
 
 /// A number in [0, 1) that is the same for the same text: spreads retries without randomness, so

@@ -159,7 +159,8 @@ impl Pass<'_> {
         }
         let last = self.memory.sources.get(&origin.source).and_then(|s| s.commit.clone());
         let gone = self.last_words(n, id, &origin.path, last.as_ref());
-        if self.memory.records().contains_key(id) {
+        let in_flight = self.memory.journal.keys().any(|key| key.request == *id);
+        if in_flight || self.memory.records().contains_key(id) {
             let value = serde_json::to_value(&gone).ok();
             writes.push(Write::Value { key: gone_key(id), value });
         }

@@ -6,6 +6,7 @@
 
 mod announce;
 mod bookkeeping;
+mod call;
 pub mod desired;
 pub mod evaluate;
 mod execute;
@@ -21,6 +22,7 @@ mod publish;
 mod round;
 pub mod source;
 mod step;
+mod turn;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,6 +131,9 @@ pub trait Watch: Send + Sync {
     fn notice(&self, notice: &Notice<'_>);
 }
 
+/// Where the report on what was asked for goes; the error is a sentence.
+pub type Answer = tokio::sync::oneshot::Sender<Result<PassReport, String>>;
+
 /// What a running loop of passes can be asked.
 pub enum Ask {
     /// Make a pass now; with `wait`, passes until nothing is under way.
@@ -136,7 +141,7 @@ pub enum Ask {
         /// Stay until nothing is under way.
         wait: bool,
         /// Where the answer goes.
-        answer: tokio::sync::oneshot::Sender<Result<PassReport, String>>,
+        answer: Answer,
     },
     /// A person has written to the store: look again.
     Wake,
@@ -187,15 +192,22 @@ pub struct Engine {
 impl Engine {
     /// Opens mirrors and providers for `config`; the state folder must be there.
     pub async fn open(config: Arc<Config>, store: Arc<dyn Store>) -> Result<Self, PassError> {
+        let state = state_of(&config)?;
+        let providers = providers(&config, &state, &transport(&config, &state))?;
+        Self::open_with(config, store, providers).await
+    }
+
+    /// As [`Engine::open`], with these providers and no others.
+    pub async fn open_with(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        providers: Providers,
+    ) -> Result<Self, PassError> {
         let settings = &config.settings;
-        let state = settings
-            .state_dir
-            .clone()
-            .ok_or_else(|| PassError::Settings("`stateDir` is needed to apply anything".into()))?;
+        let state = state_of(&config)?;
         let transport = transport(&config, &state);
         let sources = source::Sources::open(settings, &state, &transport)?;
         let status = publish::Front::open(settings, &state, &transport)?;
-        let providers = providers(&config, &state, &transport)?;
         let instance = store.instance().await?;
         Ok(Self {
             config,
@@ -253,6 +265,11 @@ impl Engine {
     fn reading(&self) -> Digest {
         digest::of(&(READING, env!("CARGO_PKG_VERSION"), self.config.digest))
     }
+}
+
+fn state_of(config: &Config) -> Result<PathBuf, PassError> {
+    let state = config.settings.state_dir.clone();
+    state.ok_or_else(|| PassError::Settings("`stateDir` is needed to apply anything".into()))
 }
 
 /// How git is run for `config`.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -42,6 +43,10 @@ pub(super) struct Pass<'a> {
     pub(super) records: HashMap<RequestId, Option<Record>>,
     /// Requests whose status may have changed.
     pub(super) touched: BTreeSet<RequestId>,
+    /// When the last plan was made.
+    pub(super) planned: Timestamp,
+    /// Out of rounds, with steps left that are ready.
+    pub(super) unfinished: bool,
     pub(super) report: PassReport,
 }
 
@@ -67,25 +72,54 @@ impl Engine {
             pass.check_epoch().await?;
         }
         let outcome = pass.run().await;
-        let Pass { mut memory, mut report, lease, .. } = pass;
+        let Pass { mut memory, mut report, lease, planned, unfinished, .. } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
         if let Some(lease) = lease {
             self.maintain(lease, &mut memory, clock()).await?;
         }
-        let now = clock();
-        let poll = now + self.config.settings.reconcile.interval;
-        report.due = memory.due(&self.drift_clock(), now, poll);
+        let poll = clock() + self.config.settings.reconcile.interval;
+        // What came due while effects were made and published has not been looked at.
+        report.due = memory.due(&self.drift_clock(), planned, poll);
         if let Some(lease) = lease {
             let due =
                 if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
-            let due = due.into_iter().chain(report.due).min();
-            let quiet = Quiet { inputs, due, notes };
-            self.store.commit(lease, vec![Write::Quiet(Some(quiet))]).await?;
+            let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
+            // One that was told to stop has not found that there is nothing to do.
+            let stopped = self.stop.load(Ordering::Relaxed);
+            let quiet = (!stopped).then_some(Quiet { inputs, due, notes });
+            self.store.commit(lease, vec![Write::Quiet(quiet)]).await?;
             report.due = due;
         }
         report.counts = memory.counts.clone();
         self.checked |= lease.is_some();
+        self.memory = Some(memory);
+        Ok(report)
+    }
+
+    /// For whoever asked for a pass: one that was quiet has not looked at what is held or under way,
+    /// and leaves it as it was.
+    pub async fn standing(&mut self, report: PassReport) -> Result<PassReport, PassError> {
+        if !report.quiet {
+            return Ok(report);
+        }
+        let memory = self.memory().await?;
+        let holds = memory.holds.values().flatten().map(|row| row.hold.clone());
+        let problems =
+            memory.sources.iter().filter_map(|(n, s)| Some((n.clone(), s.problem.clone()?)));
+        let report = PassReport {
+            holds: holds.collect(),
+            under_way: memory.journal.len(),
+            problems: problems.collect(),
+            diagnostics: memory
+                .catalog_problems
+                .iter()
+                .chain(memory.paths.values())
+                .cloned()
+                .collect(),
+            counts: memory.counts.clone(),
+            ..report
+        };
         self.memory = Some(memory);
         Ok(report)
     }
@@ -160,6 +194,8 @@ impl<'a> Pass<'a> {
             fresh: HashMap::new(),
             records: HashMap::new(),
             touched: BTreeSet::new(),
+            planned: now,
+            unfinished: false,
             report: PassReport::default(),
         })
     }

@@ -21,6 +21,7 @@ impl Pass<'_> {
         let mut live: HashMap<TargetKey, plan::Seen> = HashMap::new();
         let mut again: BTreeSet<RequestId> = BTreeSet::new();
         for round in 0..MAX_ROUNDS {
+            self.planned = (self.clock)();
             self.read_again(std::mem::take(&mut again)).await?;
             let ids = self.differing();
             let cases = self.cases(ids).await?;
@@ -36,8 +37,12 @@ impl Pass<'_> {
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
             changed.extend(self.bookkeeping(&ready).await?);
             let rows = self.rows(&ready, &plan).await?;
-            let stopped = self.engine.stop.load(Ordering::Relaxed);
-            if (rows.is_empty() && changed.is_empty()) || stopped {
+            if rows.is_empty() && changed.is_empty() {
+                break;
+            }
+            // What is not done now is not nothing to do: the next pass must not take it for that.
+            self.unfinished = round + 1 == MAX_ROUNDS;
+            if self.engine.stop.load(Ordering::Relaxed) {
                 break;
             }
             // What was seen before a step says nothing after it; a deletion and the creation after it
@@ -49,7 +54,7 @@ impl Pass<'_> {
             let done = executor
                 .begin(
                     rows,
-                    &self.lanes_in_use(),
+                    &self.memory.journal,
                     &self.known_records(),
                     &self.memory.retries,
                     self.clock,

@@ -1,7 +1,8 @@
 //! Between the plan's steps and the executor's rows, and back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::PassError;
 use super::execute::{Done, Executor};
@@ -16,6 +17,9 @@ impl Pass<'_> {
     /// Asks about everything in the journal that is due.
     pub(super) async fn resume(&mut self) -> Result<(), PassError> {
         let Some(lease) = self.lease else { return Ok(()) };
+        if self.engine.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let now = (self.clock)();
         let is_due = |row: &&Journalled| row.next.is_none_or(|next| next <= now);
         let mut rows: Vec<Journalled> =
@@ -67,18 +71,6 @@ impl Pass<'_> {
 
     pub(super) fn known_records(&self) -> HashMap<RequestId, Record> {
         self.records.iter().filter_map(|(id, r)| Some((id.clone(), r.clone()?))).collect()
-    }
-
-    pub(super) fn lanes_in_use(&self) -> BTreeMap<String, usize> {
-        let mut lanes = BTreeMap::new();
-        for row in self.memory.journal.values() {
-            if let Some(provider) = self.engine.providers.get(&row.change.target.provider) {
-                *lanes
-                    .entry(format!("{} {}", provider.kind(), provider.lane(&row.change.target)))
-                    .or_default() += 1;
-            }
-        }
-        lanes
     }
 
     /// Journal rows of the steps that a provider is to do.
@@ -144,6 +136,7 @@ impl Pass<'_> {
                 artifact: step.artifact,
                 step: step_digest,
                 plan: digest,
+                fingerprint: desired.map(Desired::fingerprint),
                 attempt,
                 phase: Phase::Intent,
                 ticket: None,

@@ -18,6 +18,7 @@ pub fn terminal(report: &PassReport, colour: bool) -> String {
         out.push_str(&format!("{} {}\n", paint.yellow("source"), source::sentence(name, problem)));
     }
     if report.quiet {
+        held(report, &paint, &mut out);
         out.push_str("Nothing to do.\n");
         return out;
     }

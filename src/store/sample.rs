@@ -163,6 +163,7 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         artifact: Some(digest(text)),
         step: digest("step"),
         plan: digest("plan"),
+        fingerprint: None,
         attempt,
         phase: Phase::Intent,
         ticket: None,
