@@ -11,6 +11,10 @@ use std::process::ExitCode;
 use super::args::Demo;
 use super::failure::Failure;
 
+pub use files::{CATALOG, Embedded};
+pub use place::write;
+pub use stage::Git;
+
 /// Plays it.
 pub fn run(demo: &Demo) -> Result<ExitCode, Failure> {
     let root = match &demo.directory {

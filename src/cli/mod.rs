@@ -54,7 +54,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
     match &args.command {
         Command::Demo(demo) => demo::run(demo),
-        Command::Init(init) => init::run(init),
+        Command::Init(init) => init::run(args, init),
         Command::Validate(validate) => validate::run(args, validate).await,
         Command::Render(render) => render::run(args, render).await,
         Command::Plan(plan) => plan::run(args, plan).await,

@@ -4,6 +4,7 @@
 
 mod demo;
 mod diagnostics;
+mod init;
 mod layering;
 mod samples;
 mod stories;

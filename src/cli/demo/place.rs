@@ -142,7 +142,7 @@ providers:
 /// Writes files below a folder; `change` gets each text file on its way.
 pub fn write(
     folder: &Path,
-    files: &[Embedded],
+    files: &[(&str, &[u8])],
     change: impl Fn(&str, String) -> String,
 ) -> Result<(), Failure> {
     for (path, bytes) in files {

@@ -209,17 +209,17 @@ fn how_to_go_on(stage: &Stage) {
         "
 == How to look further
 
-Everything is still there, in {root}
-with `vend` being {vend}
+Everything is still there:
 
+   PATH={bin}:$PATH
    cd {root}
-   vend explain orders/prod/storefront       why it is as it is, from the file to what was written
-   vend serve                                the daemon: push from requests/, and watch it follow
-   git -C git/deployments.git log -p main    every change, as a diff of what was rendered
-   git -C git/requests.git log -p vend/status   the same, with status and outputs
-   cd requests && vend render orders/prod/storefront
+   vend explain orders/prod/storefront         why it is as it is, from the file to what was written
+   vend serve                                  the daemon: push from requests/ and watch it follow
+   git -C git/deployments.git log -p main      every change, as a diff of what was rendered
+   git -C git/requests.git log -p vend/status  the same, with status and outputs
+   cd requests && vend plan --all              as a developer sees it
 
 `vend init DIR` writes a small catalog and a requests repository to start from.",
-        vend = stage.program().display(),
+        bin = stage.program().parent().unwrap_or(stage.program()).display(),
     ));
 }
