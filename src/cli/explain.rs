@@ -13,7 +13,7 @@ pub async fn run(args: &Args, explain: &Explain) -> Result<ExitCode, Failure> {
     let id = approve::request_id(&explain.request)?;
     let config = context::config(args)?;
     let explained = if !context::is_operator(&config) {
-        laptop::explain(&config, &explain.elsewhere, &id).await?
+        laptop::explain(args, &config, &explain.elsewhere, &id).await?
     } else if let Some(daemon) = socket::connect(&config).await {
         daemon.explain(&id).await?
     } else {

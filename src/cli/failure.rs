@@ -67,6 +67,11 @@ impl Failure {
         self
     }
 
+    /// What failed and why, in one line.
+    pub fn message(&self) -> String {
+        crate::error::chain(self.error.as_ref())
+    }
+
     /// Whether what was asked for is not there.
     pub fn is_not_found(&self) -> bool {
         self.not_found
@@ -81,8 +86,8 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub fn report(self, args: &Args) -> ExitCode {
-        let Self { kind, error, hints, problems, not_found: _ } = self;
-        let message = crate::error::chain(error.as_ref());
+        let message = self.message();
+        let Self { kind, error: _, hints, problems, not_found: _ } = self;
         if args.format == Format::Json {
             let value = serde_json::json!({
                 "error": message, "hints": hints, "exitCode": kind.code(),

@@ -1,14 +1,18 @@
 //! Finding what a working copy does not hold: the catalog and the recorded state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::args::Elsewhere;
+use super::args::{Args, Elsewhere};
 use super::failure::Failure;
+use super::{context, output};
 use crate::config::{Config, RequestSource};
-use crate::git::{Mirror, WorkingCopy};
-use crate::model::{Counts, RequestId, RequestPhase, Revision};
-use crate::reconcile::local::{Cache, LocalCatalog, LocalRequests, Published};
+use crate::git::{GitError, Mirror, WorkingCopy};
+use crate::model::{Counts, RequestId, RequestPhase};
+use crate::reconcile::local::{
+    Cache, Fetched, LocalCatalog, LocalRequests, Published, Stale, same_repository,
+};
+use crate::report;
 use crate::server::view::{Explanation, Overview};
 
 /// Everything that reading a working copy needs.
@@ -34,48 +38,83 @@ fn cache_folder() -> Result<PathBuf, Failure> {
 }
 
 /// Opens the working copy around `at` as the source it is a clone of.
-pub async fn open(config: Config, elsewhere: &Elsewhere, at: &Path) -> Result<Bench, Failure> {
+pub async fn open(
+    args: &Args,
+    config: Config,
+    elsewhere: &Elsewhere,
+    at: &Path,
+) -> Result<Bench, Failure> {
     let cache = Cache::new(cache_folder()?, Some(&config));
-    let catalog = catalog_of(&cache, &config, elsewhere).await?;
+    let catalog = catalog_of(args, &cache, &config, elsewhere).await?;
     let settings = &config.settings;
-    let copy = WorkingCopy::discover(at)?;
+    let copy = working_copy(&config, at)?;
     let source = matching(&config, &copy)?;
     let requests = LocalRequests::list(copy, source, settings.limits.files)?;
     Ok(Bench { config, catalog, requests, cache })
 }
 
+/// The clone around `at`; outside of Git the folder that the configuration lies in.
+fn working_copy(config: &Config, at: &Path) -> Result<WorkingCopy, Failure> {
+    let copy = WorkingCopy::discover(at)?;
+    if copy.repository().is_some() {
+        return Ok(copy);
+    }
+    let folder =
+        std::path::absolute(&config.path).ok().and_then(|p| p.parent()?.canonicalize().ok());
+    match folder.filter(|folder| copy.root().starts_with(folder)) {
+        Some(folder) => Ok(WorkingCopy::plain(&folder)),
+        None => Ok(copy),
+    }
+}
+
 async fn catalog_of(
+    args: &Args,
     cache: &Cache,
     config: &Config,
     elsewhere: &Elsewhere,
 ) -> Result<LocalCatalog, Failure> {
     let place = &config.settings.catalog;
-    let repository = elsewhere.catalog.as_deref().unwrap_or(&place.repository);
+    let named = elsewhere.catalog.as_deref().map(named);
+    let repository = named.as_deref().unwrap_or(&place.repository);
     // A folder named on the command line is the catalog itself.
-    let folder = if elsewhere.catalog.is_some() { "" } else { place.path.as_str() };
+    let folder = if named.is_some() { "" } else { place.path.as_str() };
     let max = config.settings.limits.file_bytes;
-    Ok(cache.catalog(repository, &place.branch, folder, max).await?)
+    let now = context::now();
+    let catalog = cache.catalog(repository, &place.branch, folder, max, now).await?;
+    if let Some(stale) = &catalog.stale {
+        output::warn(
+            args,
+            &report::source::earlier_copy("the catalog", &stale.error, stale.since, now),
+        );
+    }
+    Ok(catalog)
+}
+
+/// A place named on the command line: a path from here, or an address.
+fn named(place: &str) -> String {
+    let path = Path::new(place);
+    let absolute = path.exists().then(|| path.canonicalize().ok()).flatten();
+    absolute.map_or_else(|| place.to_owned(), |p| p.display().to_string())
 }
 
 /// Only the catalog.
-pub async fn catalog(config: &Config, elsewhere: &Elsewhere) -> Result<LocalCatalog, Failure> {
+pub async fn catalog(
+    args: &Args,
+    config: &Config,
+    elsewhere: &Elsewhere,
+) -> Result<LocalCatalog, Failure> {
     let cache = Cache::new(cache_folder()?, Some(config));
-    catalog_of(&cache, config, elsewhere).await
+    catalog_of(args, &cache, config, elsewhere).await
 }
 
 /// The configured source that a clone is of: by its remotes, by its path, or the only one.
 fn matching(config: &Config, copy: &WorkingCopy) -> Result<RequestSource, Failure> {
     let sources = &config.settings.requests;
-    let plain = |url: &str| {
-        url.trim_end_matches('/').trim_end_matches(".git").trim_start_matches("file://").to_owned()
-    };
-    let remotes: BTreeSet<String> = copy.remotes().iter().map(|r| plain(r)).collect();
+    let remotes = copy.remotes();
     let root = copy.root().display().to_string();
     let is_it = |s: &&RequestSource| {
-        let url = plain(&s.repository);
-        remotes.contains(&url)
-            || url == root
-            || Path::new(&s.repository).canonicalize().is_ok_and(|p| p == copy.root())
+        same_repository(&root, &s.repository)
+            || remotes.iter().any(|(_, url)| same_repository(url, &s.repository))
     };
     if let Some(source) = sources.iter().find(is_it) {
         return Ok(source.clone());
@@ -84,90 +123,150 @@ fn matching(config: &Config, copy: &WorkingCopy) -> Result<RequestSource, Failur
         [only] => Ok(only.clone()),
         several => {
             let names: Vec<&str> = several.iter().map(|s| s.name.as_str()).collect();
-            Err(Failure::usage(format!("this clone is of none of the configured request sources ({})", names.join(", ")))
-                .hint("run it in a clone of one of them: its `origin` is compared with `requests[].repository`"))
+            let message = format!(
+                "this clone is of none of the configured request sources ({})",
+                names.join(", ")
+            );
+            Err(Failure::usage(message).hint(
+                "run it in a clone of one of them: its `origin` is compared with `requests[].repository`",
+            ))
         }
     }
 }
 
 /// The status branch, fetched now or earlier; `None` when there is none yet.
-pub async fn status_branch(
-    config: &Config,
-    elsewhere: &Elsewhere,
-) -> Result<Option<(Mirror, Revision)>, Failure> {
-    let cache = Cache::new(cache_folder()?, Some(config));
-    branch(&cache, config, elsewhere).await
-}
-
 async fn branch(
+    args: &Args,
     cache: &Cache,
     config: &Config,
     elsewhere: &Elsewhere,
-) -> Result<Option<(Mirror, Revision)>, Failure> {
-    let repository = elsewhere.status.as_deref().unwrap_or(config.settings.status_repository());
-    match cache.branch(repository, &config.settings.status.branch).await {
-        Ok((mirror, Some(tip))) => Ok(Some((mirror, tip))),
-        Ok((_, None)) | Err(crate::git::GitError::Missing { .. }) => Ok(None),
+    copy: Option<&WorkingCopy>,
+) -> Result<Option<Fetched>, Failure> {
+    let settings = &config.settings;
+    let place = match &elsewhere.status {
+        Some(place) => named(place),
+        None => settings.status_repository().to_owned(),
+    };
+    let now = context::now();
+    let name = &settings.status.branch;
+    let own = copy.filter(|c| same_repository(&place, &c.root().display().to_string()));
+    let outcome = match own {
+        Some(copy) => of_this_clone(cache, copy, name, now).await,
+        None => cache.branch(&place, name, now).await,
+    };
+    match outcome {
+        Ok(Fetched { tip: None, .. }) | Err(GitError::Missing { .. }) => Ok(None),
+        Ok(fetched) => {
+            if let Some(stale) = &fetched.stale {
+                let what = "the status branch";
+                let text = report::source::earlier_copy(what, &stale.error, stale.since, now);
+                output::warn(args, &text);
+            }
+            Ok(Some(fetched))
+        }
         Err(error) => Err(Failure::from(error).hint("name another place with --status")),
     }
 }
 
+/// The status branch where the configuration says that it is in this very clone: that means the
+/// repository it was cloned from, and the clone itself only where it was cloned from nowhere.
+async fn of_this_clone(
+    cache: &Cache,
+    copy: &WorkingCopy,
+    branch: &str,
+    now: jiff::Timestamp,
+) -> Result<Fetched, GitError> {
+    let Some(repository) = copy.repository() else {
+        let what = format!("branch `{branch}`");
+        return Err(GitError::Missing { what, text: "this folder is in no Git repository".into() });
+    };
+    let mirror = Mirror::open_local(repository)?;
+    let Some((remote, url)) = copy.remotes().into_iter().next() else {
+        let tip = mirror.branch_tip(&format!("refs/heads/{branch}"))?;
+        return Ok(Fetched { mirror, tip, stale: None });
+    };
+    let url = if url.starts_with("./") || url.starts_with("../") {
+        std::path::absolute(copy.root().join(&url)).map_or(url, |p| p.display().to_string())
+    } else {
+        url
+    };
+    let error = match cache.branch(&url, branch, now).await {
+        Err(error) => error,
+        fetched => return fetched,
+    };
+    // What the last `git fetch` in this clone brought is better than nothing.
+    match mirror.branch_tip(&format!("refs/remotes/{remote}/{branch}"))? {
+        Some(tip) => {
+            let stale = Stale { error: crate::error::chain(&error), since: None };
+            Ok(Fetched { mirror, tip: Some(tip), stale: Some(stale) })
+        }
+        None => Err(error),
+    }
+}
+
 impl Bench {
-    /// Recorded state of `ids` and of everything else that is published.
+    /// Recorded state of everything that is published, with what `artifacts_of` were rendered to.
     pub async fn published(
         &self,
+        args: &Args,
         elsewhere: &Elsewhere,
         artifacts_of: &BTreeSet<RequestId>,
     ) -> Result<Published, Failure> {
-        let Some((mirror, tip)) = branch(&self.cache, &self.config, elsewhere).await? else {
+        let copy = Some(&self.requests.copy);
+        let fetched = branch(args, &self.cache, &self.config, elsewhere, copy).await?;
+        let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
             return Ok(Published::default());
         };
         let mut published = Published::read(&mirror, &tip, None)?;
         published.read_artifacts(&mirror, &tip, artifacts_of)?;
-        Ok(published)
+        Ok(Published { stale, ..published })
     }
 
-    /// Requests that differ between the merge base with the source's branch and the working copy;
-    /// `None` when that cannot be told, and everything is meant.
-    pub fn differing(&self) -> Option<BTreeSet<RequestId>> {
-        let copy = &self.requests.copy;
-        let mirror = Mirror::open_local(copy.repository()?).ok()?;
-        let head = copy.head()?;
-        let branch = &self.requests.source.branch;
-        let upstream = [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")];
-        let upstream = upstream.iter().find_map(|name| mirror.branch_tip(name).ok().flatten())?;
-        let base = mirror.merge_base(&head, &upstream).ok()??;
-        let tree = mirror.tree(&base, "").ok()??;
-        let before: BTreeMap<String, _> =
-            mirror.entries(tree, 1_000_000).ok()?.into_iter().map(|e| (e.path, e.id)).collect();
-        let pattern = crate::catalog::Pattern::parse(&self.requests.source.pattern).ok()?;
-        let changed =
-            self.requests.found.values().filter(|f| before.get(&*f.origin.path) != Some(&f.blob));
-        let mut ids: BTreeSet<RequestId> = changed.map(|f| f.id.clone()).collect();
-        let folder = self.requests.source.path.as_str();
-        for path in before.keys() {
-            let inner = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
-            if let crate::catalog::PathIs::Request(id) = pattern.id(inner)
-                && !self.requests.found.contains_key(&id)
-            {
-                ids.insert(id);
+    /// As [`Bench::published`], for what can do without: why not is said, and the rest goes on.
+    pub async fn published_if_any(&self, args: &Args, elsewhere: &Elsewhere) -> Published {
+        match self.published(args, elsewhere, &BTreeSet::new()).await {
+            Ok(published) => published,
+            Err(failure) => {
+                let text = format!(
+                    "recorded state could not be had ({}), so a range takes the newest version",
+                    failure.message()
+                );
+                output::warn(args, &text);
+                Published::default()
             }
         }
-        Some(ids)
     }
+}
+
+/// Statuses of `only`, or all, for commands that need nothing else.
+async fn published(
+    args: &Args,
+    config: &Config,
+    elsewhere: &Elsewhere,
+    only: Option<&BTreeSet<RequestId>>,
+) -> Result<Published, Failure> {
+    let cache = Cache::new(cache_folder()?, Some(config));
+    let copy = working_copy(config, &here()?).ok();
+    let fetched = branch(args, &cache, config, elsewhere, copy.as_ref()).await?;
+    let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
+        return Ok(Published::default());
+    };
+    let mut published = Published::read(&mirror, &tip, only)?;
+    if let Some(only) = only {
+        published.read_artifacts(&mirror, &tip, only)?;
+    }
+    Ok(Published { stale, ..published })
 }
 
 /// Where requests stand, by the status branch.
 pub async fn overview(
+    args: &Args,
     config: &Config,
     elsewhere: &Elsewhere,
     prefix: Option<&str>,
     not_ready: bool,
 ) -> Result<Overview, Failure> {
-    let published = match status_branch(config, elsewhere).await? {
-        Some((mirror, tip)) => Published::read(&mirror, &tip, None)?,
-        None => Published::default(),
-    };
+    let published = published(args, config, elsewhere, None).await?;
     let prefix = prefix.unwrap_or_default().trim_matches('/');
     let is_meant = |id: &RequestId| {
         prefix.is_empty()
@@ -187,16 +286,14 @@ pub async fn overview(
 
 /// Why a request is where it is, by the status branch and, in its clone, the file.
 pub async fn explain(
+    args: &Args,
     config: &Config,
     elsewhere: &Elsewhere,
     id: &RequestId,
 ) -> Result<Option<Explanation>, Failure> {
     let only = BTreeSet::from([id.clone()]);
-    let published = match status_branch(config, elsewhere).await? {
-        Some((mirror, tip)) => Published::read(&mirror, &tip, Some(&only))?,
-        None => Published::default(),
-    };
-    let bench = open(config.clone(), elsewhere, &std::env::current_dir()?).await?;
+    let published = published(args, config, elsewhere, Some(&only)).await?;
+    let bench = open(args, config.clone(), elsewhere, &here()?).await?;
     let max = config.settings.limits.file_bytes;
     let evaluated = bench
         .requests

@@ -17,6 +17,13 @@ pub fn print(text: &str) {
     let _ = out.flush();
 }
 
+/// Says something that whoever reads the result should know, apart from the result itself.
+pub fn warn(args: &Args, text: &str) {
+    if !args.quiet {
+        let _ = writeln!(std::io::stderr().lock(), "warning: {text}");
+    }
+}
+
 /// Whether colour is welcome: a terminal, and no `NO_COLOR` (no-color.org).
 pub fn is_colourful(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())

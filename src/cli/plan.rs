@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use super::args::{Args, Format, Plan as PlanArgs};
 use super::failure::{FOUND, Failure, Kind};
-use super::{context, laptop, output};
+use super::laptop::{self, Bench};
+use super::{context, output};
+use crate::config::Config;
 use crate::digest::Digest;
-use crate::model::{Artifact, HoldReason, Plan, SourceName, SourceProblem};
-use crate::plan::Gone;
+use crate::model::{Artifact, Diagnostic, HoldReason, Plan, RequestId, SourceName, SourceProblem};
+use crate::plan::{Gone, Guards};
 use crate::reconcile::desired::Evaluated;
-use crate::reconcile::local;
+use crate::reconcile::local::{self, Changed, Differs, Published};
 use crate::report;
 
 /// A plan with what is needed to show it.
@@ -19,6 +21,8 @@ struct Shown {
     plan: Plan,
     artifacts: HashMap<Digest, Arc<Artifact>>,
     problems: Vec<(SourceName, SourceProblem)>,
+    /// Paths that look like a request's and are none.
+    diagnostics: Vec<Diagnostic>,
     remarks: Vec<String>,
 }
 
@@ -32,10 +36,11 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
             plan: look.report.plan,
             artifacts: look.artifacts,
             problems: look.report.problems,
+            diagnostics: look.report.diagnostics,
             remarks: Vec::new(),
         }
     } else {
-        on_a_laptop(config, plan).await?
+        on_a_laptop(args, config, plan).await?
     };
     print(args, plan, &shown);
     let invalid = shown.plan.holds.iter().any(|h| matches!(h.reason, HoldReason::Invalid { .. }));
@@ -49,45 +54,106 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(code))
 }
 
-async fn on_a_laptop(config: crate::config::Config, plan: &PlanArgs) -> Result<Shown, Failure> {
-    let bench = laptop::open(config, &plan.elsewhere, &laptop::here()?).await?;
-    let differing = if plan.all { None } else { bench.differing() };
-    let known: BTreeSet<_> = bench.requests.found.keys().cloned().collect();
-    let asked = differing.clone().unwrap_or_else(|| known.clone());
-    let published = bench.published(&plan.elsewhere, &asked).await?;
-    // The whole includes what is applied and has no file any more.
-    let ids: BTreeSet<_> = match &differing {
-        Some(ids) => ids.clone(),
-        None => known.into_iter().chain(published.statuses.keys().cloned()).collect(),
+async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Shown, Failure> {
+    let bench = laptop::open(args, config, &plan.elsewhere, &laptop::here()?).await?;
+    let requests = &bench.requests;
+    let settings = &bench.config.settings;
+    let differs = if plan.all { None } else { Some(requests.differs(settings.limits.files)?) };
+    let (since, mut ids) = match &differs {
+        Some(Differs::Since(Changed { base, ids })) => (Some(base), ids.clone()),
+        Some(Differs::Unknown(_)) | None => (None, requests.found.keys().cloned().collect()),
     };
-    let max = bench.config.settings.limits.file_bytes;
+    let mut published = bench.published(args, &plan.elsewhere, &ids).await?;
+    // The whole includes what is applied and has no file any more; other sources' is not ours.
+    let ours = published
+        .statuses
+        .values()
+        .filter(|s| s.source.repository == *requests.source.name.as_str());
+    let ours: BTreeSet<RequestId> = ours.map(|s| s.metadata.id.clone()).collect();
+    if since.is_none() {
+        ids.extend(ours);
+    }
+    let max = settings.limits.file_bytes;
     let records = published.records();
     let evaluated =
-        bench.requests.evaluate(&ids, &bench.catalog.catalog, &records, max, &bench.config).await?;
+        requests.evaluate(&ids, &bench.catalog.catalog, &records, max, &bench.config).await?;
     let evaluated: BTreeMap<_, Evaluated> =
         evaluated.into_iter().map(|e| (e.row.desired.id.clone(), e)).collect();
-    let gone: BTreeMap<_, Gone> = BTreeMap::new();
-    let plan = local::plan(&ids, &evaluated, &gone, &published, context::now());
-    let mut artifacts = published.artifacts;
+    // A former identity matters although its file went long ago.
+    let former = evaluated.values().filter_map(|e| e.row.desired.spec()?.moved_from.clone());
+    ids.extend(
+        former
+            .filter(|id| records.contains_key(id) && !requests.found.contains_key(id))
+            .collect::<Vec<_>>(),
+    );
+    let last_words = |id: &RequestId| {
+        let path =
+            records.get(id).map(|r| r.origin.path.to_string()).or_else(|| requests.path(id))?;
+        requests.last_words(id, &path, since, max)
+    };
+    let gone: BTreeMap<RequestId, Gone> = ids
+        .iter()
+        .filter(|id| !requests.found.contains_key(id))
+        .filter_map(|id| Some((id.clone(), last_words(id)?)))
+        .collect();
+    let breaker = &settings.reconcile.breaker;
+    let guards = Guards {
+        max_deletes: breaker.max_deletes,
+        max_share: breaker.max_percent / 100.0,
+        team_min: breaker.team_min,
+    };
+    let now = context::now();
+    let made = local::plan(&ids, &evaluated, &gone, &published, guards, now);
+    let remarks = remarks(&bench, differs.as_ref(), &published, now);
+    let mut artifacts = std::mem::take(&mut published.artifacts);
     for (_, artifact) in evaluated.values().flat_map(|e| &e.artifacts) {
         if let Some(digest) = artifact.digest {
             artifacts.insert(digest, artifact.clone());
         }
     }
-    let mut remarks = vec![format!("The catalog is {}.", bench.catalog.origin)];
+    let diagnostics = requests.problems.clone();
+    Ok(Shown { plan: made, artifacts, problems: Vec::new(), diagnostics, remarks })
+}
+
+/// What a plan made from a working copy has looked at and what not.
+fn remarks(
+    bench: &Bench,
+    differs: Option<&Differs>,
+    published: &Published,
+    now: jiff::Timestamp,
+) -> Vec<String> {
+    let branch = &bench.requests.source.branch;
+    let mut remarks = match differs {
+        Some(Differs::Since(changed)) => vec![format!(
+            "Shown is what this working copy changes since it left `{branch}` at {}; `--all` shows the whole.",
+            changed.base.short()
+        )],
+        Some(Differs::Unknown(why)) => vec![format!("The whole is shown, since {why}.")],
+        None => Vec::new(),
+    };
+    remarks.push(format!("The catalog is {}.", bench.catalog.origin));
     remarks.push(match published.at {
-        Some(at) => format!("Live state was not looked at; recorded state is of {at}."),
-        None => "Nothing has been published yet: everything is shown as new.".into(),
+        Some(at) => format!(
+            "Live state was not looked at; recorded state is of {} ({at:.0}).",
+            report::source::ago(at, now)
+        ),
+        None => "Live state was not looked at, and nothing has been published yet: everything is \
+                 shown as new."
+            .into(),
     });
-    Ok(Shown { plan, artifacts, problems: Vec::new(), remarks })
+    remarks
 }
 
 fn print(args: &Args, asked: &PlanArgs, shown: &Shown) {
-    let Shown { plan, artifacts, problems, remarks } = shown;
+    let Shown { plan, artifacts, problems, diagnostics, remarks } = shown;
     let find = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d).cloned());
     let of_step = |step: &crate::model::Step| (find(step.from), find(step.artifact));
     if args.format == Format::Json {
-        output::print(&report::plan::json(plan, &of_step).to_string());
+        let mut value = report::plan::json(plan, &of_step);
+        value["sources"] = report::source::json(problems);
+        value["diagnostics"] = report::diagnostic::json(diagnostics)["diagnostics"].take();
+        value["remarks"] = serde_json::json!(remarks);
+        output::print(&value.to_string());
         return;
     }
     let mut options = report::plan::Options {
@@ -98,7 +164,7 @@ fn print(args: &Args, asked: &PlanArgs, shown: &Shown) {
     if asked.no_diff {
         options.diff_total = 0;
     }
-    let mut out = String::new();
+    let mut out = report::diagnostic::terminal(diagnostics, &|_| None, options.colour);
     for (name, problem) in problems {
         out.push_str(&format!("source {}\n", report::source::sentence(name, problem)));
     }

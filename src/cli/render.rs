@@ -17,15 +17,11 @@ pub async fn run(args: &Args, render: &Render) -> Result<ExitCode, Failure> {
     let path = Path::new(&render.request);
     let at = if path.is_file() { std::path::absolute(path)? } else { laptop::here()? };
     let config = context::config_near(args, &at)?;
-    let bench = laptop::open(config, &render.elsewhere, &at).await?;
+    let bench = laptop::open(args, config, &render.elsewhere, &at).await?;
     let id = identity(&bench, &render.request, path)?;
     let only = BTreeSet::from([id.clone()]);
     let max = bench.config.settings.limits.file_bytes;
-    let records = bench
-        .published(&render.elsewhere, &BTreeSet::new())
-        .await
-        .map(|p| p.records())
-        .unwrap_or_default();
+    let records = bench.published_if_any(args, &render.elsewhere).await.records();
     let evaluated = bench
         .requests
         .evaluate(&only, &bench.catalog.catalog, &records, max, &bench.config)

@@ -9,7 +9,7 @@ use crate::catalog;
 
 /// Writes it.
 pub async fn run(args: &Args, schema: &Schema) -> Result<ExitCode, Failure> {
-    let catalog = laptop::catalog(&context::config(args)?, &schema.elsewhere).await?;
+    let catalog = laptop::catalog(args, &context::config(args)?, &schema.elsewhere).await?;
     let value = catalog::request_schema(&catalog.catalog);
     let text = serde_json::to_string_pretty(&value).map_err(anyhow::Error::new)?;
     match &schema.output {

@@ -17,13 +17,13 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Prints it, once or for as long as somebody watches.
 pub async fn run(args: &Args, status: &Status) -> Result<ExitCode, Failure> {
     let config = context::config(args)?;
-    let first = overview(&config, status, &status.elsewhere).await?;
+    let first = overview(args, &config, status, &status.elsewhere).await?;
     print(args, &first, status);
     if status.watch {
         let mut last = lines(&first);
         loop {
             tokio::time::sleep(EVERY).await;
-            let now = lines(&overview(&config, status, &status.elsewhere).await?);
+            let now = lines(&overview(args, &config, status, &status.elsewhere).await?);
             print_changes(args, &last, &now);
             last = now;
         }
@@ -33,13 +33,14 @@ pub async fn run(args: &Args, status: &Status) -> Result<ExitCode, Failure> {
 }
 
 async fn overview(
+    args: &Args,
     config: &Config,
     status: &Status,
     elsewhere: &Elsewhere,
 ) -> Result<Overview, Failure> {
     let prefix = status.request.as_deref();
     if !context::is_operator(config) {
-        return laptop::overview(config, elsewhere, prefix, status.not_ready).await;
+        return laptop::overview(args, config, elsewhere, prefix, status.not_ready).await;
     }
     if let Some(daemon) = socket::connect(config).await {
         return daemon.overview(prefix, status.not_ready).await;

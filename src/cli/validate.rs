@@ -38,8 +38,9 @@ pub async fn run(args: &Args, validate: &Validate) -> Result<ExitCode, Failure> 
     if !requests.is_empty() || catalogs.is_empty() {
         let at = requests.first().cloned().map_or_else(laptop::here, Ok)?;
         let config = context::config_near(args, &at)?;
-        let bench = laptop::open(config, &validate.elsewhere, &at).await?;
-        check_requests(&bench, &requests, &mut findings).await?;
+        let bench = laptop::open(args, config, &validate.elsewhere, &at).await?;
+        let published = bench.published_if_any(args, &validate.elsewhere).await;
+        check_requests(&bench, &published, &requests, &mut findings).await?;
     }
     findings.diagnostics.sort_by(|a, b| (&a.place, &a.code).cmp(&(&b.place, &b.code)));
     Ok(finish(args, &findings))
@@ -96,14 +97,17 @@ fn check_catalog(folder: &Path, findings: &mut Findings) -> Result<(), Failure> 
 
 async fn check_requests(
     bench: &Bench,
+    published: &Published,
     paths: &[PathBuf],
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let wanted = wanted(bench, paths)?;
     let max = bench.config.settings.limits.file_bytes;
-    let none = Published::default().records();
-    let evaluated =
-        bench.requests.evaluate(&wanted, &bench.catalog.catalog, &none, max, &bench.config).await?;
+    let records = published.records();
+    let evaluated = bench
+        .requests
+        .evaluate(&wanted, &bench.catalog.catalog, &records, max, &bench.config)
+        .await?;
     for evaluated in evaluated.iter().filter(|e| wanted.contains(&e.row.desired.id)) {
         let desired = &evaluated.row.desired;
         findings.requests += 1;

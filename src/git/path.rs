@@ -20,6 +20,8 @@ pub enum PathProblem {
     TooLong,
     /// Neither file, link, submodule nor folder: an unknown mode in a tree, a socket on a disk.
     NotAFile,
+    /// On a disk: whoever runs this may not read it.
+    NotReadable,
 }
 
 impl fmt::Display for PathProblem {
@@ -31,6 +33,7 @@ impl fmt::Display for PathProblem {
             Self::Reserved => "a reserved name",
             Self::TooLong => "longer than 512 bytes",
             Self::NotAFile => "not a regular file",
+            Self::NotReadable => "it may not be read",
         })
     }
 }

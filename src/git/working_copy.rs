@@ -66,9 +66,10 @@ impl WorkingCopy {
         &self.root
     }
 
-    /// The `.git` folder, for [`super::Mirror::open_local`].
+    /// The `.git` folder, for [`super::Mirror::open_local`]; of a worktree that of the clone it
+    /// belongs to, which holds the objects and the branches.
     pub fn repository(&self) -> Option<&Path> {
-        self.repository.as_ref().map(Repository::path)
+        self.repository.as_ref().map(Repository::commondir)
     }
 
     /// The commit that is checked out; `None` before the first.
@@ -83,12 +84,17 @@ impl WorkingCopy {
         head.is_branch().then(|| head.shorthand().ok().map(str::to_owned)).flatten()
     }
 
-    /// The addresses of its remotes: which source it is a clone of.
-    pub fn remotes(&self) -> Vec<String> {
+    /// Its remotes, name and address, `origin` first: which source it is a clone of.
+    pub fn remotes(&self) -> Vec<(String, String)> {
         let Some(repository) = &self.repository else { return Vec::new() };
         let Ok(names) = repository.remotes() else { return Vec::new() };
-        let url = |name: &str| repository.find_remote(name).ok()?.url().ok().map(str::to_owned);
-        names.iter().flatten().flatten().filter_map(url).collect()
+        let url = |name: &str| {
+            let url = repository.find_remote(name).ok()?.url().ok()?.to_owned();
+            Some((name.to_owned(), url))
+        };
+        let mut remotes: Vec<_> = names.iter().flatten().flatten().filter_map(url).collect();
+        remotes.sort_by_key(|(name, _)| name != "origin");
+        remotes
     }
 
     /// A path on the disk as a path from the top; `None` when it lies elsewhere.
@@ -262,6 +268,11 @@ impl Walk<'_> {
             Entry { id: blob_id(to.as_os_str().as_bytes()), kind: Kind::Link, path }
         } else if kind.is_file() {
             let mode = std::fs::symlink_metadata(full).map_err(io(doing()))?.permissions().mode();
+            // One file that is somebody else's does not keep the others from being read.
+            if rustix::fs::access(full, rustix::fs::Access::READ_OK).is_err() {
+                self.found.push(problem(path, PathProblem::NotReadable));
+                return Ok(());
+            }
             let hash = Oid::hash_file(ObjectType::Blob, full);
             let hash = hash.map_err(git2_error(doing()))?;
             let kind = if mode & 0o100 == 0 { Kind::File } else { Kind::Executable };

@@ -7,9 +7,9 @@ use super::PassError;
 use super::evaluate::{Evaluator, Parsed, Shelf};
 use super::memory::Memory;
 use super::source::Snapshot;
-use crate::catalog::{self, Catalog, PathIs};
+use crate::catalog::{self, Catalog, PathIs, Pattern};
 use crate::digest;
-use crate::git::{Blob, GitError, Kind};
+use crate::git::{Blob, GitError, Kind, PathProblem};
 use crate::model::{
     Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, RequestId, SourceName,
     SourceProblem, Wanted,
@@ -112,7 +112,8 @@ fn touch(snapshot: &Snapshot, folder: &str, delta: crate::git::Delta, touched: &
         path.strip_prefix(&source.folder).map_or(path.as_str(), |p| p.trim_start_matches('/'));
     let key = (source.name.clone(), path.clone());
     let origin = || Origin { source: source.name.clone(), path: path.as_str().into() };
-    match pattern.id(inner) {
+    let kind = delta.new.as_ref().map_or(&Kind::File, |(kind, _)| kind);
+    match path_is(pattern, inner, kind) {
         PathIs::Request(id) => match delta.new {
             Some((kind, blob)) => touched.found.push(Found { id, origin: origin(), blob, kind }),
             None => touched.gone.push((id, origin())),
@@ -121,6 +122,18 @@ fn touch(snapshot: &Snapshot, folder: &str, delta: crate::git::Delta, touched: &
         PathIs::Note(mut diagnostic) | PathIs::Bad(mut diagnostic) => {
             diagnostic.place.file = path.as_str().into();
             touched.paths.insert(key, delta.new.map(|_| diagnostic));
+        }
+    }
+}
+
+/// What a path is, given what stands there: of what is no request's, a link, a submodule or a name
+/// that cannot be shown is said to be that, rather than only to be in the wrong place.
+pub fn path_is(pattern: &Pattern, path: &str, kind: &Kind) -> PathIs {
+    let is = pattern.id(path);
+    match (&is, kind) {
+        (PathIs::Request(_) | PathIs::Ignored, _) | (_, Kind::File | Kind::Executable) => is,
+        (PathIs::Note(_) | PathIs::Bad(_), Kind::Link | Kind::Submodule | Kind::Unsafe(_)) => {
+            cannot_be_read(kind, path.into()).map_or(is, PathIs::Bad)
         }
     }
 }
@@ -205,27 +218,46 @@ pub fn read(
     (blobs, broken)
 }
 
+/// Why an entry is never read as a file; `None` for a file.
+fn cannot_be_read(kind: &Kind, path: Arc<str>) -> Option<Diagnostic> {
+    let place = Place::file(path);
+    Some(match kind {
+        Kind::Link => Diagnostic::error("PATH001", place, "symbolic links are not read")
+            .help("put the file itself there"),
+        Kind::Submodule => Diagnostic::error("PATH002", place, "submodules are not read")
+            .help("put the files themselves there"),
+        Kind::Unsafe(PathProblem::NotReadable) => {
+            let message = "the file may not be read by whoever runs this";
+            Diagnostic::error("PATH008", place, message).help("look at its owner and permissions")
+        }
+        Kind::Unsafe(why) => {
+            let message = format!("this name cannot be used: {why}");
+            Diagnostic::error("PATH005", place, message)
+                .help("rename the file with letters, digits, `.`, `_` and `-`")
+        }
+        Kind::File | Kind::Executable => return None,
+    })
+}
+
 /// A file that cannot even be read as one: a link, a submodule, too large, or gone from the objects.
 pub fn unreadable(found: &Found, blob: Option<&Blob>) -> Option<Diagnostic> {
+    if let Some(problem) = cannot_be_read(&found.kind, found.origin.path.clone()) {
+        return Some(problem);
+    }
     let place = Place::file(found.origin.path.clone());
-    let problem = match (&found.kind, blob) {
-        (Kind::Link, _) => Diagnostic::error("PATH001", place, "symbolic links are not read")
-            .help("put the file itself there"),
-        (Kind::Submodule, _) => Diagnostic::error("PATH002", place, "submodules are not read")
-            .help("put the files themselves there"),
-        (Kind::Unsafe(why), _) => Diagnostic::error("PATH005", place, why.to_string())
-            .help("rename the file with letters, digits, `.`, `_` and `-`"),
-        (Kind::File | Kind::Executable, Some(Blob::TooLarge(size))) => {
+    match blob {
+        Some(Blob::TooLarge(size)) => {
             let message = format!("the file has {size} bytes, and it was not read");
-            Diagnostic::error("LIM001", place, message).help("a request file has at most 256 KiB")
+            let problem = Diagnostic::error("LIM001", place, message);
+            Some(problem.help("a request file has at most 256 KiB"))
         }
-        (Kind::File | Kind::Executable, None) => {
-            Diagnostic::error("GIT001", place, "the file's content is missing from the repository")
-                .help("run `git fsck` on the repository")
+        None => {
+            let message = "the file's content is missing from the repository";
+            let problem = Diagnostic::error("GIT001", place, message);
+            Some(problem.help("run `git fsck` on the repository"))
         }
-        (Kind::File | Kind::Executable, Some(Blob::Bytes(_))) => return None,
-    };
-    Some(problem)
+        Some(Blob::Bytes(_)) => None,
+    }
 }
 
 /// A request whose file is not well-formed, as a row.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::pass::Pass;
 use crate::catalog;
 use crate::error::chain;
-use crate::git::Blob;
+use crate::git::{Blob, Mirror};
 use crate::model::{RequestId, Revision, Target, TargetKey};
 use crate::plan::{self, Case, Gone, Seen, Situation};
 
@@ -60,23 +60,32 @@ impl Pass<'_> {
     ) -> Option<Gone> {
         let snapshot = &self.snapshots[n];
         let commit = snapshot.commit.as_ref()?;
-        let mirror = snapshot.source.mirror();
-        let (_, blob) = mirror.last_blob(path, after, commit).ok()??;
-        let Ok(Blob::Bytes(bytes)) =
-            mirror.blob(blob, self.engine.config.settings.limits.file_bytes)
-        else {
-            return None;
-        };
-        let gone = Gone { commit: Some(commit.clone()), ..Gone::default() };
-        match catalog::request(&path.into(), id, &bytes) {
-            Ok(file) => Some(Gone {
-                protect: file.protect.unwrap_or(false),
-                tombstone: file.tombstone,
-                moved_from: file.moved_from,
-                ..gone
-            }),
-            // Its last words cannot be read: the record alone decides.
-            Err(_) => Some(gone),
-        }
+        let max = self.engine.config.settings.limits.file_bytes;
+        let gone = last_words(snapshot.source.mirror(), id, path, after, commit, max)?;
+        Some(Gone { commit: Some(commit.clone()), ..gone })
     }
+}
+
+/// What a file that is gone at `upto` said in the newest commit after `after` that has it, or in
+/// `after` itself.
+pub(super) fn last_words(
+    mirror: &Mirror,
+    id: &RequestId,
+    path: &str,
+    after: Option<&Revision>,
+    upto: &Revision,
+    max: u64,
+) -> Option<Gone> {
+    let (_, blob) = mirror.last_blob(path, after, upto).ok()??;
+    let Ok(Blob::Bytes(bytes)) = mirror.blob(blob, max) else { return None };
+    Some(match catalog::request(&path.into(), id, &bytes) {
+        Ok(file) => Gone {
+            protect: file.protect.unwrap_or(false),
+            tombstone: file.tombstone,
+            moved_from: file.moved_from,
+            commit: None,
+        },
+        // Its last words cannot be read: the record alone decides.
+        Err(_) => Gone::default(),
+    })
 }

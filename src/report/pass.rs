@@ -135,15 +135,12 @@ pub fn json(report: &PassReport) -> Value {
     let holds = report.holds.iter().map(|h| {
         json!({"request": h.request, "component": h.component, "reason": h.reason.name(), "sentence": hold::sentence(h), "details": h.reason})
     });
-    let problems = report.problems.iter().map(
-        |(name, p)| json!({"source": name, "sentence": source::sentence(name, p), "details": p}),
-    );
     json!({
         "quiet": report.quiet,
         "done": done.collect::<Vec<_>>(),
         "holds": holds.collect::<Vec<_>>(),
         "underWay": report.under_way,
-        "sources": problems.collect::<Vec<_>>(),
+        "sources": source::json(&report.problems),
         "diagnostics": report.diagnostics,
         "published": report.published,
         "publishError": report.publish_error,

@@ -1,6 +1,36 @@
 //! What is wrong with a source, in one sentence, with what helps.
 
+use jiff::Timestamp;
+
 use crate::model::{SourceName, SourceProblem};
+
+/// That an earlier copy of something is used, and how old it is.
+pub fn earlier_copy(what: &str, error: &str, since: Option<Timestamp>, now: Timestamp) -> String {
+    let copy = match since {
+        Some(since) => format!("the copy of {} is used", ago(since, now)),
+        None => "the copy of the last fetch is used".into(),
+    };
+    let error = crate::model::escape(error, 300).replace('\'', "`");
+    format!("{what} could not be fetched, so {copy}: {error}")
+}
+
+/// For programs.
+pub fn json(problems: &[(SourceName, SourceProblem)]) -> serde_json::Value {
+    let one = |(name, p): &(SourceName, SourceProblem)| serde_json::json!({"source": name, "sentence": sentence(name, p), "details": p});
+    problems.iter().map(one).collect()
+}
+
+/// How long ago a moment is, in its largest whole unit.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(then.as_second());
+    let (n, unit) = match seconds {
+        ..60 => return "less than a minute ago".into(),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        86_400.. => (seconds / 86_400, "day"),
+    };
+    format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
+}
 
 /// The sentence.
 pub fn sentence(name: &SourceName, problem: &SourceProblem) -> String {

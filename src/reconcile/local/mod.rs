@@ -1,0 +1,16 @@
+//! The same reading and planning on a laptop: a working copy with uncommitted changes, a catalog
+//! from somewhere, and recorded state from the status branch. Nothing is observed and nothing done.
+
+mod cache;
+mod change;
+mod place;
+mod plan;
+mod published;
+mod requests;
+
+pub use cache::{Cache, Fetched, LocalCatalog, Stale, disk_files};
+pub use change::{Changed, Differs};
+pub use place::same_repository;
+pub use plan::plan;
+pub use published::{Published, record};
+pub use requests::LocalRequests;

@@ -1,0 +1,159 @@
+//! Recorded state as the status branch tells it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::cache::Stale;
+use crate::digest::Digest;
+use crate::git::{Blob, GitError, Mirror};
+use crate::model::{
+    Artifact, ComponentRecord, InstanceId, Origin, Record, RequestId, Revision, SourceName, Status,
+    TemplateId,
+};
+use crate::yaml;
+
+/// Recorded state as the status branch tells it.
+#[derive(Default)]
+pub struct Published {
+    /// By identity.
+    pub statuses: BTreeMap<RequestId, Status>,
+    /// What was rendered, by digest.
+    pub artifacts: HashMap<Digest, Arc<Artifact>>,
+    /// Whose branch it is.
+    pub instance: Option<InstanceId>,
+    /// The moment of the tip's commit.
+    pub at: Option<Timestamp>,
+    /// It could not be fetched, and this is an earlier copy.
+    pub stale: Option<Stale>,
+}
+
+impl Published {
+    /// Reads the statuses of `ids`, or of all, with what they were rendered to.
+    pub fn read(
+        mirror: &Mirror,
+        tip: &Revision,
+        ids: Option<&BTreeSet<RequestId>>,
+    ) -> Result<Self, GitError> {
+        let mut published = Self { at: mirror.commit_time(tip)?, ..Self::default() };
+        let instance =
+            mirror.find(tip, "instance.yaml")?.map(|e| mirror.blob(e.id, 65_536)).transpose()?;
+        if let Some(Blob::Bytes(bytes)) = instance {
+            published.instance = document(&bytes)
+                .and_then(|v| serde_json::from_value(v.get("instance")?.clone()).ok());
+        }
+        let paths: Vec<String> = match ids {
+            Some(ids) => ids.iter().map(|id| format!("status/{id}.yaml")).collect(),
+            None => match mirror.tree(tip, "status")? {
+                Some(tree) => mirror
+                    .entries(tree, usize::MAX)?
+                    .into_iter()
+                    .map(|e| format!("status/{}", e.path))
+                    .collect(),
+                None => Vec::new(),
+            },
+        };
+        for path in paths {
+            let Some(entry) = mirror.find(tip, &path)? else { continue };
+            let Blob::Bytes(bytes) = mirror.blob(entry.id, 4 * 1024 * 1024)? else { continue };
+            let status: Option<Status> =
+                document(&bytes).and_then(|v| serde_json::from_value(v).ok());
+            if let Some(status) = status {
+                published.statuses.insert(status.metadata.id.clone(), status);
+            }
+        }
+        Ok(published)
+    }
+
+    /// Adds what the requests `ids` were rendered to.
+    pub fn read_artifacts(
+        &mut self,
+        mirror: &Mirror,
+        tip: &Revision,
+        ids: &BTreeSet<RequestId>,
+    ) -> Result<(), GitError> {
+        for status in ids.iter().filter_map(|id| self.statuses.get(id)) {
+            for component in &status.components {
+                let folder = format!("rendered/{}/{}", status.metadata.id, component.name);
+                let Some(tree) = mirror.tree(tip, &folder)? else { continue };
+                let mut artifact =
+                    Artifact { digest: Some(component.digest), ..Artifact::default() };
+                for entry in mirror.entries(tree, 10_000)? {
+                    if let Blob::Bytes(bytes) = mirror.blob(entry.id, 16 * 1024 * 1024)? {
+                        artifact
+                            .files
+                            .insert(entry.path, String::from_utf8_lossy(&bytes).into_owned());
+                    }
+                }
+                self.artifacts.insert(component.digest, Arc::new(artifact));
+            }
+        }
+        Ok(())
+    }
+
+    /// The records that the statuses tell of.
+    pub fn records(&self) -> BTreeMap<RequestId, Record> {
+        self.statuses
+            .iter()
+            .filter_map(|(id, status)| Some((id.clone(), record(status)?)))
+            .collect()
+    }
+}
+
+fn document(bytes: &[u8]) -> Option<serde_json::Value> {
+    let options = yaml::Options {
+        max_bytes: 16 * 1024 * 1024,
+        max_nodes: 1_000_000,
+        ..yaml::Options::rendered()
+    };
+    let file: Arc<str> = "status".into();
+    Some(yaml::read(&file, bytes, &options).ok()?.pop()?.to_json())
+}
+
+/// The record that a status was made from; `None` when nothing was ever applied.
+pub fn record(status: &Status) -> Option<Record> {
+    if status.components.is_empty() {
+        return None;
+    }
+    let template = status.template.as_ref()?;
+    let components = status.components.iter().map(|c| {
+        let drift =
+            status.drift.as_ref().and_then(|d| d.items.get(&c.name)).cloned().unwrap_or_default();
+        let component = ComponentRecord {
+            provider: c.provider.clone(),
+            target: c.target.clone(),
+            settings: c.settings.clone(),
+            digest: c.digest,
+            state: c.state.clone(),
+            outputs: c.outputs.clone(),
+            needs: c.needs.clone(),
+            token: c.token.clone(),
+            attempts: 0,
+            drift,
+            drift_since: status.drift.as_ref().and_then(|d| d.since),
+            checked: None,
+        };
+        (c.name.clone(), component)
+    });
+    Some(Record {
+        id: status.metadata.id.clone(),
+        origin: Origin {
+            source: SourceName::new(status.source.repository.as_str()),
+            path: status.source.path.as_str().into(),
+        },
+        settled: status.settled,
+        template: TemplateId { name: template.name.clone(), version: template.version.clone() },
+        template_digest: template.digest,
+        parameters: status.parameters.clone(),
+        sensitive: Vec::new(),
+        references: status.references.clone(),
+        labels: status.labels.clone(),
+        protect: status.protect,
+        tombstone: false,
+        components: components.collect(),
+        output_specs: status.output_sources.clone(),
+        observed: status.observed.clone(),
+        last_apply: status.last_apply.clone(),
+    })
+}

@@ -1,0 +1,172 @@
+//! Request files as they lie in a working copy, committed or not.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use super::super::desired::{self, Evaluated, Found};
+use super::super::evaluate::{Evaluator, Templates};
+use super::super::memory::Memory;
+use super::super::{PassError, providers, transport};
+use crate::catalog::{Catalog, PathIs, Pattern};
+use crate::config::{Config, RequestSource};
+use crate::git::{Blob, GitError, Kind, WorkingCopy};
+use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId};
+use crate::provider::Providers;
+
+/// Request files in a working copy.
+pub struct LocalRequests {
+    /// The clone.
+    pub copy: WorkingCopy,
+    /// The source it is a working copy of.
+    pub source: RequestSource,
+    /// Every request file, by identity.
+    pub found: BTreeMap<RequestId, Found>,
+    /// Paths that look like a request's and are none.
+    pub problems: Vec<Diagnostic>,
+    /// The folder that requests lie in, from the top of the clone, when it is not there.
+    pub missing: Option<String>,
+}
+
+impl LocalRequests {
+    /// Lists the request files of `copy`, which is a clone of `source`.
+    pub fn list(copy: WorkingCopy, source: RequestSource, limit: usize) -> Result<Self, PassError> {
+        let fail = |error| PassError::Source { name: source.name.clone(), source: error };
+        let pattern = Pattern::parse(&source.pattern).map_err(|e| PassError::Pattern {
+            name: source.name.clone(),
+            message: e.to_string(),
+        })?;
+        let folder = requests_folder(&source, &pattern);
+        let (entries, missing) = match copy.entries(&folder, limit) {
+            Err(GitError::Missing { .. }) => (Vec::new(), Some(folder.clone())),
+            entries => (entries.map_err(fail)?, None),
+        };
+        let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+        if let Some(link) = link_on_the_way(&copy, &folder) {
+            let place = Place::file(link.as_str());
+            let problem = Diagnostic::error("PATH001", place, "symbolic links are not read");
+            problems.push(problem.help("put the folder itself there"));
+        }
+        for entry in entries {
+            let inner = below(&source.path, &entry.path).unwrap_or(&entry.path);
+            match desired::path_is(&pattern, inner, &entry.kind) {
+                PathIs::Request(id) => {
+                    let origin =
+                        Origin { source: source.name.clone(), path: entry.path.as_str().into() };
+                    found
+                        .insert(id.clone(), Found { id, origin, blob: entry.id, kind: entry.kind });
+                }
+                PathIs::Ignored => {}
+                PathIs::Note(mut diagnostic) | PathIs::Bad(mut diagnostic) => {
+                    diagnostic.place.file = entry.path.as_str().into();
+                    problems.push(diagnostic);
+                }
+            }
+        }
+        Ok(Self { copy, source, found, problems, missing })
+    }
+
+    /// The folder that all request files lie below, from the top of the clone.
+    pub(super) fn folder(&self) -> String {
+        let pattern = Pattern::parse(&self.source.pattern).unwrap_or_default();
+        requests_folder(&self.source, &pattern)
+    }
+
+    /// The bytes of `found`, as they lie on the disk.
+    pub fn read(&self, found: &[Found], max: u64) -> Result<HashMap<ObjectId, Blob>, PassError> {
+        let mut blobs = HashMap::with_capacity(found.len());
+        for file in found.iter().filter(|f| matches!(f.kind, Kind::File | Kind::Executable)) {
+            let read = self.copy.read(&file.origin.path, max);
+            let blob = read
+                .map_err(|source| PassError::Source { name: self.source.name.clone(), source })?;
+            if let Some(blob) = blob {
+                blobs.insert(file.blob, blob);
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// Reads, validates and renders the requests `ids`, and those they refer to.
+    pub async fn evaluate(
+        &self,
+        ids: &BTreeSet<RequestId>,
+        catalog: &Catalog,
+        records: &BTreeMap<RequestId, Record>,
+        max: u64,
+        config: &Config,
+    ) -> Result<Vec<Evaluated>, PassError> {
+        let wanted: Vec<Found> = ids.iter().filter_map(|id| self.found.get(id).cloned()).collect();
+        let providers = local_providers(config)?;
+        let templates = Templates::default();
+        let memory = Memory::default();
+        let teams = BTreeMap::from([(self.source.name.clone(), self.source.teams.clone())]);
+        let evaluator = Evaluator {
+            catalog,
+            templates: &templates,
+            memory: &memory,
+            store: None,
+            providers: &providers,
+            teams,
+            given: records,
+        };
+        let blobs = self.read(&wanted, max)?;
+        // Files are parsed twice where others refer to them: once to see whom, once to render.
+        let parsed = evaluator.parse(wanted.clone(), &blobs);
+        let mut all: BTreeMap<RequestId, Found> =
+            wanted.into_iter().map(|f| (f.id.clone(), f)).collect();
+        let mut queue: Vec<RequestId> =
+            parsed.iter().flat_map(|p| p.references().cloned()).collect();
+        let mut blobs = blobs;
+        while let Some(id) = queue.pop() {
+            if all.contains_key(&id) {
+                continue;
+            }
+            if let Some(found) = self.found.get(&id) {
+                let one = std::slice::from_ref(found);
+                blobs.extend(self.read(one, max)?);
+                queue.extend(
+                    evaluator
+                        .parse(one.to_vec(), &blobs)
+                        .iter()
+                        .flat_map(|p| p.references().cloned().collect::<Vec<_>>()),
+                );
+                all.insert(id, found.clone());
+            }
+        }
+        let evaluated = desired::evaluate(&evaluator, all.into_values().collect(), blobs).await?;
+        Ok(evaluated)
+    }
+}
+
+fn requests_folder(source: &RequestSource, pattern: &Pattern) -> String {
+    let parts = [source.path.trim_matches('/'), pattern.folder().trim_end_matches('/')];
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+/// What of `path` lies below `folder`; all of it when that is the root.
+pub(super) fn below<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
+    let folder = folder.trim_matches('/');
+    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+}
+
+/// The first part of a folder's path that is a link, which is never followed.
+fn link_on_the_way(copy: &WorkingCopy, folder: &str) -> Option<String> {
+    let mut at = String::new();
+    for part in folder.split('/').filter(|p| !p.is_empty()) {
+        if !at.is_empty() {
+            at.push('/');
+        }
+        at.push_str(part);
+        let meta = std::fs::symlink_metadata(copy.root().join(&at)).ok()?;
+        if meta.is_symlink() {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Providers that are only asked what they are, on a laptop.
+fn local_providers(config: &Config) -> Result<Providers, PassError> {
+    let nowhere = PathBuf::from("/nonexistent");
+    let transport = transport(config, &nowhere);
+    providers(config, &nowhere, &transport)
+}
