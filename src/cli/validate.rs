@@ -11,7 +11,7 @@ use super::laptop::{self, Bench};
 use super::{context, output};
 use crate::catalog;
 use crate::model::{Diagnostic, Files, HoldReason, RequestId, Wanted};
-use crate::reconcile::evaluate;
+use crate::reconcile::lint;
 use crate::reconcile::local::{Published, disk_files};
 use crate::report;
 
@@ -86,10 +86,8 @@ fn check_catalog(folder: &Path, findings: &mut Findings) -> Result<(), Failure> 
     findings.diagnostics.extend(problems);
     for version in catalog.versions() {
         findings.templates += 1;
-        for component in &version.components {
-            if let Err(problems) = evaluate::compile(version, component) {
-                findings.diagnostics.extend(problems);
-            }
+        if !version.is_broken() {
+            findings.diagnostics.extend(lint::lint(version, &files));
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ pub mod desired;
 pub mod evaluate;
 mod execute;
 mod ledger;
+pub mod lint;
 mod listing;
 pub mod local;
 mod look;

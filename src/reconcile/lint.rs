@@ -1,0 +1,117 @@
+//! What a catalog's own check finds that no single file shows: sources against what feeds them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::evaluate::compile;
+use crate::catalog::TemplateVersion;
+use crate::model::{Diagnostic, File, Files, Place, nearest, quote};
+use crate::yaml;
+
+/// Compiles every source of a version and holds the names that they read against those that there
+/// are. `files` are the catalog's.
+pub fn lint(version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut reads = Vec::new();
+    let mut whole = true;
+    for component in &version.components {
+        match compile(version, component) {
+            Ok(compiled) => reads.extend(compiled.paths_read()),
+            Err(found) => {
+                problems.extend(found);
+                whole = false;
+            }
+        }
+    }
+    let mut said = BTreeSet::new();
+    for (path, place) in &reads {
+        if let Some(problem) = unknown(version, path, place)
+            && said.insert((problem.place.clone(), problem.message.clone()))
+        {
+            problems.push(problem);
+        }
+    }
+    // What a source that cannot be read would read is not known, nor what another language reads.
+    let all_read = reads.iter().any(|(path, _)| path == "parameters");
+    let opaque = version.components.iter().any(|c| c.provider == "terraform");
+    if whole && !all_read && !opaque && !version.components.is_empty() {
+        problems.extend(unread(version, &reads, files));
+    }
+    problems
+}
+
+/// A path that nothing will ever stand at.
+fn unknown(version: &TemplateVersion, path: &str, place: &Place) -> Option<Diagnostic> {
+    let mut parts = path.split('.');
+    let (top, name) = (parts.next()?, parts.next()?);
+    let components: Vec<&str> = version.components.iter().map(|c| c.name.as_str()).collect();
+    let declared: Vec<&str> = version.parameters.names.iter().map(String::as_str).collect();
+    let (what, known): (&str, Vec<&str>) = match top {
+        "parameters" if is_open(version) => return None,
+        "parameters" => ("parameter", declared),
+        "components" => ("component", components),
+        "request" => ("field of `request`", vec!["id", "team", "environment", "name", "labels"]),
+        "environment" => ("field of `environment`", vec!["name", "variables"]),
+        "template" => ("field of `template`", vec!["name", "version"]),
+        _ => return None,
+    };
+    if known.contains(&name) {
+        return None;
+    }
+    let message = match top {
+        "parameters" => format!("the schema declares no parameter {}", quote(name)),
+        _ => format!("there is no {what} called {}", quote(name)),
+    };
+    let problem = Diagnostic::error("TPL014", place.clone(), message);
+    Some(match nearest(name, known.iter().copied()) {
+        Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+        None if known.is_empty() => {
+            problem.help("the schema has no `properties`: declare it there")
+        }
+        None => problem.help(format!("there are: {}", known.join(", "))),
+    })
+}
+
+/// Whether requests may give parameters that the schema does not name.
+fn is_open(version: &TemplateVersion) -> bool {
+    let schema = &version.parameters.schema.raw;
+    let more = schema.get("additionalProperties").is_some_and(|v| *v != serde_json::json!(false));
+    more || schema.get("patternProperties").is_some()
+}
+
+/// Parameters that people are asked for and nothing is made of.
+fn unread(version: &TemplateVersion, reads: &[(String, Place)], files: &Files) -> Vec<Diagnostic> {
+    let read: BTreeSet<&str> = reads
+        .iter()
+        .filter_map(|(path, _)| path.strip_prefix("parameters.")?.split('.').next())
+        .collect();
+    let unread = version.parameters.names.iter().filter(|name| !read.contains(name.as_str()));
+    let one = |name: &String| {
+        let message = format!("no source reads the parameter {}", quote(name));
+        Diagnostic::warning("TPL015", declared_at(version, name, files), message)
+            .help("use it in a source, or take it out of the schema")
+    };
+    unread.map(one).collect()
+}
+
+/// Where the schema declares a parameter.
+fn declared_at(version: &TemplateVersion, name: &str, files: &Files) -> Place {
+    let file: Arc<str> = version.file().into();
+    let whole = Place::file(file.clone());
+    let Some(template) = parse(&file, files) else { return whole };
+    let pointer = format!("/properties/{}", name.replace('~', "~0").replace('/', "~1"));
+    let Some(schema) = template.at("/spec/parameters") else { return whole };
+    let inside = match schema.to_json().as_str() {
+        Some(path) => {
+            let file: Arc<str> = format!("{}/{path}", version.folder).into();
+            parse(&file, files).and_then(|node| Some(node.key_at(&pointer)?.place(&file)))
+        }
+        None => template.key_at(&format!("/spec/parameters{pointer}")).map(|key| key.place(&file)),
+    };
+    inside.unwrap_or(whole)
+}
+
+fn parse(file: &Arc<str>, files: &Files) -> Option<yaml::Node> {
+    let bytes = files.get(file).and_then(File::bytes)?;
+    yaml::read(file, bytes, &yaml::Options::rendered()).ok()?.pop()
+}
