@@ -77,7 +77,7 @@ pub fn reason(reason: &HoldReason) -> String {
             let at =
                 commit.as_ref().map(|c| format!(" at commit {}", short(c))).unwrap_or_default();
             format!(
-                "too many deletions at once: {of} would be deleted from{at}; if that is meant, \
+                "too many deletions at once: {of} would be deleted{at}; if that is meant, \
                  `vend approve {digest}`, else put the files back"
             )
         }
@@ -290,7 +290,7 @@ mod tests {
             commit: Some(Revision::new("c0ffee00c0ffee00")),
             digest: sha256(b""),
         };
-        insta::assert_snapshot!(reason(&large), @"too many deletions at once: 30 of 100 requests would be deleted from at commit c0ffee00c0; if that is meant, `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`, else put the files back");
+        insta::assert_snapshot!(reason(&large), @"too many deletions at once: 30 of 100 requests would be deleted at commit c0ffee00c0; if that is meant, `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`, else put the files back");
     }
 
     #[test]
