@@ -216,7 +216,7 @@ pub struct Retry {
 /// What is known of a source.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SourceRecord {
-    /// Which address and branch this is about; another one starts afresh.
+    /// Which address, branch and folder the commit was read from.
     pub location: String,
     /// The last good commit.
     pub commit: Option<Revision>,

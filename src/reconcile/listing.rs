@@ -24,7 +24,11 @@ impl Pass<'_> {
         let limit = self.engine.config.settings.limits.files;
         let mut listed = Vec::new();
         for n in 1..self.snapshots.len() {
-            if self.snapshots[n].commit.is_none() {
+            let Snapshot { source, commit, problem } = &self.snapshots[n];
+            // A source that cannot be believed now is not listed anew: what would not be found again
+            // would read as gone.
+            let anew = !self.memory.built.sources.contains_key(&source.name);
+            if commit.is_none() || (anew && problem.is_some()) {
                 continue;
             }
             match desired::touched(&self.snapshots[n], &self.memory, limit) {

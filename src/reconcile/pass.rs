@@ -332,8 +332,13 @@ impl<'a> Pass<'a> {
         for snapshot in &self.snapshots {
             let name = snapshot.source.name.clone();
             let before = self.memory.sources.get(&name);
+            // While another place is held, the one that was believed last is remembered.
+            let location = match (&snapshot.problem, before) {
+                (Some(_), Some(before)) => before.location.clone(),
+                (Some(_) | None, _) => snapshot.source.place(),
+            };
             let record = SourceRecord {
-                location: snapshot.source.location.clone(),
+                location,
                 commit: snapshot.commit.clone(),
                 problem: snapshot.problem.clone(),
                 accepted: before

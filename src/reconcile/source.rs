@@ -25,7 +25,7 @@ pub const CATALOG: &str = "catalog";
 pub struct Source {
     /// Its name in messages and records.
     pub name: SourceName,
-    /// Address and branch, for people and to notice that it became another one.
+    /// Address and branch, for people.
     pub location: String,
     /// The folder that is read.
     pub folder: String,
@@ -271,6 +271,8 @@ fn folder_check(mut snapshot: Snapshot, record: &SourceRecord) -> Snapshot {
     let mirror = snapshot.source.mirror();
     let there = |at: &Revision| mirror.tree(at, &folder).map(|t| t.is_some());
     let was_there = match &record.commit {
+        // Another folder than the one that was read may be a mistake in the configuration.
+        Some(_) if record.location != snapshot.source.place() => true,
         Some(last) => there(last).unwrap_or(true),
         None => false,
     };
@@ -292,6 +294,11 @@ fn folder_check(mut snapshot: Snapshot, record: &SourceRecord) -> Snapshot {
 }
 
 impl Source {
+    /// Repository, branch and folder in one, to notice that it became another one.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.location, self.watched_folder())
+    }
+
     /// The deepest folder that holds everything of this source: the configured folder with the
     /// pattern's fixed start.
     pub fn watched_folder(&self) -> String {

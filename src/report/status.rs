@@ -70,7 +70,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
         labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
         protect: record.is_some_and(|r| r.protect),
         drift: record.and_then(drift),
-        last_apply: record.and_then(|r| r.last_apply.clone()).map(whole_seconds),
+        last_apply: record.and_then(|r| r.last_apply.as_ref()).map(whole_seconds),
         settled: record.and_then(|r| r.settled),
     }
 }
@@ -80,9 +80,9 @@ fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-fn whole_seconds(apply: LastApply) -> LastApply {
+fn whole_seconds(apply: &LastApply) -> LastApply {
     let LastApply { plan, started_at, ended_at } = apply;
-    LastApply { plan, started_at: seconds(started_at), ended_at: ended_at.map(seconds) }
+    LastApply { plan: *plan, started_at: seconds(*started_at), ended_at: ended_at.map(seconds) }
 }
 
 /// Commits at which the desired state last changed: those of the status before when it did not.
