@@ -52,6 +52,13 @@ fn played() -> &'static Played {
     })
 }
 
+/// What a demo says, its folder shown as `DIR`.
+pub fn transcript() -> String {
+    let Played { texts, folder } = played();
+    let folder = folder.path().canonicalize().unwrap().join("a demo");
+    texts[1].replace(folder.to_str().unwrap(), "DIR")
+}
+
 #[test]
 fn the_demo_plays_twice_and_leaves_what_it_says() {
     let Played { texts, folder } = played();

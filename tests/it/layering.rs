@@ -93,6 +93,22 @@ const IMPURE: &[&str] = &[
     "eprintln",
 ];
 
+/// The table with its floors as words, for the page that shows it.
+pub fn floors() -> Vec<(String, String)> {
+    let word = |floor: Floor| match floor {
+        Ground(_) => "ground",
+        Pure => "pure",
+        Git => "git",
+        Side => "side",
+        Words => "words",
+        Pass => "pass",
+        Loop => "loop",
+        Edge => "edge",
+        Main => "main",
+    };
+    FLOORS.iter().map(|(name, floor)| ((*name).to_owned(), word(*floor).to_owned())).collect()
+}
+
 fn floor(module: &str) -> Option<Floor> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }

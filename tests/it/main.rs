@@ -6,6 +6,8 @@ mod demo;
 mod diagnostics;
 mod init;
 mod layering;
+mod pages;
+mod readme;
 mod samples;
 mod stories;
 mod world;

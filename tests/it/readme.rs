@@ -1,0 +1,132 @@
+//! The README is held against the program: its transcripts against the demo, its names against what
+//! there is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use regex::Regex;
+
+use crate::demo;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// What differs from run to run becomes the same.
+fn normal(line: &str) -> String {
+    let line = Regex::new("[0-9a-f]{7,}").unwrap().replace_all(line, "HASH");
+    let line =
+        Regex::new(r"\d{4}-\d\d-\d\d[T ][0-9:.]+( UTC|Z)").unwrap().replace_all(&line, "TIME");
+    line.trim_end().to_owned()
+}
+
+/// The fenced blocks of a language.
+fn blocks(text: &str, language: &str) -> Vec<Vec<String>> {
+    let mut blocks: Vec<Vec<String>> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if inside && line == "```" {
+            inside = false;
+        } else if inside {
+            blocks.last_mut().unwrap().push(line.to_owned());
+        } else if line == format!("```{language}") {
+            inside = true;
+            blocks.push(Vec::new());
+        }
+    }
+    blocks
+}
+
+/// Whether `shown` stands in `said` at `at`, where a line `…` leaves any number of lines out.
+fn stands(said: &[String], shown: &[String], at: usize) -> bool {
+    let Some((first, rest)) = shown.split_first() else { return true };
+    if first.trim() == "…" {
+        return (at..=said.len()).any(|next| stands(said, rest, next));
+    }
+    said.get(at) == Some(first) && stands(said, rest, at + 1)
+}
+
+#[test]
+fn the_transcripts_are_what_the_demo_says() {
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().map(normal).filter(|l| !l.is_empty()).collect()
+    };
+    let said = lines(&demo::transcript());
+    let blocks = blocks(&read("README.md"), "console");
+    assert!(blocks.len() >= 3);
+    for block in blocks {
+        let shown = lines(&block.join("\n"));
+        assert!(
+            (0..said.len()).any(|at| stands(&said, &shown, at)),
+            "the demo does not say this (`vend demo` shows what it says):\n{}",
+            shown.join("\n"),
+        );
+    }
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let mut sources = String::new();
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                sources += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let name = Regex::new("`([a-z0-9]+_[a-z0-9_]+)`").unwrap();
+    let readme = read("README.md");
+    let named: BTreeSet<&str> =
+        name.captures_iter(&readme).map(|c| c.get(1).unwrap().as_str()).collect();
+    assert!(named.len() > 8);
+    for name in named {
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test `{name}`");
+    }
+}
+
+#[test]
+fn every_page_that_is_linked_is_there() {
+    let link = Regex::new(r"\]\(([A-Za-z0-9._/-]+\.[a-z]+)(#[^)]*)?\)").unwrap();
+    let pages = ["docs", "docs/decisions"].iter().flat_map(|folder| {
+        std::fs::read_dir(root().join(folder))
+            .unwrap()
+            .map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()))
+    });
+    let tops =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned);
+    for page in pages.filter(|p| p.ends_with(".md")).chain(tops) {
+        let folder = root().join(&page).parent().unwrap().to_owned();
+        for found in link.captures_iter(&read(&page)) {
+            assert!(folder.join(&found[1]).exists(), "{page} links to {}", &found[1]);
+        }
+    }
+}
+
+#[test]
+fn every_command_is_in_the_table() {
+    let help =
+        std::process::Command::new(env!("CARGO_BIN_EXE_vend")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands = help.lines().skip_while(|l| *l != "Commands:").skip(1);
+    let commands = commands.take_while(|l| !l.is_empty());
+    let names: Vec<&str> = commands
+        .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
+        .filter_map(|l| l.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.len() > 10, "{help}");
+    for page in ["README.md", "docs/cli.md"] {
+        let text = read(page);
+        for name in &names {
+            assert!(text.contains(&format!("`vend {name}")), "{page} lacks `vend {name}`");
+        }
+    }
+}
