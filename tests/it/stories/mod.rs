@@ -2,3 +2,4 @@
 //! ends with "again: nothing to do".
 
 mod change;
+mod configuration;
