@@ -39,7 +39,7 @@ impl Mirror {
         }
         let doing = || format!("writing a pack into `{}`", self.inner.folder.display());
         let transport = &remote.transport;
-        let mut command = Command::new(&transport.git);
+        let mut command = Command::new(child::program(&transport.git));
         child::scrub(&mut command, transport, transport.local_environment()?);
         command.arg("--git-dir").arg(&self.inner.folder).current_dir(&self.inner.folder);
         command.args(["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]);

@@ -2,10 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -47,7 +48,7 @@ pub(super) async fn run(
     lock: File,
     args: &[&OsStr],
 ) -> Result<Ended, GitError> {
-    let mut command = Command::new(&transport.git);
+    let mut command = Command::new(program(&transport.git));
     scrub(command.as_std_mut(), transport, environment);
     command.arg("--git-dir").arg(git_dir).args(args).current_dir(git_dir);
     let copy = lock.try_clone().map_err(io("sharing a mirror's lock"))?;
@@ -90,6 +91,18 @@ pub(super) async fn run(
     group.0 = None;
     let (stdout, stderr) = (stdout.unwrap_or_default(), stderr.unwrap_or_default());
     Ok(Ended { status, stdout, stderr })
+}
+
+/// The program with its whole path. By a bare name it would have to be looked for in the child's own
+/// `PATH`, between a fork and an exec; and a fork takes the longer the more memory we have.
+pub(super) fn program(git: &Path) -> PathBuf {
+    if git.components().count() > 1 {
+        return git.to_owned();
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |path: &PathBuf| access(path, Access::EXEC_OK).is_ok() && path.is_file();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(git)).find(is_there);
+    found.filter(|path| path.is_absolute()).unwrap_or_else(|| git.to_owned())
 }
 
 /// Gives a command our environment and nothing else.

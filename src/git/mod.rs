@@ -34,6 +34,7 @@ mod outcome;
 mod path;
 mod push;
 mod read;
+mod stands;
 mod transport;
 mod working_copy;
 
@@ -43,6 +44,7 @@ pub use location::{Location, Trust};
 pub use mirror::Mirror;
 pub use path::{PathProblem, escape};
 pub use read::{Blob, Delta, Entry, Kind};
+pub use stands::Stands;
 pub use transport::{Author, Credential, Transport};
 pub use working_copy::{WorkingCopy, blob_id};
 

@@ -200,7 +200,7 @@ pub(super) fn lookup<'r>(
 }
 
 /// `None` for a folder.
-fn kind(entry: &TreeEntry<'_>) -> Option<Kind> {
+pub(super) fn kind(entry: &TreeEntry<'_>) -> Option<Kind> {
     match entry.filemode_raw() & 0o170_000 {
         0o040_000 => None,
         0o100_000 if entry.filemode_raw() & 0o100 != 0 => Some(Kind::Executable),

@@ -363,3 +363,31 @@ fn a_working_copy_is_read_as_it_lies_there() {
     assert_eq!(copy.relative(&root.join("requests/a.yaml")).as_deref(), Some("requests/a.yaml"));
     assert_eq!(copy.head(), None);
 }
+
+#[tokio::test]
+async fn what_stands_at_many_paths_is_told_at_once() {
+    let world = World::new();
+    let files = [("a/b/one", Some("1")), ("a/c", Some("2")), ("d", Some("3"))];
+    let tip = world.commit("main", &files);
+    let mirror = world.mirror();
+    mirror.fetch().await.unwrap();
+    let paths = ["", "a", "a/b", "a/b/one", "a/b/two", "a/c/below/it", "d", "e/f", "a/../d", "a/b"];
+    let told = mirror.stands(&tip, &paths).unwrap();
+    let told: Vec<String> = told
+        .iter()
+        .zip(paths)
+        .map(|(stands, path)| match stands {
+            Stands::Nothing => "-".into(),
+            Stands::Folder(tree) => {
+                assert_eq!(mirror.tree(&tip, path).unwrap(), Some(*tree));
+                "/".into()
+            }
+            Stands::File(entry) => {
+                let found = mirror.find(&tip, &entry.path).unwrap();
+                assert_eq!(found.as_ref(), Some(entry));
+                entry.path.clone()
+            }
+        })
+        .collect();
+    assert_eq!(told, ["/", "/", "/", "a/b/one", "-", "a/c", "d", "-", "-", "/"]);
+}

@@ -101,13 +101,20 @@ impl Branch {
         };
         let branch = self.clone();
         let look = move || {
-            let search = (SEARCH_MAX / count.max(1)).max(64);
-            let one = |(place, target): &(Where, Target)| {
-                let look = tree::look(&branch.mirror, tip.as_ref(), place, target)?;
-                let commit = branch.commits.of(&branch.mirror, tip.as_ref(), place, &look, search);
+            let looks =
+                tree::look(&branch.mirror, tip.as_ref(), targets.iter().map(|(p, t)| (p, t)));
+            let looks = match looks {
+                Ok(looks) => looks,
+                Err(error) => return vec![Err(error); count],
+            };
+            let one = |((place, _), look): (&(Where, Target), Result<Look, ProviderError>)| {
+                let look = look?;
+                // Searching history for each of many targets would cost more than all the rest, and
+                // nothing is decided by it.
+                let commit = branch.commits.known(&look);
                 Ok(look.observation(place, commit.as_ref().map(Revision::as_str)))
             };
-            targets.iter().map(one).collect()
+            targets.iter().zip(looks).map(one).collect()
         };
         match super::blocking(look).await {
             Ok(seen) => seen,
@@ -125,7 +132,9 @@ impl Branch {
         let tip = if now { self.fetch().await? } else { self.recent().await? };
         let branch = self.clone();
         super::blocking(move || {
-            let look = tree::look(&branch.mirror, tip.as_ref(), &place, &target)?;
+            let one = std::iter::once((&place, &target));
+            let look = tree::look(&branch.mirror, tip.as_ref(), one)?.pop();
+            let look = look.unwrap_or_else(|| Ok(Look::vacant()))?;
             let commits = &branch.commits;
             let commit = commits.of(&branch.mirror, tip.as_ref(), &place, &look, SEARCH_MAX);
             Ok((look, commit))
@@ -210,7 +219,8 @@ impl Branch {
         part: &[usize],
         tip: Option<&Revision>,
     ) -> Result<Built, ProviderError> {
-        let mut batch = Batch::new(&self.mirror, tip);
+        let places = part.iter().map(|n| &changes[*n].0);
+        let mut batch = Batch::new(&self.mirror, tip, places)?;
         let mut settled = Vec::new();
         let mut pending = Vec::new();
         for &n in part {

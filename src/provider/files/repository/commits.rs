@@ -26,6 +26,12 @@ impl Commits {
         known.insert(token, commit);
     }
 
+    /// The commit that wrote the marker in a folder that is ours, when it was made or found before.
+    pub fn known(&self, look: &Look) -> Option<Revision> {
+        let Mark::Ours(marker) = &look.mark else { return None };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&marker.token).cloned()
+    }
+
     /// The commit that wrote the marker in a folder that is ours, searched for in at most `most`
     /// commits. `None` when it lies further back or cannot be told: it is for people.
     pub fn of(
@@ -37,10 +43,8 @@ impl Commits {
         most: usize,
     ) -> Option<Revision> {
         let Mark::Ours(marker) = &look.mark else { return None };
-        let known =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&marker.token).cloned();
-        if known.is_some() {
-            return known;
+        if let Some(known) = self.known(look) {
+            return Some(known);
         }
         let path = format!("{}/{MARKER}", place.path);
         let commit = mirror.last_commit_touching(&path, tip?, most).ok()??;

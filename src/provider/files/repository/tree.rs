@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::digest::sha256;
-use crate::git::{Blob, Edit, Entry, GitError, Kind, Mirror};
+use crate::git::{Blob, Edit, Entry, GitError, Kind, Mirror, Stands};
 use crate::model::{Action, Change, ObjectId, Revision, Target};
 use crate::provider::ProviderError;
 use crate::provider::files::look::{Found, Look, Mark, Verdict, artifact, owner};
@@ -19,43 +19,45 @@ const ENTRIES_MAX: usize = 20_000;
 /// Longer than any file of an artifact: such a one has changed, whatever it says.
 const FILE_MAX: u64 = 4 << 20;
 
-/// Looks at a target's folder at a tip; `None`: there is no commit, and so no folder.
-pub(super) fn look(
+/// Looks at targets' folders at a tip; `None`: there is no commit, and so no folder.
+pub(super) fn look<'a>(
     mirror: &Mirror,
     tip: Option<&Revision>,
-    place: &Where,
-    target: &Target,
-) -> Result<Look, ProviderError> {
-    let Some(tip) = tip else { return Ok(Look::vacant()) };
-    Ok(match entries(mirror, tip, place)? {
-        Some(entries) => look_at(mirror, &entries, target).map_err(before)?,
-        None => Look::vacant(),
-    })
+    targets: impl Iterator<Item = (&'a Where, &'a Target)>,
+) -> Result<Vec<Result<Look, ProviderError>>, ProviderError> {
+    let targets: Vec<_> = targets.collect();
+    let Some(tip) = tip else { return Ok(targets.iter().map(|_| Ok(Look::vacant())).collect()) };
+    let paths: Vec<&str> = targets.iter().map(|(place, _)| place.path.as_str()).collect();
+    let stands = mirror.stands(tip, &paths).map_err(before)?;
+    let one = |((place, target), stands): (&(&Where, &Target), &Stands)| {
+        Ok(match entries(mirror, stands, place)? {
+            Some(entries) => look_at(mirror, &entries, target).map_err(before)?,
+            None => Look::vacant(),
+        })
+    };
+    Ok(targets.iter().zip(&stands).map(one).collect())
 }
 
 /// What lies in a target's folder; `None` when there is no folder, and nothing in its place.
 fn entries(
     mirror: &Mirror,
-    tip: &Revision,
+    stands: &Stands,
     place: &Where,
 ) -> Result<Option<Vec<Entry>>, ProviderError> {
-    if let Some(tree) = mirror.tree(tip, &place.path).map_err(before)? {
-        return match mirror.entries(tree, ENTRIES_MAX) {
+    match stands {
+        Stands::Nothing => Ok(None),
+        Stands::File(Entry { path, .. }) => {
+            Err(ProviderError::Refused(format!("`{path}` is a file, not a folder")))
+        }
+        Stands::Folder(tree) => match mirror.entries(*tree, ENTRIES_MAX) {
             Ok(entries) => Ok(Some(entries)),
             Err(GitError::TooMany { limit }) => Err(ProviderError::Refused(format!(
                 "the folder `{}` holds more than {limit} files",
                 place.path
             ))),
             Err(error) => Err(before(error)),
-        };
+        },
     }
-    let ends = place.path.match_indices('/').map(|(n, _)| n).chain([place.path.len()]);
-    for path in ends.map(|n| &place.path[..n]) {
-        if mirror.find(tip, path).map_err(before)?.is_some() {
-            return Err(ProviderError::Refused(format!("`{path}` is a file, not a folder")));
-        }
-    }
-    Ok(None)
 }
 
 fn look_at(mirror: &Mirror, entries: &[Entry], target: &Target) -> Result<Look, GitError> {
@@ -108,21 +110,39 @@ pub(super) struct Batch<'m> {
     clear: Vec<Edit>,
     /// Folders of the targets written by this commit.
     claimed: BTreeSet<String>,
+    /// What stands at the tip where the targets go, and where a marker above them would lie.
+    stands: HashMap<String, Stands>,
     /// Whose each folder above some target is, once looked at.
     above: HashMap<String, Option<String>>,
 }
 
 impl<'m> Batch<'m> {
-    /// None, on a tip.
-    pub fn new(mirror: &'m Mirror, tip: Option<&'m Revision>) -> Self {
-        Self {
+    /// None yet, on a tip, of targets that go to `places`.
+    pub fn new<'a>(
+        mirror: &'m Mirror,
+        tip: Option<&'m Revision>,
+        places: impl Iterator<Item = &'a Where>,
+    ) -> Result<Self, ProviderError> {
+        let mut paths = BTreeSet::new();
+        for Where { path, .. } in places {
+            let above = path.match_indices('/').map(|(n, _)| &path[..n]);
+            paths.extend(std::iter::once("").chain(above).map(marker_in));
+            paths.insert(path.clone());
+        }
+        let paths: Vec<String> = paths.into_iter().collect();
+        let stands = match tip {
+            Some(tip) => mirror.stands(tip, &paths).map_err(before)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
             mirror,
             tip,
             edits: Vec::new(),
             clear: Vec::new(),
             claimed: BTreeSet::new(),
+            stands: paths.into_iter().zip(stands).collect(),
             above: HashMap::new(),
-        }
+        })
     }
 
     /// The commit of all edits; `None` when the tree is as they make it.
@@ -146,8 +166,8 @@ impl<'m> Batch<'m> {
         place: &Where,
         change: &Change,
     ) -> Result<(Verdict, Look), ProviderError> {
-        let entries = match self.tip {
-            Some(tip) => entries(self.mirror, tip, place)?,
+        let entries = match self.stands.get(&place.path) {
+            Some(stands) => entries(self.mirror, stands, place)?,
             None => None,
         };
         if change.action != Action::Delete {
@@ -216,15 +236,16 @@ impl<'m> Batch<'m> {
 
     /// Whose a folder is at the tip, by its marker; looked up once for all targets below it.
     fn owner_of(&mut self, folder: &str) -> Result<Option<String>, ProviderError> {
-        let Some(tip) = self.tip else { return Ok(None) };
         if let Some(known) = self.above.get(folder) {
             return Ok(known.clone());
         }
-        let path = if folder.is_empty() { MARKER.into() } else { format!("{folder}/{MARKER}") };
-        let whose = match self.mirror.find(tip, &path).map_err(before)? {
-            None => None,
-            Some(entry) => {
-                let bytes = read(self.mirror, &entry).map_err(before)?;
+        let path = marker_in(folder);
+        let whose = match self.stands.get(&path) {
+            None | Some(Stands::Nothing | Stands::Folder(_)) => None,
+            // Something else stands in the place of a folder above: that is said elsewhere.
+            Some(Stands::File(entry)) if entry.path != path => None,
+            Some(Stands::File(entry)) => {
+                let bytes = read(self.mirror, entry).map_err(before)?;
                 let marker = bytes.as_deref().and_then(Marker::parse);
                 Some(marker.as_ref().map_or_else(|| "another target".into(), owner))
             }
@@ -232,6 +253,10 @@ impl<'m> Batch<'m> {
         self.above.insert(folder.to_owned(), whose.clone());
         Ok(whose)
     }
+}
+
+fn marker_in(folder: &str) -> String {
+    if folder.is_empty() { MARKER.into() } else { format!("{folder}/{MARKER}") }
 }
 
 /// `vend: create 3, delete 1`, and a line for each step, so that history shows each once.
