@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::model::{
-    Action, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason, InstanceId,
-    Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey, Wanted,
+    Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
+    InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
+    Wanted,
 };
 
 use super::Context;
@@ -205,8 +206,10 @@ impl Draft {
         if subject.trusted(context) {
             works.iter().for_each(|w| self.rekey(&subject, w));
         }
-        let moves = |node: &Node| node.0.request == case.id && node.1 < Lane::Remove;
-        let moved = self.steps.keys().filter(|n| moves(n)).count();
+        let first =
+            (TargetKey { request: case.id.clone(), component: ComponentName::new("") }, Lane::Move);
+        let own = self.steps.range(first..).take_while(|(node, _)| node.0.request == case.id);
+        let moved = own.filter(|(node, _)| node.1 < Lane::Remove).count();
         let after = (self.holds.len(), self.steps.len() - moved, self.removals.len());
         let satisfied = before == after && case.in_flight.is_empty();
         let fingerprint = spec.fingerprint();

@@ -145,6 +145,10 @@ impl<'a> Moves<'a> {
     /// One vanished and one like it appeared; or one appeared beside it that cannot be read yet, so
     /// that nobody can tell.
     fn look_alikes(&mut self, situation: &Situation, cases: &Cases) {
+        // Telling what is alike costs a digest for each that is new.
+        if !cases.values().any(|case| vanished(case)) {
+            return;
+        }
         let mut alike: BTreeMap<Digest, Vec<&Case>> = BTreeMap::new();
         let mut unreadable: BTreeMap<(&str, &str), Vec<&Case>> = BTreeMap::new();
         for case in cases.values().filter(|c| c.recorded.is_none()) {
