@@ -39,7 +39,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// How long after a failed pass the next one begins, at first; it doubles up to the interval.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Changes seen in a repository come in bursts.
+/// Changes seen in a repository come in bursts: this long without another, and the burst is over.
+const CALM: Duration = Duration::from_millis(5);
+
+/// However long a burst goes on, it is looked at after this.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// The longest that something may take that makes no progress to be seen, before it counts as stuck;
@@ -241,8 +244,10 @@ impl Daemon {
                 Ok(Next::Pass(asks))
             }
             _ = self.changes.recv() => {
-                tokio::time::sleep(DEBOUNCE).await;
-                let _ = self.changes.try_recv();
+                let burst = async {
+                    while let Ok(Some(())) = tokio::time::timeout(CALM, self.changes.recv()).await {}
+                };
+                let _ = tokio::time::timeout(DEBOUNCE, burst).await;
                 Ok(Next::Pass(Vec::new()))
             }
             () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new())),

@@ -102,12 +102,8 @@ impl Pass<'_> {
         let said: Option<Status> =
             last.and_then(|row| serde_json::from_value(row.document.clone()).ok());
         let before = said.as_ref().map(|s| s.phase);
-        let flights: Vec<&Journalled> = self
-            .memory
-            .journal
-            .values()
-            .filter(|row| row.change.target.key.request == *id)
-            .collect();
+        let flights: Vec<&Journalled> =
+            self.components(id, &self.memory.journal).map(|(_, row)| row).collect();
         if desired.is_none() && record.is_none() && flights.is_empty() {
             if last.is_some() {
                 writes.push(Write::DropStatus(id.clone()));

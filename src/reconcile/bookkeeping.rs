@@ -77,14 +77,7 @@ impl Pass<'_> {
     /// Notes that targets were looked at, so that the next look is an interval away.
     pub(super) async fn note_looks(&mut self) -> Result<(), PassError> {
         let now = (self.clock)();
-        let clock = self.engine.drift_clock();
-        let due: Vec<RequestId> = self
-            .memory
-            .records()
-            .values()
-            .filter(|r| clock.due(r) <= now)
-            .map(|r| r.id.clone())
-            .collect();
+        let due: Vec<RequestId> = self.memory.looks_due(now).cloned().collect();
         let mut writes = Vec::new();
         for id in due {
             let Some(Some(mut record)) = self.records.get(&id).cloned() else { continue };

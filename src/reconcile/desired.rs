@@ -168,6 +168,14 @@ pub async fn evaluate(
 ) -> Result<Vec<Evaluated>, PassError> {
     let parsed = evaluator.parse(found, &blobs);
     drop(blobs);
+    evaluate_parsed(evaluator, parsed).await
+}
+
+/// As [`evaluate`], for files that were read already.
+pub async fn evaluate_parsed(
+    evaluator: &Evaluator<'_>,
+    parsed: Vec<Parsed>,
+) -> Result<Vec<Evaluated>, PassError> {
     let mut shelf = evaluator.shelf(&parsed).await?;
     let mut done: Vec<Evaluated> = Vec::with_capacity(parsed.len());
     let mut left: Vec<Parsed> = parsed;

@@ -74,7 +74,7 @@ impl Executor<'_> {
         &self,
         rows: Vec<Journalled>,
         under_way: &BTreeMap<TargetKey, Journalled>,
-        records: &HashMap<RequestId, Record>,
+        records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Done, PassError> {
@@ -144,7 +144,7 @@ impl Executor<'_> {
     pub async fn resume(
         &self,
         rows: Vec<Journalled>,
-        records: &HashMap<RequestId, Record>,
+        records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Done, PassError> {
@@ -224,7 +224,7 @@ impl Executor<'_> {
     async fn settle(
         &self,
         answers: Answers,
-        records: &HashMap<RequestId, Record>,
+        records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: Timestamp,
         done: &mut Done,
@@ -240,7 +240,7 @@ impl Executor<'_> {
                     self.tell(&row, &events, &mut writes);
                     let id = row.change.target.key.request.clone();
                     let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
-                    let before = known.unwrap_or_else(|| records.get(&id).cloned());
+                    let before = known.unwrap_or_else(|| records.get(&id).cloned().flatten());
                     changed.insert(id, ledger::apply(before, &row, outputs, state, now));
                     self.succeed(row, now, &mut writes, done);
                 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::DriftClock;
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
@@ -23,6 +24,9 @@ pub struct Memory {
     /// that a pass need not compare all with all.
     unsettled: BTreeSet<RequestId>,
     teams: BTreeMap<String, u64>,
+    /// When each record is looked at for drift next: a pass asks only for the first of them.
+    looks: BTreeSet<(Timestamp, RequestId)>,
+    drift: DriftClock,
     dependents: HashMap<RequestId, BTreeSet<RequestId>>,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
@@ -65,7 +69,7 @@ pub struct Built {
 
 impl Memory {
     /// From what the store has.
-    pub fn load(index: Index) -> Self {
+    pub fn load(index: Index, drift: DriftClock) -> Self {
         let Index {
             desired,
             records,
@@ -85,6 +89,7 @@ impl Memory {
             templates: templates.into_iter().collect(),
             notes,
             stamp,
+            drift,
             ..Self::default()
         };
         records.into_iter().for_each(|entry| memory.put_record(entry));
@@ -150,20 +155,37 @@ impl Memory {
     pub fn put_record(&mut self, entry: RecordEntry) {
         let id = entry.id.clone();
         self.link(&id, &entry.references);
-        if self.records.insert(id.clone(), entry).is_none() {
-            *self.teams.entry(id.team().to_owned()).or_default() += 1;
+        self.looks.insert((self.drift.due(&entry), id.clone()));
+        match self.records.insert(id.clone(), entry) {
+            Some(before) => self.forget_look(&before),
+            None => *self.teams.entry(id.team().to_owned()).or_default() += 1,
         }
         self.settle(&id);
     }
 
     /// Nothing of it is applied any more.
     pub fn drop_record(&mut self, id: &RequestId) {
-        if self.records.remove(id).is_some()
-            && let Some(count) = self.teams.get_mut(id.team())
-        {
-            *count -= 1;
+        if let Some(before) = self.records.remove(id) {
+            self.forget_look(&before);
+            if let Some(count) = self.teams.get_mut(id.team()) {
+                *count -= 1;
+            }
         }
         self.settle(id);
+    }
+
+    /// Forgets when `before` was to be looked at, unless its successor is due at the same moment.
+    fn forget_look(&mut self, before: &RecordEntry) {
+        let due = self.drift.due(before);
+        let still = self.records.get(&before.id).is_some_and(|now| self.drift.due(now) == due);
+        if !still {
+            self.looks.remove(&(due, before.id.clone()));
+        }
+    }
+
+    /// Recorded requests whose look for drift is due at `now`, the longest overdue first.
+    pub fn looks_due(&self, now: Timestamp) -> impl Iterator<Item = &RequestId> {
+        self.looks.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| id)
     }
 
     /// Who refers to `id`, in what is desired or recorded. Links are only ever added, so each is
@@ -190,15 +212,13 @@ impl Memory {
     /// When something is due although nothing changes: work in flight to ask about, a retry, a look
     /// for drift. What is due already and still there after a pass, since something holds it, is
     /// looked at again at `poll` and not in a loop.
-    pub fn due(
-        &self,
-        drift: &super::DriftClock,
-        now: Timestamp,
-        poll: Timestamp,
-    ) -> Option<Timestamp> {
+    pub fn due(&self, now: Timestamp, poll: Timestamp) -> Option<Timestamp> {
         let flights = self.journal.values().map(|j| j.next.unwrap_or(j.since));
         let retries = self.retries.values().map(|r| r.until);
-        let looks = self.records.values().map(|r| drift.due(r));
+        // Those that are overdue come first, and the first of the others ends it.
+        let overdue = self.looks_due(now).next().map(|_| now);
+        let next = self.looks.iter().map(|(due, _)| *due).find(|due| *due > now);
+        let looks = overdue.into_iter().chain(next);
         flights.chain(retries).chain(looks).map(|due| if due > now { due } else { poll }).min()
     }
 }

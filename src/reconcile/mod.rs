@@ -157,7 +157,7 @@ impl Watch for Unwatched {
 
 /// When targets are looked at for drift: every `interval`, spread by a tenth to each side so that
 /// what was applied together is not looked at together for ever.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct DriftClock {
     /// How often.
     pub interval: SignedDuration,

@@ -80,7 +80,7 @@ impl Engine {
         }
         let poll = clock() + self.config.settings.reconcile.interval;
         // What came due while effects were made and published has not been looked at.
-        report.due = memory.due(&self.drift_clock(), planned, poll);
+        report.due = memory.due(planned, poll);
         if let Some(lease) = lease {
             let due =
                 if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
@@ -136,7 +136,7 @@ impl Engine {
         if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
             return Ok(memory);
         }
-        let mut memory = Memory::load(self.store.index().await?);
+        let mut memory = Memory::load(self.store.index().await?, self.drift_clock());
         let value = |v: Option<serde_json::Value>| v.unwrap_or_default();
         memory.built =
             serde_json::from_value(value(self.store.value(BUILT).await?)).unwrap_or_default();

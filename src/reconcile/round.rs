@@ -15,6 +15,9 @@ use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 /// Rounds in one pass; what is not done by then goes on in the next.
 const MAX_ROUNDS: usize = 200;
 
+/// Steps that are begun together: what is kept of them meanwhile does not grow with the plan.
+const PART: usize = 4_000;
+
 impl Pass<'_> {
     /// Plans and executes until nothing is ready.
     pub(super) async fn rounds(&mut self) -> Result<(), PassError> {
@@ -36,8 +39,8 @@ impl Pass<'_> {
             let mut changed = BTreeSet::new();
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
             changed.extend(self.bookkeeping(&ready).await?);
-            let rows = self.rows(&ready, &plan).await?;
-            if rows.is_empty() && changed.is_empty() {
+            let some = ready.iter().any(|s| s.action.touches_the_world());
+            if !some && changed.is_empty() {
                 break;
             }
             // What is not done now is not nothing to do: the next pass must not take it for that.
@@ -50,19 +53,17 @@ impl Pass<'_> {
             for step in &ready {
                 live.remove(&step.target.key);
             }
-            let executor = self.executor(lease);
-            let done = executor
-                .begin(
-                    rows,
-                    &self.memory.journal,
-                    &self.known_records(),
-                    &self.memory.retries,
-                    self.clock,
-                )
-                .await?;
             let before = self.report.done.len();
-            changed.extend(done.records.keys().cloned());
-            self.take_done(done).await?;
+            let digest = plan.digest();
+            for part in ready.chunks(PART) {
+                let rows = self.rows(part, digest).await?;
+                let (journal, retries) = (&self.memory.journal, &self.memory.retries);
+                let executor = self.executor(lease);
+                let done =
+                    executor.begin(rows, journal, &self.records, retries, self.clock).await?;
+                changed.extend(done.records.keys().cloned());
+                self.take_done(done).await?;
+            }
             if self.report.done.len() == before && changed.is_empty() {
                 break;
             }
@@ -94,11 +95,9 @@ impl Pass<'_> {
     /// Requests that a plan must look at: not settled, under way, due.
     fn differing(&self) -> BTreeSet<RequestId> {
         let now = (self.clock)();
-        let clock = self.engine.drift_clock();
         let flights = self.memory.journal.keys().map(|k| k.request.clone());
         let retries = self.memory.retries.keys().map(|k| k.request.clone());
-        let drift =
-            self.memory.records().values().filter(|r| clock.due(r) <= now).map(|r| r.id.clone());
+        let drift = self.memory.looks_due(now).cloned();
         let unsettled = self.memory.unsettled().iter().filter(|id| !self.is_stuck(id)).cloned();
         unsettled.chain(flights).chain(retries).chain(drift).collect()
     }
@@ -199,7 +198,7 @@ impl Pass<'_> {
         })
     }
 
-    fn components<'b, T>(
+    pub(super) fn components<'b, T>(
         &self,
         id: &'b RequestId,
         map: &'b BTreeMap<TargetKey, T>,

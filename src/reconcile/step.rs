@@ -9,8 +9,8 @@ use super::execute::{Done, Executor};
 use super::pass::Pass;
 use crate::digest::Digest;
 use crate::model::{
-    Action, AppliedOutcome, Artifact, Change, Desired, Journalled, Outcome, Phase, Plan, Record,
-    RequestId, Revision, SourceName, Step, TargetKey, Token,
+    Action, AppliedOutcome, Artifact, Change, Desired, Journalled, Outcome, Phase, RequestId,
+    Revision, SourceName, Step, TargetKey, Token,
 };
 
 impl Pass<'_> {
@@ -32,8 +32,7 @@ impl Pass<'_> {
             rows.iter().map(|r| r.change.target.key.request.clone()).collect();
         self.load_records(ids).await?;
         let executor = self.executor(lease);
-        let done =
-            executor.resume(rows, &self.known_records(), &self.memory.retries, self.clock).await?;
+        let done = executor.resume(rows, &self.records, &self.memory.retries, self.clock).await?;
         self.take_done(done).await
     }
 
@@ -69,18 +68,13 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn known_records(&self) -> HashMap<RequestId, Record> {
-        self.records.iter().filter_map(|(id, r)| Some((id.clone(), r.clone()?))).collect()
-    }
-
     /// Journal rows of the steps that a provider is to do.
     pub(super) async fn rows(
         &self,
         ready: &[&Step],
-        plan: &Plan,
+        plan: Digest,
     ) -> Result<Vec<Journalled>, PassError> {
         let now = (self.clock)();
-        let digest = plan.digest();
         let mut rows = Vec::new();
         for step in ready.iter().filter(|s| s.action.touches_the_world()) {
             let key = &step.target.key;
@@ -135,7 +129,7 @@ impl Pass<'_> {
                 },
                 artifact: step.artifact,
                 step: step_digest,
-                plan: digest,
+                plan,
                 fingerprint: desired.map(Desired::fingerprint),
                 attempt,
                 phase: Phase::Intent,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::super::desired::{self, Evaluated, Found};
-use super::super::evaluate::{Evaluator, Templates};
+use super::super::evaluate::{Evaluator, Parsed, Templates};
 use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
 use crate::catalog::{Catalog, PathIs, Pattern};
@@ -108,32 +108,22 @@ impl LocalRequests {
             teams,
             given: records,
         };
-        let blobs = self.read(&wanted, max)?;
-        // Files are parsed twice where others refer to them: once to see whom, once to render.
-        let parsed = evaluator.parse(wanted.clone(), &blobs);
-        let mut all: BTreeMap<RequestId, Found> =
-            wanted.into_iter().map(|f| (f.id.clone(), f)).collect();
-        let mut queue: Vec<RequestId> =
-            parsed.iter().flat_map(|p| p.references().cloned()).collect();
-        let mut blobs = blobs;
-        while let Some(id) = queue.pop() {
-            if all.contains_key(&id) {
-                continue;
-            }
-            if let Some(found) = self.found.get(&id) {
-                let one = std::slice::from_ref(found);
-                blobs.extend(self.read(one, max)?);
-                queue.extend(
-                    evaluator
-                        .parse(one.to_vec(), &blobs)
-                        .iter()
-                        .flat_map(|p| p.references().cloned().collect::<Vec<_>>()),
-                );
-                all.insert(id, found.clone());
-            }
+        let mut known = ids.clone();
+        let mut parsed = Vec::new();
+        let mut next = wanted;
+        // Whom they refer to is read as well, in as many rounds as the longest chain has links.
+        while !next.is_empty() {
+            let blobs = self.read(&next, max)?;
+            let read = evaluator.parse(next, &blobs);
+            let referred: BTreeSet<&RequestId> = read.iter().flat_map(Parsed::references).collect();
+            next = referred
+                .into_iter()
+                .filter(|id| known.insert((*id).clone()))
+                .filter_map(|id| self.found.get(id).cloned())
+                .collect();
+            parsed.extend(read);
         }
-        let evaluated = desired::evaluate(&evaluator, all.into_values().collect(), blobs).await?;
-        Ok(evaluated)
+        desired::evaluate_parsed(&evaluator, parsed).await
     }
 }
 
