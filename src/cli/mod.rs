@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod init;
 mod laptop;
+mod log;
 mod output;
 mod plan;
 mod progress;
@@ -37,7 +38,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Kind::Usage.code() } else { 0 });
         }
     };
-    output::start_logging(&args);
+    let lines = log::start(&args);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::from(anyhow::Error::new(error)).report(&args),
@@ -45,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = runtime.block_on(dispatch(&args));
     // Work that git or a provider still does in the background must not hold the exit back.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    drop(lines);
     match outcome {
         Ok(code) => code,
         Err(failure) => failure.report(&args),

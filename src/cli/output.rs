@@ -2,11 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
-
-use super::args::{Args, Command, Log};
-
 /// Prints a result. A reader that went away (`| head`) is no error.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -33,23 +28,4 @@ pub fn is_colourful(stream: &impl IsTerminal) -> bool {
 pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     columns.filter(|c| (20..=1000).contains(c)).unwrap_or(100)
-}
-
-/// Logs go to stderr: warnings on the command line, events too in the daemon.
-pub fn start_logging(args: &Args) {
-    let level = match (&args.command, args.verbose, args.quiet) {
-        (_, _, true) => "error",
-        (Command::Serve(_), 0, _) | (_, 1, _) => "info",
-        (_, 0, _) => "error",
-        (_, _, _) => "debug",
-    };
-    let filter = EnvFilter::try_from_env("VEND_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("vend={level}")));
-    let writer = std::io::stderr.with_max_level(tracing::Level::TRACE);
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    let _ = match args.log {
-        Log::Json => builder.json().try_init(),
-        Log::Text => builder.with_ansi(is_colourful(&std::io::stderr())).try_init(),
-    };
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::args::{Args, Serve};
 use super::context;
 use super::failure::{Failure, Kind};
+use super::log;
 use crate::config::ConfigError;
 use crate::daemon::{self, DaemonError, Hooks, Setup};
 use crate::error::chain;
@@ -25,7 +26,7 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     let store = context::store(&config)?;
     let path = config.path.clone();
     let (sender, asks) = mpsc::channel(ASKS);
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(log::dropped()));
     let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
     if let Some(address) = config.settings.server.listen {
         let served = server::serve_http(address, shared.clone()).await;

@@ -1,25 +1,21 @@
 //! Routes and handlers.
 
 use axum::Router;
-use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::connect_info::ConnectInfo;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::IncomingStream;
 use axum::{Json, http::header};
 use serde::Deserialize;
-use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
+use super::accept::Peer;
 use super::{PersonCommand, Shared, view};
 use crate::error::chain;
 use crate::model::{Approval, RequestId};
 use crate::reconcile::Ask;
 use crate::store::{PersonWrite, StoreError};
-
-/// Largest body that is read.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// Health and metrics: nothing about requests, nothing that changes anything.
 pub(super) fn public(shared: Shared) -> Router {
@@ -27,6 +23,7 @@ pub(super) fn public(shared: Shared) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .layer(axum::middleware::from_fn(super::accept::local_only))
         .with_state(shared)
 }
 
@@ -37,24 +34,7 @@ pub(super) fn private(shared: Shared) -> Router {
         .route("/v1/requests/{team}/{environment}/{name}", get(explain))
         .route("/v1/person", post(person))
         .route("/v1/apply", post(apply))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
-}
-
-/// Who is at the other end of the socket, as the kernel says.
-#[derive(Clone, Debug)]
-pub(super) struct Peer(Option<u32>);
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(|c| c.uid()))
-    }
-}
-
-impl Peer {
-    fn name(&self) -> String {
-        self.0.map_or_else(|| "unknown".into(), |uid| format!("uid {uid}"))
-    }
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {

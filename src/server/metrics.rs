@@ -1,7 +1,7 @@
 //! Counters and gauges, in OpenMetrics.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -39,10 +39,13 @@ pub struct Metrics {
     under_way: Gauge,
     problems: Gauge,
     last: Gauge<f64, AtomicU64>,
+    lines: Counter,
+    dropped: Arc<AtomicU64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// All at zero; `dropped` counts log lines that nobody took.
+    pub fn new(dropped: Arc<AtomicU64>) -> Self {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("vend")),
             ready: AtomicBool::new(false),
@@ -54,7 +57,16 @@ impl Default for Metrics {
             under_way: Gauge::default(),
             problems: Gauge::default(),
             last: Gauge::default(),
+            lines: Counter::default(),
+            dropped,
         };
+        // A counter that is not there yet cannot be seen to rise.
+        for outcome in ["quiet", "done", "failed"] {
+            drop(metrics.passes.get_or_create(&Outcome { outcome: outcome.into() }));
+        }
+        for outcome in ["succeeded", "failed"] {
+            drop(metrics.effects.get_or_create(&Outcome { outcome: outcome.into() }));
+        }
         {
             let mut registry =
                 metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -75,6 +87,11 @@ impl Default for Metrics {
                 metrics.problems.clone(),
             );
             registry.register(
+                "log_lines_dropped",
+                "Log lines dropped since their reader was stuck",
+                metrics.lines.clone(),
+            );
+            registry.register(
                 "last_pass_timestamp",
                 "When the last pass ended well, in seconds since 1970",
                 metrics.last.clone(),
@@ -82,9 +99,7 @@ impl Default for Metrics {
         }
         metrics
     }
-}
 
-impl Metrics {
     /// The lease is held and a pass has been made.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -133,6 +148,8 @@ impl Metrics {
     /// As a scraper wants it.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        self.lines.inc_by(dropped.saturating_sub(self.lines.get()));
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Writing to a string cannot fail.
         let _ = encode(&mut out, &registry);

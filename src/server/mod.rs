@@ -4,6 +4,7 @@
 //! # Guarantees
 //! Nothing here decides or applies: a command is handed to the daemon's loop, which answers.
 
+mod accept;
 mod api;
 mod metrics;
 pub mod view;
@@ -21,6 +22,9 @@ use crate::reconcile::Ask;
 use crate::store::Store;
 
 pub use metrics::Metrics;
+
+/// How long a connection to the health server may last.
+const PUBLIC_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a person says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,12 +85,7 @@ pub async fn serve_http(
     let listen = |source| ServerError::Listen { address: address.to_string(), source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    let router = api::public(shared);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(error = %error, "the health server ended");
-        }
-    });
+    tokio::spawn(accept::serve(listener, api::public(shared), Some(PUBLIC_LIFE)));
     Ok(bound)
 }
 
@@ -102,12 +101,7 @@ pub fn serve_socket(path: &Path, shared: Shared) -> Result<(), ServerError> {
     let listener = tokio::net::UnixListener::bind(path).map_err(listen)?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
     std::fs::set_permissions(path, mode).map_err(listen)?;
-    let router = api::private(shared);
-    tokio::spawn(async move {
-        let service = router.into_make_service_with_connect_info::<api::Peer>();
-        if let Err(error) = axum::serve(listener, service).await {
-            tracing::error!(error = %error, "the socket server ended");
-        }
-    });
+    // An answer may take as long as what was asked for takes.
+    tokio::spawn(accept::serve(listener, api::private(shared), None));
     Ok(())
 }

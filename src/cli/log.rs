@@ -1,0 +1,153 @@
+//! Log lines, on stderr. In the daemon they never block what is being logged: a reader that is stuck
+//! costs lines, which are counted, and not passes.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::args::{Args, Command, Log};
+use super::output;
+
+/// Lines that wait for their reader.
+const WAITING: usize = 8_192;
+
+/// How long the end of the program waits for the last lines to be read.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How many lines were dropped since their reader was stuck.
+pub fn dropped() -> Arc<AtomicU64> {
+    static DROPPED: OnceLock<Arc<AtomicU64>> = OnceLock::new();
+    DROPPED.get_or_init(Arc::default).clone()
+}
+
+/// Logs go to stderr: failures on the command line, events too in the daemon. What is given back
+/// hands the last lines out when it is dropped.
+#[must_use]
+pub fn start(args: &Args) -> Option<Lines> {
+    let daemon = matches!(args.command, Command::Serve(_));
+    let level = match (daemon, args.verbose, args.quiet) {
+        (_, _, true) => "error",
+        (true, 0, _) | (_, 1, _) => "info",
+        (_, 0, _) => "error",
+        (_, _, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_env("VEND_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("vend={level}")));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let colour = output::is_colourful(&io::stderr());
+    let lines = daemon.then(Lines::start);
+    let _ = match (args.log, &lines) {
+        (Log::Json, Some(lines)) => builder.json().with_writer(lines.taker()).try_init(),
+        (Log::Json, None) => builder.json().with_writer(io::stderr).try_init(),
+        (Log::Text, Some(lines)) => builder.with_ansi(colour).with_writer(lines.taker()).try_init(),
+        (Log::Text, None) => builder.with_ansi(colour).with_writer(io::stderr).try_init(),
+    };
+    lines
+}
+
+enum Told {
+    Line(Vec<u8>),
+    End(std::sync::mpsc::Sender<()>),
+}
+
+/// Takes lines and never waits.
+pub struct Lines {
+    sender: SyncSender<Told>,
+    dropped: Arc<AtomicU64>,
+    /// Waits for what it took to be read when it is dropped.
+    owner: bool,
+}
+
+impl Lines {
+    fn start() -> Self {
+        let (sender, lines) = sync_channel(WAITING);
+        std::thread::spawn(move || write(&lines, &mut io::stderr()));
+        Self { sender, dropped: dropped(), owner: true }
+    }
+
+    fn taker(&self) -> Self {
+        Self { sender: self.sender.clone(), dropped: self.dropped.clone(), owner: false }
+    }
+}
+
+fn write(lines: &Receiver<Told>, out: &mut dyn Write) {
+    while let Ok(told) = lines.recv() {
+        match told {
+            // Nobody is left to tell that nobody reads.
+            Told::Line(line) => drop(out.write_all(&line)),
+            Told::End(done) => drop(done.send(())),
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if !self.owner {
+            return;
+        }
+        let (sender, done) = channel();
+        if self.sender.try_send(Told::End(sender)).is_ok() {
+            match done.recv_timeout(LAST_WORDS) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { lines: self, text: Vec::new() }
+    }
+}
+
+/// One line, handed over when it is whole.
+pub struct Line<'a> {
+    lines: &'a Lines,
+    text: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        if !text.is_empty() && self.lines.sender.try_send(Told::Line(text)).is_err() {
+            self.lines.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f76_a_reader_that_is_stuck_costs_lines_and_no_time() {
+        let (sender, stuck) = sync_channel(2);
+        let lines = Lines { sender, dropped: Arc::default(), owner: false };
+        for n in 0..5 {
+            writeln!(lines.make_writer(), "line {n}").unwrap();
+        }
+        assert_eq!(lines.dropped.load(Ordering::Relaxed), 3);
+        let mut out = Vec::new();
+        drop(lines);
+        write(&stuck, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "line 0\nline 1\n");
+    }
+}

@@ -1,0 +1,112 @@
+//! Connections: how many, how long, how much. What is slow or greedy costs only itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::connect_info::ConnectInfo;
+use axum::http::{Request, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+
+/// Connections at once; more wait in the system's queue.
+const CONNECTIONS: usize = 512;
+
+/// A request's head.
+const HEAD: (usize, Duration) = (16 * 1024, Duration::from_secs(5));
+
+/// A request's body.
+const BODY: (usize, Duration) = (1024 * 1024, Duration::from_secs(30));
+
+/// Who is at the other end, as far as the system says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(Option<u32>);
+
+impl Peer {
+    /// For the record of who did what.
+    pub(super) fn name(self) -> String {
+        self.0.map_or_else(|| "unknown".into(), |uid| format!("uid {uid}"))
+    }
+}
+
+/// Tells the peer of a connection.
+pub(super) trait Known {
+    fn peer(&self) -> Peer;
+}
+
+impl Known for TcpStream {
+    fn peer(&self) -> Peer {
+        Peer(None)
+    }
+}
+
+impl Known for UnixStream {
+    fn peer(&self) -> Peer {
+        Peer(self.peer_cred().ok().map(|c| c.uid()))
+    }
+}
+
+/// Serves for ever; `life` bounds a whole connection.
+pub(super) async fn serve<L>(mut listener: L, router: Router, life: Option<Duration>)
+where
+    L: Listener,
+    L::Io: Known,
+{
+    let router = router.layer(middleware::from_fn(read_body));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        // Waits a moment by itself when there are no descriptors left.
+        let (stream, _) = listener.accept().await;
+        let router = router.clone().layer(Extension(ConnectInfo(stream.peer())));
+        tokio::spawn(async move {
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD.1)
+                .max_buf_size(HEAD.0)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            let outcome = match life {
+                Some(life) => tokio::time::timeout(life, served).await.unwrap_or(Ok(())),
+                None => served.await,
+            };
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a connection ended");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Reads the whole body before anybody works on the request, within its bounds.
+async fn read_body(request: Request<Body>, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(BODY.1, to_bytes(body, BODY.0)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+/// Refuses what asks for a page by another name than this machine's: a page in a browser may be led
+/// here by its name service.
+pub(super) async fn local_only(request: Request<Body>, next: Next) -> Response {
+    let host = request.headers().get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    let loopback = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if loopback || name.eq_ignore_ascii_case("localhost") || name.is_empty() {
+        next.run(request).await
+    } else {
+        StatusCode::MISDIRECTED_REQUEST.into_response()
+    }
+}
