@@ -91,7 +91,7 @@ impl Failure {
         if args.format == Format::Json {
             let value = serde_json::json!({
                 "error": message, "hints": hints, "exitCode": kind.code(),
-                "diagnostics": crate::report::diagnostic::json(&problems),
+                "diagnostics": crate::report::diagnostic::json(&problems)["diagnostics"].take(),
             });
             super::output::print(&value.to_string());
             return ExitCode::from(kind.code());

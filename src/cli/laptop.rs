@@ -57,7 +57,7 @@ pub async fn open(
 fn working_copy(config: &Config, at: &Path) -> Result<WorkingCopy, Failure> {
     let copy = WorkingCopy::discover(at)?;
     if copy.repository().is_some() {
-        return Ok(copy);
+        return Ok(folder_of_a_clone(config, &copy, at).unwrap_or(copy));
     }
     let folder =
         std::path::absolute(&config.path).ok().and_then(|p| p.parent()?.canonicalize().ok());
@@ -65,6 +65,18 @@ fn working_copy(config: &Config, at: &Path) -> Result<WorkingCopy, Failure> {
         Some(folder) => Ok(WorkingCopy::plain(&folder)),
         None => Ok(copy),
     }
+}
+
+/// A source that is a plain folder inside of a clone, as samples beside a program are, stands for
+/// itself: its paths begin at the folder, not at the clone's top.
+fn folder_of_a_clone(config: &Config, copy: &WorkingCopy, at: &Path) -> Option<WorkingCopy> {
+    let at = at.canonicalize().ok()?;
+    let folders = config.settings.requests.iter();
+    let mut folders = folders.filter_map(|s| Path::new(&s.repository).canonicalize().ok());
+    let is_it = |f: &PathBuf| {
+        f != copy.root() && f.starts_with(copy.root()) && at.starts_with(f) && f.is_dir()
+    };
+    folders.find(is_it).map(|folder| WorkingCopy::plain(&folder))
 }
 
 async fn catalog_of(

@@ -199,10 +199,11 @@ fn finish(args: &Args, findings: &Findings) -> ExitCode {
                 .iter()
                 .map(|(id, reason)| serde_json::json!({"request": id, "reason": reason}))
                 .collect();
-            let value = serde_json::json!({
-                "diagnostics": report::diagnostic::json(diagnostics), "waiting": waiting,
-                "requests": findings.requests, "templates": findings.templates, "errors": errors,
-            });
+            let mut value = report::diagnostic::json(diagnostics);
+            value["waiting"] = waiting.into();
+            value["requests"] = findings.requests.into();
+            value["templates"] = findings.templates.into();
+            value["errors"] = errors.into();
             output::print(&value.to_string());
         }
         Format::Github => output::print(&report::diagnostic::github(diagnostics)),

@@ -2,6 +2,7 @@
 
 mod check;
 mod golden;
+mod program;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
