@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use super::args::Args;
+
 /// Prints a result. A reader that went away (`| head`) is no error.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();

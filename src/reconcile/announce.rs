@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::PassError;
-use super::pass::{COUNTS, Pass};
+use super::pass::{COUNTS, Pass, Said, unsaid};
 use crate::digest::{self, Digest};
 use crate::model::{ComponentName, Desired, Hold, Journalled, Observed, Record, RequestId, Status};
 use crate::report;
@@ -15,7 +15,7 @@ use crate::store::{HeldRow, StatusRow, Write};
 impl Pass<'_> {
     /// Compares what should be said of every touched request with what was said last.
     pub(super) async fn announce(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || self.touched.is_empty() {
+        if self.lease.is_none() || (self.touched.is_empty() && self.said == Said::Nothing) {
             return Ok(());
         }
         let touched: Vec<RequestId> = std::mem::take(&mut self.touched).into_iter().collect();
@@ -56,6 +56,10 @@ impl Pass<'_> {
             let counts = serde_json::to_value(&self.memory.counts).unwrap_or_default();
             writes.push(Write::Value { key: COUNTS.into(), value: Some(counts) });
         }
+        if self.said == Said::Marked {
+            writes.push(unsaid(false));
+        }
+        self.said = Said::All;
         self.commit(writes).await
     }
 

@@ -65,6 +65,8 @@ pub struct Done {
     pub retries: BTreeMap<TargetKey, Option<Retry>>,
     /// Commits made in the store.
     pub commits: u64,
+    /// Told to stop with rows left that had not begun.
+    pub stopped: bool,
 }
 
 impl Executor<'_> {
@@ -90,7 +92,10 @@ impl Executor<'_> {
                 let next = turns.next(&mut room, |lane| self.most(lane, &calls));
                 self.send(next, &mut calls, &mut asked, &mut done).await?;
             }
-            let Some(answered) = asked.join_next().await else { return Ok(done) };
+            let Some(answered) = asked.join_next().await else {
+                done.stopped = self.stop.load(Ordering::Relaxed) && !turns.is_empty();
+                return Ok(done);
+            };
             let mut answers = Vec::new();
             let mut ended = Some(answered);
             while let Some(answered) = ended {

@@ -50,6 +50,8 @@ pub struct Memory {
     pub paths: BTreeMap<String, Diagnostic>,
     /// The inputs that the desired index was built from.
     pub built: Built,
+    /// A pass was cut off before it had said what it did.
+    pub unsaid: bool,
     /// How often people had written when this was loaded.
     pub notes: u64,
     /// The store's stamp that this agrees with.

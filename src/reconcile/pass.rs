@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -43,11 +42,25 @@ pub(super) struct Pass<'a> {
     pub(super) records: HashMap<RequestId, Option<Record>>,
     /// Requests whose status may have changed.
     pub(super) touched: BTreeSet<RequestId>,
+    /// How much of what this pass does has been said.
+    pub(super) said: Said,
     /// When the last plan was made.
     pub(super) planned: Timestamp,
-    /// Out of rounds, with steps left that are ready.
+    /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
+    /// is nothing to do.
     pub(super) unfinished: bool,
     pub(super) report: PassReport,
+}
+
+/// Whether the store knows that statuses may be behind what was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    /// Nothing was done yet.
+    Nothing,
+    /// It is on disk that something was done, and that it was not said.
+    Marked,
+    /// All is said.
+    All,
 }
 
 impl Engine {
@@ -85,9 +98,7 @@ impl Engine {
             let due =
                 if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
             let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
-            // One that was told to stop has not found that there is nothing to do.
-            let stopped = self.stop.load(Ordering::Relaxed);
-            let quiet = (!stopped).then_some(Quiet { inputs, due, notes });
+            let quiet = (!unfinished).then_some(Quiet { inputs, due, notes });
             self.store.commit(lease, vec![Write::Quiet(quiet)]).await?;
             report.due = due;
         }
@@ -144,6 +155,7 @@ impl Engine {
             serde_json::from_value(value(self.store.value(COUNTS).await?)).unwrap_or_default();
         memory.paths =
             serde_json::from_value(value(self.store.value(PATHS).await?)).unwrap_or_default();
+        memory.unsaid = self.store.value(UNSAID).await?.is_some();
         Ok(memory)
     }
 }
@@ -155,6 +167,15 @@ const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
 const PATHS: &str = "paths";
+const UNSAID: &str = "unsaid";
+
+/// Statuses read at once.
+const PAGE: usize = 10_000;
+
+/// That statuses may be behind what was done, or that they are not.
+pub(super) fn unsaid(is: bool) -> Write {
+    Write::Value { key: UNSAID.into(), value: is.then_some(serde_json::Value::Bool(true)) }
+}
 
 /// Where the last content of a file that is gone is kept until its deletion is done.
 pub(super) fn gone_key(id: &RequestId) -> String {
@@ -194,6 +215,7 @@ impl<'a> Pass<'a> {
             fresh: HashMap::new(),
             records: HashMap::new(),
             touched: BTreeSet::new(),
+            said: Said::Nothing,
             planned: now,
             unfinished: false,
             report: PassReport::default(),
@@ -201,6 +223,10 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) async fn run(&mut self) -> Result<(), PassError> {
+        if self.lease.is_some() && std::mem::take(&mut self.memory.unsaid) {
+            self.said = Said::Marked;
+            self.touch_all().await?;
+        }
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes)?;
         let found = self.list(seeds, &mut writes);
@@ -219,10 +245,37 @@ impl<'a> Pass<'a> {
             && !writes.is_empty()
         {
             let counts = writes.iter().any(|w| !w.keeps_quiet());
+            let mut writes = writes;
+            if counts && self.said == Said::Nothing {
+                self.said = Said::Marked;
+                writes.push(unsaid(true));
+            }
             self.engine.store.commit(lease, writes).await?;
             self.memory.stamp += u64::from(counts);
         }
         Ok(())
+    }
+
+    /// Before effects, whose ends are committed by the executor.
+    pub(super) async fn mark_unsaid(&mut self) -> Result<(), PassError> {
+        match self.said {
+            Said::Nothing => self.commit(vec![unsaid(true)]).await,
+            Said::Marked | Said::All => Ok(()),
+        }
+    }
+
+    /// After a pass that was cut off before it had said what it did, all is looked through: nothing
+    /// else tells which statuses are behind.
+    async fn touch_all(&mut self) -> Result<(), PassError> {
+        self.touched.extend(self.memory.desired().keys().cloned());
+        self.touched.extend(self.memory.records().keys().cloned());
+        let mut after: Option<RequestId> = None;
+        loop {
+            let page = self.engine.store.statuses_after(after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.request.clone());
+            self.touched.extend(page.into_iter().map(|row| row.request));
+        }
     }
 
     /// Reads the catalog when its commit moved; gives the requests that this touches.

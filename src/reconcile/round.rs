@@ -44,8 +44,9 @@ impl Pass<'_> {
                 break;
             }
             // What is not done now is not nothing to do: the next pass must not take it for that.
-            self.unfinished = round + 1 == MAX_ROUNDS;
-            if self.engine.stop.load(Ordering::Relaxed) {
+            let stopped = self.engine.stop.load(Ordering::Relaxed);
+            self.unfinished |= stopped || round + 1 == MAX_ROUNDS;
+            if stopped {
                 break;
             }
             // What was seen before a step says nothing after it; a deletion and the creation after it
@@ -53,6 +54,7 @@ impl Pass<'_> {
             for step in &ready {
                 live.remove(&step.target.key);
             }
+            self.mark_unsaid().await?;
             let before = self.report.done.len();
             let digest = plan.digest();
             for part in ready.chunks(PART) {

@@ -18,6 +18,7 @@ impl Pass<'_> {
     pub(super) async fn resume(&mut self) -> Result<(), PassError> {
         let Some(lease) = self.lease else { return Ok(()) };
         if self.engine.stop.load(Ordering::Relaxed) {
+            self.unfinished = true;
             return Ok(());
         }
         let now = (self.clock)();
@@ -27,6 +28,7 @@ impl Pass<'_> {
         if rows.is_empty() {
             return Ok(());
         }
+        self.mark_unsaid().await?;
         self.rejoin(&mut rows).await?;
         let ids: Vec<RequestId> =
             rows.iter().map(|r| r.change.target.key.request.clone()).collect();
@@ -169,7 +171,8 @@ impl Pass<'_> {
 
     /// Takes what came of effects into the indexes.
     pub(super) async fn take_done(&mut self, done: Done) -> Result<(), PassError> {
-        let Done { records, under_way, ended, retries, commits } = done;
+        let Done { records, under_way, ended, retries, commits, stopped } = done;
+        self.unfinished |= stopped;
         self.memory.stamp += commits;
         for (row, error) in ended {
             let key = row.change.target.key.clone();

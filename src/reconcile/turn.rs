@@ -69,6 +69,10 @@ impl Turns {
         self.queues.entry((lane, team)).or_default().push_back((self.count, row));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
     /// Takes those that may begin, by lane; `most` says how many of a lane may.
     pub(super) fn next(
         &mut self,

@@ -1,0 +1,174 @@
+//! From start to end: waking, reloading, standing by, stopping.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Serving, all_ready, created_once, eventually, notes, nothing_much, patient};
+use crate::world::{STATUS, World, ask, note};
+
+#[test]
+fn it_applies_at_its_start_and_when_a_watched_repository_changes() {
+    let world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    let mut daemon = Serving::ready(&world);
+    eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
+    world.requests.commit([ask("orders/dev/n1", note("hello"))]);
+    eventually("the second is ready", || all_ready(&world, "orders", 2).then_some(()));
+    daemon.stop();
+    world.again_nothing();
+}
+
+#[test]
+fn f22_its_own_status_commits_do_not_wake_it_for_ever() {
+    let world = patient();
+    world.requests.commit(notes("orders", 3));
+    let mut daemon = Serving::ready(&world);
+    eventually("all are ready", || all_ready(&world, "orders", 3).then_some(()));
+    for n in 0..10 {
+        let passes = || daemon.get("/metrics").1;
+        let seen = passes();
+        world.requests.commit([nothing_much(&n.to_string())]);
+        eventually("the change is noticed", || (passes() != seen).then_some(()));
+    }
+    assert!(world.requests.log(STATUS).len() <= 2, "{:?}", world.requests.log(STATUS));
+    daemon.stop();
+}
+
+#[test]
+fn every_log_line_is_one_json_object() {
+    let world = patient();
+    world.requests.commit([
+        ask("orders/dev/n0", note("hello")),
+        crate::world::write("requests/orders/dev/a\u{1b}[2J{level}.yaml", "x"),
+    ]);
+    let mut daemon = Serving::ready(&world);
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    daemon.stop();
+    let lines = daemon.lines();
+    assert!(lines.len() > 3);
+    for line in lines {
+        let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(value["level"].is_string() && value["fields"].is_object(), "{line}");
+        assert!(!line.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn f62_sigterm_in_the_middle_loses_nothing_and_begins_nothing() {
+    let mut world = patient();
+    world.configure(|c| c["providers"]["files"]["batch"] = json!(5));
+    world.requests.commit(notes("orders", 100));
+    let mut daemon = Serving::ready(&world);
+    daemon.logged("\"intent\"");
+    daemon.stop();
+    let made = world.output_log().len();
+    assert!(made < 20, "it was told to stop after the first of twenty commits, and made {made}");
+    let mut daemon = Serving::ready(&world);
+    eventually("all are ready", || all_ready(&world, "orders", 100).then_some(()));
+    daemon.stop();
+    created_once(&world, 100);
+    world.again_nothing();
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_refuses_a_bad_one() {
+    let mut world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    let mut daemon = Serving::ready(&world);
+    eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
+
+    let good = std::fs::read_to_string(world.config_file()).unwrap();
+    std::fs::write(world.config_file(), "catalog: [").unwrap();
+    daemon.signal("-HUP");
+    daemon.logged("the new configuration is refused; the old one stays");
+    std::fs::write(world.config_file(), good.replace("/state", "/elsewhere")).unwrap();
+    daemon.signal("-HUP");
+    daemon.logged("change with a restart only");
+
+    let more = world.repository("more");
+    more.commit([ask("billing/dev/n0", note("hello"))]);
+    world.configure(|c| {
+        let source = json!({"name": "more", "repository": more.url()});
+        c["requests"].as_array_mut().unwrap().push(source);
+    });
+    daemon.signal("-HUP");
+    daemon.logged("the configuration was read again");
+    eventually("the other source's is ready", || all_ready(&world, "billing", 1).then_some(()));
+    more.commit([ask("billing/dev/n1", note("hello"))]);
+    eventually("the new source is watched", || all_ready(&world, "billing", 2).then_some(()));
+    daemon.stop();
+    created_once(&world, 3);
+}
+
+#[test]
+fn f66_a_second_daemon_stands_by_and_takes_over_from_a_dead_one() {
+    let world = patient();
+    world.requests.commit(notes("orders", 1));
+    let mut first = Serving::ready(&world);
+    eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let mut second = Serving::start(&world);
+    second.logged("standing by");
+    assert!(second.get("/readyz").0.contains("503"), "{:?}", second.get("/readyz"));
+    assert!(second.get("/healthz").0.contains("200"));
+    // Without a handler this would end it.
+    second.signal("-HUP");
+    first.kill();
+    second.logged("the lease is held");
+    world.requests.commit(notes("orders", 2));
+    eventually("the second goes on", || all_ready(&world, "orders", 2).then_some(()));
+    eventually("it is ready", || second.get("/readyz").0.contains("200").then_some(()));
+    second.stop();
+    created_once(&world, 2);
+}
+
+#[test]
+fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
+    let mut world = patient();
+    world.configure(|c| c["reconcile"]["lease"] = json!("1s"));
+    world.requests.commit(notes("orders", 1));
+    let mut first = Serving::ready(&world);
+    eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let mut second = Serving::start(&world);
+    second.logged("standing by");
+    first.signal("-STOP");
+    eventually("the second takes the lease", || {
+        // Paused in the middle of a write, it keeps the file locked: nobody can do anything.
+        if second.count("the store is busy") > 0 {
+            first.signal("-CONT");
+            std::thread::sleep(Duration::from_millis(7));
+            first.signal("-STOP");
+        }
+        (second.count("the lease is held") > 0).then_some(())
+    });
+    world.requests.commit(notes("orders", 2));
+    eventually("the second goes on", || all_ready(&world, "orders", 2).then_some(()));
+    first.signal("-CONT");
+    assert_eq!(first.ended(), Some(1), "{:#?}", first.lines());
+    // The socket is the successor's by now.
+    world.vend_ends(0, &["apply"]);
+    assert_eq!(second.count("the lease is lost"), 0);
+    second.stop();
+    created_once(&world, 2);
+}
+
+#[test]
+fn standing_by_it_stops_at_once() {
+    let world = patient();
+    let _first = Serving::ready(&world);
+    let mut second = Serving::start(&world);
+    second.logged("standing by");
+    second.stop();
+}
+
+#[test]
+fn a_repository_that_is_away_delays_no_stop() {
+    let mut world = World::new();
+    world.configure(|c| {
+        c["reconcile"] = json!({"interval": "1h"});
+        c["requests"][0]["repository"] = json!("/nowhere/at/all");
+    });
+    let mut daemon = Serving::ready(&world);
+    std::thread::sleep(Duration::from_millis(50));
+    daemon.stop();
+}

@@ -1,0 +1,91 @@
+//! Health and metrics, for friends and others.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::{Serving, all_ready, eventually, notes, patient};
+
+#[test]
+fn health_readiness_and_metrics() {
+    let world = patient();
+    world.requests.commit(notes("orders", 2));
+    let mut daemon = Serving::ready(&world);
+    eventually("both are ready", || all_ready(&world, "orders", 2).then_some(()));
+    assert_eq!(daemon.get("/healthz"), ("HTTP/1.1 200 OK".into(), "ok\n".into()));
+    eventually("it is ready", || daemon.get("/readyz").0.contains("200").then_some(()));
+    assert!(daemon.get("/v1/status").0.contains("404"), "no request is shown here");
+    let (_, text) = daemon.get("/metrics");
+    check_open_metrics(&text);
+    for line in [
+        "vend_effects_total{outcome=\"succeeded\"} 2",
+        "vend_effects_total{outcome=\"failed\"} 0",
+        "vend_passes_total{outcome=\"failed\"} 0",
+        "vend_requests{phase=\"Ready\"} 2",
+        "vend_log_lines_dropped_total 0",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    daemon.stop();
+}
+
+/// Each sample belongs to a metric that was declared, no metric twice, and the end is marked.
+#[track_caller]
+fn check_open_metrics(text: &str) {
+    assert!(text.ends_with("# EOF\n"));
+    let mut declared = BTreeSet::new();
+    for line in text.lines().filter(|l| *l != "# EOF") {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert!(declared.insert(rest.split(' ').next().unwrap().to_owned()), "{line}");
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let known = |suffix: &str| declared.contains(name.strip_suffix(suffix).unwrap_or("-"));
+            let sound = ["_total", "_sum", "_count", "_bucket", ""].into_iter().any(known);
+            assert!(sound, "{line} belongs to nothing in\n{text}");
+            assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn b102_slow_and_greedy_connections_cost_only_themselves() {
+    let world = patient();
+    let mut daemon = Serving::ready(&world);
+    let address = daemon.address();
+    let mut slow: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").unwrap();
+    }
+    assert_eq!(daemon.get("/healthz").1, "ok\n");
+    for mut stream in slow {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // Closed, with or without an answer that says so; never kept.
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    }
+    let mut greedy = TcpStream::connect(&address).unwrap();
+    let head = format!("GET /healthz HTTP/1.1\r\nx-large: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let _ = greedy.write_all(head.as_bytes());
+    let mut answer = Vec::new();
+    let _ = greedy.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    daemon.stop();
+}
+
+#[test]
+fn b107_a_page_by_another_name_is_not_served() {
+    let world = patient();
+    let mut daemon = Serving::ready(&world);
+    let mut stream = TcpStream::connect(daemon.address()).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
+    daemon.stop();
+}

@@ -1,0 +1,146 @@
+//! A daemon of a world's, as a process of its own, and what it logs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// Longer than anything here may take on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// A running daemon; killed when it is dropped.
+pub struct Serving {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// Waits for a condition; `what` is said when it never comes.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl Serving {
+    /// Starts it with JSON lines for a log.
+    pub fn start(world: &World) -> Self {
+        Self::spawn(world.command(&["serve", "--log", "json"]))
+    }
+
+    /// Starts it, and waits until it has the lease and its first pass.
+    #[track_caller]
+    pub fn ready(world: &World) -> Self {
+        let daemon = Self::start(world);
+        daemon.logged("the lease is held");
+        daemon
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (log, kept) = (child.stderr.take().unwrap(), lines.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// How many lines say this.
+    pub fn count(&self, text: &str) -> usize {
+        self.lines().iter().filter(|l| l.contains(text)).count()
+    }
+
+    /// Waits for a line that says this.
+    #[track_caller]
+    pub fn logged(&self, text: &str) -> String {
+        let find = || self.lines().into_iter().find(|l| l.contains(text));
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(line) = find() {
+                return line;
+            }
+            assert!(Instant::now() < deadline, "never logged {text}: {:#?}", self.lines());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end: exit code, `None` when it was killed.
+    #[track_caller]
+    pub fn ended(&mut self) -> Option<i32> {
+        let status = eventually("the daemon ends", || self.child.try_wait().unwrap());
+        status.code()
+    }
+
+    /// `kill -9`, and waits for the end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM; it ends well within five seconds.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let began = Instant::now();
+        self.signal("-TERM");
+        assert_eq!(self.ended(), Some(0), "{:#?}", self.lines());
+        assert!(began.elapsed() < Duration::from_secs(6), "took {:?}", began.elapsed());
+    }
+
+    /// The address that it listens on.
+    #[track_caller]
+    pub fn address(&self) -> String {
+        let line: Value = serde_json::from_str(&self.logged("listening")).unwrap();
+        line["fields"]["address"].as_str().unwrap().to_owned()
+    }
+
+    /// Status line and body of a GET on its address.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> (String, String) {
+        let address = self.address();
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
