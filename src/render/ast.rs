@@ -24,10 +24,18 @@ pub(super) type Span = Range<usize>;
 
 #[derive(Debug)]
 pub(super) enum Node {
-    Text(Span),
+    Text(Text),
     Output(Expr),
     Block(Box<Block>),
     Partial(Box<Partial>),
+}
+
+/// What stands between tags, white-space control done.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub text: String,
+    /// Where it stands; longer than the text by the backslashes of `\\{{`.
+    pub span: Span,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Library;
 use super::ast::{Base, BlockKind, Expr, Node, Partial, Path, Span};
-use super::parse::BLOCKS_MAX;
+use super::guard::BLOCKS_MAX;
 use super::problem::{Problem, place};
 use super::scope::ROOTS;
 use crate::model::{Diagnostic, Place, nearest, quote};

@@ -195,8 +195,9 @@ impl Compiler<'_> {
             },
             // CloudFormation's own short tags are understood in copied files too.
             Source::Plain(text) if cloudformation && kind != Kind::Text => {
-                let nodes = vec![ast::Node::Text(0..text.len())];
-                let unit = ast::Unit { file, text: text.to_string(), nodes, depth: 0 };
+                let (span, text) = (0..text.len(), text.to_string());
+                let nodes = vec![ast::Node::Text(ast::Text { text: text.clone(), span })];
+                let unit = ast::Unit { file, text, nodes, depth: 0 };
                 self.library.units.push(unit);
                 let unit = self.library.units.len() - 1;
                 Body::Rendered { unit, kind, cache: Cache::default() }

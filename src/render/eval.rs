@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::ast::{Base, Block, BlockKind, Call, Expr, Local, Node, Partial, Path, Span};
+use super::ast::{Base, Block, BlockKind, Call, Expr, Local, Node, Partial, Path, Span, Text};
 use super::helper::{self, Made, Misuse};
 use super::problem::Problem;
 use super::scope::{Missing, Scope, Turn, Val};
@@ -115,7 +115,7 @@ impl<'a, 'b> Machine<'a, 'b> {
     fn nodes(&mut self, nodes: &'a [Node]) -> Result<(), Halt> {
         for node in nodes {
             match node {
-                Node::Text(span) => self.text(span)?,
+                Node::Text(text) => self.text(text)?,
                 Node::Output(expr) => self.output(expr)?,
                 Node::Block(block) => self.block(block)?,
                 Node::Partial(partial) => self.partial(partial)?,
@@ -158,9 +158,8 @@ impl<'a, 'b> Machine<'a, 'b> {
         Halt
     }
 
-    fn text(&mut self, span: &Span) -> Result<(), Halt> {
-        let library = self.library;
-        let text = &library.units[self.unit].text[span.clone()];
+    fn text(&mut self, text: &Text) -> Result<(), Halt> {
+        let Text { text, span } = text;
         self.spend(1, span)?;
         if self.indent.is_empty() {
             self.write(text.len(), span)?;

@@ -13,13 +13,15 @@ mod check;
 mod compile;
 mod eval;
 mod fill;
+mod guard;
 mod helper;
-mod lex;
+mod name;
 mod output;
 mod parse;
 mod problem;
 mod scope;
 mod shape;
+mod syntax;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};

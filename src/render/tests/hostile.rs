@@ -96,35 +96,54 @@ fn syntax_errors_have_a_place() {
         "{{> p a b}}",
         "{{ ~ }}",
         "{{=}}",
+        "{{#parameters.x}}{{/parameters.x}}",
+        "{{#if parameters.x}}{{elsewhere}}{{/if}}",
+        "{{eq 1 [1, 2]}}",
+        "{{eq 1 {\"a\": 1}}}",
+        "{{parameters.[a\"b]}}",
+        "{{eq 1 \"a\nb\"}}",
+        "{{parameters.x y}}{{#if}}{{> p .}}{{else if a b=}}{{/if}}{{! x }}{{!-- }}{{y.}}",
+        "{{parameters.x y}}{{#if}}{{> p .}}{{else if a b=}}{{/if}}{{y.}}",
     ];
     let all: Vec<_> = cases
         .iter()
         .map(|text| said(&[("a.txt.hbs", text)], &[("p", "")]).replace("a.txt.hbs:", ""))
         .collect();
-    insta::assert_snapshot!(all.join("\n"), @r"
+    insta::assert_snapshot!(all.join("\n"), @r#"
     2:1: TPL007: this tag is not closed (close it with `}}`)
-    1:1: TPL007: this comment is not closed
+    1:1: TPL007: this comment is not closed (close it with `}}`)
     1:1: TPL007: `{{#if}}` is not closed (add `{{/if}}`)
     1:1: TPL007: `{{/if}}` closes nothing
     1:1: TPL007: `else` outside of a block
     1:10: TPL007: `{{/each}}` closes `if` (write `{{/if}}`)
     1:18: TPL007: second `else` of a block
-    1:3: TPL007: a value is missing here
+    1:3: TPL007: something is missing here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
     1:3: TPL007: `(` is not closed (close it with `)`)
     1:1: TPL007: a string in this tag is not closed (close it with `}}`)
-    1:3: TPL007: expected a value, found `parameters..x`
-    1:3: TPL008: unknown helper `parameters.x` (there are: and, concat, default, eq, gt, indent, join, json, lookup, lower, lt, ne, not, or, properties, replace, required, shell, slug, trim, truncate-hash, upper)
+    1:14: TPL007: `.x` cannot be read here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    1:16: TPL007: `y` cannot be read here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
     1:3: TPL007: expected a value, found `@nothing`
-    1:22: TPL007: expected one or two names (write `as |item index|`)
+    1:22: TPL007: `as` cannot be read here (write `{{#if value}}`, or `{{#each list as |item index|}}`)
     1:1: TPL008: `if` takes one value (write `{{#if value}}`)
     1:1: TPL007: `^` opens no block here (write `{{#unless …}}`)
-    1:6: TPL003: unknown name `01` (there are: components, environment, parameters, request, template)
-    1:3: TPL007: this is not a string (the escapes are those of JSON)
-    1:3: TPL007: expected a value, found `parameters.[x`
+    1:6: TPL007: `01` cannot be read here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    1:3: TPL007: `"\q"` cannot be read here (the escapes of a string are those of JSON)
+    1:14: TPL007: `[` is not closed (close it with `]`)
     1:1: TPL007: a partial takes one context (name the others: `key=value`)
-    1:4: TPL007: expected a value, found `~`
-    1:3: TPL007: expected a value, found `=`
-    ");
+    1:6: TPL007: something is missing here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    1:3: TPL007: `=` cannot be read here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    1:4: TPL008: unknown block `parameters.x` (there are `if`, `unless`, `each` and `with`)
+    1:21: TPL007: `else` needs a space after it (write `{{else if …}}`, or `this.` before a name that begins so)
+    1:8: TPL007: lists cannot be written in a tag (make it a parameter)
+    1:1: TPL007: this tag is not closed (close it with `}}`; maps cannot be written in a tag)
+    1:14: TPL007: `[…]` holds one name, without quotes and brackets (write `(lookup map "name")`; lists cannot be written in a tag)
+    1:8: TPL007: `"a\nb"` cannot be read here (the escapes of a string are those of JSON)
+    1:66: TPL007: this comment is not closed (close it with `--}}`)
+    1:16: TPL007: `y` cannot be read here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    1:32: TPL007: `.` cannot be read here (write `{{> name}}`, `{{> name value}}` or `{{> name key=value}}`)
+    1:49: TPL007: something is missing here (write `{{#if value}}`, or `{{#each list as |item index|}}`)
+    1:62: TPL007: something is missing here (write `{{name}}`, or a helper and its arguments: `{{join list ","}}`)
+    "#);
 }
 
 #[test]
@@ -174,6 +193,25 @@ fn b56_size_and_nesting_are_bounded() {
     ] {
         let said = said(&[("a.yaml.hbs", &text)], &[]);
         assert!(said.contains("TPL006"), "{said}");
+    }
+    for (text, code) in [
+        ("{{#if a}}".repeat(29_000), "TPL006"),
+        ("{{{{#if a}}".repeat(20_000), "TPL004"),
+        ("{{".to_owned() + &"(".repeat(200_000), "TPL006"),
+        ("{{\"".repeat(80_000), "TPL007"),
+        ("{".repeat(200_000), "TPL007"),
+        ("{{}".repeat(80_000), "TPL007"),
+        ("{{{}}}".repeat(40_000), "TPL004"),
+        ("{{eq ".to_owned() + &"[".repeat(200_000), "TPL007"),
+        ("{{eq ".to_owned() + &"[".repeat(200_000) + "]}}", "TPL007"),
+        ("{{!-- }}".repeat(30_000), "TPL007"),
+        ("{{> [a]}}".repeat(29_000), "TPL001"),
+        ("{{parameters.x}}".repeat(10_000), "TPL006"),
+        ("{{!}}".repeat(50_000), "TPL006"),
+        (format!("{{{{{}}}}}", "a.".repeat(100_000)), "TPL006"),
+    ] {
+        let said = said(&[("a.yaml.hbs", &text)], &[]);
+        assert!(said.contains(code), "{text:.20}: {said:.200}");
     }
     // Partials double at each step: 2^40 elements.
     let names: Vec<_> = (0..41).map(|n| format!("p{n}")).collect();

@@ -143,13 +143,23 @@ proptest! {
                 "{{", "}}", "#if ", "#each ", "else", "/if", "/each", "{{/if}}", "{{else}}", "parameters.x", "(", ")",
                 "\"", "'", "~", "|", "as |a|", ".", "..", "/", "[", "]", "@", "@index", "this", "=", "eq ", " ", "\n",
                 "!", "!--", "--}}", ">", "p", "\\", "1", "-", "é", "{{parameters.x}}", "{{#if parameters.x}}",
+                "{", "}", "#", "^", "&", "*", ":", ",", "else if ", "{{else if 1}}", "{{> p}}", "@root.", "./", "a=",
+                "{{! x }}", "{{!-- x --}}", "\\{{", "true", "1E5", "eq 'a' \"b\"", "(eq a 1)", "[a b]", "\r", "\t",
             ]).prop_map(str::to_owned),
             ".{0,3}",
         ], 0..24).prop_map(|pieces| pieces.concat())
     ) {
         let built = build(&[("a.txt.hbs", &text), ("b.yaml.hbs", &text)], &[("p", "x")], Flavour::Plain);
-        if let Ok(compiled) = built {
-            let _ = compiled.render(&context(&json!({"x": [1]})), &Limits::default());
+        match built {
+            Ok(compiled) => {
+                let _ = compiled.render(&context(&json!({"x": [1]})), &Limits::default());
+            }
+            // What the guard and the parser read differently would be bounded by the wrong one.
+            Err(problems) => {
+                let said = shown(&problems);
+                prop_assert!(!said.contains("cannot be read\n") && !said.ends_with("cannot be read"), "{}", said);
+                prop_assert!(!said.contains("template cannot"), "{}", said);
+            }
         }
     }
 }
