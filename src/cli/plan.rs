@@ -32,12 +32,13 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
     let shown = if context::is_operator(&config) {
         let mut engine = context::engine(config).await?;
         let look = engine.look(&context::now).await?;
+        let remarks = report::plan::knock_on(&look.report.plan, &look.uses);
         Shown {
             plan: look.report.plan,
             artifacts: look.artifacts,
             problems: look.report.problems,
             diagnostics: look.report.diagnostics,
-            remarks: Vec::new(),
+            remarks: remarks.into_iter().collect(),
         }
     } else {
         on_a_laptop(args, config, plan).await?
@@ -104,7 +105,13 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
     };
     let now = context::now();
     let made = local::plan(&ids, &evaluated, &gone, &published, guards, now);
-    let remarks = remarks(&bench, differs.as_ref(), &published, now);
+    let uses: Vec<_> = published
+        .statuses
+        .values()
+        .flat_map(|s| s.references.values().map(|r| (s.metadata.id.clone(), r.request.clone())))
+        .collect();
+    let mut remarks = remarks(&bench, differs.as_ref(), &published, now);
+    remarks.extend(report::plan::knock_on(&made, &uses));
     let mut artifacts = std::mem::take(&mut published.artifacts);
     for (_, artifact) in evaluated.values().flat_map(|e| &e.artifacts) {
         if let Some(digest) = artifact.digest {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::pass::{Pass, Wake};
 use super::{Engine, PassError};
 use crate::digest::Digest;
-use crate::model::{PassReport, SourceName};
+use crate::model::{PassReport, RequestId, SourceName};
 use crate::store::Lease;
 
 /// What a look found, with the artifacts that its plan speaks of.
@@ -17,6 +17,8 @@ pub struct Look {
     pub report: PassReport,
     /// Recorded and desired artifacts, by digest.
     pub artifacts: HashMap<Digest, Arc<crate::model::Artifact>>,
+    /// Which request uses outputs of which.
+    pub uses: Vec<(RequestId, RequestId)>,
 }
 
 impl Engine {
@@ -40,7 +42,11 @@ impl Engine {
                 artifacts.insert(digest, Arc::new(artifact));
             }
         }
-        Ok(Look { report: pass.report, artifacts })
+        let desired = pass.memory.desired().values();
+        let uses = desired
+            .flat_map(|user| user.references.iter().map(|used| (user.id.clone(), used.clone())))
+            .collect();
+        Ok(Look { report: pass.report, artifacts, uses })
     }
 
     /// Raises the lease's epoch above the one that the status branch names.

@@ -8,9 +8,10 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Action, Artifact, DriftItem, Plan, Remark, Step, escape};
+use crate::model::{Action, Artifact, DriftItem, Plan, Remark, RequestId, Step, escape};
 
 pub use json::json;
 pub use markdown::markdown;
@@ -60,6 +61,30 @@ pub fn summary(plan: &Plan) -> String {
     parts.extend(rare.map(|(a, verb)| format!("{} to {verb}", count(a))));
     let held = plan.holds.len();
     format!("Plan: {}; {held} held; {} unchanged", parts.join(", "), plan.settled)
+}
+
+/// Requests that are not in the plan and use outputs of what is, directly or by others: they are read
+/// again when those outputs have changed, in the same pass. `uses` are pairs of user and used.
+pub fn knock_on(plan: &Plan, uses: &[(RequestId, RequestId)]) -> Option<String> {
+    let changes = |s: &&Step| match s.action {
+        Action::Create | Action::Update | Action::Replace | Action::Restore => true,
+        Action::Delete | Action::Forget | Action::Move => false,
+    };
+    let in_plan: BTreeSet<&RequestId> =
+        plan.steps.iter().filter(changes).map(|s| &s.target.key.request).collect();
+    let mut users: BTreeMap<&RequestId, Vec<&RequestId>> = BTreeMap::new();
+    for (user, used) in uses {
+        users.entry(used).or_default().push(user);
+    }
+    let mut reached = in_plan.clone();
+    let mut next: Vec<&RequestId> = in_plan.iter().copied().collect();
+    while let Some(id) = next.pop() {
+        let new = users.get(id).into_iter().flatten().copied().filter(|user| reached.insert(user));
+        next.extend(new.collect::<Vec<_>>());
+    }
+    let follow: Vec<_> = reached.difference(&in_plan).map(|id| format!("`{id}`")).collect();
+    let what = "uses outputs of these and follows where they change";
+    (!follow.is_empty()).then(|| format!("What {what}: {}.", some(follow.into_iter())))
 }
 
 /// What a reader must not miss: something that is there now goes.

@@ -259,3 +259,17 @@ proptest! {
         prop_assert_eq!(out.matches("<details>").count() >= out.matches("\n</details>").count(), true);
     }
 }
+
+#[test]
+fn what_uses_a_changed_output_is_named_however_far_away() {
+    let id = |text: &str| RequestId::parse(text).unwrap();
+    let uses = [
+        (id("web/prod/shop"), id("orders/prod/grow")),
+        (id("web/prod/sync"), id("web/prod/shop")),
+        (id("web/prod/shop"), id("web/prod/sync")),
+        (id("orders/prod/new"), id("orders/prod/grow")),
+        (id("web/prod/other"), id("orders/prod/gone")),
+    ];
+    insta::assert_snapshot!(knock_on(&plan(), &uses).unwrap(), @"What uses outputs of these and follows where they change: `web/prod/shop`, `web/prod/sync`.");
+    assert_eq!(knock_on(&plan(), &uses[3..]), None);
+}
