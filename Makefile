@@ -1,6 +1,7 @@
 # What a person types. `make test` is what CI runs; see CONTRIBUTING.md.
 
 CARGO ?= cargo
+N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
@@ -12,8 +13,10 @@ demo: ## The real job, on repositories in ./demo
 test: $(DENY) ## Everything that must hold before a change lands
 	scripts/test
 
-bench: ## How long things take
+bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked
+	$(CARGO) build --release --locked
+	scripts/bench --n $(N)
 
 fmt:
 	$(CARGO) fmt

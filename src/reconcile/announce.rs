@@ -12,6 +12,9 @@ use crate::model::{ComponentName, Desired, Hold, Journalled, Observed, Record, R
 use crate::report;
 use crate::store::{HeldRow, StatusRow, Write};
 
+/// Statuses made together: what is kept of them meanwhile does not grow with what has changed.
+const PART: usize = 4_000;
+
 impl Pass<'_> {
     /// Compares what should be said of every touched request with what was said last.
     pub(super) async fn announce(&mut self) -> Result<(), PassError> {
@@ -19,7 +22,22 @@ impl Pass<'_> {
             return Ok(());
         }
         let touched: Vec<RequestId> = std::mem::take(&mut self.touched).into_iter().collect();
-        self.load_records(touched.clone()).await?;
+        let mut by_request: BTreeMap<RequestId, Vec<Hold>> = BTreeMap::new();
+        for hold in &self.report.holds {
+            by_request.entry(hold.request.clone()).or_default().push(hold.clone());
+        }
+        for part in touched.chunks(PART) {
+            self.announce_part(part, &mut by_request).await?;
+        }
+        Ok(())
+    }
+
+    async fn announce_part(
+        &mut self,
+        touched: &[RequestId],
+        by_request: &mut BTreeMap<RequestId, Vec<Hold>>,
+    ) -> Result<(), PassError> {
+        self.load_records(touched.to_vec()).await?;
         let unread: Vec<RequestId> = touched
             .iter()
             .filter(|id| !self.fresh.contains_key(id) && self.memory.desired().contains_key(id))
@@ -36,17 +54,13 @@ impl Pass<'_> {
         let last: BTreeMap<RequestId, StatusRow> = self
             .engine
             .store
-            .statuses(&touched)
+            .statuses(touched)
             .await?
             .into_iter()
             .map(|row| (row.request.clone(), row))
             .collect();
-        let mut by_request: BTreeMap<RequestId, Vec<Hold>> = BTreeMap::new();
-        for hold in &self.report.holds {
-            by_request.entry(hold.request.clone()).or_default().push(hold.clone());
-        }
         let mut writes = Vec::new();
-        for id in &touched {
+        for id in touched {
             let desired = self.desired_of(id).or_else(|| stored.get(id)).cloned();
             let holds = by_request.remove(id).unwrap_or_else(|| self.kept_holds(id));
             self.hold_writes(id, &holds, &mut writes);

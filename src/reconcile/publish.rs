@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +31,7 @@ use crate::{digest, yaml};
 /// Lost races before giving up until the next pass.
 const MAX_RACES: u32 = 8;
 
-/// Statuses read at once while the whole branch is written anew.
+/// Statuses in one commit: beyond that, memory would grow with the number of requests.
 const PAGE: usize = 10_000;
 
 /// Named values in the store.
@@ -129,31 +130,40 @@ impl Pass<'_> {
         }
     }
 
-    /// Publishes what the branch does not hold yet, in one commit.
+    /// Publishes what the branch does not hold yet, in one commit or, where there is very much of it,
+    /// in several.
     pub(super) async fn publish(&mut self) -> Result<(), PassError> {
         if self.lease.is_none() {
             return Ok(());
         }
-        let batch = self.gather().await?;
-        if batch.rows.is_empty() && batch.drops.is_empty() && batch.front.is_none() {
-            return Ok(());
-        }
-        match self.push(&batch).await {
-            Ok(revision) => self.published(batch, revision).await,
-            Err(PushError::Git(error)) => {
-                let error = chain(&error);
-                tracing::warn!(error, "the status branch could not be written");
-                self.report.publish_error = Some(error);
-                Ok(())
+        // From here on the store has it all.
+        (self.fresh, self.records) = Default::default();
+        loop {
+            let batch = self.gather().await?;
+            if batch.rows.is_empty() && batch.drops.is_empty() && batch.front.is_none() {
+                return Ok(());
             }
-            Err(PushError::Pass(error)) => Err(error),
+            let more = batch.rows.len() == PAGE || batch.drops.len() == PAGE;
+            match self.push(&batch).await {
+                Ok(revision) => self.published(batch, revision).await?,
+                Err(PushError::Git(error)) => {
+                    let error = chain(&error);
+                    tracing::warn!(error, "the status branch could not be written");
+                    self.report.publish_error = Some(error);
+                    return Ok(());
+                }
+                Err(PushError::Pass(error)) => return Err(error),
+            }
+            if !more || self.engine.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
         }
     }
 
     async fn gather(&mut self) -> Result<Batch, PassError> {
         let store = &self.engine.store;
-        let rows = store.unpublished(usize::MAX).await?;
-        let drops = store.unpublished_drops(usize::MAX).await?;
+        let rows = store.unpublished(PAGE).await?;
+        let drops = store.unpublished_drops(PAGE).await?;
         let page = self.page();
         let said = store.value(FRONT).await?;
         let front = (said != Some(front_value(&page, &self.memory.templates))).then_some(page);
