@@ -103,6 +103,7 @@ impl Engine {
             report.due = due;
         }
         report.counts = memory.counts.clone();
+        report.under_way = memory.journal.len();
         self.checked |= lease.is_some();
         self.memory = Some(memory);
         Ok(report)

@@ -196,7 +196,6 @@ impl Pass<'_> {
                 None => self.drop_record(&id).await?,
             }
         }
-        self.report.under_way = self.memory.journal.len();
         Ok(())
     }
 }
