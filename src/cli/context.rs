@@ -23,7 +23,17 @@ pub fn now() -> Timestamp {
 pub fn config(args: &Args) -> Result<Config, Failure> {
     let path = match &args.config {
         Some(path) => path.clone(),
-        None => find(&std::env::current_dir()?).unwrap_or_else(|| PathBuf::from(SYSTEM_FILE)),
+        None => match find(&std::env::current_dir()?) {
+            Some(path) => path,
+            None if !Path::new(SYSTEM_FILE).exists() => {
+                return Err(Failure::usage(format!(
+                    "there is no configuration: no `{FILE_NAME}` here or in a folder above, and no `{SYSTEM_FILE}`"
+                ))
+                .hint("name one with --config")
+                .hint("`vend init DIR` writes a catalog and a requests repository to start from"));
+            }
+            None => PathBuf::from(SYSTEM_FILE),
+        },
     };
     Ok(read(&path)?)
 }

@@ -54,6 +54,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
+    let only_validate = matches!(args.format, args::Format::Github | args::Format::Sarif);
+    if only_validate && !matches!(args.command, Command::Validate(_)) {
+        return Err(Failure::usage("only `vend validate` writes the formats `github` and `sarif`")
+            .hint("use `--format json`"));
+    }
     match &args.command {
         Command::Demo(demo) => demo::run(demo),
         Command::Init(init) => init::run(args, init),

@@ -35,9 +35,11 @@ pub async fn run(args: &Args, render: &Render) -> Result<ExitCode, Failure> {
     match &evaluated.row.desired.wanted {
         Wanted::Valid(_) => {}
         Wanted::Invalid(problems) => {
-            let source = |file: &str| {
-                std::fs::read_to_string(bench.requests.copy.root().join(file)).ok().map(Into::into)
-            };
+            if args.format == Format::Json {
+                output::print(&report::diagnostic::json(problems).to_string());
+                return Ok(ExitCode::from(Kind::Invalid.code()));
+            }
+            let source = |file: &str| bench.requests.text(file, max);
             eprint!(
                 "{}",
                 report::diagnostic::terminal(

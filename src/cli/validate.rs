@@ -26,6 +26,8 @@ struct Findings {
     texts: Texts,
     requests: usize,
     templates: usize,
+    /// The folder that requests lie in, when it is not there.
+    missing: Option<String>,
 }
 
 /// Checks catalogs and requests.
@@ -61,8 +63,9 @@ fn split(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
         paths.to_vec()
     };
     for path in &all {
-        if !path.exists() {
-            return Err(Failure::usage(format!("there is no `{}`", path.display())));
+        if std::fs::symlink_metadata(path).is_err() {
+            let shown = crate::model::quote(&path.display().to_string());
+            return Err(Failure::usage(format!("there is no {shown}")));
         }
     }
     Ok(all
@@ -117,15 +120,17 @@ async fn check_requests(
             Wanted::Waiting(reason) => findings.waiting.push((desired.id.clone(), reason.clone())),
         }
         if findings.diagnostics.len() > before
-            && let Ok(text) =
-                std::fs::read_to_string(bench.requests.copy.root().join(&*desired.origin.path))
+            && let Some(text) = bench.requests.text(&desired.origin.path, max)
         {
-            findings.texts.insert(desired.origin.path.to_string(), text.into());
+            findings.texts.insert(desired.origin.path.to_string(), text);
         }
     }
-    if paths.is_empty() {
-        findings.diagnostics.extend(bench.requests.problems.iter().cloned());
-    }
+    let inner: Vec<String> = paths.iter().filter_map(|p| bench.requests.copy.relative(p)).collect();
+    let asked =
+        |file: &str| paths.is_empty() || inner.iter().any(|path| is_at_or_below(path, file));
+    let problems = bench.requests.problems.iter().filter(|p| asked(&p.place.file));
+    findings.diagnostics.extend(problems.cloned());
+    findings.missing.clone_from(&bench.requests.missing);
     texts_of_catalog(bench, findings);
     Ok(())
 }
@@ -168,11 +173,7 @@ fn wanted(bench: &Bench, paths: &[PathBuf]) -> Result<BTreeSet<RequestId>, Failu
                 requests.copy.root().display()
             ))
         })?;
-        let is_below = |p: &str| {
-            inner.is_empty()
-                || p == inner
-                || p.strip_prefix(inner.as_str()).is_some_and(|r| r.starts_with('/'))
-        };
+        let is_below = |p: &str| is_at_or_below(&inner, p);
         let before = wanted.len();
         wanted.extend(
             requests.found.values().filter(|f| is_below(&f.origin.path)).map(|f| f.id.clone()),
@@ -186,6 +187,11 @@ fn wanted(bench: &Bench, paths: &[PathBuf]) -> Result<BTreeSet<RequestId>, Failu
         }
     }
     Ok(wanted)
+}
+
+fn is_at_or_below(folder: &str, path: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn finish(args: &Args, findings: &Findings) -> ExitCode {
@@ -216,6 +222,10 @@ fn finish(args: &Args, findings: &Findings) -> ExitCode {
             let mut text = report::diagnostic::terminal(diagnostics, &source, colour);
             for (id, reason) in &findings.waiting {
                 text.push_str(&format!("note: {id}: {}\n", report::hold::reason(reason)));
+            }
+            if let Some(folder) = &findings.missing {
+                let folder = crate::model::quote(folder);
+                text.push_str(&format!("note: there is no folder {folder} here, so no requests\n"));
             }
             if !args.quiet || errors > 0 {
                 text.push_str(&summary(findings, errors));

@@ -68,6 +68,14 @@ impl Config {
         let settings = Settings::from_value(value, folder).map_err(|(pointer, message)| {
             let place =
                 node.at(&pointer).map_or_else(|| Place::file(file.clone()), |n| n.place(&file));
+            // The schema let it pass, so it is one of those that it marks as not built.
+            let unbuilt = message.strip_prefix("unknown field `").and_then(|m| m.split('`').next());
+            if let Some(name) = unbuilt {
+                let place = node.key_at(&pointer).map_or(place, |key| key.place(&file));
+                let message = format!("`{name}` is not supported yet");
+                let problem = Diagnostic::error("SUP001", place, message);
+                return invalid(vec![problem.help("take it out: it would not be obeyed")]);
+            }
             invalid(vec![Diagnostic::error("CFG001", place, message)])
         })?;
         Ok(Self { path: path.to_owned(), digest: digest::sha256(bytes), settings })

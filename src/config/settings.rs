@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use crate::catalog;
 use crate::model::SourceName;
 
 /// Everything that can be set.
@@ -133,8 +134,10 @@ pub struct ServerSettings {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ReconcileSettings {
     /// How often sources are polled, give or take a tenth.
+    #[serde(deserialize_with = "length_of_time")]
     pub interval: SignedDuration,
     /// How often a target is looked at for drift.
+    #[serde(deserialize_with = "length_of_time")]
     pub drift_interval: SignedDuration,
     /// Effects under way at once, in all.
     pub concurrency: usize,
@@ -143,6 +146,7 @@ pub struct ReconcileSettings {
     /// When deletions stop and ask.
     pub breaker: BreakerSettings,
     /// How long one daemon's lease lasts without being renewed.
+    #[serde(deserialize_with = "length_of_time")]
     pub lease: SignedDuration,
 }
 
@@ -186,6 +190,7 @@ pub struct LimitSettings {
     /// Files in one repository's folder.
     pub files: usize,
     /// How long one git command may take.
+    #[serde(deserialize_with = "length_of_time")]
     pub git_deadline: SignedDuration,
 }
 
@@ -264,6 +269,26 @@ impl Default for Author {
     }
 }
 
+/// A length of time as the schema has it: a whole number and `ms`, `s`, `m`, `h` or `d`.
+fn length_of_time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SignedDuration, D::Error> {
+    let text = String::deserialize(from)?;
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis: i64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => 0,
+    };
+    let all = number.parse::<i64>().ok().and_then(|n| n.checked_mul(millis)).filter(|n| *n > 0);
+    all.map(SignedDuration::from_millis).ok_or_else(|| {
+        let message = "expected a length of time such as `500ms`, `30s`, `15m`, `1h` or `1d`";
+        serde::de::Error::custom(message)
+    })
+}
+
 fn main() -> String {
     "main".into()
 }
@@ -318,6 +343,9 @@ impl Settings {
             return Err(("/requests".into(), "at least one requests repository is needed".into()));
         }
         for (n, source) in self.requests.iter().enumerate() {
+            if let Err(error) = catalog::Pattern::parse(&source.pattern) {
+                return Err((format!("/requests/{n}/pattern"), error.to_string()));
+            }
             if self.requests[..n].iter().any(|s| s.name == source.name) {
                 let message = format!(
                     "two requests repositories are named `{}`: give each a name",
@@ -371,7 +399,9 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
 
 /// A repository that is a relative or absolute path becomes an absolute path; URLs stay.
 fn absolute_url(folder: &Path, url: &str) -> String {
-    let is_path =
-        url.starts_with('/') || url.starts_with("./") || url.starts_with("../") || url == ".";
+    let is_path = url.starts_with('/')
+        || url.starts_with("./")
+        || url.starts_with("../")
+        || [".", ".."].contains(&url);
     if is_path { absolute(folder, Path::new(url)).display().to_string() } else { url.to_owned() }
 }

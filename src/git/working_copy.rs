@@ -32,11 +32,19 @@ impl WorkingCopy {
     /// # Errors
     /// `Missing` when there is no such path, `Refused` for a repository that cannot be read.
     pub fn discover(at: &Path) -> Result<Self, GitError> {
-        let real = at.canonicalize().map_err(|error| GitError::Missing {
+        let missing = |error: std::io::Error| GitError::Missing {
             what: format!("`{}`", at.display()),
             text: error.to_string(),
-        })?;
-        let folder = if real.is_dir() { real.as_path() } else { real.parent().unwrap_or(&real) };
+        };
+        std::fs::symlink_metadata(at).map_err(missing)?;
+        let real = at.canonicalize().unwrap_or_else(|_| at.to_owned());
+        // A link to a file is named, not followed: what counts is where the link lies.
+        let real = match (real.is_dir(), at.parent().filter(|p| !p.as_os_str().is_empty())) {
+            (true, _) => real,
+            (false, Some(above)) => above.canonicalize().map_err(io("finding a file's folder"))?,
+            (false, None) => Path::new(".").canonicalize().map_err(io("finding this folder"))?,
+        };
+        let folder = real.as_path();
         match Repository::discover(folder) {
             Ok(repository) => {
                 let root = repository.workdir().ok_or_else(|| GitError::Refused {

@@ -238,6 +238,10 @@ fn cannot_be_read(kind: &Kind, path: Arc<str>) -> Option<Diagnostic> {
             let message = "the file may not be read by whoever runs this";
             Diagnostic::error("PATH008", place, message).help("look at its owner and permissions")
         }
+        Kind::Unsafe(PathProblem::NotAFile) => {
+            let message = "this is neither a file nor a folder";
+            Diagnostic::error("PATH005", place, message).help("put a plain file there")
+        }
         Kind::Unsafe(why) => {
             let message = format!("this name cannot be used: {why}");
             Diagnostic::error("PATH005", place, message)

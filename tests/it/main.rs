@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod cli;
 mod crash;
 mod daemon;
 mod demo;
 mod diagnostics;
+mod hostile;
 mod init;
 mod layering;
 mod pages;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::desired::{self, Evaluated, Found};
 use super::super::evaluate::{Evaluator, Parsed, Templates};
@@ -83,6 +84,15 @@ impl LocalRequests {
             }
         }
         Ok(blobs)
+    }
+
+    /// The text of a file of this clone, for excerpts: never what a link leads to, nor what a pipe
+    /// may say.
+    pub fn text(&self, path: &str, max: u64) -> Option<Arc<str>> {
+        match self.copy.read(path, max).ok()?? {
+            Blob::Bytes(bytes) => String::from_utf8(bytes).ok().map(Into::into),
+            Blob::TooLarge(_) => None,
+        }
     }
 
     /// Reads, validates and renders the requests `ids`, and those they refer to.
