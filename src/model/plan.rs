@@ -151,6 +151,10 @@ pub struct Plan {
     /// done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved: Vec<Digest>,
+    /// Digests of those sets: their approvals are used up, so that the same deletions ask again when
+    /// they come again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<Digest>,
 }
 
 /// What a target's drift is now; empty items say that there is none any more.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::digest::Digest;
 use crate::model::{
     Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
     InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
@@ -13,6 +12,7 @@ use super::Context;
 use super::change;
 use super::component::{Subject, Work, works};
 use super::gate::Gate;
+use super::guard::Released;
 use super::situation::{Case, InFlight, Seen};
 
 /// One target can have several steps: its record takes the request's new name, then the component's;
@@ -59,7 +59,7 @@ pub(super) struct Draft {
     pub(super) settle: Vec<Settle>,
     pub(super) drifts: Vec<Drift>,
     pub(super) forget: Vec<RequestId>,
-    pub(super) approved: Vec<Digest>,
+    pub(super) released: Released,
     /// What to look at for a node, keyed for the case that the answer belongs to.
     pub(super) looks: BTreeMap<Node, Target>,
     /// Steps drafted without having looked.
@@ -81,7 +81,7 @@ impl Draft {
             settle: Vec::new(),
             drifts: Vec::new(),
             forget: Vec::new(),
-            approved: Vec::new(),
+            released: Released::default(),
             looks: BTreeMap::new(),
             unlooked: BTreeSet::new(),
             due: Vec::new(),

@@ -11,6 +11,15 @@ use super::Context;
 use super::draft::{Block, Draft, Lane, Removal};
 use super::situation::Case;
 
+/// What approvals of whole sets let go.
+#[derive(Default)]
+pub(super) struct Released {
+    /// Each deletion of theirs.
+    pub(super) steps: Vec<Digest>,
+    /// The sets.
+    pub(super) sets: Vec<Digest>,
+}
+
 /// Sends every proposed deletion past the guards: the source is in doubt, protected, looks like a
 /// move, referenced, too many at once. What passes becomes a step, or is held by what was seen.
 pub(super) fn deletions(context: &Context, draft: &mut Draft) {
@@ -24,7 +33,7 @@ pub(super) fn deletions(context: &Context, draft: &mut Draft) {
             Some(reason) => held.push((key, removal, reason)),
         }
     }
-    let stopped = breaker(context, &passed, &mut draft.approved);
+    let stopped = breaker(context, &passed, &mut draft.released);
     for (key, removal) in passed {
         let reason = stopped.get(&key.request).cloned();
         match (reason, removal.end.clone()) {
@@ -138,7 +147,7 @@ fn digest_of(removal: &Removal) -> Digest {
 fn breaker(
     context: &Context,
     passed: &BTreeMap<TargetKey, Removal>,
-    approved: &mut Vec<Digest>,
+    released: &mut Released,
 ) -> BTreeMap<RequestId, HoldReason> {
     let approvals = context.situation.approvals;
     let mut open: BTreeMap<&RequestId, Vec<&Removal>> = BTreeMap::new();
@@ -153,7 +162,7 @@ fn breaker(
     let share = (guards.max_share * totals.recorded as f64) as u64;
     if open.len() as u64 > guards.max_deletes.max(share) {
         let all: Vec<_> = open.iter().map(|(id, r)| (*id, r.as_slice())).collect();
-        stop(context, &all, None, approved, &mut stopped);
+        stop(context, &all, None, released, &mut stopped);
         return stopped;
     }
     let mut teams: BTreeMap<&str, Vec<(&RequestId, &[&Removal])>> = BTreeMap::new();
@@ -166,7 +175,7 @@ fn breaker(
     for (team, set) in teams {
         let recorded = totals.by_team.get(team).copied().unwrap_or_default();
         if recorded >= guards.team_min && set.len() as u64 >= recorded {
-            stop(context, &set, Some(team), approved, &mut stopped);
+            stop(context, &set, Some(team), released, &mut stopped);
         }
     }
     stopped
@@ -177,7 +186,7 @@ fn stop(
     context: &Context,
     set: &[(&RequestId, &[&Removal])],
     team: Option<&str>,
-    approved: &mut Vec<Digest>,
+    released: &mut Released,
     stopped: &mut BTreeMap<RequestId, HoldReason>,
 ) {
     let removals = || set.iter().flat_map(|(_, removals)| removals.iter());
@@ -185,7 +194,8 @@ fn stop(
     digests.sort_unstable();
     let digest = digest::of(&("deletions", &digests));
     if context.situation.approvals.contains(&digest) {
-        approved.extend(digests);
+        released.steps.extend(digests);
+        released.sets.push(digest);
         return;
     }
     let reason = HoldReason::TooManyDeletes {

@@ -9,7 +9,7 @@ use crate::model::{
 
 use super::Context;
 use super::draft::{Block, Draft, Lane, Node};
-use super::guard;
+use super::guard::{self, Released};
 use super::situation::Case;
 
 /// Ties the steps together and makes the plan, with the targets that it would have to see.
@@ -300,8 +300,8 @@ fn hold_circle(context: &Context, draft: &mut Draft, circle: &[Node]) {
 }
 
 fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Vec<Target>) {
-    let Draft { mut steps, mut holds, mut settle, mut drifts, mut forget, mut approved, .. } =
-        draft;
+    let Draft { mut steps, mut holds, mut settle, mut drifts, mut forget, released, .. } = draft;
+    let Released { steps: mut approved, sets: mut spent } = released;
     let mut looks = draft.due;
     let mut busy: BTreeSet<RequestId> = forget.iter().cloned().collect();
     let mut ordered = Vec::with_capacity(order.len());
@@ -326,10 +326,12 @@ fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Vec<Tar
     forget.sort();
     approved.sort();
     approved.dedup();
+    spent.sort();
+    spent.dedup();
     looks.sort_by(|a, b| (&a.key, &a.name).cmp(&(&b.key, &b.name)));
     looks.dedup_by(|a, b| (&a.key, &a.name) == (&b.key, &b.name));
     let quiet = |case: &&&Case| case.desired.is_some() && !busy.contains(&case.id);
     let quiet = context.cases.values().filter(quiet).count() as u64;
     let settled = context.situation.settled.saturating_add(quiet);
-    (Plan { steps: ordered, holds, settled, settle, drifts, forget, approved }, looks)
+    (Plan { steps: ordered, holds, settled, settle, drifts, forget, approved, spent }, looks)
 }

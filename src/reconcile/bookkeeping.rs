@@ -41,6 +41,10 @@ impl Pass<'_> {
                 writes.push(Write::Approve(approval));
             }
         }
+        for digest in &plan.spent {
+            self.memory.approvals.remove(digest);
+            writes.push(Write::DropApproval(*digest));
+        }
         for id in &plan.forget {
             writes.push(Write::DropRecord(id.clone()));
             writes.push(Write::Value { key: gone_key(id), value: None });
@@ -167,7 +171,10 @@ impl Pass<'_> {
         } else {
             Write::Record(Box::new(record.clone()))
         };
-        self.commit(vec![write, Write::Event(event)]).await?;
+        // It was approved as a deletion, whatever was found.
+        let approved = Step { action: Action::Delete, ..step.clone() }.digest();
+        self.memory.approvals.remove(&approved);
+        self.commit(vec![write, Write::DropApproval(approved), Write::Event(event)]).await?;
         self.touched.insert(key.request.clone());
         if is_gone {
             self.drop_record(&key.request).await

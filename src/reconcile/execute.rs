@@ -23,7 +23,7 @@ use super::ledger::{self, End};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
 use crate::model::{
-    Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
+    Action, Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
 };
 use crate::provider::Providers;
 use crate::store::{Lease, Store, Write};
@@ -292,6 +292,9 @@ impl Executor<'_> {
         let key = target.key.clone();
         writes.push(Write::End { token: token.clone() });
         writes.push(Write::Retry { key: key.clone(), retry: None });
+        if *action == Action::Delete {
+            writes.push(Write::DropApproval(row.step));
+        }
         writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));
         tracing::info!(target = %target.name, request = %key.request, ?action, %token, "done");
         self.watch.notice(&Notice::Ended { key: &key, action: *action, error: None });

@@ -178,6 +178,9 @@ impl Pass<'_> {
             let key = row.change.target.key.clone();
             self.memory.journal.remove(&key);
             self.touched.insert(key.request.clone());
+            if row.change.action == Action::Delete && error.is_none() {
+                self.memory.approvals.remove(&row.step);
+            }
             self.report.done.push((key, row.change.action, error));
         }
         for (key, retry) in retries {

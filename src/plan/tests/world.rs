@@ -365,6 +365,7 @@ impl World {
     /// Does what the plan says, as an executor would: what the store does alone, then what is ready.
     pub fn apply(&mut self, plan: &Plan) {
         self.approvals.extend(&plan.approved);
+        self.approvals.retain(|digest| !plan.spent.contains(digest));
         for step in plan.steps.iter().filter(|s| !s.action.touches_the_world()) {
             self.bookkeep(step);
         }

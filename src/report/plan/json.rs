@@ -8,7 +8,7 @@ use crate::report::hold;
 
 /// The plan with its digests, the sentences of its holds, and for each step the files that differ.
 pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
-    let Plan { steps, holds, settled, settle, drifts, forget, approved: _ } = plan;
+    let Plan { steps, holds, settled, settle, drifts, forget, approved: _, spent: _ } = plan;
     json!({
         "summary": summary(plan),
         "digest": plan.digest(),

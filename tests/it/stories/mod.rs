@@ -3,3 +3,4 @@
 
 mod change;
 mod configuration;
+mod moving;
