@@ -150,7 +150,7 @@ impl<'a> Moves<'a> {
             return;
         }
         let mut alike: BTreeMap<Digest, Vec<&Case>> = BTreeMap::new();
-        let mut unreadable: BTreeMap<(&str, &str), Vec<&Case>> = BTreeMap::new();
+        let mut unreadable: BTreeMap<(&str, Like), Vec<&Case>> = BTreeMap::new();
         for case in cases.values().filter(|c| c.recorded.is_none()) {
             match case.desired.as_ref().map(|d| &d.wanted) {
                 None => {}
@@ -159,9 +159,13 @@ impl<'a> Moves<'a> {
                     let shape = shape(&spec.template.name, &spec.parameters, &spec.references);
                     alike.entry(shape).or_default().push(case);
                 }
-                Some(Wanted::Invalid(_) | Wanted::Waiting(_)) => {
-                    let folder = (case.id.team(), case.id.environment());
-                    unreadable.entry(folder).or_default().push(case);
+                Some(wanted @ (Wanted::Invalid(_) | Wanted::Waiting(_))) => {
+                    let team = case.id.team();
+                    let mut likes = whereabouts(&case.id).to_vec();
+                    likes.extend(says_it_moved(wanted).then_some(Like::Said));
+                    for like in likes {
+                        unreadable.entry((team, like)).or_default().push(case);
+                    }
                 }
             }
         }
@@ -174,12 +178,29 @@ impl<'a> Moves<'a> {
             for new in alike.get(&shape).into_iter().flatten() {
                 self.hold_pair(situation, old, new, true);
             }
-            let folder = (old.id.team(), old.id.environment());
-            for new in unreadable.get(&folder).into_iter().flatten() {
+            let likes = whereabouts(&old.id).into_iter().chain([Like::Said]);
+            for new in likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten() {
                 self.hold_pair(situation, old, new, false);
             }
         }
     }
+}
+
+/// By what a request that cannot be read may be one of its team's that vanished.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Like<'a> {
+    Environment(&'a str),
+    Name(&'a str),
+    /// Its file says that it moved, from where nothing can move to it.
+    Said,
+}
+
+fn whereabouts(id: &RequestId) -> [Like<'_>; 2] {
+    [Like::Environment(id.environment()), Like::Name(id.name())]
+}
+
+fn says_it_moved(wanted: &Wanted) -> bool {
+    matches!(wanted, Wanted::Invalid(problems) if problems.iter().any(|p| p.code == "REQ005"))
 }
 
 /// What makes two requests alike: the template and what fills it. A value that another request gives

@@ -1,6 +1,6 @@
 //! What goes, what only moves, and what a person said yes to.
 
-use crate::world::{World, ask, drop_request, note, to_approve};
+use crate::world::{World, ask, drop_request, note, request_with, to_approve};
 
 const ID: &str = "orders/dev/hello";
 
@@ -27,4 +27,29 @@ fn b84_a_yes_to_a_large_deletion_is_used_up_by_it() {
     assert!(said.contains("nothing done, 4 held"), "{said}");
     world.held(ids[0], "TooManyDeletes");
     world.again_nothing();
+}
+
+#[test]
+fn a_move_that_is_refused_deletes_nothing() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello")), ask("orders/dev/other", note("other"))]);
+    world.apply();
+
+    // Another environment cannot take over what stands here.
+    let moved = request_with("note@1.0.0", "{text: hello}", &format!("movedFrom: {ID}"));
+    world.requests.commit([drop_request(ID), ask("orders/prod/renamed", moved)]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(!said.contains("deleted"), "{said}");
+    world.held(ID, "LooksLikeAMove");
+    world.held("orders/prod/renamed", "Invalid");
+
+    // Nor does one with a mistake in it, when the name is the same.
+    world.requests.commit([
+        drop_request("orders/prod/renamed"),
+        ask("orders/prod/hello", note("hello").replace("text:", "txet:")),
+    ]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(!said.contains("deleted"), "{said}");
+    world.held(ID, "LooksLikeAMove");
+    assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create"]);
 }
