@@ -95,7 +95,9 @@ impl Pass<'_> {
             let holder = found.get(&file.id).map(|f| f.origin.clone());
             let holder =
                 holder.or_else(|| self.memory.desired().get(&file.id).map(|d| d.origin.clone()));
-            match holder.filter(|h| h.source != file.origin.source) {
+            // A source that is not configured any more holds nothing against one that is.
+            let stands = |name: &SourceName| self.snapshots.iter().any(|s| s.source.name == *name);
+            match holder.filter(|h| h.source != file.origin.source && stands(&h.source)) {
                 Some(holder) => {
                     self.memory.paths.insert(key, taken(&file, &holder));
                 }

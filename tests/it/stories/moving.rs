@@ -1,5 +1,7 @@
 //! What goes, what only moves, and what a person said yes to.
 
+use serde_json::json;
+
 use crate::world::{World, ask, drop_request, note, request_with, to_approve};
 
 const ID: &str = "orders/dev/hello";
@@ -52,4 +54,22 @@ fn a_move_that_is_refused_deletes_nothing() {
     assert!(!said.contains("deleted"), "{said}");
     world.held(ID, "LooksLikeAMove");
     assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create"]);
+}
+
+#[test]
+fn a_source_with_another_name_is_asked_about_and_its_files_are_read() {
+    let mut world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+
+    world.configure(|config| config["requests"][0]["name"] = json!("shop"));
+    world.apply();
+    let sentence = world.held(ID, "LooksLikeAMove");
+
+    world.vend_ends(0, &["approve", &to_approve(&sentence)]);
+    world.requests.commit([ask(ID, note("goodbye"))]);
+    world.apply();
+    world.ready(ID);
+    assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create", "update"]);
+    world.again_nothing();
 }
