@@ -91,9 +91,12 @@ impl Front {
     }
 }
 
+/// Our folders on the branch.
+const FOLDERS: [&str; 3] = ["status", "rendered", "catalog"];
+
 /// Folders and files that are ours on the branch.
 fn is_ours(path: &str) -> bool {
-    ["status/", "rendered/", "catalog/"].iter().any(|p| path.starts_with(p))
+    path.split_once('/').is_some_and(|(folder, _)| FOLDERS.contains(&folder))
         || matches!(path, "README.md" | "instance.yaml")
 }
 
@@ -194,6 +197,11 @@ impl Pass<'_> {
             .await
             .map_err(PassError::from)?
             .and_then(|v| serde_json::from_value(v).ok());
+        // The branch may be another one by now, and the mirror cloned anew: then what we pushed
+        // compares with nothing.
+        let is_here = |at: &Revision| front.mirror().tree(at, "").is_ok();
+        let lost = known.as_ref().is_some_and(|at| !is_here(at));
+        let known = known.filter(|_| !lost);
         let mut tip = known.clone();
         let edits = self.edits(batch).await?;
         for race in 0..MAX_RACES {
@@ -206,6 +214,11 @@ impl Pass<'_> {
                     all.extend(undo(front.mirror(), known, tip)?);
                 }
                 (Some(_), None) => all.extend(self.everything().await?),
+                (None, _) if lost => {
+                    let ours = FOLDERS.map(|path| Edit { path: path.into(), content: None });
+                    all.extend(ours);
+                    all.extend(self.everything().await?);
+                }
                 _ => {}
             }
             all.extend(edits.iter().cloned());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, ask, drop_request, note, request_with, to_approve};
+use crate::world::{STATUS, World, ask, drop_request, note, request_with, to_approve};
 
 const ID: &str = "orders/dev/hello";
 
@@ -71,5 +71,28 @@ fn a_source_with_another_name_is_asked_about_and_its_files_are_read() {
     world.apply();
     world.ready(ID);
     assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create", "update"]);
+    world.again_nothing();
+}
+
+#[test]
+fn f19_a_status_branch_of_which_nothing_is_known_is_written_anew() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+
+    // Somebody else's history, with what they left in our folders; and the mirror is lost as well.
+    std::fs::remove_dir_all(world.root().join("state/mirrors")).unwrap();
+    world.requests.git(&["update-ref", "-d", &format!("refs/heads/{STATUS}")]);
+    world.requests.git(&["reflog", "expire", "--expire=now", "--all"]);
+    world.requests.git(&["prune"]);
+    let stray = crate::world::write("status/orders/dev/stray.yaml", "phase: Ready\n");
+    world.requests.commit_to(STATUS, [stray, crate::world::write("notes.txt", "theirs\n")]);
+    world.requests.commit([ask("orders/dev/other", note("other"))]);
+    world.apply();
+
+    world.ready(ID);
+    world.ready("orders/dev/other");
+    assert!(world.status_or_none("orders/dev/stray").is_none());
+    assert_eq!(world.requests.read(STATUS, "notes.txt").unwrap(), "theirs\n");
     world.again_nothing();
 }
