@@ -151,6 +151,15 @@ fn retired(template: &TemplateVersion, request: &RequestFile) -> Diagnostic {
     }
 }
 
+/// The version that a request would get, whatever else is wrong with it.
+pub fn template_of<'a>(
+    catalog: &'a Catalog,
+    request: &RequestFile,
+    recorded: Option<&TemplateId>,
+) -> Option<&'a Arc<TemplateVersion>> {
+    resolve(catalog, request, recorded).ok()
+}
+
 /// What is said of a deprecated version.
 pub(super) fn deprecated(template: &TemplateVersion, request: &RequestFile) -> Option<Diagnostic> {
     if template.lifecycle != Lifecycle::Deprecated {

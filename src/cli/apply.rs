@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::{Apply, Args, Format};
 use super::failure::{FOUND, Failure, Kind};
 use super::{context, output, progress, socket};
-use crate::model::PassReport;
+use crate::model::{Diagnostic, Hold, HoldReason, PassReport};
 use crate::reconcile::Wake;
 use crate::report;
 
@@ -69,8 +69,9 @@ fn until(report: &PassReport) -> Duration {
 /// Prints what a pass did, and says it by the exit code.
 pub fn finish(args: &Args, apply: &Apply, report: &PassReport) -> ExitCode {
     let failed = report.failures() > 0 || report.publish_error.is_some();
+    let is_invalid = |h: &Hold| matches!(h.reason, HoldReason::Invalid { .. });
     let invalid =
-        report.holds.iter().any(|h| matches!(h.reason, crate::model::HoldReason::Invalid { .. }));
+        report.holds.iter().any(is_invalid) || report.diagnostics.iter().any(Diagnostic::is_error);
     match args.format {
         Format::Json => output::print(&report::pass::json(report).to_string()),
         Format::Text | Format::Github | Format::Sarif => {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, Map,
@@ -107,7 +109,7 @@ impl Draft {
             Verdict::Delete => Ok(Action::Delete),
             Verdict::Forget => Ok(Action::Forget),
             verdict @ (Verdict::NotObserved | Verdict::NotOurs | Verdict::Busy) => {
-                Err(obstacle(verdict, seen))
+                Err(obstacle(verdict, seen, Some(retry::refused_until(context.situation.now))))
             }
             Verdict::Await | Verdict::Leave => return,
             Verdict::Create
@@ -194,7 +196,10 @@ impl Draft {
             from.in_flight.contains_key(name) || subject.case.in_flight.contains_key(&desired.name);
         let past = Past::of(recorded, Some(desired.digest), in_flight);
         let verdict = decide(Want::Present, past, sight);
-        let Some((action, held)) = subject.answer(verdict, past, seen) else { return };
+        let Some((action, held)) = subject.answer(verdict, past, seen, context.situation.now)
+        else {
+            return;
+        };
         let waits = action.and_then(|_| waits(context, subject.case, name));
         if let Some(reason) = waits.or(held) {
             if action.is_some() {
@@ -254,6 +259,7 @@ impl Subject<'_> {
         verdict: Verdict,
         past: Past,
         seen: Option<&Seen>,
+        now: Timestamp,
     ) -> Option<(Option<Action>, Option<HoldReason>)> {
         let change = if self.shift.replace { Action::Replace } else { Action::Update };
         let action = match verdict {
@@ -273,16 +279,22 @@ impl Subject<'_> {
                     Past::Other => Some(change),
                     Past::Same | Past::InFlight => None,
                 };
-                return Some((pending, Some(obstacle(verdict, seen))));
+                let until = pending.map(|_| retry::refused_until(now));
+                return Some((pending, Some(obstacle(verdict, seen, until))));
             }
         };
         Some((Some(action), None))
     }
 }
 
-/// Why a target that was, or was not, seen so is left alone.
-fn obstacle(verdict: Verdict, seen: Option<&Seen>) -> HoldReason {
+/// Why a target that was, or was not, seen so is left alone; with `until`, something would have been
+/// done to it, and a refusal is tried again only then.
+fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> HoldReason {
     match (verdict, seen) {
+        (_, Some(Seen::Refused(error))) => match until {
+            Some(until) => HoldReason::Refused { error: error.clone(), until },
+            None => HoldReason::NotObserved { error: error.clone() },
+        },
         (_, Some(Seen::Failed(error))) => HoldReason::NotObserved { error: error.clone() },
         (Verdict::Busy, Some(Seen::Observed(Observation::Present(live)))) => {
             HoldReason::Busy { state: live.state.clone() }
@@ -309,14 +321,16 @@ fn waits(context: &Context, case: &Case, name: &ComponentName) -> Option<HoldRea
 fn mark(seen: Option<&Seen>) -> Option<Digest> {
     match seen {
         Some(Seen::Observed(Observation::Present(live))) => live.digest,
-        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_)) | None => None,
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
+            None
+        }
     }
 }
 
 fn differences(recorded: &ComponentRecord, seen: Option<&Seen>) -> Vec<DriftItem> {
     match seen {
         Some(Seen::Observed(seen)) => drift_items(recorded, seen).unwrap_or_default(),
-        Some(Seen::Failed(_)) | None => Vec::new(),
+        Some(Seen::Failed(_) | Seen::Refused(_)) | None => Vec::new(),
     }
 }
 

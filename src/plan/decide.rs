@@ -118,7 +118,7 @@ impl Sight {
         let live = match seen {
             None if recorded.is_some() => return Self::AsApplied,
             None | Some(Seen::Observed(Observation::Absent)) => return Self::Absent,
-            Some(Seen::Failed(_)) => return Self::Failed,
+            Some(Seen::Failed(_) | Seen::Refused(_)) => return Self::Failed,
             Some(Seen::Observed(Observation::Present(live))) => live,
         };
         let marked_otherwise =

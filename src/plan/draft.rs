@@ -147,7 +147,7 @@ impl Draft {
             }
             let target = TargetKey { request: case.id.clone(), component: name.clone() };
             match case.live.get(name) {
-                None | Some(Seen::Failed(_)) => {}
+                None | Some(Seen::Failed(_) | Seen::Refused(_)) => {}
                 Some(Seen::Observed(seen)) => {
                     let items = drift_items(component, seen);
                     let news = |items: &Vec<_>| case.desired.is_some() && *items != component.drift;

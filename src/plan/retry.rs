@@ -28,6 +28,11 @@ pub fn backoff(attempts: u32, jitter: f64, refused: bool) -> SignedDuration {
     SignedDuration::from_secs_f64(seconds)
 }
 
+/// When a refusal that was met while looking is met again, if nobody changes anything.
+pub(super) fn refused_until(now: Timestamp) -> Timestamp {
+    now + backoff(1, 0.0, true)
+}
+
 /// What holds a target back that failed, as long as it is the same thing that failed.
 pub(super) fn pending(
     now: Timestamp,

@@ -133,6 +133,8 @@ pub enum Seen {
     Observed(Observation),
     /// It did not, in its words.
     Failed(String),
+    /// It will not before somebody changes something, in its words.
+    Refused(String),
 }
 
 /// An effect whose end was not seen.

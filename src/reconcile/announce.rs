@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::PassError;
 use super::pass::{COUNTS, Pass, Said, unsaid};
 use crate::digest::{self, Digest};
-use crate::model::{ComponentName, Desired, Hold, Journalled, Observed, Record, RequestId, Status};
+use crate::model::{
+    ComponentName, Desired, Hold, Journalled, Observed, Record, RequestId, Status, TargetKey,
+};
 use crate::report;
 use crate::store::{HeldRow, StatusRow, Write};
 
@@ -18,9 +20,19 @@ const PART: usize = 4_000;
 impl Pass<'_> {
     /// Compares what should be said of every touched request with what was said last.
     pub(super) async fn announce(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || (self.touched.is_empty() && self.said == Said::Nothing) {
+        if self.lease.is_none() {
             return Ok(());
         }
+        if !self.touched.is_empty() || self.said != Said::Nothing {
+            self.announce_touched().await?;
+        }
+        // Also those that this pass had no reason to look at.
+        let held = self.memory.holds.values().flatten();
+        self.report.holds = held.map(|row| row.hold.clone()).collect();
+        Ok(())
+    }
+
+    async fn announce_touched(&mut self) -> Result<(), PassError> {
         let touched: Vec<RequestId> = std::mem::take(&mut self.touched).into_iter().collect();
         let mut by_request: BTreeMap<RequestId, Vec<Hold>> = BTreeMap::new();
         for hold in &self.report.holds {
@@ -125,6 +137,12 @@ impl Pass<'_> {
         if desired.is_none() && record.is_none() && flights.is_empty() {
             if last.is_some() {
                 writes.push(Write::DropStatus(id.clone()));
+            }
+            let ours = |key: &&TargetKey| key.request == *id;
+            let failed: Vec<TargetKey> = self.memory.retries.keys().filter(ours).cloned().collect();
+            for key in failed {
+                self.memory.retries.remove(&key);
+                writes.push(Write::Retry { key, retry: None });
             }
             self.memory.counts.shift(id, before, None);
             return;

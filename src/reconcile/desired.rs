@@ -190,6 +190,9 @@ pub async fn evaluate_parsed(
         let (now, later): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|_| all || free.next().unwrap_or(true));
         left = later;
+        if all {
+            now.iter().for_each(|parsed| evaluator.promise(parsed, &mut shelf));
+        }
         let batch = evaluator.render_all(now, &shelf);
         for evaluated in &batch {
             shelf.put(&evaluated.row.desired);
@@ -291,7 +294,10 @@ pub fn row(
     artifacts: Vec<(ComponentName, Arc<Artifact>)>,
 ) -> Evaluated {
     let fingerprint = desired.fingerprint();
-    let row = DesiredRow { blob: found.blob, key: desired.content, fingerprint, desired };
+    // The fingerprint leaves out what an apply does not depend on; status shows it all the same.
+    let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
+    let key = digest::of(&(desired.content, shown));
+    let row = DesiredRow { blob: found.blob, key, fingerprint, desired };
     Evaluated { row, artifacts }
 }
 

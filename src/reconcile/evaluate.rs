@@ -229,6 +229,20 @@ impl Evaluator<'_> {
         Ok(shelf)
     }
 
+    /// What a request in a cycle would give, by its template alone: so that planning can name the
+    /// cycle, where waiting for one another would say nothing.
+    pub fn promise(&self, parsed: &Parsed, shelf: &mut Shelf) {
+        let Ok(file) = &parsed.file else { return };
+        let record = shelf.record(&parsed.found.id).map(|r| &r.template);
+        if let Some(template) = catalog::template_of(self.catalog, file, record) {
+            let promise = Promise::Outputs {
+                template: template.id.name.clone(),
+                outputs: template.outputs.clone(),
+            };
+            shelf.promised.insert(parsed.found.id.clone(), promise);
+        }
+    }
+
     /// Validates and renders; a panic in one request's reading is that request's alone.
     pub fn render_all(&self, parsed: Vec<Parsed>, shelf: &Shelf) -> Vec<Evaluated> {
         each(parsed, |parsed| {

@@ -10,8 +10,8 @@ use super::DriftClock;
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Counts, Diagnostic, Journalled, RequestId, Retry, Revision, SourceName, Sources,
-    TargetKey, TemplateId,
+    Approval, Counts, Diagnostic, HoldReason, Journalled, RequestId, Retry, Revision, SourceName,
+    Sources, TargetKey, TemplateId,
 };
 use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry};
 
@@ -221,6 +221,16 @@ impl Memory {
         let overdue = self.looks_due(now).next().map(|_| now);
         let next = self.looks.iter().map(|(due, _)| *due).find(|due| *due > now);
         let looks = overdue.into_iter().chain(next);
-        flights.chain(retries).chain(looks).map(|due| if due > now { due } else { poll }).min()
+        let blind = self.is_blind().then_some(poll);
+        let due = flights.chain(retries).chain(looks).chain(blind);
+        due.map(|due| if due > now { due } else { poll }).min()
+    }
+
+    /// Whether something is held only because it could not be seen, or because somebody else was at
+    /// work there: no commit tells when that is over.
+    pub fn is_blind(&self) -> bool {
+        let passing =
+            |r: &HoldReason| matches!(r, HoldReason::NotObserved { .. } | HoldReason::Busy { .. });
+        self.holds.values().flatten().any(|row| passing(&row.hold.reason))
     }
 }

@@ -8,6 +8,7 @@ use crate::error::chain;
 use crate::git::{Blob, Mirror};
 use crate::model::{RequestId, Revision, Target, TargetKey};
 use crate::plan::{self, Case, Gone, Seen, Situation};
+use crate::provider::ProviderError;
 
 impl Pass<'_> {
     /// Fills in what providers see; what was seen in an earlier round and not touched since is not
@@ -29,6 +30,7 @@ impl Pass<'_> {
                     for (target, seen) in provider.observe(&targets).await {
                         let seen = match seen {
                             Ok(observation) => Seen::Observed(observation),
+                            Err(error @ ProviderError::Refused(_)) => Seen::Refused(chain(&error)),
                             Err(error) => Seen::Failed(chain(&error)),
                         };
                         live.insert(target.key, seen);

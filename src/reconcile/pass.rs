@@ -98,7 +98,9 @@ impl Engine {
             let due =
                 if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
             let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
-            let quiet = (!unfinished).then_some(Quiet { inputs, due, notes });
+            // What could not be seen or said is tried again by whatever pass comes next.
+            let is_over = !unfinished && report.publish_error.is_none() && !memory.is_blind();
+            let quiet = is_over.then_some(Quiet { inputs, due, notes });
             self.store.commit(lease, vec![Write::Quiet(quiet)]).await?;
             report.due = due;
         }

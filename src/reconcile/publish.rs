@@ -101,6 +101,9 @@ fn is_ours(path: &str) -> bool {
 }
 
 /// What is to be published, gathered from the store.
+/// At most this many overwritten paths are named in a commit.
+const NAMED: usize = 20;
+
 #[derive(Default)]
 struct Batch {
     rows: Vec<StatusRow>,
@@ -221,8 +224,13 @@ impl Pass<'_> {
                 }
                 _ => {}
             }
+            let mut message = message(batch);
+            if known.is_some() && tip.is_some() && !all.is_empty() {
+                message.push_str("\n\nOverwritten, since this branch is written by vend alone:\n");
+                let paths = all.iter().take(NAMED).map(|edit| format!("- {}\n", edit.path));
+                message.extend(paths);
+            }
             all.extend(edits.iter().cloned());
-            let message = message(batch);
             let Some(revision) =
                 front.mirror().commit(tip.as_ref(), &all, &message, (self.clock)())?
             else {

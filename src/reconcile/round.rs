@@ -9,8 +9,11 @@ use std::sync::atomic::Ordering;
 use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
-use crate::model::{ComponentName, Desired, HoldReason, Phase, Plan, RequestId, Step, TargetKey};
+use crate::model::{
+    ComponentName, Desired, HoldReason, Phase, Plan, RequestId, Retry, Step, TargetKey,
+};
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
+use crate::store::Write;
 
 /// Rounds in one pass; what is not done by then goes on in the next.
 const MAX_ROUNDS: usize = 200;
@@ -106,6 +109,9 @@ impl Pass<'_> {
 
     /// A file with errors is looked at when it changes, not at every pass.
     fn is_stuck(&self, id: &RequestId) -> bool {
+        if self.lease.is_none() {
+            return false; // Who only looks wants to see it.
+        }
         let invalid = self.memory.desired().get(id).is_some_and(|d| !d.valid);
         let held = self.memory.holds.get(id);
         let said = held
@@ -257,6 +263,7 @@ impl Pass<'_> {
 
     /// Notes the holds of this round; what was held and is not any more is let go.
     async fn hold(&mut self, plan: &Plan) -> Result<(), PassError> {
+        self.note_refusals(plan).await?;
         self.report.holds.clone_from(&plan.holds);
         for hold in &plan.holds {
             self.touched.insert(hold.request.clone());
@@ -266,5 +273,33 @@ impl Pass<'_> {
         let stale: Vec<RequestId> = stale.cloned().collect();
         self.touched.extend(stale);
         Ok(())
+    }
+
+    /// A provider that refused even to be looked at is asked again when the hold says so, not at
+    /// every pass.
+    async fn note_refusals(&mut self, plan: &Plan) -> Result<(), PassError> {
+        let mut writes = Vec::new();
+        for hold in &plan.holds {
+            let (HoldReason::Refused { error, until }, Some(component)) =
+                (&hold.reason, &hold.component)
+            else {
+                continue;
+            };
+            let key = TargetKey { request: hold.request.clone(), component: component.clone() };
+            let before = self.memory.retries.get(&key);
+            if before.is_some_and(|b| b.until == *until) {
+                continue;
+            }
+            let retry = Retry {
+                fingerprint: self.desired_of(&hold.request).map(Desired::fingerprint),
+                attempts: before.map_or(0, |b| b.attempts) + 1,
+                until: *until,
+                error: error.clone(),
+                refused: true,
+            };
+            writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
+            self.memory.retries.insert(key, retry);
+        }
+        if self.lease.is_some() { self.commit(writes).await } else { Ok(()) }
     }
 }

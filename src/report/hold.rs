@@ -15,9 +15,22 @@ const LIST_MAX: usize = 5;
 
 /// The sentence for a hold, with what waits behind something that is under way.
 pub fn sentence(hold: &Hold) -> String {
-    let Hold { request: _, component: _, action, reason: why } = hold;
+    let Hold { request, component: _, action, reason: why } = hold;
     let said = reason(why);
     match (why, action) {
+        (HoldReason::Protected, _) => said.replace("<name>", request.name()),
+        (HoldReason::LooksLikeAMove { other: Some(other), digest, .. }, action) => {
+            let (from, to) = match action {
+                Some(Action::Delete) => (request, other),
+                _ => (other, request),
+            };
+            let yes = digest.map_or(String::new(), |d| {
+                format!(", or `vend approve {d}` if they are two things")
+            });
+            format!(
+                "`{to}` looks like `{from}` under a new name; say `movedFrom: {from}` in its file{yes}"
+            )
+        }
         (HoldReason::InFlight { .. } | HoldReason::Unknown { .. }, Some(action)) => {
             format!("{said}; {} waits for that", newer(*action))
         }
@@ -156,7 +169,7 @@ fn not_ours(owner: Option<&str>) -> String {
         None => "it bears no mark of this vend".into(),
     };
     format!(
-        "something stands there that this vend did not make ({whose}); rename the request, or move that away"
+        "something stands there that this vend did not make ({whose}); rename the request, or move that away and `vend retry`"
     )
 }
 

@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{hold, source};
-use crate::model::{Action, Hold, PassReport, RequestPhase, TargetKey};
+use crate::model::{Action, Hold, PassReport, RequestPhase, TargetKey, escape};
 
 /// Lines of one kind that are printed; the rest is counted.
 const MAX_LINES: usize = 200;
+
+/// Problems of other files that are printed.
+const MAX_PROBLEMS: usize = 20;
+
+/// Characters of a path that are printed.
+const PATH_MAX: usize = 300;
 
 /// For people.
 pub fn terminal(report: &PassReport, colour: bool) -> String {
@@ -22,6 +28,7 @@ pub fn terminal(report: &PassReport, colour: bool) -> String {
         out.push_str("Nothing to do.\n");
         return out;
     }
+    diagnostics(report, &paint, &mut out);
     done(report, &paint, &mut out);
     held(report, &paint, &mut out);
     if let Some(error) = &report.publish_error {
@@ -33,6 +40,20 @@ pub fn terminal(report: &PassReport, colour: bool) -> String {
     out.push_str(&summary(report));
     out.push('\n');
     out
+}
+
+/// What is wrong in files that are no request's own: the catalog's, and paths that are passed over.
+fn diagnostics(report: &PassReport, paint: &Paint, out: &mut String) {
+    for problem in report.diagnostics.iter().take(MAX_PROBLEMS) {
+        let word = if problem.is_error() { paint.red("error") } else { paint.yellow("warning") };
+        let place = &problem.place;
+        let at = format!("{}:{}:{}", escape(&place.file, PATH_MAX), place.line, place.column);
+        out.push_str(&format!("{word} {at}: {} {}\n", problem.code, problem.message));
+    }
+    if report.diagnostics.len() > MAX_PROBLEMS {
+        let more = report.diagnostics.len() - MAX_PROBLEMS;
+        out.push_str(&format!("     … {more} more (`vend validate` shows all)\n"));
+    }
 }
 
 fn done(report: &PassReport, paint: &Paint, out: &mut String) {

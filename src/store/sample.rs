@@ -163,13 +163,13 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         artifact: Some(digest(text)),
         step: digest("step"),
         plan: digest("plan"),
-        fingerprint: None,
         attempt,
         phase: Phase::Intent,
         ticket: None,
         since: at(0),
         next: None,
         error: None,
+        fingerprint: None,
         outcome: Outcome::Applied(Box::new(AppliedOutcome { record: *record, needs: vec![] })),
     })
 }
