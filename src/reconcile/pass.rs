@@ -17,7 +17,7 @@ use crate::git::{Blob, Kind};
 use crate::model::{
     Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceProblem, SourceRecord,
 };
-use crate::store::{DesiredEntry, Lease, Quiet, Write};
+use crate::store::{DesiredEntry, Index, Lease, Quiet, Write};
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +117,14 @@ impl Engine {
         if !report.quiet {
             return Ok(report);
         }
-        let memory = self.memory().await?;
+        // Whoever asks about a pass over nothing new need not wait for a hundred thousand entries.
+        let stamp = self.store.stamp().await?;
+        let kept = self.memory.take().filter(|m| m.stamp == stamp);
+        let is_kept = kept.is_some();
+        let memory = match kept {
+            Some(memory) => memory,
+            None => self.read_values(self.store.standing().await?).await?,
+        };
         let holds = memory.holds.values().flatten().map(|row| row.hold.clone());
         let problems =
             memory.sources.iter().filter_map(|(n, s)| Some((n.clone(), s.problem.clone()?)));
@@ -134,7 +141,7 @@ impl Engine {
             counts: memory.counts.clone(),
             ..report
         };
-        self.memory = Some(memory);
+        self.memory = is_kept.then_some(memory);
         Ok(report)
     }
 
@@ -150,7 +157,12 @@ impl Engine {
         if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
             return Ok(memory);
         }
-        let mut memory = Memory::load(self.store.index().await?, self.drift_clock());
+        self.read_values(self.store.index().await?).await
+    }
+
+    /// An index with the named values that belong to it.
+    async fn read_values(&self, index: Index) -> Result<Memory, PassError> {
+        let mut memory = Memory::load(index, self.drift_clock());
         let value = |v: Option<serde_json::Value>| v.unwrap_or_default();
         memory.built =
             serde_json::from_value(value(self.store.value(BUILT).await?)).unwrap_or_default();

@@ -125,6 +125,8 @@ async fn what_is_written_is_read(store: &dyn Store) {
     assert_eq!(text, Some(artifact("1")));
     assert!(store.artifact(&digest("2")).await.unwrap().is_none());
     let index = store.index().await.unwrap();
+    let without = super::Index { desired: vec![], records: vec![], ..index.clone() };
+    assert_eq!(store.standing().await.unwrap(), without);
     assert_eq!(index.stamp, store.stamp().await.unwrap());
     let [a, b] = index.desired.as_slice() else { panic!("{:?}", index.desired) };
     assert_eq!((&a.id, &a.origin, a.key), (&id("a"), &origin("a"), first.key));

@@ -73,6 +73,10 @@ pub trait Store: Send + Sync {
     /// Everything small that a pass starts from, as of one instant.
     async fn index(&self) -> Result<Index, StoreError>;
 
+    /// As [`Self::index`], but without the two lists of all requests: what is held, under way and
+    /// known of sources costs the same whatever their number.
+    async fn standing(&self) -> Result<Index, StoreError>;
+
     /// [`Index::stamp`] as it is now: one cheap read that tells whether an index is still good.
     async fn stamp(&self) -> Result<u64, StoreError>;
 

@@ -19,10 +19,15 @@ pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
     let mut words = Words::default();
     let desired = desired(db, &mut words)?;
     let records = records(db, &mut words, &desired)?;
+    Ok(Index { desired, records, ..standing(db)? })
+}
+
+/// Everything but the lists of all requests.
+pub(super) fn standing(db: &Connection) -> Result<Index, StoreError> {
     let (stamp, notes) = read::counters(db)?;
     Ok(Index {
-        desired,
-        records,
+        desired: Vec::new(),
+        records: Vec::new(),
         journal: read::journal(db, None)?,
         retries: read::retries(db, None)?,
         holds: holds(db)?,

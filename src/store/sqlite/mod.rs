@@ -264,6 +264,10 @@ impl Store for Sqlite {
         self.read(index::load).await
     }
 
+    async fn standing(&self) -> Result<Index, StoreError> {
+        self.read(index::standing).await
+    }
+
     async fn stamp(&self) -> Result<u64, StoreError> {
         self.read(|db| Ok(read::counters(db)?.0)).await
     }

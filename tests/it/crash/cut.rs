@@ -70,6 +70,9 @@ impl Store for Cut {
     async fn index(&self) -> Answer<Index> {
         self.inner.index().await
     }
+    async fn standing(&self) -> Answer<Index> {
+        self.inner.standing().await
+    }
     async fn stamp(&self) -> Answer<u64> {
         self.inner.stamp().await
     }
