@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 }
 
 /// Every file below a folder of the package, as (path from that folder, with `/`, bytes), sorted.
-fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
+pub fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
     fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

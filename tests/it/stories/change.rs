@@ -15,7 +15,7 @@ fn a_request_is_created() {
     assert!(said.contains("created   orders/dev/hello"), "{said}");
     assert!(said.contains("Applied: 1 created, 1 ready."), "{said}");
     world.ready(ID);
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: hello\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: hello\n");
     let status = world.status(ID);
     assert_eq!(status["outputs"]["path"], "dev/orders/hello/note");
     assert_eq!(status["outputs"]["commit"], world.output.tip("main").unwrap());
@@ -36,7 +36,7 @@ fn a_request_changes_in_place() {
     let said = world.apply();
 
     assert!(said.contains("Applied: 1 updated, 2 ready."), "{said}");
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: goodbye\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: goodbye\n");
     assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create", "update"]);
     assert_eq!(world.status("orders/dev/other"), other, "a commit elsewhere changes no status");
     world.again_nothing();
@@ -55,7 +55,7 @@ fn b85_a_broken_file_leaves_all_as_it_was_until_it_is_mended() {
     assert!(said.contains("Applied: 1 created, 1 held, 1 ready."), "{said}");
     let sentence = world.held(ID, "Invalid");
     assert!(sentence.contains("requests/orders/dev/hello.yaml:5:16"), "{sentence}");
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: hello\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: hello\n");
     world.ready("orders/dev/other");
 
     world.requests.commit([ask(ID, "")]);
@@ -66,7 +66,7 @@ fn b85_a_broken_file_leaves_all_as_it_was_until_it_is_mended() {
     world.requests.commit([ask(ID, note("mended"))]);
     world.apply();
     world.ready(ID);
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: mended\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: mended\n");
     assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create", "update"]);
     world.again_nothing();
 }

@@ -2,5 +2,14 @@
 //! ends with "again: nothing to do".
 
 mod change;
+mod command;
 mod configuration;
+mod delete;
+mod drift;
 mod moving;
+mod output;
+mod publish;
+mod reference;
+mod rename;
+mod source;
+mod template;

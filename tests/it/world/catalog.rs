@@ -36,9 +36,9 @@ pub fn note(version: &str) -> Vec<Edit> {
         r#"{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": {"type": "string"}}}"#
     };
     let source = if tone {
-        "of: {{request.id}}\ntext: {{parameters.text}}\ntone: {{parameters.tone}}\n"
+        "text: {{parameters.text}}\ntone: {{parameters.tone}}\n"
     } else {
-        "of: {{request.id}}\ntext: {{parameters.text}}\n"
+        "text: {{parameters.text}}\n"
     };
     let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
     let outputs = "{path: {from: note.path}, commit: {from: note.commit}}";
@@ -56,7 +56,7 @@ pub fn pair(version: &str, with_top: bool) -> Vec<Edit> {
     let base = ("base.yaml.hbs", "text: {{parameters.text}}\n");
     let top = (
         "top.yaml.hbs",
-        "on: {{components.base.outputs.path}}\ncommit: {{components.base.outputs.commit}}\n",
+        "below: {{components.base.outputs.path}}\ncommit: {{components.base.outputs.commit}}\n",
     );
     let sources = if with_top { vec![base, top] } else { vec![base] };
     template("pair", version, &components, "{path: {from: base.path}}", schema, &sources)

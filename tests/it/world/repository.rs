@@ -188,3 +188,17 @@ pub fn git(home: &Path, args: &[&str], input: &str) -> String {
     assert!(output.status.success(), "git {args:?}: {said}");
     String::from_utf8(output.stdout).unwrap()
 }
+
+impl Edit {
+    /// The same with something else in its text; it must have been there.
+    #[track_caller]
+    pub fn and_replace(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::Write(path, text) => {
+                assert!(text.contains(from), "{path} lacks {from}");
+                Self::Write(path, text.replace(from, to))
+            }
+            other => panic!("{other:?} has no text"),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Versions come, stay and go.
+
+use crate::world::{Edit, World, ask, catalog, note, remove, request, write};
+
+const ID: &str = "orders/dev/hello";
+const RANGED: &str = "orders/dev/ranged";
+
+fn version(world: &World, id: &str) -> String {
+    world.status(id)["template"]["version"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_new_version_moves_nobody_until_their_file_changes() {
+    let world = World::new();
+    world
+        .requests
+        .commit([ask(ID, note("hello")), ask(RANGED, request("note@^1.0", "{text: hello}"))]);
+    world.apply();
+    assert_eq!((version(&world, ID), version(&world, RANGED)), ("1.0.0".into(), "1.1.0".into()));
+    let output = world.output.refs();
+
+    world.catalog.commit(catalog::note("1.2.0"));
+    world.apply();
+    assert_eq!((version(&world, ID), version(&world, RANGED)), ("1.0.0".into(), "1.1.0".into()));
+    assert_eq!(world.status(ID)["template"]["upgrade"], "1.2.0");
+    assert_eq!(world.output.refs(), output);
+    world.again_nothing();
+
+    world.requests.commit([ask(RANGED, request("note@^1.0", "{text: changed}"))]);
+    world.apply();
+    assert_eq!(version(&world, RANGED), "1.2.0");
+    world.again_nothing();
+}
+
+#[test]
+fn f14_a_version_that_the_catalog_does_not_have_yet_is_waited_for() {
+    let world = World::new();
+    world.requests.commit([ask(ID, request("note@1.2.0", "{text: hello}"))]);
+    world.apply();
+    let (phase, reason, sentence) = world.standing(ID);
+    assert_eq!((phase.as_str(), reason.as_str()), ("Waiting", "WaitingFor"));
+    assert!(sentence.contains("note@1.2.0"), "{sentence}");
+    world.again_nothing();
+
+    world.catalog.commit(catalog::note("1.2.0"));
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn an_edited_version_is_refused_while_others_go_on() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello")), ask(RANGED, request("note@^1.0", "{text: a}"))]);
+    world.apply();
+    let output = world.output.refs();
+
+    let edited = write("templates/note/1.0.0/note.yaml.hbs", "said: {{parameters.text}}\n");
+    world.catalog.commit([edited]);
+    world.vend_ends(3, &["apply"]);
+    let sentence = world.held(ID, "Invalid");
+    assert!(sentence.contains("CAT010"), "{sentence}");
+    assert_eq!(world.output.refs(), output);
+
+    world.requests.commit([ask(RANGED, request("note@^1.0", "{text: b}"))]);
+    world.vend(&["apply"]);
+    world.ready(RANGED);
+    assert_eq!(
+        world.output_file("dev/orders/ranged/note/note.yaml").unwrap(),
+        "text: b\ntone: plain\n"
+    );
+    world.again_nothing();
+
+    world.catalog.commit(catalog::note("1.0.0"));
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn f27_a_version_that_is_gone_leaves_what_runs_and_lets_it_be_deleted() {
+    let world = World::new();
+    world
+        .requests
+        .commit([ask(ID, note("hello")), ask(RANGED, request("note@1.1.0", "{text: a}"))]);
+    world.apply();
+    let output = world.output.refs();
+
+    world.catalog.commit([remove("templates/note/1.0.0")]);
+    world.vend(&["apply"]);
+    let (phase, _, sentence) = world.standing(ID);
+    assert_ne!(phase, "Ready", "{sentence}");
+    assert_eq!(world.output.refs(), output);
+    world.ready(RANGED);
+    world.again_nothing();
+
+    world.requests.commit([crate::world::drop_request(ID)]);
+    world.apply();
+    assert!(world.output_file("dev/orders/hello/note/note.yaml").is_none());
+    assert!(world.status_or_none(ID).is_none());
+    world.again_nothing();
+}
+
+#[test]
+fn a_component_that_a_new_version_lacks_is_deleted() {
+    let world = World::new();
+    world.requests.commit([ask(ID, request("pair@1.0.0", "{}"))]);
+    world.apply();
+    world.catalog.commit(catalog::pair("2.0.0", false));
+    world.requests.commit([ask(ID, request("pair@2.0.0", "{}"))]);
+    world.apply();
+
+    world.ready(ID);
+    assert!(world.output.files("main", "dev/orders/hello/top").is_empty());
+    assert_eq!(world.actions("vend-orders-dev-hello-top-"), ["create", "delete"]);
+    assert_eq!(world.status(ID)["components"].as_array().unwrap().len(), 1);
+    world.again_nothing();
+}
+
+#[test]
+fn an_environment_that_is_gone_deletes_nothing() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let output = world.output.refs();
+    world.catalog.commit([remove("environments/dev.yaml")]);
+    world.vend_ends(3, &["apply"]);
+    world.held(ID, "Invalid");
+    assert_eq!(world.output.refs(), output);
+    world.catalog.commit([catalog::environment("dev", &world.output.url(), "")]);
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn an_emptied_catalog_deletes_nothing() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let output = world.output.refs();
+    world.catalog.commit([Edit::RemoveAll]);
+    world.vend(&["apply"]);
+    assert_eq!(world.output.refs(), output);
+    assert!(world.status_or_none(ID).is_some());
+    world.catalog.commit(catalog::files(&world.output.url()));
+    world.vend(&["apply"]);
+    world.ready(ID);
+    assert_eq!(world.output.refs(), output);
+    world.again_nothing();
+}
+
+#[test]
+fn f26_a_tighter_schema_of_a_new_version_leaves_what_runs() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let tight = catalog::note("2.0.0").into_iter().map(|edit| match edit {
+        Edit::Write(path, text) => Edit::Write(
+            path,
+            text.replace(r#""text": {"type": "string"}"#, r#""text": {"enum": ["x"]}"#),
+        ),
+        other => other,
+    });
+    world.catalog.commit(tight);
+    world.apply();
+    world.ready(ID);
+
+    world.requests.commit([ask(ID, request("note@2.0.0", "{text: hello}"))]);
+    world.vend_ends(3, &["apply"]);
+    world.held(ID, "Invalid");
+    assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create"]);
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
