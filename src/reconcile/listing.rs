@@ -78,6 +78,8 @@ impl Pass<'_> {
             if self.lose(n, &id, &origin, seeds, writes)
                 && let Some(other) = self.elsewhere(n, &id)
             {
+                // It was refused for as long as the other stood, and speaks for the request now.
+                self.memory.paths.remove(&path_key(&other.origin.source, &other.origin.path));
                 found.insert(id, other);
             }
         }

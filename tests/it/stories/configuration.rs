@@ -89,13 +89,13 @@ fn b76_the_first_of_two_files_for_one_request_speaks_for_it_until_it_goes() {
     world.apply();
 
     second.commit([ask(ID, note("second"))]);
-    world.apply();
+    world.vend_ends(3, &["apply"]);
     world.ready(ID);
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: first\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: first\n");
 
     // The first goes later: the second is not lost, and nothing is deleted.
     world.requests.commit([drop_request(ID), ask("orders/dev/other", note("other"))]);
     world.apply();
     world.held(ID, "LooksLikeAMove");
-    assert_eq!(world.output_file(FILE).unwrap(), "of: orders/dev/hello\ntext: first\n");
+    assert_eq!(world.output_file(FILE).unwrap(), "text: first\n");
 }

@@ -166,7 +166,7 @@ fn taking_protection_away_counts_once_it_is_recorded() {
     let world = World::new();
     let id = "orders/dev/kept";
     let protected = request_with("note@1.0.0", "{text: hello}", "protect: true");
-    world.requests.commit([ask(id, protected.clone())]);
+    world.requests.commit([ask(id, protected)]);
     world.apply();
 
     // Both in one push: the record still says that it is protected.

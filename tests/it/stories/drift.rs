@@ -11,7 +11,7 @@ const FILE: &str = "dev/orders/hello/note/note.yaml";
 fn watchful(more: &str) -> World {
     let mut world = World::new();
     world.configure(|config| {
-        config["reconcile"] = json!({"driftInterval": "1ms", "interval": "1ms"})
+        config["reconcile"] = json!({"driftInterval": "1ms", "interval": "1ms"});
     });
     world.catalog.commit([catalog::environment("dev", &world.output.url(), more)]);
     world.requests.commit([ask(ID, note("hello"))]);
