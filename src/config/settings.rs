@@ -45,9 +45,6 @@ pub struct Settings {
     /// Credentials by URL prefix.
     #[serde(default)]
     pub credentials: Vec<CredentialSettings>,
-    /// What may be reached.
-    #[serde(default)]
-    pub network: NetworkSettings,
     /// Name and address in the commits that vend makes.
     #[serde(default)]
     pub author: Author,
@@ -243,14 +240,6 @@ pub struct CredentialSettings {
     /// A file that holds a token for https.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-}
-
-/// What may be reached.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct NetworkSettings {
-    /// Address ranges that URLs from repository content may lead to although they are private.
-    pub allow: Vec<String>,
 }
 
 /// Name and address in the commits that vend makes.
