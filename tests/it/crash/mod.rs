@@ -28,7 +28,7 @@ async fn changed(clock: &Clock) -> World {
         drop_request(&at("moved")),
         ask(
             &at("renamed"),
-            request_with("note@1.0.0", "{text: moved}", "movedFrom: orders/dev/moved"),
+            request_with("note@1.0.0", "{text: moved on}", "movedFrom: orders/dev/moved"),
         ),
     ]);
     world
@@ -42,7 +42,7 @@ fn done_once(world: &World, what: &str) {
         ("made-top", vec!["create"]),
         ("changed-note", vec!["create", "update"]),
         ("deleted-note", vec!["create", "delete"]),
-        // What it holds names the request, so that it is written anew; it is not made anew.
+        // It moves and changes: written anew where it is, and not made anew.
         ("moved-note", vec!["create", "update"]),
         ("renamed", vec![]),
     ] {
