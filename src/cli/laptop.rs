@@ -279,14 +279,7 @@ pub async fn overview(
     not_ready: bool,
 ) -> Result<Overview, Failure> {
     let published = published(args, config, elsewhere, None).await?;
-    let prefix = prefix.unwrap_or_default().trim_matches('/');
-    let is_meant = |id: &RequestId| {
-        prefix.is_empty()
-            || id
-                .as_str()
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let is_meant = |id: &RequestId| id.is_below(prefix.unwrap_or_default());
     let mut counts = Counts::default();
     for (id, status) in &published.statuses {
         counts.shift(id, None, Some(status.phase));

@@ -46,6 +46,13 @@ impl RequestId {
         &self.0
     }
 
+    /// Whether it is `prefix`, or starts with it at a `/`; everything is below the empty one.
+    pub fn is_below(&self, prefix: &str) -> bool {
+        let prefix = prefix.trim_matches('/');
+        let rest = self.0.strip_prefix(prefix);
+        prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     fn part(&self, n: usize) -> &str {
         self.0.split('/').nth(n).unwrap_or_default()
     }

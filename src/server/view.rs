@@ -51,14 +51,7 @@ pub async fn overview(
     prefix: Option<&str>,
     not_ready: bool,
 ) -> Result<Overview, StoreError> {
-    let prefix = prefix.unwrap_or_default().trim_matches('/');
-    let is_meant = |id: &RequestId| {
-        prefix.is_empty()
-            || id
-                .as_str()
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let is_meant = |id: &RequestId| id.is_below(prefix.unwrap_or_default());
     let mut requests = Vec::new();
     let mut after: Option<RequestId> = None;
     loop {
