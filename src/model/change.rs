@@ -113,8 +113,11 @@ pub struct Ticket {
 pub struct Happening {
     /// When, by the provider's clock where it has one.
     pub at: Timestamp,
-    /// File, resource or step.
+    /// File, resource or step: its name within the target.
     pub what: String,
+    /// Type of the resource, such as `AWS::SQS::Queue`, where the provider has types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The provider's word for its state.
     pub state: String,
     /// In the provider's words.

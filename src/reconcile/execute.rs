@@ -359,7 +359,7 @@ impl Executor<'_> {
 
     fn tell(&self, row: &Journalled, events: &[Happening], writes: &mut Vec<Write>) {
         for happening in events {
-            let Happening { at, what, state, message } = happening;
+            let Happening { at, what, kind: _, state, message } = happening;
             let text = message
                 .as_ref()
                 .map_or_else(|| format!("{what}: {state}"), |m| format!("{what}: {state}: {m}"));
