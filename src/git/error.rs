@@ -94,6 +94,12 @@ impl GitError {
         matches!(self, Self::Unavailable { .. } | Self::Raced { .. } | Self::Unknown { .. })
     }
 
+    /// Whether the repository answered and has no such branch: `git` says this and nothing else then.
+    pub fn is_branch_missing(&self) -> bool {
+        matches!(self, Self::Missing { text, .. }
+            if text.to_ascii_lowercase().contains("couldn't find remote ref"))
+    }
+
     /// The stable code of a refusal.
     pub fn code(&self) -> Option<&'static str> {
         match self {

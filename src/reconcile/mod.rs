@@ -10,6 +10,7 @@ mod call;
 pub mod desired;
 pub mod evaluate;
 mod execute;
+mod front;
 mod ledger;
 pub mod lint;
 mod listing;
@@ -39,9 +40,9 @@ use crate::provider::Providers;
 use crate::provider::files::{Files, FilesSettings};
 use crate::store::{RecordEntry, Store, StoreError};
 
+pub use front::Front;
 pub use memory::Memory;
 pub use pass::Wake;
-pub use publish::Front;
 
 /// Raised when a new version of this program reads the same files differently: the desired state of
 /// everything is then read again.
@@ -181,11 +182,14 @@ pub struct Engine {
     instance: InstanceId,
     providers: Providers,
     sources: source::Sources,
-    status: publish::Front,
+    status: Front,
     templates: evaluate::Templates,
     memory: Option<Memory>,
     takeover: bool,
+    /// The status branch was reached and is ours to write.
     checked: bool,
+    /// When the status branch was looked at last, where that is not done at every pass.
+    looked: Option<Timestamp>,
     stop: Arc<AtomicBool>,
     watch: Arc<dyn Watch>,
 }
@@ -208,7 +212,7 @@ impl Engine {
         let state = state_of(&config)?;
         let transport = transport(&config, &state);
         let sources = source::Sources::open(settings, &state, &transport)?;
-        let status = publish::Front::open(settings, &state, &transport)?;
+        let status = Front::open(settings, &state, &transport)?;
         let instance = store.instance().await?;
         Ok(Self {
             config,
@@ -222,6 +226,7 @@ impl Engine {
             memory: None,
             takeover: false,
             checked: false,
+            looked: None,
             stop: Arc::new(AtomicBool::new(false)),
             watch: Arc::new(Unwatched),
         })

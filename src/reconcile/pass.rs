@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
+use super::front::Glance;
 use super::memory::{Built, Memory};
 use super::source::{Fetched, Snapshot};
 use super::{Engine, Notice, PassError};
@@ -49,6 +50,10 @@ pub(super) struct Pass<'a> {
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
     /// is nothing to do.
     pub(super) unfinished: bool,
+    /// The status branch is not as we left it: it is published to although nothing is new.
+    pub(super) moved: bool,
+    /// The status branch was reached and is ours to write.
+    pub(super) checked: bool,
     pub(super) report: PassReport,
 }
 
@@ -70,22 +75,45 @@ impl Engine {
         wake: Wake<'_>,
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<PassReport, PassError> {
-        let fetched = self.sources.fetch().await;
+        let Wake::Apply(held) = wake else {
+            return self.whole(wake, clock, self.sources.fetch().await, false).await;
+        };
+        let quiet = self.store.quiet().await?;
+        let glance = self.glance(quiet.as_ref(), clock());
+        let (fetched, glance) = tokio::join!(self.sources.fetch(), glance);
+        let Glance { moved, looked } = glance?;
+        self.looked = looked;
         let inputs = self.inputs(&fetched);
-        if let (Wake::Apply(_), Some(quiet)) = (wake, self.store.quiet().await?)
+        if let Some(quiet) = quiet
             && quiet.inputs == inputs
             && quiet.due.is_none_or(|due| due > clock())
+            && !moved
         {
+            if looked != quiet.looked {
+                let quiet = Quiet { looked, ..quiet.clone() };
+                self.store.commit(held, vec![Write::Quiet(Some(quiet))]).await?;
+            }
             return Ok(PassReport { quiet: true, due: quiet.due, ..PassReport::default() });
         }
+        self.whole(wake, clock, fetched, moved).await
+    }
+
+    /// A pass that looks at everything; `moved`: the status branch is not as we left it.
+    async fn whole(
+        &mut self,
+        wake: Wake<'_>,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+        fetched: Vec<Fetched>,
+        moved: bool,
+    ) -> Result<PassReport, PassError> {
+        let inputs = self.inputs(&fetched);
         let memory = self.memory().await?;
         let notes = memory.notes;
         let mut pass = Pass::begin(self, wake, clock, memory, fetched).await?;
-        if !self.checked {
-            pass.check_epoch().await?;
-        }
+        pass.moved = moved;
+        pass.check_epoch().await?;
         let outcome = pass.run().await;
-        let Pass { mut memory, mut report, lease, planned, unfinished, .. } = pass;
+        let Pass { mut memory, mut report, lease, planned, unfinished, checked, .. } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
         if let Some(lease) = lease {
@@ -100,13 +128,13 @@ impl Engine {
             let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
             // What could not be seen or said is tried again by whatever pass comes next.
             let is_over = !unfinished && report.publish_error.is_none() && !memory.is_blind();
-            let quiet = is_over.then_some(Quiet { inputs, due, notes });
+            let quiet = is_over.then_some(Quiet { inputs, due, notes, looked: self.looked });
             self.store.commit(lease, vec![Write::Quiet(quiet)]).await?;
             report.due = due;
         }
         report.counts = memory.counts.clone();
         report.under_way = memory.journal.len();
-        self.checked |= lease.is_some();
+        self.checked |= checked;
         self.memory = Some(memory);
         Ok(report)
     }
@@ -233,6 +261,8 @@ impl<'a> Pass<'a> {
             said: Said::Nothing,
             planned: now,
             unfinished: false,
+            moved: false,
+            checked: engine.checked,
             report: PassReport::default(),
         })
     }

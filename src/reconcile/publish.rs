@@ -4,26 +4,24 @@
 //! What is to be said lies in the store. It becomes one commit on the tip that we pushed last, and
 //! is pushed with that tip as the expected parent. When somebody else was faster, the new tip is
 //! fetched, their edits of our files are undone, and the commit is made again on top; never forced.
+//! A branch that a glance found to be another than we left is published to, whether there is
+//! something new to say or not.
 //!
 //! # Guarantees
 //! - A pass never reads the branch to decide anything about requests.
 //! - A branch that cannot be written delays nothing but itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::PassError;
+use super::front::{self, InstanceFile};
 use super::pass::Pass;
-use super::source::open_mirror;
-use crate::config::Settings;
 use crate::error::chain;
-use crate::git::{Edit, GitError, Mirror, Transport};
-use crate::model::{Artifact, InstanceId, RequestId, Revision, SourceName};
+use crate::git::{Edit, GitError, Mirror};
+use crate::model::{Artifact, RequestId, Revision};
 use crate::report;
 use crate::store::{StatusRow, Write};
 use crate::{digest, yaml};
@@ -34,62 +32,8 @@ const MAX_RACES: u32 = 8;
 /// Statuses in one commit: beyond that, memory would grow with the number of requests.
 const PAGE: usize = 10_000;
 
-/// Named values in the store.
-const TIP: &str = "status-tip";
+/// Named value in the store: what the front page and the templates were.
 const FRONT: &str = "status-front";
-
-/// The status branch.
-pub struct Front {
-    mirror: Mirror,
-}
-
-/// `instance.yaml`: whose branch this is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct InstanceFile {
-    /// The vend that writes here.
-    pub instance: InstanceId,
-    /// Raised at each lease.
-    pub epoch: u64,
-}
-
-impl Front {
-    /// Opens our mirror of the branch.
-    pub fn open(
-        settings: &Settings,
-        state: &Path,
-        transport: &Arc<Transport>,
-    ) -> Result<Self, PassError> {
-        let (_, mirror) =
-            open_mirror(state, settings.status_repository(), &settings.status.branch, transport)
-                .map_err(|source| PassError::Source { name: SourceName::new("status"), source })?;
-        Ok(Self { mirror })
-    }
-
-    /// Its objects.
-    pub fn mirror(&self) -> &Mirror {
-        &self.mirror
-    }
-
-    /// Fetches; a branch that does not exist yet is `None`.
-    pub async fn fetch(&self) -> Result<Option<Revision>, GitError> {
-        match self.mirror.fetch().await {
-            Err(GitError::Missing { .. }) => Ok(None),
-            answer => answer,
-        }
-    }
-
-    /// Whose branch it says it is.
-    pub fn instance(&self, tip: &Revision) -> Result<Option<InstanceFile>, GitError> {
-        let Some(entry) = self.mirror.find(tip, "instance.yaml")? else { return Ok(None) };
-        let crate::git::Blob::Bytes(bytes) = self.mirror.blob(entry.id, 65_536)? else {
-            return Ok(None);
-        };
-        let file: Arc<str> = "instance.yaml".into();
-        let node =
-            yaml::read(&file, &bytes, &yaml::Options::request()).ok().and_then(|mut d| d.pop());
-        Ok(node.and_then(|n| serde_json::from_value(n.to_json()).ok()))
-    }
-}
 
 /// Our folders on the branch.
 const FOLDERS: [&str; 3] = ["status", "rendered", "catalog"];
@@ -100,10 +44,10 @@ fn is_ours(path: &str) -> bool {
         || matches!(path, "README.md" | "instance.yaml")
 }
 
-/// What is to be published, gathered from the store.
 /// At most this many overwritten paths are named in a commit.
 const NAMED: usize = 20;
 
+/// What is to be published, gathered from the store.
 #[derive(Default)]
 struct Batch {
     rows: Vec<StatusRow>,
@@ -111,31 +55,14 @@ struct Batch {
     front: Option<String>,
 }
 
-impl Pass<'_> {
-    /// Refuses to go on with a store that an older backup or another copy has overtaken.
-    pub(super) async fn check_epoch(&self) -> Result<(), PassError> {
-        let Some(lease) = self.lease else { return Ok(()) };
-        let front = &self.engine.status;
-        // A branch that cannot be reached says nothing: it is asked again before it is written.
-        let Ok(Some(tip)) = front.fetch().await else { return Ok(()) };
-        let published = front
-            .instance(&tip)
-            .map_err(|source| PassError::Source { name: SourceName::new("status"), source })?;
-        match published {
-            Some(file) if file.instance == self.engine.instance && file.epoch > lease.epoch() => {
-                Err(PassError::Behind { ours: lease.epoch(), published: file.epoch })
-            }
-            Some(file) if file.instance != self.engine.instance && !self.engine.takeover => {
-                let message = format!(
-                    "the status branch belongs to another vend (`{}`, this one is `{}`): give each its own `status.branch`, or run `vend state takeover`",
-                    file.instance, self.engine.instance
-                );
-                Err(PassError::Settings(message))
-            }
-            Some(_) | None => Ok(()),
-        }
+impl Batch {
+    fn is_empty(&self) -> bool {
+        let Self { rows, drops, front } = self;
+        rows.is_empty() && drops.is_empty() && front.is_none()
     }
+}
 
+impl Pass<'_> {
     /// Publishes what the branch does not hold yet, in one commit or, where there is very much of it,
     /// in several.
     pub(super) async fn publish(&mut self) -> Result<(), PassError> {
@@ -146,7 +73,7 @@ impl Pass<'_> {
         (self.fresh, self.records) = Default::default();
         loop {
             let batch = self.gather().await?;
-            if batch.rows.is_empty() && batch.drops.is_empty() && batch.front.is_none() {
+            if batch.is_empty() && !self.moved {
                 return Ok(());
             }
             let more = batch.rows.len() == PAGE || batch.drops.len() == PAGE;
@@ -191,25 +118,22 @@ impl Pass<'_> {
         })
     }
 
-    async fn push(&self, batch: &Batch) -> Result<Option<Revision>, PushError> {
-        let front = &self.engine.status;
-        let known: Option<Revision> = self
-            .engine
-            .store
-            .value(TIP)
-            .await
-            .map_err(PassError::from)?
-            .and_then(|v| serde_json::from_value(v).ok());
+    async fn push(&mut self, batch: &Batch) -> Result<Option<Revision>, PushError> {
+        let engine = self.engine;
+        let front = &engine.status;
+        let known = front.known(engine.store.as_ref()).await?;
         // The branch may be another one by now, and the mirror cloned anew: then what we pushed
         // compares with nothing.
         let is_here = |at: &Revision| front.mirror().tree(at, "").is_ok();
         let lost = known.as_ref().is_some_and(|at| !is_here(at));
         let known = known.filter(|_| !lost);
-        let mut tip = known.clone();
+        let mut tip = known.clone().filter(|_| self.checked && !self.moved);
         let edits = self.edits(batch).await?;
         for race in 0..MAX_RACES {
             if race > 0 || tip.is_none() {
                 tip = front.fetch().await?;
+                self.owner(tip.as_ref())?;
+                self.checked = true;
             }
             let mut all = Vec::new();
             match (&known, &tip) {
@@ -224,7 +148,11 @@ impl Pass<'_> {
                 }
                 _ => {}
             }
-            let mut message = message(batch);
+            // Others may add what is not ours: that is no reason for a commit.
+            if batch.is_empty() && all.is_empty() && tip.is_some() {
+                return Ok(tip);
+            }
+            let mut message = message(batch, tip.is_none());
             if known.is_some() && tip.is_some() && !all.is_empty() {
                 message.push_str("\n\nOverwritten, since this branch is written by vend alone:\n");
                 let paths = all.iter().take(NAMED).map(|edit| format!("- {}\n", edit.path));
@@ -268,12 +196,13 @@ impl Pass<'_> {
             batch.drops.iter().map(|id| Write::Published { request: id.clone(), digest: None }),
         );
         let json = |v: &Revision| serde_json::to_value(v).unwrap_or_default();
-        writes.push(Write::Value { key: TIP.into(), value: revision.as_ref().map(json) });
+        writes.push(Write::Value { key: front::TIP.into(), value: revision.as_ref().map(json) });
         if let Some(page) = &batch.front {
             let value = Some(front_value(page, &self.memory.templates));
             writes.push(Write::Value { key: FRONT.into(), value });
         }
         self.report.published = revision;
+        self.moved = false;
         self.commit(writes).await
     }
 
@@ -384,11 +313,13 @@ fn undo(mirror: &Mirror, known: &Revision, tip: &Revision) -> Result<Vec<Edit>, 
     Ok(edits)
 }
 
-fn message(batch: &Batch) -> String {
+fn message(batch: &Batch, anew: bool) -> String {
     let one = |rows: &[StatusRow]| rows.first().map(|r| r.request.to_string());
     match (batch.rows.len(), batch.drops.len()) {
         (1, 0) => format!("status: {}", one(&batch.rows).unwrap_or_default()),
         (0, 1) => format!("status: {} is gone", batch.drops[0]),
+        (0, 0) if anew => "status: the branch is written anew".into(),
+        (0, 0) if batch.front.is_none() => "status: changes by others are undone".into(),
         (0, 0) => "status: front page".into(),
         (said, gone) => format!("status: {said} changed, {gone} gone"),
     }

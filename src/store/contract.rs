@@ -158,7 +158,7 @@ async fn what_is_written_is_read(store: &dyn Store) {
 
 async fn a_failing_commit_writes_nothing(store: &dyn Store) {
     let lease = lease(store).await;
-    let quiet = Quiet { inputs: digest("q"), due: None, notes: 0 };
+    let quiet = Quiet { inputs: digest("q"), due: None, notes: 0, looked: None };
     store.commit(&lease, vec![Write::Quiet(Some(quiet.clone()))]).await.unwrap();
     let before = store.index().await.unwrap();
     let token = Token::new("never");
@@ -283,7 +283,7 @@ async fn statuses_are_published(store: &dyn Store) {
 
 async fn quiet_ends_with_any_change(store: &dyn Store) {
     let lease = lease(store).await;
-    let quiet = Quiet { inputs: digest("q"), due: Some(at(99)), notes: 0 };
+    let quiet = Quiet { inputs: digest("q"), due: Some(at(99)), notes: 0, looked: None };
     let set = || vec![Write::Quiet(Some(quiet.clone()))];
     store.commit(&lease, set()).await.unwrap();
     assert_eq!(store.quiet().await.unwrap().as_ref(), Some(&quiet));
@@ -312,7 +312,7 @@ async fn quiet_ends_with_any_change(store: &dyn Store) {
 async fn whoever_counts_sees_others_write(store: &dyn Store) {
     let lease = lease(store).await;
     let stamp = store.stamp().await.unwrap();
-    let quiet = Quiet { inputs: digest("q"), due: None, notes: 0 };
+    let quiet = Quiet { inputs: digest("q"), due: None, notes: 0, looked: None };
     store.commit(&lease, vec![Write::Quiet(Some(quiet))]).await.unwrap();
     store.commit(&lease, vec![]).await.unwrap();
     assert_eq!(store.stamp().await.unwrap(), stamp);
@@ -339,7 +339,7 @@ async fn a_person_is_not_overheard(store: &dyn Store) {
         PersonWrite::RetryNow { request: id("a") },
     ];
     store.note(notes).await.unwrap();
-    let quiet = Quiet { inputs: digest("q"), due: None, notes: index.notes };
+    let quiet = Quiet { inputs: digest("q"), due: None, notes: index.notes, looked: None };
     store.commit(&lease, vec![Write::Quiet(Some(quiet.clone()))]).await.unwrap();
     assert!(store.quiet().await.unwrap().is_none(), "the note was not looked at");
     let index = store.index().await.unwrap();

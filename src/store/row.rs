@@ -181,6 +181,8 @@ pub struct Quiet {
     /// [`Index::notes`] of the pass: what a person wrote since then has not been looked at, and
     /// this does not hold.
     pub notes: u64,
+    /// When the status branch was looked at last; `None` where that is done at every pass.
+    pub looked: Option<Timestamp>,
 }
 
 /// Everything small that a pass starts from, as of one instant; lists are sorted by their keys.

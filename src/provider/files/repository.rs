@@ -73,7 +73,11 @@ impl Branch {
         let tip = match self.mirror.fetch().await {
             Ok(Some(tip)) => Some(tip),
             Ok(None) => return Err(ProviderError::unavailable("the fetched branch has no tip")),
-            Err(error) if is_unborn(&error) && self.mirror.tip().map_err(before)?.is_none() => None,
+            Err(error)
+                if error.is_branch_missing() && self.mirror.tip().map_err(before)?.is_none() =>
+            {
+                None
+            }
             Err(error) => return Err(before(error)),
         };
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -335,10 +339,4 @@ pub(super) fn before(error: GitError) -> ProviderError {
         | GitError::Git2 { .. }
         | GitError::Io { .. } => ProviderError::unavailable(error),
     }
-}
-
-/// Whether the repository answered and has no such branch: `git` says this and nothing else then.
-fn is_unborn(error: &GitError) -> bool {
-    matches!(error, GitError::Missing { text, .. }
-        if text.to_ascii_lowercase().contains("couldn't find remote ref"))
 }

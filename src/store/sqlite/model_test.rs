@@ -220,7 +220,7 @@ fn a_write() -> impl Strategy<Value = Write> {
         }),
         1 => name().prop_map(|name| Write::Event(event(Some(name), "happened"))),
         1 => (text(), 0..3u64).prop_map(|(text, notes)| {
-            Write::Quiet(Some(Quiet { inputs: digest(text), due: None, notes }))
+            Write::Quiet(Some(Quiet { inputs: digest(text), due: None, notes, looked: None }))
         }),
         1 => text().prop_map(|text| Write::DropApproval(digest(text))),
     ]

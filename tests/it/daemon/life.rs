@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Serving, all_ready, created_once, eventually, notes, nothing_much, patient};
-use crate::world::{STATUS, World, ask, note};
+use crate::world::{STATUS, World, ask, note, write};
 
 #[test]
 fn it_applies_at_its_start_and_when_a_watched_repository_changes() {
@@ -150,6 +150,27 @@ fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
     assert_eq!(second.count("the lease is lost"), 0);
     second.stop();
     created_once(&world, 2);
+}
+
+#[test]
+fn whose_the_status_branch_is_is_looked_up_as_soon_as_it_can_be_reached() {
+    let mut world = patient();
+    let status = world.repository("status");
+    world.configure(|c| c["status"] = json!({"repository": status.url()}));
+    let away = world.root().join("away");
+    std::fs::rename(status.path(), &away).unwrap();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    let mut daemon = Serving::ready(&world);
+    daemon.logged("the status branch could not be written");
+    assert_eq!(world.output_log().len(), 1);
+
+    std::fs::rename(&away, status.path()).unwrap();
+    status.commit_to(STATUS, [write("instance.yaml", "instance: another\nepoch: 1\n")]);
+    let refs = status.refs();
+    world.requests.commit([ask("orders/dev/n1", note("hello"))]);
+    daemon.logged("the status branch belongs to another vend");
+    daemon.stop();
+    assert_eq!((status.refs(), world.output_log().len()), (refs, 1), "nothing more was done");
 }
 
 #[test]
