@@ -204,6 +204,8 @@ mod world {
             references: BTreeMap::new(),
             labels: BTreeMap::new(),
             protect: false,
+            adopt: false,
+            timeout: None,
             suspend: false,
             tombstone: false,
             moved_from: None,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Action, Artifact, InstanceId, Map, TargetKey, TargetName, Token};
+use super::{Action, Artifact, InstanceId, Map, TargetKey, TargetName, TemplateId, Token};
 use crate::digest::Digest;
 
 /// A thing in the world that vend makes or would make.
@@ -61,8 +61,23 @@ pub struct Live {
     pub busy: bool,
     /// What differs from what was applied; empty when nothing does or nobody looked.
     pub drift: Vec<DriftItem>,
+    /// A look for drift is under way at the provider: nothing is known of drift yet, ask again.
+    #[serde(default)]
+    pub pending: bool,
+    /// It stands in a state in which nothing can be done to it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
     /// What it gives.
     pub outputs: Map,
+}
+
+/// Why nothing can be done to something that is there, and what helps.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stuck {
+    /// One sentence: the exact next step for a person.
+    pub advice: String,
+    /// Nothing is left in it: it may be deleted and made again.
+    pub empty: bool,
 }
 
 /// One difference between what was applied and what is there.
@@ -95,6 +110,23 @@ pub struct Change {
     /// Commit of the request file, for people; never part of a digest or comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<super::Revision>,
+    /// The template it comes from, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateId>,
+    /// The request or its environment is protected: the provider's own guard against deletion is
+    /// to be on. Never for a deletion.
+    #[serde(default)]
+    pub protect: bool,
+    /// May take over what carries nobody's mark.
+    #[serde(default)]
+    pub adopt: bool,
+    /// How long it may take, where the template says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<SignedDuration>,
+    /// The [`Preview::handle`] of the preview that was reviewed: what was prepared there is what is
+    /// to be carried out, if it still is what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Value>,
 }
 
 /// How to ask for a change that is under way.
@@ -161,6 +193,10 @@ pub enum Progress {
 pub struct Preview {
     /// In the provider's order.
     pub resources: Vec<ResourceChange>,
+    /// The provider's own notes on what it prepared for this preview. Never shown, never part of a
+    /// digest.
+    #[serde(skip)]
+    pub handle: Option<Value>,
 }
 
 /// What would happen to one resource.
@@ -175,6 +211,38 @@ pub struct ResourceChange {
     /// Why, where the provider says: the property that causes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What changes in it, as far as the provider says. A sensitive value is never among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<PropertyChange>,
+}
+
+/// What would happen to one property of a resource.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PropertyChange {
+    /// Its path within the resource, such as `QueueName` or `Tags.0.Value`.
+    pub path: String,
+    /// Its value now, where the provider says and it may be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Its value afterwards, where the provider says and it may be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Whether changing it makes the resource anew.
+    #[serde(default)]
+    pub recreates: Recreates,
+}
+
+/// Whether changing a property makes its resource anew.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recreates {
+    /// It changes in place.
+    #[default]
+    Never,
+    /// It may: only the change itself tells.
+    Conditionally,
+    /// It does.
+    Always,
 }
 
 /// What happens to a resource.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -115,6 +116,12 @@ pub struct Spec {
     /// Deleting it needs a tombstone; true if the request or its environment says so.
     #[serde(default)]
     pub protect: bool,
+    /// It may take over what stands there under its name and carries nobody's mark.
+    #[serde(default)]
+    pub adopt: bool,
+    /// How long a change of it may take, where the template says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<SignedDuration>,
     /// Leave it alone.
     #[serde(default)]
     pub suspend: bool,
@@ -178,6 +185,8 @@ impl Spec {
             references,
             labels,
             protect,
+            adopt,
+            timeout: _,
             suspend,
             tombstone,
             moved_from,
@@ -189,7 +198,8 @@ impl Spec {
         } = self;
         digest::of(&(
             (template, parameters, references, labels),
-            (protect, suspend, tombstone, moved_from, on_drift, components, outputs),
+            (protect, suspend, tombstone, adopt),
+            (moved_from, on_drift, components, outputs),
         ))
     }
 

@@ -48,6 +48,11 @@ pub(crate) fn change(
         expect,
         labels: Default::default(),
         commit: None,
+        template: None,
+        protect: false,
+        adopt: false,
+        timeout: None,
+        preview: None,
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::model::{
     Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
@@ -41,7 +42,8 @@ pub use error::{Fault, ProviderError};
 /// * `Absent` means that the provider answered and nothing is there.
 /// * The same token twice is one effect: the second call finds what the first one did, or goes on
 ///   where it broke off.
-/// * What carries another's mark, or nobody's, is never changed or removed.
+/// * What carries another's mark is never changed or removed; what carries nobody's only when
+///   `change.adopt` is set.
 /// * Deleting what is gone already succeeds.
 /// * Where the end of an effect was not seen, the answer is [`ProviderError::Unknown`]; it is never
 ///   guessed.
@@ -88,8 +90,34 @@ pub trait Provider: Send + Sync {
         targets: &[Target],
     ) -> Vec<(Target, Result<Observation, ProviderError>)>;
 
+    /// As [`Provider::observe`], and looks for drift too, however long that takes at the provider:
+    /// where it is not done yet the answer is `pending`, and the next call asks how it is getting on.
+    async fn inspect(
+        &self,
+        targets: &[Target],
+    ) -> Vec<(Target, Result<Observation, ProviderError>)> {
+        self.observe(targets).await
+    }
+
+    /// Whether it can take over what carries nobody's mark, when `change.adopt` says so. Pure.
+    fn can_adopt(&self) -> bool {
+        false
+    }
+
+    /// Whether a change of what is there can lose parts of it that a reviewer of the files cannot
+    /// see: then each is previewed before it is begun. Pure.
+    fn previews(&self) -> bool {
+        false
+    }
+
     /// What `change` would do, resource by resource, replacements marked, without doing it.
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError>;
+
+    /// Drops what [`Provider::preview`] prepared and nobody will submit. Best effort: a provider
+    /// clears away by itself what it prepared and was never told of again.
+    async fn discard(&self, target: &Target, handle: &Value) {
+        let _ = (target, handle);
+    }
 
     /// Begins `change`, or finds that it has begun: called again after a crash with the same token.
     /// Refuses with `Stale` when the target is not what `change` says it was.

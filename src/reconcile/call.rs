@@ -27,6 +27,8 @@ pub(super) enum Answer {
     Stale(String),
     /// Nothing happened; later.
     Later(String, Option<Duration>),
+    /// Nothing happened, and nothing will until somebody changes something.
+    Refused(String),
 }
 
 impl Answer {
@@ -34,9 +36,7 @@ impl Answer {
     /// allowed" end nothing.
     pub(super) fn of_a_resumed(self) -> Self {
         match self {
-            Self::Later(error, _) | Self::Ended(End::Failed { error, refused: true }, _) => {
-                Self::Unknown(error)
-            }
+            Self::Later(error, _) | Self::Refused(error) => Self::Unknown(error),
             sure @ (Self::Ended(..) | Self::Running(..) | Self::Unknown(_) | Self::Stale(_)) => {
                 sure
             }
@@ -107,15 +107,13 @@ fn answer_of(answer: Result<Progress, ProviderError>) -> Answer {
             Answer::Ended(End::Done { outputs, state }, events)
         }
         Ok(Progress::Failed { error, state: _, events }) => {
-            Answer::Ended(End::Failed { error, refused: false }, events)
+            Answer::Ended(End::Failed { error }, events)
         }
         Err(ProviderError::Unavailable { retry_after, error }) => {
             Answer::Later(chain(&*error), retry_after)
         }
         Err(ProviderError::Stale(why)) => Answer::Stale(why),
-        Err(ProviderError::Refused(error)) => {
-            Answer::Ended(End::Failed { error, refused: true }, Vec::new())
-        }
+        Err(ProviderError::Refused(error)) => Answer::Refused(error),
         Err(ProviderError::Unknown { error }) => Answer::Unknown(chain(&*error)),
     }
 }

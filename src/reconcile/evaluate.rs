@@ -434,6 +434,8 @@ fn spec(file: &RequestFile, checked: Checked, components: Vec<DesiredComponent>)
         references: file.references.clone(),
         labels: file.labels.clone(),
         protect,
+        adopt: false,
+        timeout: None,
         suspend: file.suspend,
         tombstone: file.tombstone,
         moved_from: file.moved_from.clone(),

@@ -249,9 +249,15 @@ impl Executor<'_> {
                     changed.insert(id, ledger::apply(before, &row, outputs, state, now));
                     self.succeed(row, now, &mut writes, done);
                 }
-                Answer::Ended(End::Failed { error, refused }, events) => {
+                // It was carried out and came to nothing: a change or a person is what helps.
+                Answer::Ended(End::Failed { error }, events) => {
                     self.tell(&row, &events, &mut writes);
-                    let failure = Failure { error, refused, ..Failure::default() };
+                    let failure = Failure { error, hopeless: true, ..Failure::default() };
+                    self.fail(row, failure, retries, now, &mut writes, done);
+                }
+                Answer::Refused(error) => {
+                    let failure =
+                        Failure { error, hopeless: true, refused: true, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
                 // Looking again at once is what helps, unless it did not help before.
@@ -325,14 +331,14 @@ impl Executor<'_> {
     fn fail(
         &self,
         row: Journalled,
-        Failure { error, refused, stale, after }: Failure,
+        Failure { error, hopeless, refused, stale, after }: Failure,
         retries: &BTreeMap<TargetKey, Retry>,
         now: Timestamp,
         writes: &mut Vec<Write>,
         done: &mut Done,
     ) {
         let key = row.change.target.key.clone();
-        let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), refused, now);
+        let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), hopeless, now);
         if stale && retry.attempts == 1 {
             retry.until = now;
         }
@@ -378,6 +384,9 @@ impl Executor<'_> {
 #[derive(Default)]
 struct Failure {
     error: String,
+    /// Trying the same again soon would end the same.
+    hopeless: bool,
+    /// The provider would not even begin.
     refused: bool,
     stale: bool,
     after: Option<Duration>,

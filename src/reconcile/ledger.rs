@@ -15,12 +15,10 @@ pub enum End {
         /// The provider's word for its state.
         state: String,
     },
-    /// It is not done, and will not be under this token.
+    /// It is not done, for a reason in the target itself: doing the same again would end the same.
     Failed {
         /// In the provider's words.
         error: String,
-        /// A person or a change is what helps.
-        refused: bool,
     },
 }
 

@@ -91,6 +91,11 @@ impl Pass<'_> {
                 Token::derive(&self.engine.instance, &step.target.name, &step_digest, attempt, now);
             let desired = self.desired_of(&key.request);
             let spec = desired.and_then(Desired::spec);
+            let of_spec = spec.map(|s| (&s.template, s.protect));
+            let of_record = record.as_ref().map(|r| (&r.template, r.protect));
+            let (template, protect) = of_spec.or(of_record).unzip();
+            let template = template.cloned();
+            let protect = protect.unwrap_or(false) && step.action != Action::Delete;
             let outcome = match (step.action, desired, spec) {
                 (Action::Delete, _, _) => Outcome::Deleted,
                 (_, Some(desired), Some(spec)) => {
@@ -128,6 +133,11 @@ impl Pass<'_> {
                     expect: step.from,
                     labels,
                     commit: desired.and_then(|d| self.commit_of(&d.origin.source)),
+                    template,
+                    protect,
+                    adopt: spec.is_some_and(|s| s.adopt),
+                    timeout: spec.and_then(|s| s.timeout),
+                    preview: step.preview.as_ref().and_then(|p| p.handle.clone()),
                 },
                 artifact: step.artifact,
                 step: step_digest,

@@ -54,6 +54,8 @@ pub(super) fn desired(name: &str, text: &str, reference: Option<&str>) -> Box<De
         references: references.into_iter().collect(),
         labels: BTreeMap::new(),
         protect: false,
+        adopt: false,
+        timeout: None,
         suspend: false,
         tombstone: false,
         moved_from: None,
@@ -157,6 +159,11 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         expect: None,
         labels: BTreeMap::new(),
         commit: None,
+        template: None,
+        protect: false,
+        adopt: false,
+        timeout: None,
+        preview: None,
     };
     Box::new(Journalled {
         change,

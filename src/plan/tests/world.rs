@@ -234,6 +234,8 @@ impl World {
             references: references.collect(),
             labels: file.labels.clone(),
             protect: file.protect,
+            adopt: false,
+            timeout: None,
             suspend: file.suspend,
             tombstone: file.tombstone,
             moved_from: file.moved_from.clone(),
@@ -319,6 +321,8 @@ impl World {
                 state: "there".into(),
                 busy: thing.busy,
                 drift: thing.drift.clone(),
+                pending: false,
+                stuck: None,
                 outputs: Map::new(),
             }),
         })

@@ -112,6 +112,8 @@ impl Look {
             state: "Foreign".into(),
             busy: false,
             drift: Vec::new(),
+            pending: false,
+            stuck: None,
             outputs: Map::new(),
         };
         match &self.mark {
@@ -125,6 +127,8 @@ impl Look {
                 state: marker.state.word().into(),
                 busy: false,
                 drift: self.drift(marker),
+                pending: false,
+                stuck: None,
                 outputs: outputs(place, marker.digest, commit),
             }),
         }
@@ -208,6 +212,7 @@ impl Look {
             kind: "file".into(),
             action,
             cause: None,
+            properties: Vec::new(),
         };
         let (write, remove) = match self.decide(change)? {
             Verdict::Done => return Ok(Preview::default()),
@@ -224,7 +229,7 @@ impl Look {
         });
         let mut resources: Vec<_> = gone.chain(written).collect();
         resources.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Preview { resources })
+        Ok(Preview { resources, handle: None })
     }
 }
 

@@ -97,6 +97,8 @@ impl Provider for Slow {
                 state: "DONE".into(),
                 busy: state.at_work.contains_key(target.name.as_str()),
                 drift: Vec::new(),
+                pending: false,
+                stuck: None,
                 outputs: Map::new(),
             }),
         };
@@ -254,7 +256,7 @@ async fn failures_wait_ever_longer_and_refusals_for_a_person() {
         story.slow.end(End::Failed);
         story.clock.advance(60);
         let report = story.pass(&mut run).await;
-        assert!((1..=900).contains(&wait(&report)), "{n}");
+        assert!(wait(&report) >= 3500, "{n}: what failed in the target fails again");
     }
     assert_eq!(story.slow.sent(), 6, "each try under a token of its own");
 }
