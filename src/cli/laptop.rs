@@ -217,7 +217,8 @@ async fn of_this_clone(
 }
 
 impl Bench {
-    /// Recorded state of everything that is published, with what `artifacts_of` were rendered to.
+    /// Recorded state of everything that is published, with what `artifacts_of` and those that use
+    /// their outputs were rendered to.
     pub async fn published(
         &self,
         args: &Args,
@@ -230,7 +231,8 @@ impl Bench {
             return Ok(Published::default());
         };
         let mut published = Published::read(&mirror, &tip, None)?;
-        published.read_artifacts(&mirror, &tip, artifacts_of)?;
+        let artifacts_of = published.with_users(artifacts_of);
+        published.read_artifacts(&mirror, &tip, &artifacts_of)?;
         Ok(Published { stale, ..published })
     }
 

@@ -11,8 +11,9 @@ use super::{context, output};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::model::{Artifact, Diagnostic, HoldReason, Plan, RequestId, SourceName, SourceProblem};
-use crate::plan::{Gone, Guards};
+use crate::plan::Gone;
 use crate::reconcile::desired::Evaluated;
+use crate::reconcile::foresee::Foreseen;
 use crate::reconcile::local::{self, Changed, Differs, Published};
 use crate::report;
 
@@ -32,7 +33,7 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
     let shown = if context::is_operator(&config) {
         let mut engine = context::engine(config).await?;
         let look = engine.look(&context::now).await?;
-        let remarks = report::plan::knock_on(&look.report.plan, &look.uses);
+        let remarks = report::plan::untold(look.report.untold.iter());
         Shown {
             plan: look.report.plan,
             artifacts: look.artifacts,
@@ -97,23 +98,22 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
         .filter(|id| !requests.found.contains_key(id))
         .filter_map(|id| Some((id.clone(), last_words(id)?)))
         .collect();
-    let breaker = &settings.reconcile.breaker;
-    let guards = Guards {
-        max_deletes: breaker.max_deletes,
-        max_share: breaker.max_percent / 100.0,
-        team_min: breaker.team_min,
-    };
     let now = context::now();
-    let made = local::plan(&ids, &evaluated, &gone, &published, guards, now);
-    let uses: Vec<_> = published
-        .statuses
-        .values()
-        .flat_map(|s| s.references.values().map(|r| (s.metadata.id.clone(), r.request.clone())))
-        .collect();
+    let desk = local::Desk {
+        requests,
+        catalog: &bench.catalog.catalog,
+        config: &bench.config,
+        ids: &ids,
+        evaluated: &evaluated,
+        gone: &gone,
+        published: &published,
+        now,
+    };
+    let Foreseen { plan: made, evaluated: foreseen, untold } = local::plan(&desk).await?;
     let mut remarks = remarks(&bench, differs.as_ref(), &published, now);
-    remarks.extend(report::plan::knock_on(&made, &uses));
+    remarks.extend(report::plan::untold(untold.iter()));
     let mut artifacts = std::mem::take(&mut published.artifacts);
-    for (_, artifact) in evaluated.values().flat_map(|e| &e.artifacts) {
+    for (_, artifact) in evaluated.values().chain(foreseen.values()).flat_map(|e| &e.artifacts) {
         if let Some(digest) = artifact.digest {
             artifacts.insert(digest, artifact.clone());
         }

@@ -16,8 +16,12 @@ use super::{
 pub struct PassReport {
     /// Nothing had changed since a pass that found nothing to do.
     pub quiet: bool,
-    /// The plan as it was made first, before anything was done.
+    /// The plan as it was made first, before anything was done, with the steps that follow from it.
     pub plan: Plan,
+    /// Requests that use outputs which the plan changes, in ways that cannot be told before: their
+    /// templates decide by them.
+    #[serde(default)]
+    pub untold: Vec<RequestId>,
     /// Effects whose end was seen, with what went wrong if something did.
     pub done: Vec<(TargetKey, Action, Option<String>)>,
     /// What is held at the end.
@@ -53,6 +57,7 @@ impl PassReport {
         Self {
             quiet: self.quiet && next.quiet,
             plan: self.plan,
+            untold: self.untold,
             done: self.done,
             published: next.published.or(self.published),
             evaluated: self.evaluated + next.evaluated,

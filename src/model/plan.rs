@@ -87,6 +87,8 @@ pub enum Remark {
     Drifted(Vec<super::DriftItem>),
     /// The component is no longer in the template.
     ComponentGone,
+    /// All that differs is what is known only after other steps of the plan: it may stay as it is.
+    MayChange,
 }
 
 impl Step {
@@ -107,6 +109,11 @@ impl Step {
         let lost: Vec<_> =
             preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses()).collect();
         digest::of(&(&target.name, &target.key, action, artifact, moved_from, lost))
+    }
+
+    /// Whether it comes only if outputs that are not known yet change.
+    pub fn may_change(&self) -> bool {
+        self.remarks.contains(&Remark::MayChange)
     }
 
     /// Whether it can be done now.

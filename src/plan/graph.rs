@@ -8,7 +8,7 @@ use super::Cases;
 use super::situation::Situation;
 
 /// Most requests in one chain of references. A chain this long is a mistake, and each link is a pass.
-pub(super) const CHAIN_MAX: usize = 100;
+pub(crate) const CHAIN_MAX: usize = 100;
 
 /// What is wrong with the references of the requests at hand.
 #[derive(Debug, Default)]

@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 
 use super::PassError;
 use super::desired::{Evaluated, Found, invalid, row, unreadable};
+use super::foresee::Foresight;
 use super::memory::Memory;
 use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
 use crate::digest::{self, Digest};
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
-    ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, Wanted,
-    symbol_text,
+    ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, TargetKey,
+    Wanted, symbol_text,
 };
 use crate::provider::Providers;
 use crate::render::{self, Compiled, Context, Limits};
@@ -45,6 +46,10 @@ pub struct Evaluator<'a> {
     pub teams: BTreeMap<crate::model::SourceName, Vec<String>>,
     /// Records known without a store.
     pub given: &'a BTreeMap<RequestId, Record>,
+    /// What this pass has read already, which the store need not know yet.
+    pub fresh: &'a (dyn Fn(&RequestId) -> Option<&'a Desired> + Sync),
+    /// Outputs as a plan will make them, in place of those applied: for what is only shown.
+    pub foresight: Option<&'a Foresight>,
 }
 
 /// A file that was read, and what it says when it can be understood.
@@ -97,7 +102,12 @@ impl Shelf {
     }
 
     /// What a reference comes to; with `wanted`, only a request of that template may fill it.
-    fn fill(&self, reference: &Reference, wanted: Option<&str>) -> Filled {
+    fn fill(
+        &self,
+        reference: &Reference,
+        wanted: Option<&str>,
+        foresight: Option<&Foresight>,
+    ) -> Filled {
         let Reference { request, output } = reference;
         let record = self.records.get(request);
         let promise = self.promised.get(request);
@@ -121,6 +131,9 @@ impl Shelf {
                 "`{request}` is of the template `{template}`; this parameter is filled from a `{wanted}`"
             ));
         }
+        if let Some(filled) = foresight.and_then(|f| self.foreseen(f, reference)) {
+            return filled;
+        }
         if let Some(value) = record.and_then(|r| r.outputs().remove(output)) {
             return Filled::Known(value);
         }
@@ -135,6 +148,27 @@ impl Shelf {
             Some(Promise::NotWellFormed) => Filled::Missing(Dependency::Request(request.clone())),
             None => Filled::Missing(Dependency::Request(request.clone())),
         }
+    }
+
+    /// What a reference comes to when the component behind it is about to change.
+    fn foreseen(&self, foresight: &Foresight, reference: &Reference) -> Option<Filled> {
+        let Reference { request, output } = reference;
+        let spec = match self.promised.get(request) {
+            Some(Promise::Outputs { outputs, .. }) => outputs.get(output),
+            Some(Promise::NotWellFormed) | None => {
+                self.records.get(request).and_then(|r| r.output_specs.get(output))
+            }
+        };
+        let OutputSpec { component, output, sensitive: _ } = spec?;
+        let key = TargetKey { request: request.clone(), component: component.clone() };
+        Some(match foresight.outputs(&key)?.get(output) {
+            Some(value) => Filled::Known(value.clone()),
+            None => Filled::Unknown(Symbol {
+                request: key.request,
+                component: Some(key.component),
+                output: reference.output.clone(),
+            }),
+        })
     }
 }
 
@@ -224,9 +258,13 @@ impl Evaluator<'_> {
         let wanted = |id: &&RequestId| self.memory.desired().contains_key(*id);
         let desired: Vec<RequestId> = referred.into_iter().filter(wanted).cloned().collect();
         for desired in store.desired(&desired).await? {
-            shelf.put(&desired);
+            shelf.put(self.fresh_or(&desired));
         }
         Ok(shelf)
+    }
+
+    fn fresh_or<'b>(&'b self, stored: &'b Desired) -> &'b Desired {
+        (self.fresh)(&stored.id).unwrap_or(stored)
     }
 
     /// What a request in a cycle would give, by its template alone: so that planning can name the
@@ -269,7 +307,9 @@ impl Evaluator<'_> {
         let unchanged = |r: &&Arc<Record>| r.observed.request_digest == Some(file.digest);
         let version = record.filter(unchanged).map(|r| &r.template);
         let kinds: Vec<&str> = self.providers.kinds().collect();
-        let fill = |reference: &Reference, template: Option<&str>| shelf.fill(reference, template);
+        let fill = |reference: &Reference, template: Option<&str>| {
+            shelf.fill(reference, template, self.foresight)
+        };
         let checked = match catalog::check(self.catalog, file, version, &kinds, &fill) {
             Verdict::Checked(checked) => checked,
             Verdict::Invalid(problems) => {
@@ -348,12 +388,19 @@ impl Evaluator<'_> {
                 }
             };
             let digest = rendered.artifact.digest.expect("rendering sets the digest");
-            match recorded.filter(|r| r.digest == digest && rendered.unknown.is_empty()) {
-                Some(recorded) => {
-                    context.components.insert(component.name.to_string(), recorded.outputs.clone());
+            let (name, id) = (component.name.to_string(), &found.id);
+            let key = TargetKey { request: id.clone(), component: component.name.clone() };
+            let same = recorded.filter(|r| r.digest == digest && rendered.unknown.is_empty());
+            match (self.foresight.and_then(|f| f.outputs(&key)), same) {
+                (Some(foreseen), _) => {
+                    context.components.insert(name.clone(), foreseen.clone());
+                    context.pending.insert(name);
                 }
-                None => {
-                    context.pending.insert(component.name.to_string());
+                (None, Some(recorded)) => {
+                    context.components.insert(name, recorded.outputs.clone());
+                }
+                (None, None) => {
+                    context.pending.insert(name);
                 }
             }
             artifacts.push((component.name.clone(), Arc::new(rendered.artifact)));

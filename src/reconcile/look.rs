@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::pass::{Pass, Wake};
 use super::{Engine, PassError};
 use crate::digest::Digest;
-use crate::model::{PassReport, RequestId, SourceName};
+use crate::model::{PassReport, SourceName};
 use crate::store::Lease;
 
 /// What a look found, with the artifacts that its plan speaks of.
@@ -17,8 +17,6 @@ pub struct Look {
     pub report: PassReport,
     /// Recorded and desired artifacts, by digest.
     pub artifacts: HashMap<Digest, Arc<crate::model::Artifact>>,
-    /// Which request uses outputs of which.
-    pub uses: Vec<(RequestId, RequestId)>,
 }
 
 impl Engine {
@@ -34,7 +32,8 @@ impl Engine {
         let steps = &pass.report.plan.steps;
         let recorded: BTreeSet<Digest> = steps.iter().filter_map(|s| s.from).collect();
         let recorded: Vec<Digest> = recorded.into_iter().collect();
-        let fresh = pass.fresh.values().flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
+        let read = pass.fresh.values().chain(pass.foreseen.values());
+        let fresh = read.flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
         let mut artifacts: HashMap<Digest, _> =
             fresh.filter_map(|a| Some((a.digest?, a))).collect();
         for artifact in pass.engine.store.artifacts(&recorded).await? {
@@ -42,11 +41,7 @@ impl Engine {
                 artifacts.insert(digest, Arc::new(artifact));
             }
         }
-        let desired = pass.memory.desired().values();
-        let uses = desired
-            .flat_map(|user| user.references.iter().map(|used| (user.id.clone(), used.clone())))
-            .collect();
-        Ok(Look { report: pass.report, artifacts, uses })
+        Ok(Look { report: pass.report, artifacts })
     }
 
     /// Raises the lease's epoch above the one that the status branch names.

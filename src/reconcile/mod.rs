@@ -10,6 +10,7 @@ mod call;
 pub mod desired;
 pub mod evaluate;
 mod execute;
+pub mod foresee;
 mod front;
 mod ledger;
 pub mod lint;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
+use super::foresee::Foresight;
 use super::front::Glance;
 use super::memory::{Built, Memory};
 use super::source::{Fetched, Snapshot};
@@ -16,7 +17,8 @@ use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceProblem, SourceRecord,
+    Desired, Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceProblem,
+    SourceRecord,
 };
 use crate::store::{DesiredEntry, Index, Lease, Quiet, Write};
 
@@ -45,6 +47,8 @@ pub(super) struct Pass<'a> {
     pub(super) touched: BTreeSet<RequestId>,
     /// How much of what this pass does has been said.
     pub(super) said: Said,
+    /// Requests read to show what follows from the first plan.
+    pub(super) foreseen: BTreeMap<RequestId, Evaluated>,
     /// When the last plan was made.
     pub(super) planned: Timestamp,
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
@@ -256,6 +260,7 @@ impl<'a> Pass<'a> {
             snapshots,
             catalog: Arc::new(Catalog::default()),
             fresh: HashMap::new(),
+            foreseen: BTreeMap::new(),
             records: HashMap::new(),
             touched: BTreeSet::new(),
             said: Said::Nothing,
@@ -387,21 +392,12 @@ impl<'a> Pass<'a> {
         }
         self.engine.watch.notice(&Notice::Reading { requests: found.len() });
         self.report.evaluated += found.len();
-        let none = BTreeMap::new();
-        let teams = self.snapshots.iter().map(|s| (s.source.name.clone(), s.source.teams.clone()));
-        let evaluator = Evaluator {
-            catalog: &self.catalog,
-            templates: &self.engine.templates,
-            memory: &self.memory,
-            store: Some(self.engine.store.as_ref()),
-            providers: &self.engine.providers,
-            teams: teams.collect(),
-            given: &none,
-        };
         let max = self.engine.config.settings.limits.file_bytes;
         let (blobs, broken) = desired::read(&found, &self.snapshots, max);
         let is_whole = |f: &Found| !broken.iter().any(|(source, _)| *source == f.origin.source);
         let found: Vec<Found> = found.into_iter().filter(is_whole).collect();
+        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
+        let evaluator = self.evaluator(&fresh, None);
         let evaluated = desired::evaluate(&evaluator, found, blobs).await?;
         for (source, error) in broken {
             let problem = SourceProblem::Stale { error: chain(&error), since: (self.clock)() };
@@ -423,6 +419,26 @@ impl<'a> Pass<'a> {
             self.fresh.insert(id, evaluated);
         }
         Ok(())
+    }
+
+    pub(super) fn evaluator<'b>(
+        &'b self,
+        fresh: &'b (dyn Fn(&RequestId) -> Option<&'b Desired> + Sync),
+        foresight: Option<&'b Foresight>,
+    ) -> Evaluator<'b> {
+        static NONE: BTreeMap<RequestId, Record> = BTreeMap::new();
+        let teams = self.snapshots.iter().map(|s| (s.source.name.clone(), s.source.teams.clone()));
+        Evaluator {
+            catalog: &self.catalog,
+            templates: &self.engine.templates,
+            memory: &self.memory,
+            store: Some(self.engine.store.as_ref()),
+            providers: &self.engine.providers,
+            teams: teams.collect(),
+            given: &NONE,
+            fresh,
+            foresight,
+        }
     }
 
     /// The commits in use become the last good ones.

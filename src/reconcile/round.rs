@@ -4,15 +4,20 @@
 //! outputs. Those are read again and planned again, so that the executor never has to choose.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::desired::{self, Evaluated, Found};
+use super::foresee::{self, Foreseen, Foreseer, Foresight, Sight};
 use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
-    ComponentName, Desired, HoldReason, Phase, Plan, RequestId, Retry, Step, TargetKey,
+    Artifact, ComponentName, Desired, HoldReason, Phase, Plan, Record, RequestId, Retry, Step,
+    TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
+use crate::provider::Providers;
 use crate::store::Write;
 
 /// Rounds in one pass; what is not done by then goes on in the next.
@@ -31,10 +36,10 @@ impl Pass<'_> {
             self.read_again(std::mem::take(&mut again)).await?;
             let ids = self.differing();
             let cases = self.cases(ids).await?;
-            let plan = self.look_and_plan(cases, &mut live).await;
+            let (plan, cases) = self.look_and_plan(cases, &mut live).await;
             if round == 0 {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });
-                self.report.plan = plan.clone();
+                self.foresee(plan.clone(), cases).await?;
             }
             self.hold(&plan).await?;
             let Some(lease) = self.lease else { break };
@@ -222,43 +227,95 @@ impl Pass<'_> {
         Ok(value.and_then(|v| serde_json::from_value(v).ok()))
     }
 
-    /// Observes what planning needs to have seen, then plans.
+    /// Observes what planning needs to have seen, then plans; with the cases as they were seen.
     async fn look_and_plan(
         &self,
         cases: Vec<Case>,
         live: &mut HashMap<TargetKey, plan::Seen>,
-    ) -> Plan {
-        let approvals: BTreeSet<Digest> = self.memory.approvals.keys().copied().collect();
-        let dependents = |id: &RequestId| self.memory.dependents(id);
-        let references = |id: &RequestId| self.memory.references(id);
-        let stands = |id: &RequestId| {
-            self.memory.desired().contains_key(id) || self.memory.records().contains_key(id)
-        };
-        let (recorded, by_team) = self.memory.totals();
-        let breaker = &self.engine.config.settings.reconcile.breaker;
-        let unsettled =
-            self.memory.unsettled().iter().filter(|id| self.memory.desired().contains_key(id));
-        let settled = (self.memory.desired().len() - unsettled.count()) as u64;
-        let mut situation = Situation {
-            now: (self.clock)(),
-            instance: &self.engine.instance,
-            cases,
-            totals: Totals { recorded, by_team },
-            settled,
-            sources: self.report.problems.iter().cloned().collect(),
-            dependents: &dependents,
-            references: &references,
-            stands: &stands,
-            approvals: &approvals,
-            guards: Guards {
-                max_deletes: breaker.max_deletes,
-                max_share: breaker.max_percent / 100.0,
-                team_min: breaker.team_min,
-            },
-            blind: false,
-        };
+    ) -> (Plan, Vec<Case>) {
+        let ground = self.ground();
+        let mut situation = ground.situation(cases);
         self.observe(&mut situation, live).await;
-        plan::plan(&situation)
+        (plan::plan(&situation), situation.cases)
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        let memory = &self.memory;
+        let stands =
+            |id: &RequestId| memory.desired().contains_key(id) || memory.records().contains_key(id);
+        let unsettled = memory.unsettled().iter().filter(|id| memory.desired().contains_key(id));
+        let settled = (memory.desired().len() - unsettled.count()) as u64;
+        Ground {
+            pass: self,
+            settled,
+            approvals: memory.approvals.keys().copied().collect(),
+            dependents: Box::new(|id| memory.dependents(id)),
+            references: Box::new(|id| memory.references(id)),
+            stands: Box::new(stands),
+        }
+    }
+
+    /// Puts the steps that follow from the first plan into what is shown of it.
+    async fn foresee(&mut self, plan: Plan, cases: Vec<Case>) -> Result<(), PassError> {
+        let mut foreseer = Foreseer::new(plan, cases);
+        for _ in 0..foresee::MOST {
+            let ids = foreseer.next(&*self);
+            if ids.is_empty() {
+                break;
+            }
+            self.load_records(ids.iter().cloned().collect()).await?;
+            self.read_foreseen(ids, &mut foreseer).await?;
+            foreseer.as_recorded();
+            let is_settled = |id: &&RequestId| !self.memory.unsettled().contains(*id);
+            let added = foreseer.added().filter(is_settled).count() as u64;
+            let ground = self.ground();
+            let mut situation = ground.situation(std::mem::take(&mut foreseer.cases));
+            situation.settled -= added;
+            foreseer.seen.plan = plan::plan(&situation);
+            foreseer.cases = situation.cases;
+        }
+        let Foreseen { plan, evaluated, untold } = foreseer.finish();
+        self.report.plan = plan;
+        self.report.untold = untold.into_iter().collect();
+        self.foreseen = evaluated;
+        Ok(())
+    }
+
+    /// Reads requests with the outputs that they use as the plan will make them.
+    async fn read_foreseen(
+        &self,
+        ids: BTreeSet<RequestId>,
+        foreseer: &mut Foreseer,
+    ) -> Result<(), PassError> {
+        let (foresight, rest) = foreseer.foresights();
+        let evaluated = self.read_as(&ids, &foresight).await?;
+        let open = evaluated.iter().filter(|e| Foreseer::is_open(e));
+        let open: BTreeSet<RequestId> = open.map(|e| e.row.desired.id.clone()).collect();
+        let at_rest = self.read_as(&open, &rest).await?;
+        let mut at_rest: BTreeMap<RequestId, Evaluated> =
+            at_rest.into_iter().map(|e| (e.row.desired.id.clone(), e)).collect();
+        for evaluated in evaluated {
+            let id = evaluated.row.desired.id.clone();
+            let case = self.case(id.clone()).await?;
+            let record = self.records.get(&id).and_then(Option::as_ref);
+            foreseer.take(evaluated, at_rest.remove(&id), record, || case);
+        }
+        Ok(())
+    }
+
+    async fn read_as(
+        &self,
+        ids: &BTreeSet<RequestId>,
+        foresight: &Foresight,
+    ) -> Result<Vec<Evaluated>, PassError> {
+        let entries = ids.iter().filter_map(|id| self.memory.desired().get(id));
+        let found: Vec<_> = entries.map(|entry| self.refind(entry)).collect();
+        let max = self.engine.config.settings.limits.file_bytes;
+        let (blobs, broken) = desired::read(&found, &self.snapshots, max);
+        let is_whole = |f: &Found| !broken.iter().any(|(source, _)| *source == f.origin.source);
+        let found = found.into_iter().filter(is_whole).collect();
+        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
+        desired::evaluate(&self.evaluator(&fresh, Some(foresight)), found, blobs).await
     }
 
     /// Notes the holds of this round; what was held and is not any more is let go.
@@ -301,5 +358,65 @@ impl Pass<'_> {
             self.memory.retries.insert(key, retry);
         }
         if self.lease.is_some() { self.commit(writes).await } else { Ok(()) }
+    }
+}
+
+impl Sight for Pass<'_> {
+    fn record(&self, id: &RequestId) -> Option<&Record> {
+        self.records.get(id)?.as_ref()
+    }
+
+    fn artifact(&self, step: &Step) -> Option<Arc<Artifact>> {
+        foresee::artifact_of(self.fresh.get(&step.target.key.request)?, step)
+    }
+
+    fn providers(&self) -> &Providers {
+        &self.engine.providers
+    }
+
+    fn users(&self, id: &RequestId) -> Vec<RequestId> {
+        let readable = |id: &RequestId| self.memory.desired().get(id).is_some_and(|d| d.valid);
+        let own = self.desired_of(id).and_then(Desired::spec);
+        let own = own.filter(|s| s.components.iter().any(|c| !c.needs.is_empty()));
+        let own = own.map(|_| id.clone());
+        self.memory.dependents(id).into_iter().filter(readable).chain(own).collect()
+    }
+}
+
+type Related<'a> = Box<dyn Fn(&RequestId) -> Vec<RequestId> + 'a>;
+
+/// What a situation stands on.
+struct Ground<'a> {
+    pass: &'a Pass<'a>,
+    settled: u64,
+    approvals: BTreeSet<Digest>,
+    dependents: Related<'a>,
+    references: Related<'a>,
+    stands: Box<dyn Fn(&RequestId) -> bool + 'a>,
+}
+
+impl Ground<'_> {
+    fn situation(&self, cases: Vec<Case>) -> Situation<'_> {
+        let Pass { engine, memory, clock, report, .. } = self.pass;
+        let (recorded, by_team) = memory.totals();
+        let breaker = &engine.config.settings.reconcile.breaker;
+        Situation {
+            now: clock(),
+            instance: &engine.instance,
+            cases,
+            totals: Totals { recorded, by_team },
+            settled: self.settled,
+            sources: report.problems.iter().cloned().collect(),
+            dependents: &*self.dependents,
+            references: &*self.references,
+            stands: &*self.stands,
+            approvals: &self.approvals,
+            guards: Guards {
+                max_deletes: breaker.max_deletes,
+                max_share: breaker.max_percent / 100.0,
+                team_min: breaker.team_min,
+            },
+            blind: false,
+        }
     }
 }

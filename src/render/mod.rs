@@ -52,9 +52,9 @@ pub struct Context {
     pub environment: Value,
     /// `template`: name, version.
     pub template: Value,
-    /// `components.<name>.outputs.<output>` of components that are applied.
+    /// `components.<name>.outputs.<output>`, as far as it is known.
     pub components: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Components whose outputs are not known yet.
+    /// Components whose other outputs are not known yet.
     pub pending: BTreeSet<String>,
     /// Whose outputs those are.
     pub request_id: RequestId,

@@ -121,16 +121,14 @@ impl<'a> Val<'a> {
 }
 
 fn output<'a>(component: &str, name: &str, context: &'a Context) -> Result<Val<'a>, Missing> {
-    if context.pending.contains(component) {
-        return Ok(Val::unknown(Symbol {
-            request: context.request_id.clone(),
-            component: Some(ComponentName::new(component)),
-            output: name.to_owned(),
-        }));
-    }
     let outputs = context.components.get(component);
     match outputs.and_then(|outputs| outputs.get(name)) {
         Some(value) => Ok(Val::Json(value)),
+        None if context.pending.contains(component) => Ok(Val::unknown(Symbol {
+            request: context.request_id.clone(),
+            component: Some(ComponentName::new(component)),
+            output: name.to_owned(),
+        })),
         None => Err(near(name, outputs.into_iter().flatten().map(|(name, _)| name.as_str()))),
     }
 }

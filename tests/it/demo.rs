@@ -71,7 +71,6 @@ fn the_demo_plays_twice_and_leaves_what_it_says() {
             "Nothing to do.",
             "error[SCH001]: unknown parameter `hots`",
             "  --> requests/orders/test/storefront.yaml:11:5",
-            "What uses outputs of these and follows where they change: `orders/dev/storefront`, `platform/dev/storefront-sync`.",
             "Applied: 2 updated, 11 ready.",
             "Applied: 1 deleted, 1 held, 9 ready.",
             "Applied: nothing done, 4 held, 5 ready.",

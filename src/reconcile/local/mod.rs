@@ -11,6 +11,6 @@ mod requests;
 pub use cache::{Cache, Fetched, LocalCatalog, Stale, disk_files};
 pub use change::{Changed, Differs};
 pub use place::same_repository;
-pub use plan::plan;
+pub use plan::{Desk, plan};
 pub use published::{Published, record};
 pub use requests::LocalRequests;

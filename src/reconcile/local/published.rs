@@ -66,6 +66,24 @@ impl Published {
         Ok(published)
     }
 
+    /// These requests, and those that use outputs of theirs, directly or by others.
+    pub fn with_users(&self, ids: &BTreeSet<RequestId>) -> BTreeSet<RequestId> {
+        let mut users: BTreeMap<&RequestId, Vec<&RequestId>> = BTreeMap::new();
+        for (id, status) in &self.statuses {
+            for reference in status.references.values() {
+                users.entry(&reference.request).or_default().push(id);
+            }
+        }
+        let mut all = ids.clone();
+        let mut next: Vec<&RequestId> = ids.iter().collect();
+        while let Some(id) = next.pop() {
+            let new =
+                users.get(id).into_iter().flatten().filter(|user| all.insert((**user).clone()));
+            next.extend(new.copied().collect::<Vec<_>>());
+        }
+        all
+    }
+
     /// Adds what the requests `ids` were rendered to.
     pub fn read_artifacts(
         &mut self,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::desired::{self, Evaluated, Found};
 use super::super::evaluate::{Evaluator, Parsed, Templates};
+use super::super::foresee::Foresight;
 use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
 use crate::catalog::{Catalog, PathIs, Pattern};
@@ -104,8 +105,21 @@ impl LocalRequests {
         max: u64,
         config: &Config,
     ) -> Result<Vec<Evaluated>, PassError> {
-        let wanted: Vec<Found> = ids.iter().filter_map(|id| self.found.get(id).cloned()).collect();
         let providers = local_providers(config)?;
+        self.evaluate_as(ids, catalog, records, max, &providers, None).await
+    }
+
+    /// As [`LocalRequests::evaluate`], with outputs as a plan will make them.
+    pub(super) async fn evaluate_as(
+        &self,
+        ids: &BTreeSet<RequestId>,
+        catalog: &Catalog,
+        records: &BTreeMap<RequestId, Record>,
+        max: u64,
+        providers: &Providers,
+        foresight: Option<&Foresight>,
+    ) -> Result<Vec<Evaluated>, PassError> {
+        let wanted: Vec<Found> = ids.iter().filter_map(|id| self.found.get(id).cloned()).collect();
         let templates = Templates::default();
         let memory = Memory::default();
         let teams = BTreeMap::from([(self.source.name.clone(), self.source.teams.clone())]);
@@ -114,9 +128,11 @@ impl LocalRequests {
             templates: &templates,
             memory: &memory,
             store: None,
-            providers: &providers,
+            providers,
             teams,
             given: records,
+            fresh: &|_| None,
+            foresight,
         };
         let mut known = ids.clone();
         let mut parsed = Vec::new();
@@ -165,7 +181,7 @@ fn link_on_the_way(copy: &WorkingCopy, folder: &str) -> Option<String> {
 }
 
 /// Providers that are only asked what they are, on a laptop.
-fn local_providers(config: &Config) -> Result<Providers, PassError> {
+pub(super) fn local_providers(config: &Config) -> Result<Providers, PassError> {
     let nowhere = PathBuf::from("/nonexistent");
     let transport = transport(config, &nowhere);
     providers(config, &nowhere, &transport)

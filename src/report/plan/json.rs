@@ -22,7 +22,7 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
 }
 
 fn step(step: &Step, artifacts: &Artifacts) -> Value {
-    let digest = step.digest();
+    let (digest, may_change) = (step.digest(), step.may_change());
     let Step { target, action, artifact, from, moved_from, after, unknown, remarks, preview } =
         step;
     let (old, new) = artifacts(step);
@@ -43,6 +43,7 @@ fn step(step: &Step, artifacts: &Artifacts) -> Value {
         "movedFrom": moved_from.as_ref().map(ToString::to_string),
         "after": after.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "knownAfterApply": unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "mayChange": may_change,
         "remarks": remarks,
         "preview": preview,
         "files": files,

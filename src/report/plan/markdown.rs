@@ -1,7 +1,7 @@
 //! A plan as a comment on GitHub: text from files stays text, and it always fits.
 
 use super::diff;
-use super::{Artifacts, Options, is_dangerous, notes, summary, verb};
+use super::{Artifacts, Options, is_dangerous, notes, sorted, summary, verb};
 use crate::model::{Action, Hold, HoldReason, Plan, Step};
 use crate::report::hold;
 
@@ -14,7 +14,8 @@ pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     let mut out = format!("### {}\n\n", summary(plan));
     let room = options.limit.saturating_sub(FRAME);
     let mut page = Page { used: out.chars().count(), room, hidden: 0, text: String::new() };
-    let (dangerous, rest): (Vec<_>, Vec<_>) = plan.steps.iter().partition(|s| is_dangerous(s));
+    let (sure, may, more) = sorted(plan);
+    let (dangerous, rest): (Vec<_>, Vec<_>) = sure.into_iter().partition(|s| is_dangerous(s));
     for step in dangerous {
         let head = format!("**{}** {}\n", verb(step.action), code(&step.target.key.to_string()));
         let head = format!("{head}{}", bullets(step));
@@ -27,14 +28,17 @@ pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     if !plan.holds.is_empty() {
         page.put(&["\n".to_owned()]);
     }
-    for step in rest {
-        let title =
-            format!("{} <code>{}</code>", verb(step.action), html(&step.target.key.to_string()));
+    for step in rest.into_iter().chain(may) {
+        let verb = if step.may_change() { "may change" } else { verb(step.action) };
+        let title = format!("{verb} <code>{}</code>", html(&step.target.key.to_string()));
         let body = format!("{}\n{}", bullets(step), difference(step, artifacts, options));
         let folded =
             format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n\n", body.trim());
-        let flat = format!("{} {}\n\n", verb(step.action), code(&step.target.key.to_string()));
+        let flat = format!("{verb} {}\n\n", code(&step.target.key.to_string()));
         page.put(&[folded, flat]);
+    }
+    if more > 0 {
+        page.put(&[format!("{more} more may change: known after apply\n\n")]);
     }
     out.push_str(&page.text);
     if page.hidden > 0 {

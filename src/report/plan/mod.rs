@@ -8,7 +8,6 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{Action, Artifact, DriftItem, Plan, Remark, RequestId, Step, escape};
@@ -46,9 +45,11 @@ impl Default for Options {
     }
 }
 
-/// How many of each: `Plan: 2 to create, 1 to update; 3 held; 120 unchanged`.
+/// How many of each: `Plan: 2 to create, 1 to update; 3 held; 120 unchanged`. What may stay as it is
+/// is counted apart.
 pub fn summary(plan: &Plan) -> String {
-    let count = |action| plan.steps.iter().filter(|s| s.action == action).count();
+    let sure = || plan.steps.iter().filter(|s| !s.may_change());
+    let count = |action| sure().filter(|s| s.action == action).count();
     let always = [
         (Action::Create, "create"),
         (Action::Update, "update"),
@@ -59,32 +60,30 @@ pub fn summary(plan: &Plan) -> String {
     let mut parts: Vec<_> = always.map(|(a, verb)| format!("{} to {verb}", count(a))).into();
     let rare = rare.into_iter().filter(|(a, _)| count(*a) > 0);
     parts.extend(rare.map(|(a, verb)| format!("{} to {verb}", count(a))));
+    let may = plan.steps.len() - sure().count();
+    let may = if may > 0 { format!("; {may} may change") } else { String::new() };
     let held = plan.holds.len();
-    format!("Plan: {}; {held} held; {} unchanged", parts.join(", "), plan.settled)
+    format!("Plan: {}{may}; {held} held; {} unchanged", parts.join(", "), plan.settled)
 }
 
-/// Requests that are not in the plan and use outputs of what is, directly or by others: they are read
-/// again when those outputs have changed, in the same pass. `uses` are pairs of user and used.
-pub fn knock_on(plan: &Plan, uses: &[(RequestId, RequestId)]) -> Option<String> {
-    let changes = |s: &&Step| match s.action {
-        Action::Create | Action::Update | Action::Replace | Action::Restore => true,
-        Action::Delete | Action::Forget | Action::Move => false,
-    };
-    let in_plan: BTreeSet<&RequestId> =
-        plan.steps.iter().filter(changes).map(|s| &s.target.key.request).collect();
-    let mut users: BTreeMap<&RequestId, Vec<&RequestId>> = BTreeMap::new();
-    for (user, used) in uses {
-        users.entry(used).or_default().push(user);
-    }
-    let mut reached = in_plan.clone();
-    let mut next: Vec<&RequestId> = in_plan.iter().copied().collect();
-    while let Some(id) = next.pop() {
-        let new = users.get(id).into_iter().flatten().copied().filter(|user| reached.insert(user));
-        next.extend(new.collect::<Vec<_>>());
-    }
-    let follow: Vec<_> = reached.difference(&in_plan).map(|id| format!("`{id}`")).collect();
-    let what = "uses outputs of these and follows where they change";
-    (!follow.is_empty()).then(|| format!("What {what}: {}.", some(follow.into_iter())))
+/// Requests that use what a plan changes, and of which no step can be told.
+pub fn untold<'a>(ids: impl ExactSizeIterator<Item = &'a RequestId>) -> Option<String> {
+    (ids.len() > 0).then(|| {
+        let ids = some(ids.map(|id| format!("`{id}`")));
+        format!(
+            "These use outputs that change, and what becomes of them cannot be told before: {ids}."
+        )
+    })
+}
+
+/// At most so many of the steps that may stay as they are: they are read by few, and may be many.
+const MAY_SHOWN: usize = 20;
+
+/// The steps that come, then the first of those that only may, and how many more there are.
+fn sorted(plan: &Plan) -> (Vec<&Step>, Vec<&Step>, usize) {
+    let (may, sure): (Vec<_>, Vec<_>) = plan.steps.iter().partition(|s| s.may_change());
+    let more = may.len().saturating_sub(MAY_SHOWN);
+    (sure, may.into_iter().take(MAY_SHOWN).collect(), more)
 }
 
 /// What a reader must not miss: something that is there now goes.
@@ -160,6 +159,7 @@ fn remark(remark: &Remark) -> String {
             format!("changed outside of vend: {}", some(items.iter().map(item)))
         }
         Remark::ComponentGone => "it is no longer in the template".into(),
+        Remark::MayChange => "it may change: all that differs is known after apply".into(),
     }
 }
 

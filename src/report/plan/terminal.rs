@@ -1,7 +1,7 @@
 //! A plan on a terminal.
 
 use super::diff::{self, Kind, Line};
-use super::{Artifacts, Options, is_dangerous, notes, sign, summary, verb};
+use super::{Artifacts, Options, is_dangerous, notes, sign, sorted, summary, verb};
 use crate::model::{Action, Hold, Plan, Step};
 use crate::report::hold;
 
@@ -16,9 +16,13 @@ const DIM: &str = "2";
 pub fn terminal(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String {
     let mut out = String::new();
     let mut room = options.diff_total;
-    for step in &plan.steps {
+    let (sure, may, more) = sorted(plan);
+    for step in sure.into_iter().chain(may) {
         head(step, options, &mut out);
         room = difference(step, artifacts, options, room, &mut out);
+    }
+    if more > 0 {
+        out.push_str(&format!("  ? {more} more may change: known after apply\n"));
     }
     if !plan.steps.is_empty() {
         out.push('\n');
@@ -43,7 +47,11 @@ fn head(step: &Step, options: &Options, out: &mut String) {
     };
     let colour = if is_dangerous(step) { RED } else { colour };
     let target = &step.target;
-    let line = format!("{:>3} {} {}", sign(step.action), verb(step.action), target.key);
+    let (sign, verb) = match step.may_change() {
+        true => ("?", "may change"),
+        false => (sign(step.action), verb(step.action)),
+    };
+    let line = format!("{sign:>3} {verb} {}", target.key);
     let place = format!("{} {}", target.provider, target.name);
     out.push_str(&format!("{}  {}\n", paint(options, colour, &line), paint(options, DIM, &place)));
     for note in notes(step) {

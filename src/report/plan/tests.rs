@@ -261,15 +261,28 @@ proptest! {
 }
 
 #[test]
-fn what_uses_a_changed_output_is_named_however_far_away() {
-    let id = |text: &str| RequestId::parse(text).unwrap();
-    let uses = [
-        (id("web/prod/shop"), id("orders/prod/grow")),
-        (id("web/prod/sync"), id("web/prod/shop")),
-        (id("web/prod/shop"), id("web/prod/sync")),
-        (id("orders/prod/new"), id("orders/prod/grow")),
-        (id("web/prod/other"), id("orders/prod/gone")),
-    ];
-    insta::assert_snapshot!(knock_on(&plan(), &uses).unwrap(), @"What uses outputs of these and follows where they change: `web/prod/shop`, `web/prod/sync`.");
-    assert_eq!(knock_on(&plan(), &uses[3..]), None);
+fn what_may_stay_as_it_is_comes_last_and_is_counted_apart() {
+    let mut plan = plan();
+    for n in 0..23 {
+        let mut step = step(&format!("a/dev/r{n:02}"), Action::Update);
+        step.remarks.push(Remark::MayChange);
+        plan.steps.insert(0, step);
+    }
+    let none = |_: &Step| (None, None);
+    let text = terminal(&plan, &none, &Options::default());
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|l| l.starts_with("  ? may change a/dev/r22#main")).unwrap();
+    assert!(lines[..first].iter().any(|l| l.contains("orders/prod/new")), "{text}");
+    insta::assert_snapshot!(lines[first + 1], @"      it may change: all that differs is known after apply");
+    assert!(lines.contains(&"  ? 3 more may change: known after apply"), "{text}");
+    assert!(summary(&plan).contains("; 23 may change; "), "{}", summary(&plan));
+    assert!(markdown(&plan, &none, &Options::default()).contains("3 more may change"));
+    assert_eq!(json(&plan, &none)["steps"][0]["mayChange"], true);
+}
+
+#[test]
+fn what_cannot_be_told_is_named() {
+    let ids = ["web/prod/shop", "web/prod/sync"].map(|id| RequestId::parse(id).unwrap());
+    insta::assert_snapshot!(untold(ids.iter()).unwrap(), @"These use outputs that change, and what becomes of them cannot be told before: `web/prod/shop`, `web/prod/sync`.");
+    assert_eq!(untold(ids[2..].iter()), None);
 }

@@ -48,6 +48,37 @@ fn the_laptop_and_the_operator_plan_the_same() {
 }
 
 #[test]
+fn what_follows_from_a_changed_output_is_shown_too() {
+    let world = World::new();
+    let (gives, reads, chain) = ("orders/dev/gives", "payments/dev/reads", "payments/dev/chain");
+    let of = |id: &str| {
+        let references = format!("references: {{of: {{request: {id}, output: commit}}}}");
+        request_with("reader@1.0.0", "{}", &references)
+    };
+    let path = format!("references: {{of: {{request: {gives}, output: path}}}}");
+    world.requests.commit([
+        ask(gives, note("hello")),
+        ask(reads, of(gives)),
+        ask(chain, of(reads)),
+        ask("payments/dev/still", request_with("reader@1.0.0", "{}", &path)),
+    ]);
+    world.apply();
+    let laptop = Laptop::new(&world);
+    laptop.write(&path_of(gives), note("changed"));
+    for all in [&["plan"][..], &["plan", "--all"]] {
+        let plan = laptop.ends(0, &[all, &["--format", "json"]].concat()).json();
+        let steps = plan["steps"].as_array().unwrap().iter();
+        let steps: Vec<Value> = steps.map(|s| json!([s["request"], s["mayChange"]])).collect();
+        assert_eq!(steps, [json!([gives, false]), json!([reads, true]), json!([chain, true])]);
+        let counts = "1 to update, 0 to replace, 0 to delete; 2 may change; 0 held";
+        assert!(plan["summary"].as_str().unwrap().contains(counts), "{plan}");
+    }
+    let text = laptop.ends(0, &["plan"]).stdout;
+    assert!(text.contains(&format!("<known after apply: {gives}#note.commit>")), "{text}");
+    assert_eq!(text.matches("-reads: ").count(), 2, "what is applied is shown: {text}");
+}
+
+#[test]
 fn a_range_keeps_the_recorded_version_until_its_file_changes() {
     let world = World::new();
     world.requests.commit([ask("orders/dev/a", request("note@^1.0", "{text: hello}"))]);

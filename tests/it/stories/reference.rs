@@ -148,3 +148,133 @@ fn components_come_in_order_and_know_each_others_outputs() {
     assert_eq!(world.actions("vend-orders-dev-pair-base-"), ["create", "update", "delete"]);
     world.again_nothing();
 }
+
+const PATHS: &str = "payments/dev/paths";
+const DIGESTS: &str = "payments/dev/digests";
+
+/// Who uses what `GIVES` gives: its commit, its path, its digest; and who uses what `READS` gives.
+fn users(world: &World) {
+    let of = |id: &str, output: &str| {
+        let references = format!("references: {{of: {{request: {id}, output: {output}}}}}");
+        request_with("reader@1.0.0", "{}", &references)
+    };
+    world.catalog.commit(crate::world::catalog::template(
+        "note",
+        "1.2.0",
+        "    - {name: note, provider: files, source: note.yaml.hbs}\n",
+        "{path: {from: note.path}, commit: {from: note.commit}, digest: {from: note.digest}}",
+        r#"{"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}"#,
+        &[("note.yaml.hbs", "text: {{parameters.text}}\n")],
+    ));
+    world.requests.commit([
+        ask(GIVES, request("note@1.2.0", "{text: hello}")),
+        ask(READS, reads("commit")),
+        ask("payments/dev/chain", of(READS, "commit")),
+        ask(PATHS, reads("path")),
+        ask(DIGESTS, reads("digest")),
+    ]);
+    world.apply();
+    world.again_nothing();
+}
+
+fn steps(plan: &serde_json::Value) -> Vec<String> {
+    let step = |s: &serde_json::Value| {
+        let (may, unknown) = (s["mayChange"].as_bool().unwrap(), &s["knownAfterApply"]);
+        let may = if may { " may" } else { "" };
+        format!("{}{may} {unknown}", s["request"].as_str().unwrap())
+    };
+    plan["steps"].as_array().unwrap().iter().map(step).collect()
+}
+
+#[test]
+fn a_plan_shows_what_follows_from_outputs_that_change() {
+    let world = World::new();
+    users(&world);
+    world.requests.commit([ask(GIVES, request("note@1.2.0", "{text: changed}"))]);
+    let plan = world.vend_ends(0, &["plan", "--format", "json"]).json();
+    insta::assert_snapshot!(steps(&plan).join("\n"), @r#"
+    orders/dev/gives []
+    payments/dev/digests []
+    payments/dev/reads may ["orders/dev/gives#note.commit"]
+    payments/dev/chain may ["payments/dev/reads#reader.commit"]
+    "#);
+    assert_eq!(
+        plan["summary"],
+        "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete; 2 may change; 0 held; 1 unchanged"
+    );
+    let ready = |n: usize| plan["steps"][n]["ready"].as_bool().unwrap();
+    assert!(ready(0) && !ready(1) && !ready(2) && !ready(3));
+    let shown = world.vend_ends(0, &["plan"]).stdout;
+    assert!(shown.contains("? may change payments/dev/chain#reader"), "{shown}");
+    let line = r#"+reads: "<known after apply: orders/dev/gives#note.commit>""#;
+    assert!(shown.contains(line), "{shown}");
+    assert!(!shown.contains(PATHS), "{shown}");
+    assert_eq!(world.output_log().len(), 3, "a plan writes nothing");
+
+    world.apply();
+    for id in [GIVES, READS, DIGESTS, PATHS, "payments/dev/chain"] {
+        world.ready(id);
+    }
+    assert_eq!(world.actions("vend-payments-dev-paths-"), ["create"]);
+    assert_eq!(world.actions("vend-payments-dev-digests-"), ["create", "update"]);
+    world.again_nothing();
+}
+
+#[test]
+fn components_that_only_use_what_stays_are_not_in_a_plan() {
+    let world = World::new();
+    let path_only = world_with_two(&world, "below: {{components.base.outputs.path}}\n");
+    world.requests.commit([ask(path_only, request("two@1.0.0", "{text: two}"))]);
+    let plan = world.vend_ends(0, &["plan", "--format", "json"]).json();
+    insta::assert_snapshot!(steps(&plan).join("\n"), @"orders/dev/two []");
+    world.apply();
+    assert_eq!(world.actions("vend-orders-dev-two-top-"), ["create"]);
+    world.again_nothing();
+}
+
+#[test]
+fn what_a_template_decides_by_an_unknown_output_is_named() {
+    let world = World::new();
+    world.catalog.commit(crate::world::catalog::template(
+        "decider",
+        "1.0.0",
+        "    - {name: decider, provider: files, source: decider.yaml.hbs}\n",
+        "{}",
+        r#"{"type": "object", "properties": {"of": {"type": "string"}}}"#,
+        &[("decider.yaml.hbs", "{{#if parameters.of}}\nthere: true\n{{/if}}\nat: here\n")],
+    ));
+    let id = "payments/dev/decides";
+    let references = format!("references: {{of: {{request: {GIVES}, output: commit}}}}");
+    world.requests.commit([ask(GIVES, note("hello"))]);
+    world.apply();
+    world.requests.commit([ask(id, request_with("decider@1.0.0", "{}", &references))]);
+    world.apply();
+    world.ready(id);
+
+    world.requests.commit([ask(GIVES, note("changed"))]);
+    let plan = world.vend_ends(0, &["plan", "--format", "json"]).json();
+    insta::assert_snapshot!(steps(&plan).join("\n"), @"orders/dev/gives []");
+    assert_eq!(plan["holds"].as_array().unwrap().len(), 0);
+    let remark = plan["remarks"][0].as_str().unwrap();
+    assert!(remark.contains("cannot be told") && remark.contains(id), "{remark}");
+    world.apply();
+    world.ready(id);
+    world.again_nothing();
+}
+
+/// A request of two components, applied; `top` is the source of the second.
+fn world_with_two(world: &World, top: &str) -> &'static str {
+    world.catalog.commit(crate::world::catalog::template(
+        "two",
+        "1.0.0",
+        "    - {name: base, provider: files, source: base.yaml.hbs}\n    - {name: top, provider: files, source: top.yaml.hbs, needs: [base]}\n",
+        "{path: {from: base.path}}",
+        r#"{"type": "object", "properties": {"text": {"type": "string"}}}"#,
+        &[("base.yaml.hbs", "text: {{parameters.text}}\n"), ("top.yaml.hbs", top)],
+    ));
+    let id = "orders/dev/two";
+    world.requests.commit([ask(id, request("two@1.0.0", "{text: one}"))]);
+    world.apply();
+    world.again_nothing();
+    id
+}
