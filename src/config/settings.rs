@@ -1,6 +1,6 @@
 //! What `vend.yaml` says, typed, with every default in one place.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -122,7 +122,7 @@ pub struct ServerSettings {
     #[serde(default)]
     pub socket: Option<PathBuf>,
     /// Health and metrics, on a loopback address; none by default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loopback")]
     pub listen: Option<SocketAddr>,
 }
 
@@ -275,6 +275,21 @@ fn length_of_time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SignedDur
     all.map(SignedDuration::from_millis).ok_or_else(|| {
         let message = "expected a length of time such as `500ms`, `30s`, `15m`, `1h` or `1d`";
         serde::de::Error::custom(message)
+    })
+}
+
+/// An address and port; `localhost` is 127.0.0.1, whatever the host's own tables say.
+fn loopback<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    let port = text.strip_prefix("localhost:").map(str::parse);
+    let address = match port {
+        Some(port) => port.ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse().ok(),
+    };
+    address.map(Some).ok_or_else(|| {
+        serde::de::Error::custom(
+            "expected a loopback address and port up to 65535, such as `127.0.0.1:9464`",
+        )
     })
 }
 

@@ -124,6 +124,23 @@ fn problems(text: &str) -> String {
 const GOOD: &str = "catalog: {repository: /c}\nrequests: [{repository: /r}]\n";
 
 #[test]
+fn localhost_is_a_loopback_address() {
+    let listen = |address: &str| {
+        let text = format!("{GOOD}server: {{listen: \"{address}\"}}\n");
+        match Config::parse(std::path::Path::new("/etc/vend/vend.yaml"), text.as_bytes()) {
+            Ok(config) => config.settings.server.listen.unwrap().to_string(),
+            Err(_) => problems(&text),
+        }
+    };
+    assert_eq!(listen("localhost:9464"), "127.0.0.1:9464");
+    assert_eq!(listen("[::1]:9464"), "[::1]:9464");
+    for wrong in ["localhost:99999", "127.0.0.1:99999", "127.0.0.999:1"] {
+        assert!(listen(wrong).starts_with("CFG001 3:"), "{}", listen(wrong));
+        assert!(listen(wrong).contains("such as `127.0.0.1:9464`"), "{}", listen(wrong));
+    }
+}
+
+#[test]
 fn errors_say_where_and_what_was_meant() {
     let cases = [
         "catalgo: {repository: /c}\nrequests: [{repository: /r}]\n".to_owned(),
