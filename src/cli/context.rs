@@ -91,10 +91,10 @@ pub async fn lease(engine: &Engine) -> Result<Lease, Failure> {
     let ttl = engine.config().settings.reconcile.lease;
     match engine.store().acquire(&Holder::here(), now(), ttl).await? {
         Acquired::Held(lease) => Ok(lease),
-        Acquired::Busy { holder, until } => Err(Failure::new(
-            Kind::Failed,
-            anyhow::anyhow!("{} works on this state until {until} or longer", holder.name),
-        )
+        Acquired::Busy { holder, until } => Err(Failure::usage(format!(
+            "{} works on this state until {until} or longer",
+            holder.name
+        ))
         .hint("wait for it, or stop it")),
     }
 }

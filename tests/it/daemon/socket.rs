@@ -73,7 +73,7 @@ fn without_a_socket_the_lease_says_who_is_at_work() {
         world.root().join("state/vend.sock").exists().then_some(())
     });
     std::fs::remove_file(world.root().join("state/vend.sock")).unwrap();
-    let output = world.vend_ends(1, &["apply"]);
+    let output = world.vend_ends(2, &["apply"]);
     assert!(output.stderr.contains("works on this state until"), "{}", output.stderr);
 }
 
