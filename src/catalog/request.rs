@@ -106,6 +106,8 @@ pub struct RequestFile {
     pub references: BTreeMap<String, Reference>,
     /// Passed on as tags.
     pub labels: BTreeMap<String, String>,
+    /// Take over what stands there and carries nobody's mark.
+    pub adopt: bool,
     /// Leave it alone.
     pub suspend: bool,
     /// Deleting needs a tombstone; `None` when the file says nothing.
@@ -190,6 +192,7 @@ pub fn request(
         parameters: spec.parameters,
         references: spec.references,
         labels: document.metadata.labels,
+        adopt: spec.adopt,
         suspend: spec.suspend,
         protect: spec.protect,
         tombstone: sound && spec.delete.is_some(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::explain::{Part, escape};
@@ -49,6 +50,8 @@ pub struct TemplateVersion {
     pub output_help: BTreeMap<String, String>,
     /// What is done about drift, unless the environment says otherwise.
     pub on_drift: Option<OnDrift>,
+    /// How long a change of what it makes may take.
+    pub timeout: Option<SignedDuration>,
     /// Fields that say something and whose behaviour is not built.
     pub not_supported: Vec<(String, Place)>,
     /// Its tests.
@@ -174,6 +177,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         outputs: BTreeMap::new(),
         output_help: BTreeMap::new(),
         on_drift: None,
+        timeout: None,
         not_supported: Vec::new(),
         tests: Vec::new(),
         test_files: BTreeMap::new(),
@@ -254,6 +258,19 @@ fn tests(folder: &Folder<'_>, version: &mut TemplateVersion) {
     }
 }
 
+/// A length of time as the schema has it: a whole number and `s`, `m`, `h` or `d`.
+fn length_of_time(text: &str) -> Option<SignedDuration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(SignedDuration::from_secs(number.parse::<i64>().ok()?.checked_mul(seconds)?))
+}
+
 struct Reader<'a> {
     folder: &'a Folder<'a>,
     file: Arc<str>,
@@ -310,6 +327,7 @@ impl Reader<'_> {
             version.outputs.insert(name, OutputSpec { component, output: given, sensitive });
         }
         version.on_drift = spec.on_drift;
+        version.timeout = spec.timeout.as_deref().and_then(length_of_time);
         let fields = schema::not_supported(Kind::Template, &self.node, &self.file);
         version.not_supported =
             fields.into_iter().map(|(name, problem)| (name, problem.place)).collect();

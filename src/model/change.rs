@@ -85,7 +85,7 @@ pub struct Stuck {
 pub struct DriftItem {
     /// File, resource or property.
     pub what: String,
-    /// `added`, `changed` or `removed`.
+    /// `added`, `changed` or `removed`; or the state in which all of it is stuck.
     pub how: String,
 }
 

@@ -141,6 +141,16 @@ pub enum HoldReason {
         /// The provider's word for its state.
         state: String,
     },
+    /// It stands in a state in which nothing can be done to it as it is.
+    Stuck {
+        /// The provider's word for its state.
+        state: String,
+        /// One sentence: the exact next step for a person.
+        advice: String,
+        /// Nothing is left in it: `vend approve` takes this, and it is deleted and made again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+    },
     /// A change that `x-change` or the provider does not allow.
     ForbiddenChange {
         /// What and why.
@@ -184,6 +194,7 @@ impl HoldReason {
             Self::Source { .. } => "Source",
             Self::InFlight { .. } => "InFlight",
             Self::Busy { .. } => "Busy",
+            Self::Stuck { .. } => "Stuck",
             Self::ForbiddenChange { .. } => "ForbiddenChange",
             Self::Unknown { .. } => "Unknown",
             Self::InternalError { .. } => "InternalError",

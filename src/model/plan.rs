@@ -89,6 +89,10 @@ pub enum Remark {
     ComponentGone,
     /// All that differs is what is known only after other steps of the plan: it may stay as it is.
     MayChange,
+    /// It stands there without anybody's mark, and is taken over.
+    Adopts,
+    /// Nothing is left in what is deleted: the rest of an earlier try.
+    Rubble,
 }
 
 impl Step {

@@ -211,6 +211,9 @@ pub struct Retry {
     pub error: String,
     /// A refusal: a change or a person is what helps, and the retries are slow.
     pub refused: bool,
+    /// It was carried out and failed: what is there now may be stuck.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// What is known of a source.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, Map,
+    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, Live, Map,
     Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target, TargetKey,
     TargetName,
 };
@@ -116,7 +116,10 @@ impl Draft {
             | Verdict::TakeUp
             | Verdict::Update
             | Verdict::CreateAgain
-            | Verdict::Drift => return,
+            | Verdict::Drift
+            | Verdict::Adopt
+            | Verdict::Stuck
+            | Verdict::Clear => return,
         };
         let whole = case.desired.is_none();
         let mut step = step(self.target(work.key.clone(), component), Action::Delete);
@@ -200,14 +203,6 @@ impl Draft {
         else {
             return;
         };
-        let waits = action.and_then(|_| waits(context, subject.case, name));
-        if let Some(reason) = waits.or(held) {
-            if action.is_some() {
-                self.block(work.key.clone(), Lane::Apply);
-            }
-            return self.hold(work.key.clone(), action, reason);
-        }
-        let Some(action) = action else { return };
         let mut target = fresh_target(context, subject, work, desired);
         if let Some(recorded) = recorded {
             target.name.clone_from(&recorded.target);
@@ -218,6 +213,28 @@ impl Draft {
             Some(recorded) => self.target(look_key, recorded),
             None => Target { key: look_key, ..target.clone() },
         };
+        let rubble = (verdict == Verdict::Clear).then(|| rubble_digest(&look, seen));
+        if rubble.is_some_and(|d| context.situation.approvals.contains(&d)) {
+            return self.clear(context, subject, work, desired, (look, seen));
+        }
+        let waits = action.and_then(|_| waits(context, subject.case, name));
+        // What is stuck is not mended by waiting.
+        let held = match held {
+            Some(HoldReason::Stuck { state, advice, digest: _ }) => {
+                Some(HoldReason::Stuck { state, advice, digest: rubble })
+            }
+            held => waits.or(held),
+        };
+        if let Some(reason) = held {
+            if action.is_some() {
+                self.block(work.key.clone(), Lane::Apply);
+            }
+            if subject.case.retries.get(name).is_some_and(|retry| retry.ended) {
+                self.failed.push(look);
+            }
+            return self.hold(work.key.clone(), action, reason);
+        }
+        let Some(action) = action else { return };
         self.looks.insert((work.key.clone(), Lane::Apply), look);
         if seen.is_none() {
             self.unlooked.insert((work.key.clone(), Lane::Apply));
@@ -230,8 +247,34 @@ impl Draft {
         if let Some(recorded) = recorded.filter(|_| drifted) {
             step.remarks.push(Remark::Drifted(differences(recorded, seen)));
         }
+        if verdict == Verdict::Adopt {
+            step.remarks.push(Remark::Adopts);
+        }
         step.remarks.extend(subject.shift.remark.clone());
         self.steps.insert((work.key.clone(), Lane::Apply), step);
+    }
+
+    /// What is left of an earlier try goes, and the target comes again: that is looked at, and
+    /// planned again, once the first has gone. A person has said so, and nothing is lost by it, so
+    /// that no guard of deletions is asked.
+    fn clear(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+        (rubble, seen): (Target, Option<&Seen>),
+    ) {
+        let mut gone = step(Target { key: work.key.clone(), ..rubble.clone() }, Action::Delete);
+        gone.from = mark(seen);
+        gone.remarks.push(Remark::Rubble);
+        let mut made = step(fresh_target(context, subject, work, desired), Action::Create);
+        made.artifact = Some(desired.digest);
+        made.unknown.clone_from(&desired.unknown);
+        for (lane, step) in [(Lane::Remove, gone), (Lane::Apply, made)] {
+            self.looks.insert((work.key.clone(), lane), rubble.clone());
+            self.steps.insert((work.key.clone(), lane), step);
+        }
     }
 
     /// The record takes another key; the world is not touched.
@@ -273,13 +316,23 @@ impl Subject<'_> {
                 OnDrift::Report => return None,
                 OnDrift::Revert => Action::Restore,
             },
-            Verdict::NotObserved | Verdict::NotOurs | Verdict::Busy => {
+            Verdict::Adopt if self.spec.adopt && trouble(seen).is_none() => Action::Update,
+            Verdict::NotObserved
+            | Verdict::NotOurs
+            | Verdict::Busy
+            | Verdict::Adopt
+            | Verdict::Stuck
+            | Verdict::Clear => {
                 let pending = match past {
                     Past::Unrecorded => Some(Action::Create),
                     Past::Other => Some(change),
                     Past::Same | Past::InFlight => None,
                 };
                 let until = pending.map(|_| retry::refused_until(now));
+                let verdict = match trouble(seen) {
+                    Some(trouble) if verdict == Verdict::Adopt && self.spec.adopt => trouble,
+                    Some(_) | None => verdict,
+                };
                 return Some((pending, Some(obstacle(verdict, seen, until))));
             }
         };
@@ -299,6 +352,10 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
         (Verdict::Busy, Some(Seen::Observed(Observation::Present(live)))) => {
             HoldReason::Busy { state: live.state.clone() }
         }
+        (
+            Verdict::Stuck | Verdict::Clear,
+            Some(Seen::Observed(Observation::Present(Live { state, stuck: Some(stuck), .. }))),
+        ) => HoldReason::Stuck { state: state.clone(), advice: stuck.advice.clone(), digest: None },
         (_, Some(Seen::Observed(Observation::Present(live)))) => {
             let owner = match &live.owner {
                 Owner::Other(owner) => Some(owner.clone()),
@@ -310,6 +367,29 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
             HoldReason::NotObserved { error: String::new() }
         }
     }
+}
+
+/// What would be taken over is at work or stuck: the same holds it as if it were ours.
+fn trouble(seen: Option<&Seen>) -> Option<Verdict> {
+    match seen {
+        Some(Seen::Observed(Observation::Present(live))) if live.busy => Some(Verdict::Busy),
+        Some(Seen::Observed(Observation::Present(live))) if live.stuck.is_some() => {
+            Some(Verdict::Stuck)
+        }
+        _ => None,
+    }
+}
+
+/// What a person approves who says that the rest of an earlier try goes: that very one, so that
+/// another failure asks again.
+fn rubble_digest(target: &Target, seen: Option<&Seen>) -> Digest {
+    let token = match seen {
+        Some(Seen::Observed(Observation::Present(live))) => live.token.as_ref(),
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
+            None
+        }
+    };
+    digest::of(&("rubble", &target.name, token, mark(seen)))
 }
 
 /// What holds a target back that failed before.

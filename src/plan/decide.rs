@@ -33,14 +33,20 @@ pub(super) enum Sight {
     Failed,
     /// The provider answered, and nothing is there.
     Absent,
-    /// It is there, and not ours.
+    /// It is there, and somebody else's.
     Foreign,
+    /// It is there, and carries nobody's mark.
+    Unclaimed,
     /// It is there, ours, and nothing differs from what was applied.
     AsApplied,
     /// It is there, ours, and somebody changed it.
     Drifted,
     /// It is there, ours, and a change that we did not begin is under way.
     Busy,
+    /// It is there, ours, and nothing can be done to it as it is.
+    Stuck,
+    /// As `Stuck`, and nothing is left in it.
+    Rubble,
 }
 
 /// What follows.
@@ -62,18 +68,26 @@ pub(super) enum Verdict {
     NotObserved,
     NotOurs,
     Busy,
+    /// It carries nobody's mark: taken over where the request says so.
+    Adopt,
+    /// A person has to mend it.
+    Stuck,
+    /// Deleted and made again, when a person says so.
+    Clear,
 }
 
 /// The table. Nothing is created or deleted on the strength of not having looked, and what is
 /// neither desired nor recorded is a stranger's.
 pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
     use Past::{InFlight, Other, Same, Unrecorded};
-    use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign};
+    use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign, Rubble, Stuck, Unclaimed};
     use Want::{Gone, Present};
     match (want, past, sight) {
-        (Present | Gone, InFlight, Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
-            Verdict::Await
-        }
+        (
+            Present | Gone,
+            InFlight,
+            Failed | Absent | Foreign | Unclaimed | AsApplied | Drifted | Busy | Stuck | Rubble,
+        ) => Verdict::Await,
 
         (Present, Unrecorded, Absent) => Verdict::Create,
         (Present, Unrecorded, AsApplied | Drifted) => Verdict::TakeUp,
@@ -81,18 +95,25 @@ pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
         (Present, Same, Drifted) => Verdict::Drift,
         (Present, Other, AsApplied | Drifted) => Verdict::Update,
         (Present, Same | Other, Absent) => Verdict::CreateAgain,
+        (Present, Unrecorded, Unclaimed) => Verdict::Adopt,
         (Present, Unrecorded | Same | Other, Foreign) => Verdict::NotOurs,
+        // It was ours: whoever took the mark away meant something by it.
+        (Present, Same | Other, Unclaimed) => Verdict::NotOurs,
         (Present, Unrecorded | Same | Other, Failed) => Verdict::NotObserved,
         (Present, Unrecorded | Other, Busy) => Verdict::Busy,
+        (Present, Unrecorded | Same | Other, Stuck) => Verdict::Stuck,
+        (Present, Unrecorded | Same | Other, Rubble) => Verdict::Clear,
 
-        (Gone, Same | Other, AsApplied | Drifted) => Verdict::Delete,
+        (Gone, Same | Other, AsApplied | Drifted | Stuck | Rubble) => Verdict::Delete,
         (Gone, Same | Other, Absent) => Verdict::Forget,
         (Gone, Same | Other, Failed) => Verdict::NotObserved,
-        (Gone, Same | Other, Foreign) => Verdict::NotOurs,
+        (Gone, Same | Other, Foreign | Unclaimed) => Verdict::NotOurs,
         (Gone, Same | Other, Busy) => Verdict::Busy,
-        (Gone, Unrecorded, Failed | Absent | Foreign | AsApplied | Drifted | Busy) => {
-            Verdict::Leave
-        }
+        (
+            Gone,
+            Unrecorded,
+            Failed | Absent | Foreign | Unclaimed | AsApplied | Drifted | Busy | Stuck | Rubble,
+        ) => Verdict::Leave,
     }
 }
 
@@ -124,8 +145,11 @@ impl Sight {
         let marked_otherwise =
             recorded.zip(live.digest).is_some_and(|(recorded, mark)| recorded.digest != mark);
         match live.owner {
-            Owner::Nobody | Owner::Other(_) => Self::Foreign,
+            Owner::Other(_) => Self::Foreign,
+            Owner::Nobody => Self::Unclaimed,
             Owner::Ours if live.busy => Self::Busy,
+            Owner::Ours if live.stuck.as_ref().is_some_and(|s| s.empty) => Self::Rubble,
+            Owner::Ours if live.stuck.is_some() => Self::Stuck,
             Owner::Ours if marked_otherwise || !live.drift.is_empty() => Self::Drifted,
             Owner::Ours => Self::AsApplied,
         }

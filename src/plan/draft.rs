@@ -64,6 +64,8 @@ pub(super) struct Draft {
     pub(super) looks: BTreeMap<Node, Target>,
     /// Steps drafted without having looked.
     pub(super) unlooked: BTreeSet<Node>,
+    /// Targets that failed, and wait: looked at all the same, since what failed may be stuck.
+    pub(super) failed: Vec<Target>,
     /// Targets whose look for drift is due.
     pub(super) due: Vec<Target>,
 }
@@ -84,6 +86,7 @@ impl Draft {
             released: Released::default(),
             looks: BTreeMap::new(),
             unlooked: BTreeSet::new(),
+            failed: Vec::new(),
             due: Vec::new(),
         }
     }
@@ -275,6 +278,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         | HoldReason::InFlight { .. }
         | HoldReason::ForbiddenChange { .. }
         | HoldReason::Busy { .. }
+        | HoldReason::Stuck { .. }
         | HoldReason::Unknown { .. } => true,
     }
 }
@@ -289,7 +293,8 @@ pub(super) fn drift_items(
         Observation::Absent => Some(whole("removed")),
         Observation::Present(live) => match live.owner {
             Owner::Nobody | Owner::Other(_) => None,
-            Owner::Ours if live.busy => None,
+            Owner::Ours if live.busy || live.pending => None,
+            Owner::Ours if live.stuck.is_some() => Some(whole(&live.state)),
             Owner::Ours if !live.drift.is_empty() => Some(live.drift.clone()),
             Owner::Ours if live.digest.is_some_and(|mark| mark != component.digest) => {
                 Some(whole("changed"))

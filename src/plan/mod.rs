@@ -45,11 +45,20 @@ pub fn plan(situation: &Situation) -> Plan {
     build(situation, situation.blind).0
 }
 
+/// Targets to look at.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Looks {
+    /// Those on which a decision depends.
+    pub targets: Vec<Target>,
+    /// Others, whose look for drift is due.
+    pub drift: Vec<Target>,
+}
+
 /// The targets that must be looked at before [`plan`] may decide: those on which something would be
 /// done if the world were as recorded, and those whose look for drift is due. What is held anyway is
 /// not asked about. The `key` of each says into which case's `live`, and under which name, the answer
 /// belongs.
-pub fn needs_observing(situation: &Situation) -> Vec<Target> {
+pub fn needs_observing(situation: &Situation) -> Looks {
     build(situation, true).1
 }
 
@@ -64,7 +73,7 @@ struct Context<'a> {
 }
 
 /// The plan, and the targets it would have to see.
-fn build(situation: &Situation, blind: bool) -> (Plan, Vec<Target>) {
+fn build(situation: &Situation, blind: bool) -> (Plan, Looks) {
     let mut cases = Cases::new();
     for case in &situation.cases {
         cases.entry(&case.id).or_insert(case);

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
     ComponentName, Dependency, Diagnostic, Hold, HoldReason, Place, Plan, Reference, RequestId,
-    Spec, Step, Symbol, Target, TargetKey,
+    Spec, Step, Symbol, TargetKey,
 };
 
-use super::Context;
 use super::draft::{Block, Draft, Lane, Node};
 use super::guard::{self, Released};
 use super::situation::Case;
+use super::{Context, Looks};
 
 /// Ties the steps together and makes the plan, with the targets that it would have to see.
-pub(super) fn finish(context: &Context, mut draft: Draft) -> (Plan, Vec<Target>) {
+pub(super) fn finish(context: &Context, mut draft: Draft) -> (Plan, Looks) {
     let mut ties: BTreeMap<Node, BTreeSet<Node>> = BTreeMap::new();
     let nodes: Vec<Node> = draft.steps.keys().cloned().collect();
     for node in &nodes {
@@ -299,10 +299,11 @@ fn hold_circle(context: &Context, draft: &mut Draft, circle: &[Node]) {
     }
 }
 
-fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Vec<Target>) {
+fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Looks) {
     let Draft { mut steps, mut holds, mut settle, mut drifts, mut forget, released, .. } = draft;
     let Released { steps: mut approved, sets: mut spent } = released;
-    let mut looks = draft.due;
+    let mut looks = draft.failed;
+    let mut drift = draft.due;
     let mut busy: BTreeSet<RequestId> = forget.iter().cloned().collect();
     let mut ordered = Vec::with_capacity(order.len());
     for node in order {
@@ -328,8 +329,13 @@ fn assemble(context: &Context, draft: Draft, order: Vec<Node>) -> (Plan, Vec<Tar
     approved.dedup();
     spent.sort();
     spent.dedup();
-    looks.sort_by(|a, b| (&a.key, &a.name).cmp(&(&b.key, &b.name)));
-    looks.dedup_by(|a, b| (&a.key, &a.name) == (&b.key, &b.name));
+    for targets in [&mut looks, &mut drift] {
+        targets.sort_by(|a, b| (&a.key, &a.name).cmp(&(&b.key, &b.name)));
+        targets.dedup_by(|a, b| (&a.key, &a.name) == (&b.key, &b.name));
+    }
+    let decided: BTreeSet<_> = looks.iter().map(|target| (&target.key, &target.name)).collect();
+    drift.retain(|target| !decided.contains(&(&target.key, &target.name)));
+    let looks = Looks { drift, targets: looks };
     let quiet = |case: &&&Case| case.desired.is_some() && !busy.contains(&case.id);
     let quiet = context.cases.values().filter(quiet).count() as u64;
     let settled = context.situation.settled.saturating_add(quiet);

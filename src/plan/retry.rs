@@ -40,7 +40,7 @@ pub(super) fn pending(
     fingerprint: Option<Digest>,
 ) -> Option<HoldReason> {
     let retry = retry.filter(|r| r.until > now && r.fingerprint == fingerprint)?;
-    let Retry { fingerprint: _, attempts, until, error, refused } = retry.clone();
+    let Retry { fingerprint: _, attempts, until, error, refused, ended: _ } = retry.clone();
     Some(if refused {
         HoldReason::Refused { error, until }
     } else {

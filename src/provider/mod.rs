@@ -91,7 +91,8 @@ pub trait Provider: Send + Sync {
     ) -> Vec<(Target, Result<Observation, ProviderError>)>;
 
     /// As [`Provider::observe`], and looks for drift too, however long that takes at the provider:
-    /// where it is not done yet the answer is `pending`, and the next call asks how it is getting on.
+    /// where it is not done yet, or could not be begun since too many others are, the answer is
+    /// `pending`, and a later call asks again. It never waits for the end.
     async fn inspect(
         &self,
         targets: &[Target],

@@ -78,12 +78,21 @@ impl Pass<'_> {
         self.touched.insert(target.request.clone());
     }
 
-    /// Notes that targets were looked at, so that the next look is an interval away.
-    pub(super) async fn note_looks(&mut self) -> Result<(), PassError> {
+    /// Notes that targets were looked at, so that the next look is an interval away. Those that
+    /// `pending` names are asked about again soon.
+    pub(super) async fn note_looks(
+        &mut self,
+        pending: &BTreeSet<RequestId>,
+    ) -> Result<(), PassError> {
         let now = (self.clock)();
         let due: Vec<RequestId> = self.memory.looks_due(now).cloned().collect();
         let mut writes = Vec::new();
         for id in due {
+            if pending.contains(&id) {
+                let wait = 15.0 * (1.0 + super::ledger::jitter(id.as_str()));
+                self.memory.look_again(id, now + jiff::SignedDuration::from_secs_f64(wait));
+                continue;
+            }
             let Some(Some(mut record)) = self.records.get(&id).cloned() else { continue };
             // Also where nobody could or would look (a provider that is away, a file with errors):
             // the moment is that of the attempt, or the next look would be due at once.

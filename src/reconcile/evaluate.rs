@@ -320,6 +320,9 @@ impl Evaluator<'_> {
         if let Some(problem) = self.edited(&checked.template, found) {
             return (Wanted::Invalid(vec![problem]), Vec::new(), Vec::new());
         }
+        if let Some((reason, notes)) = self.unadoptable(file, &checked) {
+            return (Wanted::Waiting(reason), notes, Vec::new());
+        }
         if let Some(reason) = self.changed_source(found, shelf) {
             return (Wanted::Waiting(reason), checked.notes, Vec::new());
         }
@@ -344,6 +347,26 @@ impl Evaluator<'_> {
             setting: Some("source".into()),
             digest: Some(digest),
         })
+    }
+
+    /// Not every provider can take over what stands there already.
+    fn unadoptable(
+        &self,
+        file: &RequestFile,
+        checked: &Checked,
+    ) -> Option<(HoldReason, Vec<Diagnostic>)> {
+        let cannot = |kind: &&str| !self.providers.get(kind).is_some_and(|p| p.can_adopt());
+        let components = checked.template.components.iter();
+        let kind = components.map(|c| c.provider.as_str()).find(cannot).filter(|_| file.adopt)?;
+        let what = format!("`adopt` with the provider `{kind}`");
+        let problem = Diagnostic::error(
+            "SUP001",
+            file.key_place("/spec/adopt"),
+            format!("{what} is not supported yet"),
+        );
+        let problem = problem.help("take it out: it would not be obeyed");
+        let notes = checked.notes.iter().cloned().chain([problem]).collect();
+        Some((HoldReason::NotSupportedYet { what }, notes))
     }
 
     /// A published version never changes: another digest under the same name is refused.
@@ -481,8 +504,8 @@ fn spec(file: &RequestFile, checked: Checked, components: Vec<DesiredComponent>)
         references: file.references.clone(),
         labels: file.labels.clone(),
         protect,
-        adopt: false,
-        timeout: None,
+        adopt: file.adopt,
+        timeout: template.timeout,
         suspend: file.suspend,
         tombstone: file.tombstone,
         moved_from: file.moved_from.clone(),

@@ -339,6 +339,7 @@ impl Executor<'_> {
     ) {
         let key = row.change.target.key.clone();
         let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), hopeless, now);
+        retry.ended = hopeless && !refused;
         if stale && retry.attempts == 1 {
             retry.until = now;
         }

@@ -79,7 +79,14 @@ pub fn retry(
     let same = |b: &&Retry| b.fingerprint == row.fingerprint;
     let attempts = before.filter(same).map_or(0, |b| b.attempts).saturating_add(1);
     let wait = plan::backoff(attempts, jitter(row.change.token.as_str()), refused);
-    Retry { fingerprint: row.fingerprint, attempts, until: now + wait, error, refused }
+    Retry {
+        fingerprint: row.fingerprint,
+        attempts,
+        until: now + wait,
+        error,
+        refused,
+        ended: false,
+    }
 }
 
 /// How long until a change that is under way is asked about again: a tenth of the time it has been

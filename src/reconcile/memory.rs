@@ -27,6 +27,9 @@ pub struct Memory {
     /// When each record is looked at for drift next: a pass asks only for the first of them.
     looks: BTreeSet<(Timestamp, RequestId)>,
     drift: DriftClock,
+    /// When a provider that is still looking for drift is asked again, by request. Kept only here:
+    /// after a restart it is asked at once.
+    looking: BTreeMap<RequestId, Timestamp>,
     dependents: HashMap<RequestId, BTreeSet<RequestId>>,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
@@ -157,6 +160,7 @@ impl Memory {
     pub fn put_record(&mut self, entry: RecordEntry) {
         let id = entry.id.clone();
         self.link(&id, &entry.references);
+        self.looking.remove(&id);
         self.looks.insert((self.drift.due(&entry), id.clone()));
         match self.records.insert(id.clone(), entry) {
             Some(before) => self.forget_look(&before),
@@ -167,6 +171,7 @@ impl Memory {
 
     /// Nothing of it is applied any more.
     pub fn drop_record(&mut self, id: &RequestId) {
+        self.looking.remove(id);
         if let Some(before) = self.records.remove(id) {
             self.forget_look(&before);
             if let Some(count) = self.teams.get_mut(id.team()) {
@@ -187,7 +192,13 @@ impl Memory {
 
     /// Recorded requests whose look for drift is due at `now`, the longest overdue first.
     pub fn looks_due(&self, now: Timestamp) -> impl Iterator<Item = &RequestId> {
-        self.looks.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| id)
+        let due = self.looks.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| id);
+        due.filter(move |id| self.looking.get(id).is_none_or(|again| *again <= now))
+    }
+
+    /// A provider is still looking at it for drift: it is asked again then.
+    pub fn look_again(&mut self, id: RequestId, at: Timestamp) {
+        self.looking.insert(id, at);
     }
 
     /// Who refers to `id`, in what is desired or recorded. Links are only ever added, so each is
@@ -222,7 +233,8 @@ impl Memory {
         let next = self.looks.iter().map(|(due, _)| *due).find(|due| *due > now);
         let looks = overdue.into_iter().chain(next);
         let blind = self.is_blind().then_some(poll);
-        let due = flights.chain(retries).chain(looks).chain(blind);
+        let looking = self.looking.values().copied();
+        let due = flights.chain(retries).chain(looks).chain(looking).chain(blind);
         due.map(|due| if due > now { due } else { poll }).min()
     }
 

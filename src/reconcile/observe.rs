@@ -7,7 +7,7 @@ use crate::catalog;
 use crate::error::chain;
 use crate::git::{Blob, Mirror};
 use crate::model::{RequestId, Revision, Target, TargetKey};
-use crate::plan::{self, Case, Gone, Seen, Situation};
+use crate::plan::{self, Case, Gone, Looks, Seen, Situation};
 use crate::provider::ProviderError;
 
 impl Pass<'_> {
@@ -18,16 +18,24 @@ impl Pass<'_> {
         situation: &mut Situation<'_>,
         live: &mut HashMap<TargetKey, Seen>,
     ) {
-        let mut asked: BTreeMap<String, Vec<Target>> = BTreeMap::new();
-        for target in plan::needs_observing(situation) {
+        let Looks { targets, drift } = plan::needs_observing(situation);
+        let mut asked: BTreeMap<(String, bool), Vec<Target>> = BTreeMap::new();
+        let each =
+            targets.into_iter().map(|t| (t, false)).chain(drift.into_iter().map(|t| (t, true)));
+        for (target, deep) in each {
             if !live.contains_key(&target.key) {
-                asked.entry(target.provider.clone()).or_default().push(target);
+                asked.entry((target.provider.clone(), deep)).or_default().push(target);
             }
         }
-        for (kind, targets) in asked {
+        for ((kind, deep), targets) in asked {
             match self.engine.providers.get(&kind) {
                 Some(provider) => {
-                    for (target, seen) in provider.observe(&targets).await {
+                    let seen = if deep {
+                        provider.inspect(&targets).await
+                    } else {
+                        provider.observe(&targets).await
+                    };
+                    for (target, seen) in seen {
                         let seen = match seen {
                             Ok(observation) => Seen::Observed(observation),
                             Err(error @ ProviderError::Refused(_)) => Seen::Refused(chain(&error)),

@@ -13,8 +13,8 @@ use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
-    Artifact, ComponentName, Desired, HoldReason, Phase, Plan, Record, RequestId, Retry, Step,
-    TargetKey,
+    Artifact, ComponentName, Desired, HoldReason, Observation, Phase, Plan, Record, RequestId,
+    Retry, Step, TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 use crate::provider::Providers;
@@ -35,13 +35,14 @@ impl Pass<'_> {
             self.planned = (self.clock)();
             self.read_again(std::mem::take(&mut again)).await?;
             let ids = self.differing();
+            let looked = ids.clone();
             let cases = self.cases(ids).await?;
             let (plan, cases) = self.look_and_plan(cases, &mut live).await;
             if round == 0 {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });
                 self.foresee(plan.clone(), cases).await?;
             }
-            self.hold(&plan).await?;
+            self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
             self.settle(&plan).await?;
             let mut changed = BTreeSet::new();
@@ -79,7 +80,7 @@ impl Pass<'_> {
             }
             again = self.with_dependents(changed);
         }
-        if self.lease.is_some() { self.note_looks().await } else { Ok(()) }
+        if self.lease.is_some() { self.note_looks(&pending(&live)).await } else { Ok(()) }
     }
 
     /// Requests that may now read otherwise than they did: what they refer to has changed.
@@ -122,6 +123,13 @@ impl Pass<'_> {
         let said = held
             .is_some_and(|h| h.iter().any(|r| matches!(r.hold.reason, HoldReason::Invalid { .. })));
         invalid && said && !self.fresh.contains_key(id)
+    }
+
+    /// What was found to be stuck although nothing is to be done to it stays so until it is looked
+    /// at again.
+    fn stands(&self, id: &RequestId) -> bool {
+        let mut held = self.memory.holds.get(id).into_iter().flatten();
+        held.any(|row| matches!(row.hold.reason, HoldReason::Stuck { .. }))
     }
 
     pub(super) async fn load_records(&mut self, ids: Vec<RequestId>) -> Result<(), PassError> {
@@ -319,14 +327,17 @@ impl Pass<'_> {
     }
 
     /// Notes the holds of this round; what was held and is not any more is let go.
-    async fn hold(&mut self, plan: &Plan) -> Result<(), PassError> {
+    /// `looked` are the requests that were planned: what was seen of others stays said.
+    async fn hold(&mut self, plan: &Plan, looked: &BTreeSet<RequestId>) -> Result<(), PassError> {
         self.note_refusals(plan).await?;
         self.report.holds.clone_from(&plan.holds);
         for hold in &plan.holds {
             self.touched.insert(hold.request.clone());
         }
         let held: BTreeSet<&RequestId> = plan.holds.iter().map(|h| &h.request).collect();
-        let stale = self.memory.holds.keys().filter(|id| !held.contains(id) && !self.is_stuck(id));
+        let stands = |id: &RequestId| !looked.contains(id) && self.stands(id);
+        let stale = self.memory.holds.keys();
+        let stale = stale.filter(|id| !held.contains(id) && !self.is_stuck(id) && !stands(id));
         let stale: Vec<RequestId> = stale.cloned().collect();
         self.touched.extend(stale);
         Ok(())
@@ -335,24 +346,32 @@ impl Pass<'_> {
     /// A provider that refused even to be looked at is asked again when the hold says so, not at
     /// every pass.
     async fn note_refusals(&mut self, plan: &Plan) -> Result<(), PassError> {
+        let now = (self.clock)();
         let mut writes = Vec::new();
         for hold in &plan.holds {
-            let (HoldReason::Refused { error, until }, Some(component)) =
-                (&hold.reason, &hold.component)
-            else {
-                continue;
-            };
+            let Some(component) = &hold.component else { continue };
             let key = TargetKey { request: hold.request.clone(), component: component.clone() };
             let before = self.memory.retries.get(&key);
-            if before.is_some_and(|b| b.until == *until) {
+            let (error, until, ended) = match (&hold.reason, before) {
+                (HoldReason::Refused { error, until }, before) => {
+                    (error, *until, before.is_some_and(|b| b.ended))
+                }
+                // What is stuck stays so until somebody mends it: its retry is not due all the time.
+                (HoldReason::Stuck { .. }, Some(before)) if before.until <= now => {
+                    (&before.error, now + plan::backoff(1, 0.0, true), before.ended)
+                }
+                _ => continue,
+            };
+            if before.is_some_and(|b| b.until == until) {
                 continue;
             }
             let retry = Retry {
                 fingerprint: self.desired_of(&hold.request).map(Desired::fingerprint),
                 attempts: before.map_or(0, |b| b.attempts) + 1,
-                until: *until,
+                until,
                 error: error.clone(),
                 refused: true,
+                ended,
             };
             writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
             self.memory.retries.insert(key, retry);
@@ -419,4 +438,12 @@ impl Ground<'_> {
             blind: false,
         }
     }
+}
+
+/// Requests of which a provider is still looking for drift.
+fn pending(live: &HashMap<TargetKey, plan::Seen>) -> BTreeSet<RequestId> {
+    let pending = live.iter().filter(|(_, seen)| {
+        matches!(seen, plan::Seen::Observed(Observation::Present(live)) if live.pending)
+    });
+    pending.map(|(key, _)| key.request.clone()).collect()
 }

@@ -147,6 +147,19 @@ pub fn reason(reason: &HoldReason) -> String {
             "somebody else's change is under way there (`{}`); its end is waited for",
             words(state)
         ),
+        HoldReason::Stuck { state, advice, digest: None } => {
+            format!(
+                "nothing can be done to it as it is (`{}`): {}; then `vend retry`",
+                words(state),
+                words(advice)
+            )
+        }
+        HoldReason::Stuck { state, advice, digest: Some(digest) } => format!(
+            "what is left of an earlier try is of no use (`{}`): {}; nothing is in it, and `vend \
+             approve {digest}` deletes it and makes it again",
+            words(state),
+            words(advice)
+        ),
         HoldReason::ForbiddenChange { what } => {
             format!("the template forbids this change: {}; put the old value back", words(what))
         }
@@ -310,6 +323,17 @@ mod tests {
     fn what_is_not_supported_yet_is_named_once_and_plainly() {
         let what = "the provider `cloudformation`, `ttl`".to_owned();
         insta::assert_snapshot!(reason(&HoldReason::NotSupportedYet { what }), @"it asks for what is not supported yet (the provider `cloudformation`, `ttl`); it waits for that, or for a file that does without");
+    }
+
+    #[test]
+    fn what_is_stuck_says_the_next_step_and_what_to_type() {
+        let stuck = |digest| HoldReason::Stuck {
+            state: "ROLLBACK_COMPLETE".into(),
+            advice: "its creation failed and was rolled back".into(),
+            digest,
+        };
+        insta::assert_snapshot!(reason(&stuck(None)), @"nothing can be done to it as it is (`ROLLBACK_COMPLETE`): its creation failed and was rolled back; then `vend retry`");
+        insta::assert_snapshot!(reason(&stuck(Some(sha256(b"")))), @"what is left of an earlier try is of no use (`ROLLBACK_COMPLETE`): its creation failed and was rolled back; nothing is in it, and `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` deletes it and makes it again");
     }
 
     #[test]

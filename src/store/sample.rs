@@ -201,6 +201,7 @@ pub(super) fn retry(attempts: u32) -> Retry {
         until: at(60),
         error: "throttled".into(),
         refused: false,
+        ended: false,
     }
 }
 

@@ -58,7 +58,7 @@ pub struct TemplateSpec {
     pub outputs: BTreeMap<String, OutputDocument>,
     /// What is done about drift.
     pub on_drift: Option<OnDrift>,
-    /// Not supported yet.
+    /// How long a change may take, such as `1h`.
     pub timeout: Option<String>,
     /// Not supported yet.
     pub policy: Vec<Value>,

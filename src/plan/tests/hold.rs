@@ -87,6 +87,7 @@ fn what_failed_waits_its_time_and_another_wish_is_tried_at_once() {
         until: at(1_000_060),
         error: "throttled".into(),
         refused: false,
+        ended: false,
     };
     world.retries.insert(key("a/prod/one#main"), retry.clone());
     assert_snapshot!(world.show(), @"

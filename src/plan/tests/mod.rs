@@ -5,5 +5,6 @@ mod hold;
 mod moving;
 mod ordering;
 mod property;
+mod stuck;
 mod target;
 mod world;

@@ -168,7 +168,8 @@ impl World {
                     .contains_key(&id(NAMES[n]))
                     .then(|| self.desired_fingerprint(NAMES[n]));
                 let (until, error) = (at(2_000_000), "no".into());
-                let retry = Retry { fingerprint, attempts: 1, until, error, refused: false };
+                let retry =
+                    Retry { fingerprint, attempts: 1, until, error, refused: false, ended: false };
                 self.retries.insert(key(&format!("{}#main", NAMES[n])), retry);
             }
             Act::Source(None) => self.sources.clear(),

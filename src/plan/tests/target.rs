@@ -38,7 +38,14 @@ fn what_is_not_ours_is_left_alone() {
     world.put("orders/prod/events", File::default());
     let name = world.plan().steps[0].target.name.clone();
     let owner = Owner::Other("another vend".into());
-    let thing = Thing { digest: sha256(b"x"), owner, drift: vec![], busy: false };
+    let thing = Thing {
+        digest: sha256(b"x"),
+        owner,
+        drift: vec![],
+        busy: false,
+        pending: false,
+        stuck: None,
+    };
     world.things.insert(("files".into(), name.clone()), thing.clone());
     assert_snapshot!(world.show(), @"
     hold orders/prod/events#main Create: NotOurs another vend

@@ -10,10 +10,13 @@ use crate::digest::{self, Digest};
 use crate::model::{
     Action, ChangeRule, ComponentName, ComponentRecord, Dependency, Desired, DesiredComponent,
     DriftItem, Hold, HoldReason, InstanceId, Live, Map, Observation, Observed, OnDrift, Origin,
-    OutputSpec, Owner, Plan, Record, Reference, RequestId, Retry, SourceName, SourceProblem, Spec,
-    Step, Symbol, Target, TargetKey, TargetName, TemplateId, Token, Wanted, symbol_text,
+    OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId, Retry, SourceName,
+    SourceProblem, Spec, Step, Stuck, Symbol, Target, TargetKey, TargetName, TemplateId, Token,
+    Wanted, symbol_text,
 };
-use crate::plan::{Case, Gone, Guards, InFlight, Seen, Situation, Totals, needs_observing, plan};
+use crate::plan::{
+    Case, Gone, Guards, InFlight, Looks, Seen, Situation, Totals, needs_observing, plan,
+};
 
 pub fn id(text: &str) -> RequestId {
     RequestId::parse(text).unwrap()
@@ -42,6 +45,7 @@ pub struct File {
     pub labels: BTreeMap<String, String>,
     pub protect: bool,
     pub suspend: bool,
+    pub adopt: bool,
     pub tombstone: bool,
     pub moved_from: Option<RequestId>,
     pub on_drift: OnDrift,
@@ -67,6 +71,7 @@ impl Default for File {
             labels: BTreeMap::new(),
             protect: false,
             suspend: false,
+            adopt: false,
             tombstone: false,
             moved_from: None,
             on_drift: OnDrift::Report,
@@ -95,6 +100,8 @@ pub struct Thing {
     pub owner: Owner,
     pub drift: Vec<DriftItem>,
     pub busy: bool,
+    pub pending: bool,
+    pub stuck: Option<Stuck>,
 }
 
 #[derive(Clone)]
@@ -234,7 +241,7 @@ impl World {
             references: references.collect(),
             labels: file.labels.clone(),
             protect: file.protect,
-            adopt: false,
+            adopt: file.adopt,
             timeout: None,
             suspend: file.suspend,
             tombstone: file.tombstone,
@@ -321,8 +328,8 @@ impl World {
                 state: "there".into(),
                 busy: thing.busy,
                 drift: thing.drift.clone(),
-                pending: false,
-                stuck: None,
+                pending: thing.pending,
+                stuck: thing.stuck.clone(),
                 outputs: Map::new(),
             }),
         })
@@ -351,8 +358,8 @@ impl World {
             blind: self.blind,
         };
         if !self.blind {
-            let targets = needs_observing(&situation);
-            situation.saw(targets.into_iter().map(|t| (t.key.clone(), self.look(&t))));
+            let Looks { targets, drift } = needs_observing(&situation);
+            situation.saw(targets.into_iter().chain(drift).map(|t| (t.key.clone(), self.look(&t))));
         }
         plan(&situation)
     }
@@ -443,8 +450,9 @@ impl World {
     }
 
     fn forget(&mut self, key: &TargetKey) {
-        let record = self.records.get_mut(&key.request).unwrap();
-        record.components.remove(&key.component).unwrap();
+        // What is left of a failed try has no record.
+        let Some(record) = self.records.get_mut(&key.request) else { return };
+        record.components.remove(&key.component);
         record.settled = None;
         if record.components.is_empty() && !self.files.contains_key(&key.request) {
             self.records.remove(&key.request);
@@ -464,9 +472,11 @@ impl World {
         let desired = self.desired(&key.request).unwrap();
         let component = desired.spec().unwrap().component(&key.component).unwrap().clone();
         assert_eq!(component.digest, digest);
-        let thing = Thing { digest, owner: Owner::Ours, drift: Vec::new(), busy: false };
+        let (owner, drift) = (Owner::Ours, Vec::new());
+        let thing = Thing { digest, owner, drift, busy: false, pending: false, stuck: None };
         if let Some(there) = self.things.insert(place, thing) {
-            assert_eq!(there.owner, Owner::Ours, "a stranger's was overwritten");
+            let adopts = step.remarks.contains(&Remark::Adopts) && there.owner == Owner::Nobody;
+            assert!(adopts || there.owner == Owner::Ours, "a stranger's was overwritten");
         }
         let mut record = self.facts(&desired);
         let arn = Value::from(format!("arn:{name}"));
@@ -598,7 +608,7 @@ pub fn asked(plan: &Plan) -> Digest {
         HoldReason::TooManyDeletes { digest, .. } | HoldReason::NeedsApproval { digest } => {
             Some(*digest)
         }
-        HoldReason::LooksLikeAMove { digest, .. } => *digest,
+        HoldReason::LooksLikeAMove { digest, .. } | HoldReason::Stuck { digest, .. } => *digest,
         _ => None,
     });
     digests.into_iter().next().expect("something asks for approval")

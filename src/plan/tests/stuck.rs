@@ -1,0 +1,161 @@
+//! What stands in the way: without a mark, or in a state in which nothing can be done to it.
+
+use insta::assert_snapshot;
+
+use super::world::*;
+use crate::digest::sha256;
+use crate::model::{HoldReason, Owner, Remark, Retry, Stuck};
+
+fn left(owner: Owner, empty: Option<bool>) -> Thing {
+    let stuck = empty.map(|empty| Stuck { advice: "look at it".into(), empty });
+    Thing { digest: sha256(b"x"), owner, drift: vec![], busy: false, pending: false, stuck }
+}
+
+/// A new request where that stands already.
+fn met(file: File, thing: Thing) -> World {
+    let mut world = World::empty();
+    world.put("a/prod/one", file);
+    let name = world.plan().steps[0].target.name.clone();
+    world.things.insert(("files".into(), name), thing);
+    world
+}
+
+#[test]
+fn what_carries_no_mark_is_taken_over_only_when_the_request_says_so() {
+    let mut world = met(File::default(), left(Owner::Nobody, None));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Create: NotOurs
+    0 settled
+    ");
+    world.file("a/prod/one").adopt = true;
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    Update a/prod/one#main (Adopts)
+    0 settled
+    ");
+    assert_eq!(plan.steps[0].remarks, [Remark::Adopts]);
+    world.done();
+    // Once it is ours, the word has done its work.
+    world.file("a/prod/one").adopt = false;
+    world.done();
+}
+
+#[test]
+fn anothers_is_never_taken_over_and_neither_is_what_is_at_work_or_stuck() {
+    let adopt = || File { adopt: true, ..File::default() };
+    let other = met(adopt(), left(Owner::Other("b/prod/one".into()), None));
+    assert_snapshot!(other.show(), @"
+    hold a/prod/one#main Create: NotOurs b/prod/one
+    0 settled
+    ");
+    let busy = met(adopt(), Thing { busy: true, ..left(Owner::Nobody, None) });
+    assert_snapshot!(busy.show(), @"
+    hold a/prod/one#main Create: Busy
+    0 settled
+    ");
+    let mut stuck = met(adopt(), left(Owner::Nobody, Some(true)));
+    assert_snapshot!(stuck.show(), @"
+    hold a/prod/one#main Create: Stuck
+    0 settled
+    ");
+    let HoldReason::Stuck { digest, .. } = &stuck.plan().holds[0].reason else { panic!() };
+    assert_eq!(*digest, None, "what is not ours is not deleted");
+    stuck.remove("a/prod/one");
+    stuck.done();
+}
+
+#[test]
+fn what_is_stuck_waits_for_a_person_and_can_still_be_deleted() {
+    let mut world = World::of([("a/prod/one", File::default().with("size", 1))]);
+    world.thing("a/prod/one#main").stuck = left(Owner::Ours, Some(false)).stuck;
+    world.file("a/prod/one").parameters.insert("size".into(), 2.into());
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Update: Stuck
+    drift a/prod/one#main 1
+    0 settled
+    ");
+    world.remove("a/prod/one");
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/one#main
+    0 settled
+    ");
+    world.done();
+}
+
+#[test]
+fn the_rest_of_a_failed_try_is_cleared_away_when_a_person_says_so_and_once() {
+    let mut world = met(File::default(), left(Owner::Ours, Some(true)));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Create: Stuck
+    0 settled
+    ");
+    world.approvals.insert(asked(&world.plan()));
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    Delete a/prod/one#main (Rubble)
+    Create a/prod/one#main after a/prod/one#main
+    0 settled
+    ");
+    world.apply(&plan);
+    assert_snapshot!(world.show(), @"
+    Create a/prod/one#main
+    0 settled
+    ");
+    // Another try that failed leaves another rest, and another question.
+    let name = world.plan().steps[0].target.name.clone();
+    let rest = Thing { digest: sha256(b"y"), ..left(Owner::Ours, Some(true)) };
+    world.things.insert(("files".into(), name), rest);
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Create: Stuck
+    0 settled
+    ");
+    world.things.clear();
+    world.done();
+}
+
+#[test]
+fn what_is_recorded_and_empty_is_cleared_away_too() {
+    let mut world = World::of([("a/prod/one", File::default().with("size", 1))]);
+    world.thing("a/prod/one#main").stuck = left(Owner::Ours, Some(true)).stuck;
+    world.file("a/prod/one").parameters.insert("size".into(), 2.into());
+    world.approvals.insert(asked(&world.plan()));
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main", "Create a/prod/one#main"]);
+}
+
+#[test]
+fn what_failed_is_looked_at_while_it_waits_since_it_may_be_stuck() {
+    let mut world = met(File::default(), left(Owner::Ours, Some(true)));
+    let retry = Retry {
+        fingerprint: Some(world.desired_fingerprint("a/prod/one")),
+        attempts: 1,
+        until: at(2_000_000),
+        error: "no".into(),
+        refused: true,
+        ended: false,
+    };
+    world.retries.insert(key("a/prod/one#main"), retry.clone());
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Create: Refused
+    0 settled
+    ");
+    world.retries.insert(key("a/prod/one#main"), Retry { ended: true, ..retry });
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Create: Stuck
+    0 settled
+    ");
+    world.approvals.insert(asked(&world.plan()));
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/one#main (Rubble)
+    Create a/prod/one#main after a/prod/one#main
+    0 settled
+    ");
+}
+
+#[test]
+fn nothing_is_known_of_drift_while_a_look_for_it_is_under_way() {
+    let mut world = World::of([("a/prod/one", File::default())]);
+    world.drift_due = true;
+    world.thing("a/prod/one#main").pending = true;
+    assert_snapshot!(world.show(), @"1 settled");
+}
