@@ -2,15 +2,19 @@
 
 mod check;
 mod golden;
+mod lint;
 mod program;
+mod render;
+mod stack;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 use vend::catalog::schema::{self, Kind, Schema};
-use vend::catalog::{self, PathIs, Pattern};
-use vend::model::Diagnostic;
+use vend::catalog::{self, Catalog, PathIs, Pattern, RequestFile};
+use vend::model::{Diagnostic, Files, RequestId};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,6 +34,39 @@ pub fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
     paths.sort();
     let inner = |path: &Path| path.strip_prefix(&base).unwrap().to_str().unwrap().to_owned();
     paths.iter().map(|path| (inner(path), std::fs::read(path).unwrap())).collect()
+}
+
+/// The sample catalog, loaded.
+fn sample_catalog() -> Catalog {
+    let files: Files = files("sample-catalog").into_iter().collect();
+    let (catalog, problems) = catalog::load(&files, None);
+    assert!(problems.is_empty(), "\n{}", shown(&problems));
+    catalog
+}
+
+/// The sample requests, read.
+fn sample_requests() -> BTreeMap<RequestId, RequestFile> {
+    let pattern = Pattern::parse("requests/{team}/{environment}/{name}.yaml").unwrap();
+    let read = |(path, bytes): (String, Vec<u8>)| match pattern.id(&path) {
+        PathIs::Request(id) => {
+            let path: Arc<str> = path.into();
+            let request = catalog::request(&path, &id, &bytes)
+                .unwrap_or_else(|problems| panic!("\n{}", shown(&problems)));
+            Some((id, request))
+        }
+        _ => None,
+    };
+    files("sample-requests").into_iter().filter_map(read).collect()
+}
+
+/// The sample requests whose template has a component of this provider.
+pub fn needing(provider: &str) -> BTreeSet<String> {
+    let (catalog, requests) = (sample_catalog(), sample_requests());
+    let needs = |request: &RequestFile| {
+        let mut versions = catalog.templates[&request.template.name].values();
+        versions.any(|version| version.components.iter().any(|c| c.provider == provider))
+    };
+    requests.iter().filter(|(_, r)| needs(r)).map(|(id, _)| id.to_string()).collect()
 }
 
 /// Which kind a file of a catalog is, by its path.
@@ -59,7 +96,7 @@ fn read(kind: Kind, path: &str, bytes: &[u8]) -> Value {
 
 #[test]
 fn every_file_of_the_sample_catalog_fits_its_schema() {
-    let mut templates = std::collections::BTreeSet::new();
+    let mut templates = BTreeSet::new();
     for (path, bytes) in files("sample-catalog") {
         if path.ends_with("schema.json") {
             Schema::compile(serde_json::from_slice(&bytes).unwrap())
@@ -102,21 +139,16 @@ fn fits(schema: &str, value: &Value, path: &str) {
 
 #[test]
 fn every_sample_request_reads() {
-    let pattern = Pattern::parse("requests/{team}/{environment}/{name}.yaml").unwrap();
-    let mut teams = std::collections::BTreeSet::new();
+    let mut teams = BTreeSet::new();
     let mut references = 0;
-    for (path, bytes) in files("sample-requests") {
-        if path == "vend.yaml" {
-            read(Kind::Config, &path, &bytes);
-        }
-        let PathIs::Request(id) = pattern.id(&path) else { continue };
-        let request = catalog::request(&path.as_str().into(), &id, &bytes)
-            .unwrap_or_else(|problems| panic!("\n{}", shown(&problems)));
+    for (id, request) in sample_requests() {
         assert!(request.problems().is_empty(), "\n{}", shown(request.problems()));
-        assert!(request.not_supported.is_empty(), "{path}");
+        assert!(request.not_supported.is_empty(), "{id}");
         teams.insert(id.team().to_owned());
         references += request.references.len();
     }
     assert_eq!(Vec::from_iter(teams), ["orders", "payments", "platform"]);
     assert!(references > 0);
+    let config = std::fs::read(root().join("sample-requests/vend.yaml")).unwrap();
+    read(Kind::Config, "vend.yaml", &config);
 }

@@ -1,40 +1,13 @@
 //! The samples, held against each other: the catalog has no problem, every request can be had, and
 //! the mistakes that template tests make on purpose are found.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use serde_json::json;
-use vend::catalog::{self, Catalog, Filled, PathIs, Pattern, RequestFile, Verdict, check, load};
-use vend::model::{Files, HoldReason, Reference, RequestId, Symbol};
-use vend::yaml;
+use vend::catalog::{Filled, Verdict, check};
+use vend::model::{HoldReason, Reference, Symbol};
 
-use super::{files, shown};
-
-/// What waits for the provider `cloudformation`; the samples' README names them.
-pub(super) const NOT_YET: &[&str] =
-    &["orders/prod/orders-events", "payments/test/ledger", "platform/test/network"];
-
-fn sample_catalog() -> Catalog {
-    let files: Files = files("sample-catalog").into_iter().collect();
-    let (catalog, problems) = load(&files, None);
-    assert!(problems.is_empty(), "\n{}", shown(&problems));
-    catalog
-}
-
-fn sample_requests() -> BTreeMap<RequestId, RequestFile> {
-    let pattern = Pattern::parse("requests/{team}/{environment}/{name}.yaml").unwrap();
-    let read = |(path, bytes): (String, Vec<u8>)| match pattern.id(&path) {
-        PathIs::Request(id) => {
-            let path: Arc<str> = path.into();
-            let request = catalog::request(&path, &id, &bytes)
-                .unwrap_or_else(|problems| panic!("\n{}", shown(&problems)));
-            Some((id, request))
-        }
-        _ => None,
-    };
-    files("sample-requests").into_iter().filter_map(read).collect()
-}
+use super::render::request_of;
+use super::{sample_catalog, sample_requests, shown};
 
 #[test]
 fn every_sample_request_can_be_had() {
@@ -52,19 +25,21 @@ fn every_sample_request_can_be_had() {
             output: reference.output.clone(),
         })
     };
-    let mut not_yet = Vec::new();
+    let mut not_yet = BTreeSet::new();
     for (id, request) in &requests {
         match check(&catalog, request, None, &["files"], &fill) {
             Verdict::Checked(checked) => {
                 assert!(checked.notes.is_empty(), "\n{}", shown(&checked.notes));
                 assert_eq!(checked.protect, id.environment() == "prod", "{id}");
             }
-            Verdict::Waiting(HoldReason::NotSupportedYet { .. }, _) => not_yet.push(id.as_str()),
+            Verdict::Waiting(HoldReason::NotSupportedYet { .. }, _) => {
+                not_yet.insert(id.to_string());
+            }
             Verdict::Waiting(reason, notes) => panic!("{id}: {reason:?}\n{}", shown(&notes)),
             Verdict::Invalid(problems) => panic!("{id}\n{}", shown(&problems)),
         }
     }
-    assert_eq!(not_yet, NOT_YET);
+    assert_eq!(not_yet, super::needing("cloudformation"));
 }
 
 #[test]
@@ -74,17 +49,7 @@ fn mistakes_made_on_purpose_are_found() {
     for version in catalog.versions() {
         for test in &version.tests {
             let Some(expected) = &test.document.spec.expect.diagnostics else { continue };
-            let spec = &test.document.spec;
-            let mut parameters = spec.request.parameters.clone();
-            parameters.extend(spec.request.references.clone());
-            let text = yaml::write_json(&json!({
-                "apiVersion": "vend.dev/v1",
-                "kind": "Request",
-                "spec": {"template": version.id.to_string(), "parameters": parameters},
-            }));
-            let id = RequestId::new("example", &spec.environment, &test.name).unwrap();
-            let path: Arc<str> = format!("requests/{id}.yaml").into();
-            let request = catalog::request(&path, &id, text.as_bytes()).unwrap();
+            let request = request_of(version, test);
             let nothing = |_: &Reference, _: Option<&str>| unreachable!("no references here");
             let providers = ["files", "cloudformation"];
             let Verdict::Invalid(problems) = check(&catalog, &request, None, &providers, &nothing)
