@@ -242,7 +242,7 @@ impl Bench {
             Ok(published) => published,
             Err(failure) => {
                 let text = format!(
-                    "recorded state could not be had ({}), so a range takes the newest version",
+                    "recorded state could not be had ({}), so a range takes the newest version, and changes are not checked",
                     failure.message()
                 );
                 output::warn(args, &text);

@@ -12,7 +12,7 @@ use super::{context, output};
 use crate::catalog;
 use crate::model::{Diagnostic, Files, HoldReason, RequestId, Wanted};
 use crate::reconcile::lint;
-use crate::reconcile::local::{Published, disk_files};
+use crate::reconcile::local::{Published, disk_files, forbidden_changes};
 use crate::report;
 
 /// Texts by path, for excerpts.
@@ -115,7 +115,14 @@ async fn check_requests(
         let before = findings.diagnostics.len();
         findings.diagnostics.extend(desired.notes.iter().cloned());
         match &desired.wanted {
-            Wanted::Valid(_) => {}
+            Wanted::Valid(spec) => {
+                let record = records.get(&desired.id);
+                let record = record.or_else(|| records.get(spec.moved_from.as_ref()?));
+                let text = bench.requests.text(&desired.origin.path, max);
+                if let (Some(record), Some(text)) = (record, text) {
+                    findings.diagnostics.extend(forbidden_changes(desired, record, &text));
+                }
+            }
             Wanted::Invalid(problems) => findings.diagnostics.extend(problems.iter().cloned()),
             Wanted::Waiting(reason) => findings.waiting.push((desired.id.clone(), reason.clone())),
         }

@@ -124,6 +124,11 @@ pub(super) struct Shift {
     pub(super) remark: Option<Remark>,
 }
 
+/// Parameters that would change although their rule forbids it, with the rule.
+pub fn forbidden(record: &Record, spec: &Spec) -> Vec<(String, ChangeRule)> {
+    shift(record, spec).forbidden
+}
+
 /// Compares a request's record with what is desired now.
 pub(super) fn shift(record: &Record, spec: &Spec) -> Shift {
     if record.template.name != spec.template.name {

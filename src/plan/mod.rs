@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Plan, RequestId, Target};
 
-pub use change::{LOCATION, settings};
+pub use change::{LOCATION, forbidden, settings};
 pub(crate) use graph::CHAIN_MAX;
 pub use retry::backoff;
 pub use situation::{Case, Gone, Guards, InFlight, Seen, Situation, Totals};

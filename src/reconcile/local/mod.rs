@@ -7,6 +7,7 @@ mod place;
 mod plan;
 mod published;
 mod requests;
+mod rule;
 
 pub use cache::{Cache, Fetched, LocalCatalog, Stale, disk_files};
 pub use change::{Changed, Differs};
@@ -14,3 +15,4 @@ pub use place::same_repository;
 pub use plan::{Desk, plan};
 pub use published::{Published, record};
 pub use requests::LocalRequests;
+pub use rule::forbidden_changes;

@@ -98,6 +98,33 @@ fn a_range_keeps_the_recorded_version_until_its_file_changes() {
 }
 
 #[test]
+fn b83_a_change_that_is_forbidden_is_found_by_the_recorded_state_before_it_is_merged() {
+    let world = World::new();
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["zone"], "properties": {"zone": {"type": "string", "x-change": "immutable"}, "size": {"type": "integer", "x-change": "grow-only", "default": 5}}}"#;
+    let components = "    - {name: disk, provider: files, source: disk.yaml.hbs}\n";
+    let source = "zone: {{parameters.zone}}\nsize: {{parameters.size}}\n";
+    let files = [("disk.yaml.hbs", source)];
+    let outputs = "{path: {from: disk.path}}";
+    world.catalog.commit(catalog::template("disk", "1.0.0", components, outputs, schema, &files));
+    world.requests.commit([ask("orders/dev/a", request("disk@1.0.0", "{zone: north}"))]);
+    world.apply();
+    let laptop = Laptop::new(&world);
+    laptop.ends(0, &["validate"]);
+    laptop.write(&path_of("orders/dev/a"), request("disk@1.0.0", "{zone: south, size: 6}"));
+    let found = laptop.ends(3, &["validate"]).stdout;
+    assert!(found.contains("requests/orders/dev/a.yaml:5:22"), "{found}");
+    assert!(found.contains("`zone` may not change, and `\"north\"` is recorded"), "{found}");
+    assert!(found.contains("Checked 1 request: 1 error, 0 warnings."), "{found}");
+    laptop.write(&path_of("orders/dev/a"), request("disk@1.0.0", "{zone: north, size: 4}"));
+    let found = laptop.ends(3, &["validate", "--format", "json"]).json();
+    assert_eq!(found["diagnostics"][0]["code"], "REQ008", "{found}");
+
+    // Elsewhere nothing is recorded of it.
+    let elsewhere = world.repository("elsewhere");
+    laptop.ends(0, &["validate", "--status", &elsewhere.url()]);
+}
+
+#[test]
 fn what_a_removed_file_last_said_counts() {
     let world = World::new();
     let plain = request("note@1.0.0", "{text: x}");
