@@ -248,6 +248,8 @@ pub enum SourceProblem {
         /// The tip now.
         tip: super::Revision,
     },
+    /// It is not in the configuration any more.
+    NotConfigured,
     /// More files than the limit: nothing of it is used.
     TooManyFiles {
         /// The limit.

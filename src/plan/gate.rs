@@ -79,6 +79,7 @@ impl Subject<'_> {
                 SourceProblem::Missing { .. }
                 | SourceProblem::HistoryRewritten { .. }
                 | SourceProblem::FolderMissing { .. }
+                | SourceProblem::NotConfigured
                 | SourceProblem::TooManyFiles { .. } => {
                     let (source, problem) = (source.clone(), problem.clone());
                     Some(HoldReason::Source { source, problem })

@@ -11,7 +11,7 @@
 //!   asked again under the same token.
 //! - When told to stop, no new batch begins; what is under way is left to its tickets.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -65,6 +65,9 @@ pub struct Done {
     pub retries: BTreeMap<TargetKey, Option<Retry>>,
     /// Commits made in the store.
     pub commits: u64,
+    /// Targets that were not as planned for: another round looks at them at once, and says whether
+    /// that is a failure.
+    pub again: BTreeSet<TargetKey>,
     /// Told to stop with rows left that had not begun.
     pub stopped: bool,
 }
@@ -340,21 +343,23 @@ impl Executor<'_> {
         let key = row.change.target.key.clone();
         let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), hopeless, now);
         retry.ended = hopeless && !refused;
-        if stale && retry.attempts == 1 {
+        let again = stale && retry.attempts == 1;
+        if again {
             retry.until = now;
+            done.again.insert(key.clone());
         }
         if let Some(after) = after.and_then(|a| SignedDuration::try_from(a).ok()) {
             retry.until = retry.until.max(now + after);
         }
         writes.push(Write::End { token: row.change.token.clone() });
         writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
-        writes.push(Write::Event(event(
-            &row,
-            if refused { "Refused" } else { "Failed" },
-            Some(&error),
-            now,
-        )));
-        tracing::warn!(target = %row.change.target.name, request = %key.request, error, refused, "failed");
+        let kind = match (refused, again) {
+            (true, _) => "Refused",
+            (false, true) => "Stale",
+            (false, false) => "Failed",
+        };
+        writes.push(Write::Event(event(&row, kind, Some(&error), now)));
+        tracing::warn!(target = %row.change.target.name, request = %key.request, error, refused, again, "failed");
         self.watch.notice(&Notice::Ended {
             key: &key,
             action: row.change.action,

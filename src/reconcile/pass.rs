@@ -17,8 +17,8 @@ use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Desired, Diagnostic, File, Files, PassReport, Record, RequestId, Revision, SourceProblem,
-    SourceRecord,
+    Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
+    SourceProblem, SourceRecord, TargetKey, Wanted,
 };
 use crate::store::{DesiredEntry, Index, Lease, Quiet, Write};
 
@@ -54,6 +54,8 @@ pub(super) struct Pass<'a> {
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
     /// is nothing to do.
     pub(super) unfinished: bool,
+    /// Targets that were not as planned for when their turn came; see [`Pass::resolve`].
+    pub(super) again: BTreeSet<TargetKey>,
     /// The status branch is not as we left it: it is published to although nothing is new.
     pub(super) moved: bool,
     /// The status branch was reached and is ours to write.
@@ -202,6 +204,8 @@ impl Engine {
             serde_json::from_value(value(self.store.value(COUNTS).await?)).unwrap_or_default();
         memory.paths =
             serde_json::from_value(value(self.store.value(PATHS).await?)).unwrap_or_default();
+        memory.catalog_problems =
+            serde_json::from_value(value(self.store.value(CATALOG).await?)).unwrap_or_default();
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         Ok(memory)
     }
@@ -214,6 +218,7 @@ const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
 const PATHS: &str = "paths";
+const CATALOG: &str = "catalog-problems";
 const UNSAID: &str = "unsaid";
 
 /// Statuses read at once.
@@ -266,6 +271,7 @@ impl<'a> Pass<'a> {
             said: Said::Nothing,
             planned: now,
             unfinished: false,
+            again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
             report: PassReport::default(),
@@ -285,6 +291,7 @@ impl<'a> Pass<'a> {
         self.commit(writes).await?;
         self.resume().await?;
         self.rounds().await?;
+        self.resolve();
         self.announce().await?;
         self.publish().await
     }
@@ -395,10 +402,14 @@ impl<'a> Pass<'a> {
         let max = self.engine.config.settings.limits.file_bytes;
         let (blobs, broken) = desired::read(&found, &self.snapshots, max);
         let is_whole = |f: &Found| !broken.iter().any(|(source, _)| *source == f.origin.source);
-        let found: Vec<Found> = found.into_iter().filter(is_whole).collect();
+        let (found, homeless): (Vec<Found>, Vec<Found>) = found
+            .into_iter()
+            .filter(is_whole)
+            .partition(|f| self.snapshots.iter().any(|s| s.source.name == f.origin.source));
         let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
         let evaluator = self.evaluator(&fresh, None);
-        let evaluated = desired::evaluate(&evaluator, found, blobs).await?;
+        let mut evaluated = desired::evaluate(&evaluator, found, blobs).await?;
+        evaluated.extend(self.homeless(&homeless).await?);
         for (source, error) in broken {
             let problem = SourceProblem::Stale { error: chain(&error), since: (self.clock)() };
             tracing::error!(%source, error = chain(&error), "objects cannot be read");
@@ -419,6 +430,28 @@ impl<'a> Pass<'a> {
             self.fresh.insert(id, evaluated);
         }
         Ok(())
+    }
+
+    /// Requests of sources that are not configured any more: nobody can read them, and nobody has
+    /// asked for anything else.
+    async fn homeless(&self, found: &[Found]) -> Result<Vec<Evaluated>, PassError> {
+        let ids: Vec<RequestId> = found.iter().map(|f| f.id.clone()).collect();
+        let known = self.engine.store.desired(&ids).await?;
+        let by_id: HashMap<RequestId, Desired> =
+            known.into_iter().map(|d| (d.id.clone(), d)).collect();
+        let one = |f: &Found| {
+            let source = f.origin.source.clone();
+            let problem = SourceProblem::NotConfigured;
+            let desired = Desired {
+                id: f.id.clone(),
+                origin: f.origin.clone(),
+                content: by_id.get(&f.id).map_or_else(|| digest::sha256(b""), |d| d.content),
+                wanted: Wanted::Waiting(HoldReason::Source { source, problem }),
+                notes: Vec::new(),
+            };
+            desired::row(f, desired, Vec::new())
+        };
+        Ok(found.iter().map(one).collect())
     }
 
     pub(super) fn evaluator<'b>(
@@ -480,6 +513,8 @@ impl<'a> Pass<'a> {
             writes.push(Write::Value { key: BUILT.into(), value: json(&self.memory.built) });
             let paths = serde_json::to_value(&self.memory.paths).unwrap_or_default();
             writes.push(Write::Value { key: PATHS.into(), value: Some(paths) });
+            let catalog = serde_json::to_value(&self.memory.catalog_problems).unwrap_or_default();
+            writes.push(Write::Value { key: CATALOG.into(), value: Some(catalog) });
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ impl Pass<'_> {
             self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
             self.settle(&plan).await?;
+            self.drop_retries(&plan).await?;
             let mut changed = BTreeSet::new();
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
             changed.extend(self.bookkeeping(&ready).await?);
@@ -324,6 +325,63 @@ impl Pass<'_> {
         let found = found.into_iter().filter(is_whole).collect();
         let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
         desired::evaluate(&self.evaluator(&fresh, Some(foresight)), found, blobs).await
+    }
+
+    /// A failed try of what is as it should be by now, or is not wanted any more, is no reason to
+    /// come back.
+    async fn drop_retries(&mut self, plan: &Plan) -> Result<(), PassError> {
+        if self.memory.retries.is_empty() {
+            return Ok(());
+        }
+        let held: BTreeSet<&RequestId> = plan.holds.iter().map(|h| &h.request).collect();
+        let steps: BTreeSet<&RequestId> =
+            plan.steps.iter().map(|s| &s.target.key.request).collect();
+        // What could not be read was not looked at.
+        let looked =
+            |id: &RequestId| !self.memory.desired().contains_key(id) || self.fresh.contains_key(id);
+        let is_over = |key: &&TargetKey| {
+            let id = &key.request;
+            looked(id)
+                && !held.contains(id)
+                && !steps.contains(id)
+                && !self.memory.journal.contains_key(key)
+        };
+        let over: Vec<TargetKey> = self.memory.retries.keys().filter(is_over).cloned().collect();
+        let mut writes = Vec::with_capacity(over.len());
+        for key in over {
+            self.memory.retries.remove(&key);
+            self.touched.insert(key.request.clone());
+            writes.push(Write::Retry { key, retry: None });
+        }
+        self.commit(writes).await
+    }
+
+    /// A target that was not as planned for has failed only if it still stands so: another round may
+    /// have done it, found it done, or held it for a reason that is told by itself.
+    pub(super) fn resolve(&mut self) {
+        let again = std::mem::take(&mut self.again);
+        let is_held = |key: &TargetKey| {
+            let holds = self.report.holds.iter().filter(|h| {
+                h.request == key.request && h.component.as_ref().is_none_or(|c| *c == key.component)
+            });
+            let mut reasons = holds.map(|h| &h.reason);
+            reasons.any(|r| !matches!(r, HoldReason::Backoff { .. } | HoldReason::Refused { .. }))
+        };
+        let memory = &self.memory;
+        let stands = |key: &TargetKey| {
+            memory.retries.contains_key(key) && !memory.journal.contains_key(key) && !is_held(key)
+        };
+        let mut left: BTreeMap<TargetKey, bool> =
+            again.into_iter().map(|key| (key.clone(), stands(&key))).collect();
+        // Of those that stand, the last word is kept.
+        let mut done = std::mem::take(&mut self.report.done);
+        done.reverse();
+        done.retain(|(key, _, error)| match left.get_mut(key) {
+            Some(stands) if error.is_some() => std::mem::take(stands),
+            Some(_) | None => true,
+        });
+        done.reverse();
+        self.report.done = done;
     }
 
     /// Notes the holds of this round; what was held and is not any more is let go.

@@ -242,7 +242,7 @@ fn settle(
             (record.commit.clone(), Some(SourceProblem::Stale { error: chain(&error), since }))
         }
     };
-    folder_check(Snapshot { source, commit, problem }, record)
+    folder_check(Snapshot { source, commit, problem }, record, since)
 }
 
 /// Whether `tip` fails to descend from the last good commit without a person having accepted it.
@@ -262,7 +262,7 @@ fn rewritten(mirror: &Mirror, record: &SourceRecord, tip: &Revision) -> Result<b
 
 /// A folder that was there and is not in the new commit holds the source: an emptied, moved or
 /// misconfigured folder never reads as "delete everything". A person may accept that very commit.
-fn folder_check(mut snapshot: Snapshot, record: &SourceRecord) -> Snapshot {
+fn folder_check(mut snapshot: Snapshot, record: &SourceRecord, since: Timestamp) -> Snapshot {
     let (Some(commit), None) = (&snapshot.commit, &snapshot.problem) else { return snapshot };
     if record.accepted.as_ref() == Some(commit) {
         return snapshot;
@@ -285,7 +285,6 @@ fn folder_check(mut snapshot: Snapshot, record: &SourceRecord) -> Snapshot {
             snapshot.commit = record.commit.clone();
         }
         Err(error) => {
-            let since = Timestamp::UNIX_EPOCH;
             snapshot.problem = Some(SourceProblem::Stale { error: chain(&error), since });
             snapshot.commit = record.commit.clone();
         }

@@ -181,7 +181,8 @@ impl Pass<'_> {
 
     /// Takes what came of effects into the indexes.
     pub(super) async fn take_done(&mut self, done: Done) -> Result<(), PassError> {
-        let Done { records, under_way, ended, retries, commits, stopped } = done;
+        let Done { records, under_way, ended, retries, commits, again, stopped } = done;
+        self.again.extend(again);
         self.unfinished |= stopped;
         self.memory.stamp += commits;
         for (row, error) in ended {

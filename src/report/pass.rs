@@ -24,6 +24,7 @@ pub fn terminal(report: &PassReport, colour: bool) -> String {
         out.push_str(&format!("{} {}\n", paint.yellow("source"), source::sentence(name, problem)));
     }
     if report.quiet {
+        diagnostics(report, &paint, &mut out);
         held(report, &paint, &mut out);
         out.push_str("Nothing to do.\n");
         return out;

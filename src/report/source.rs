@@ -54,6 +54,9 @@ pub fn sentence(name: &SourceName, problem: &SourceProblem) -> String {
             "the folder `{path}` of `{name}` is not in {}; everything of it is left as it is until it is back, or until `vend approve {name}@{tip}`",
             tip.short()
         ),
+        SourceProblem::NotConfigured => format!(
+            "`{name}` is not configured any more; everything of it is left as it is: put it back, or move its files into another source"
+        ),
         SourceProblem::TooManyFiles { limit } => {
             format!(
                 "`{name}` has more than {limit} files; none of it is used: raise `limits.files` or split the repository"

@@ -261,6 +261,54 @@ async fn failures_wait_ever_longer_and_refusals_for_a_person() {
     assert_eq!(story.slow.sent(), 6, "each try under a token of its own");
 }
 
+fn stale() -> ProviderError {
+    ProviderError::Stale("it has changed".into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_round_of_the_pass_mends_has_not_failed() {
+    let story = Story::new(100);
+    story.world.requests.commit([ask("orders/dev/queue", note("one"))]);
+    story.slow.refuse([stale()]);
+    let mut run = story.run().await;
+    let report = story.pass(&mut run).await;
+    assert_eq!((report.failures(), report.under_way, story.slow.sent()), (0, 1, 2), "{report:?}");
+    story.slow.end(End::Well);
+    story.clock.advance(60);
+    assert_eq!(story.pass(&mut run).await.failures(), 0);
+    assert_eq!(story.phase("orders/dev/queue"), "Ready");
+
+    // The same again and again is a failure, told once, and waits for its next try.
+    story.world.requests.commit([ask("orders/dev/queue", note("two"))]);
+    story.slow.refuse([stale(), stale()]);
+    let report = story.pass(&mut run).await;
+    assert_eq!((report.failures(), report.under_way), (1, 0), "{report:?}");
+    assert_eq!(story.phase("orders/dev/queue"), "Failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_try_of_what_is_not_wanted_any_more_is_forgotten() {
+    let story = Story::new(100);
+    let id = "orders/dev/queue";
+    story.world.requests.commit([ask(id, note("one"))]);
+    let mut run = story.run().await;
+    story.pass(&mut run).await;
+    story.slow.end(End::Well);
+    story.clock.advance(60);
+    story.pass(&mut run).await;
+    story.slow.refuse([ProviderError::Refused("not allowed".into())]);
+    story.world.requests.commit([ask(id, note("two"))]);
+    assert_eq!(story.pass(&mut run).await.failures(), 1);
+    story.world.requests.commit([ask(id, note("one"))]);
+    story.pass(&mut run).await;
+    assert_eq!(story.phase(id), "Ready");
+    story.clock.advance(3);
+    let report = story.pass(&mut run).await;
+    assert!(report.quiet, "{report:?}");
+    let index = run.engine.store().index().await.unwrap();
+    assert!(index.retries.is_empty(), "{:?}", index.retries);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_team_leaves_room_for_another() {
     let story = Story::new(8);

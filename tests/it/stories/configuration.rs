@@ -77,6 +77,35 @@ fn a_request_that_goes_to_another_repository_is_held_until_a_person_means_it() {
 }
 
 #[test]
+fn a_source_that_is_not_configured_any_more_leaves_what_it_asked_for_and_says_so() {
+    let mut world = World::new();
+    let second = Repository::create(world.root().join("second.git"), world.root());
+    second.commit([ask("orders/dev/elsewhere", note("elsewhere"))]);
+    world.requests.commit([ask(ID, note("hello"))]);
+    let add = |config: &mut serde_json::Value| {
+        let sources = config["requests"].as_array_mut().unwrap();
+        sources.push(json!({"name": "second", "repository": second.path()}));
+    };
+    world.configure(add);
+    world.apply();
+    world.configure(|config| {
+        config["requests"].as_array_mut().unwrap().pop();
+    });
+    world.apply();
+    let sentence = world.held("orders/dev/elsewhere", "Source");
+    assert!(sentence.contains("`second` is not used: it is not configured any more"), "{sentence}");
+    assert!(world.output_file("dev/orders/elsewhere/note/note.yaml").is_some());
+    world.ready(ID);
+    world.again_nothing();
+
+    world.configure(add);
+    world.apply();
+    world.ready("orders/dev/elsewhere");
+    assert_eq!(world.actions("vend-orders-dev-elsewhere-note-"), ["create"]);
+    world.again_nothing();
+}
+
+#[test]
 fn b76_the_first_of_two_files_for_one_request_speaks_for_it_until_it_goes() {
     let mut world = World::new();
     let second = Repository::create(world.root().join("second.git"), world.root());

@@ -10,6 +10,24 @@ fn version(world: &World, id: &str) -> String {
 }
 
 #[test]
+fn a_catalog_with_errors_is_told_of_by_every_pass_until_it_is_mended() {
+    let world = World::new();
+    world.requests.commit([ask("orders/dev/hello", note("hello"))]);
+    world.apply();
+    let schema = "templates/broken/1.0.0/template.yaml";
+    world.catalog.commit([crate::world::write(schema, "apiVersion: vend.dev/v1\nkind: Nothing\n")]);
+    for _ in 0..3 {
+        let output = world.vend_ends(3, &["apply"]);
+        assert!(output.stdout.contains(schema), "{output:?}");
+    }
+    world.ready("orders/dev/hello");
+    world.catalog.commit([crate::world::remove(schema)]);
+    world.apply();
+    world.again_nothing();
+    world.vend_ends(0, &["apply"]);
+}
+
+#[test]
 fn a_new_version_moves_nobody_until_their_file_changes() {
     let world = World::new();
     world
