@@ -207,6 +207,35 @@ impl Default for LimitSettings {
 pub struct ProviderSettings {
     /// The `files` provider.
     pub files: FilesSettings,
+    /// The `cloudformation` provider.
+    pub cloudformation: CloudFormationSettings,
+}
+
+/// The `cloudformation` provider.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CloudFormationSettings {
+    /// Another address of the services.
+    pub endpoint: Option<String>,
+    /// How fast one account's region is asked.
+    pub rates: RateSettings,
+}
+
+/// Calls a second to one account's region.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RateSettings {
+    /// Calls that change something.
+    pub changes: f64,
+    /// Calls that look at stacks.
+    pub looks: f64,
+}
+
+impl Default for RateSettings {
+    /// About what CloudFormation allows an account by default, shared with whoever else works in it.
+    fn default() -> Self {
+        Self { changes: 10.0, looks: 5.0 }
+    }
 }
 
 /// The `files` provider.

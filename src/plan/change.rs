@@ -9,7 +9,8 @@ use crate::model::{
 
 /// Settings that say where a target is. Another value is another place, and the target that is there
 /// does not follow.
-pub const LOCATION: [&str; 6] = ["account", "region", "repository", "branch", "path", "directory"];
+pub const LOCATION: [&str; 7] =
+    ["account", "region", "stackName", "repository", "branch", "path", "directory"];
 
 /// The branch that `files` commits to when none is named.
 const DEFAULT_BRANCH: &str = "main";

@@ -1,5 +1,6 @@
 //! The one seam between our decisions and the outside world: one [`Provider`] per world.
 
+pub mod cloudformation;
 #[cfg(test)]
 pub(crate) mod contract;
 mod error;

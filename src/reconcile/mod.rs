@@ -38,6 +38,7 @@ use crate::digest::{self, Digest};
 use crate::git::{Author, Credential, GitError, Transport};
 use crate::model::{Action, InstanceId, PassReport, SourceName, TargetKey};
 use crate::provider::Providers;
+use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
 use crate::provider::files::{Files, FilesSettings};
 use crate::store::{RecordEntry, Store, StoreError};
 
@@ -320,5 +321,11 @@ pub fn providers(
         transport: transport.clone(),
         batch: files.batch,
     });
-    Ok(Providers::new().with(files.map_err(PassError::Settings)?))
+    let aws = &config.settings.providers.cloudformation;
+    let cloudformation = CloudFormation::new(CloudFormationSettings {
+        endpoint: aws.endpoint.clone(),
+        changes: Rate::of(aws.rates.changes),
+        looks: Rate::of(aws.rates.looks),
+    });
+    Ok(Providers::new().with(files.map_err(PassError::Settings)?).with(cloudformation))
 }

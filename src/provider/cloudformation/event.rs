@@ -1,0 +1,165 @@
+//! A stack's events: what happened to its resources, and how an operation of ours ended.
+
+use aws_sdk_cloudformation::types::StackEvent;
+use jiff::Timestamp;
+
+use super::error::Trouble;
+use super::session::Session;
+use super::status::{self, Ending};
+use super::ticket::Operation;
+use crate::model::{Happening, Token};
+
+/// One event, in our words.
+#[derive(Clone, Debug)]
+struct Event {
+    id: String,
+    at: Timestamp,
+    resource: String,
+    kind: String,
+    /// It is about the stack itself.
+    of_stack: bool,
+    token: Option<String>,
+    state: String,
+    reason: Option<String>,
+}
+
+impl Event {
+    fn of(event: StackEvent) -> Option<Self> {
+        let at = event.timestamp?;
+        let at = Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()?;
+        Some(Self {
+            id: event.event_id?,
+            at,
+            of_stack: event.physical_resource_id.is_some()
+                && event.physical_resource_id == event.stack_id,
+            resource: event.logical_resource_id?,
+            kind: event.resource_type.unwrap_or_default(),
+            token: event.client_request_token,
+            state: event.resource_status?.as_str().to_owned(),
+            reason: event.resource_status_reason,
+        })
+    }
+
+    fn failed(&self) -> bool {
+        self.state.ends_with("_FAILED")
+    }
+
+    /// It was stopped because another failed: a consequence, not a cause.
+    fn is_consequence(&self) -> bool {
+        self.reason.as_deref().is_none_or(|r| {
+            r.starts_with("Resource creation cancelled")
+                || r.starts_with("Resource update cancelled")
+        })
+    }
+}
+
+/// What the events of an operation tell.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    /// Oldest first.
+    events: Vec<Event>,
+    /// Our token stands in at least one event: the operation has begun.
+    pub(super) begun: bool,
+}
+
+/// How an operation begins by the stack's own event.
+const BEGINNINGS: [&str; 3] = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"];
+
+/// Pages read of one operation's events at most.
+const PAGES: usize = 50;
+
+impl Session {
+    /// All events of the operation that `token` began. Newest first come the pages, and what is
+    /// older than the operation is not read.
+    pub(super) async fn story(&self, stack: &str, token: &Token) -> Result<Story, Trouble> {
+        let (mut events, mut begun, mut next) = (Vec::new(), false, None::<String>);
+        for _ in 0..PAGES {
+            let page = next.take();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.describe_stack_events().stack_name(stack).set_next_token(page).send()
+            };
+            let said = match self.look(call).await {
+                Ok(said) => said,
+                Err(trouble) if trouble.says_absent() => break,
+                Err(trouble) => return Err(trouble),
+            };
+            let mut older = false;
+            for event in said.stack_events.unwrap_or_default().into_iter().filter_map(Event::of) {
+                let ours = event.token.as_deref() == Some(token.as_str());
+                // Another's event, once ours were seen, is older than the operation.
+                older |= begun && !ours && event.token.is_some();
+                begun |= ours;
+                if older || !begun {
+                    continue;
+                }
+                // The stack's own first event is where the operation began.
+                older = ours && event.of_stack && BEGINNINGS.contains(&event.state.as_str());
+                events.push(event);
+            }
+            next = said.next_token;
+            if older || next.is_none() {
+                break;
+            }
+        }
+        events.reverse();
+        Ok(Story { events, begun })
+    }
+}
+
+impl Story {
+    /// What happened after the event `cursor`, with the new cursor.
+    pub(super) fn after(&self, cursor: Option<&str>) -> (Vec<Happening>, Option<String>) {
+        let seen = cursor.and_then(|c| self.events.iter().position(|e| e.id == c));
+        let new = &self.events[seen.map_or(0, |n| n + 1)..];
+        let happenings = new.iter().map(|event| Happening {
+            at: event.at,
+            what: event.resource.clone(),
+            kind: Some(event.kind.clone()).filter(|k| !k.is_empty()),
+            state: event.state.clone(),
+            message: event.reason.clone(),
+        });
+        let last = self.events.last().map(|e| e.id.clone());
+        (happenings.collect(), last.or(cursor.map(str::to_owned)))
+    }
+
+    /// How the operation ended by the stack's own last event; `None`: it has not.
+    pub(super) fn ending(&self, token: &Token) -> Option<(Ending, &str)> {
+        let ours = |e: &&Event| e.of_stack && e.token.as_deref() == Some(token.as_str());
+        let last = self.events.iter().rev().find(ours)?;
+        Some((status::ending(&last.state)?, last.state.as_str()))
+    }
+
+    /// What went wrong, the first cause first, in the service's words.
+    pub(super) fn cause(&self) -> Option<String> {
+        let failures = || self.events.iter().filter(|e| e.failed() && !e.of_stack);
+        let first =
+            failures().find(|e| !e.is_consequence()).or_else(|| failures().next()).or_else(
+                || self.events.iter().find(|e| e.of_stack && e.reason.is_some() && !is_good(e)),
+            )?;
+        let more =
+            failures().filter(|e| !e.is_consequence() && e.resource != first.resource).count();
+        let reason = first.reason.as_deref().unwrap_or("no reason was given");
+        let more = match more {
+            0 => String::new(),
+            1 => " (and one more resource failed)".into(),
+            n => format!(" (and {n} more resources failed)"),
+        };
+        Some(format!("`{}` ({}) {}: {reason}{more}", first.resource, first.kind, first.state))
+    }
+}
+
+fn is_good(event: &Event) -> bool {
+    matches!(status::ending(&event.state), Some(Ending::Good))
+}
+
+impl Story {
+    /// Which way the operation goes, by the stack's own first event.
+    pub(super) fn operation(&self) -> Option<Operation> {
+        let first = self.events.iter().find(|e| e.of_stack)?;
+        Some(match first.state.as_str() {
+            "CREATE_IN_PROGRESS" => Operation::Create,
+            "DELETE_IN_PROGRESS" => Operation::Delete,
+            _ => Operation::Update,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! Looking at stacks: one by its name, or all of an account's region by pages, whichever is fewer
+//! calls.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::Trouble;
+use super::session::Session;
+use super::stack::Stack;
+
+/// All stacks that were there at a moment, by name and by id.
+pub(super) struct Listed {
+    /// When the first page was asked for.
+    began: Instant,
+    stacks: HashMap<String, Arc<Stack>>,
+}
+
+/// The listing that all who look at once share.
+#[derive(Default)]
+pub(super) struct Looks {
+    last: tokio::sync::Mutex<Option<Arc<Listed>>>,
+    /// Pages of the last listing.
+    pages: AtomicUsize,
+    waiting: AtomicUsize,
+}
+
+/// How long the first who looks waits for others who look too.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Fewer than this are looked at one by one while nobody knows how many pages there are.
+const FEW: usize = 3;
+
+/// Counts somebody who waits, for as long as it waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize, by: usize) -> Vec<Self> {
+        count.fetch_add(by, Ordering::SeqCst);
+        (0..by).map(|_| Self(count)).collect()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Session {
+    /// The stacks of these names or ids, in that order; `None`: it is not there.
+    pub(super) async fn stacks(
+        &self,
+        names: &[String],
+    ) -> Vec<Result<Option<Arc<Stack>>, Trouble>> {
+        let looks = &self.limits.listed;
+        let _waiting = Waiting::new(&looks.waiting, names.len());
+        let asked = Instant::now();
+        tokio::time::sleep(GATHER).await;
+        let pages = looks.pages.load(Ordering::Relaxed).max(FEW);
+        if looks.waiting.load(Ordering::SeqCst) > pages {
+            return match self.listing(asked).await {
+                Ok(listed) => names.iter().map(|n| Ok(listed.stacks.get(n).cloned())).collect(),
+                Err(trouble) => names.iter().map(|_| Err(trouble.clone())).collect(),
+            };
+        }
+        let mut stacks = Vec::with_capacity(names.len());
+        for name in names {
+            stacks.push(self.stack(name).await);
+        }
+        stacks
+    }
+
+    /// One stack, by its own call. By its id, one that is deleted is still described.
+    pub(super) async fn stack(&self, name: &str) -> Result<Option<Arc<Stack>>, Trouble> {
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client.describe_stacks().stack_name(name).send()
+        };
+        match self.look(call).await {
+            Ok(said) => {
+                let stack = said.stacks.unwrap_or_default().into_iter().next();
+                let stack = stack.and_then(Stack::of).map(Arc::new);
+                stack.map(Some).ok_or_else(|| {
+                    Trouble::Unsent(format!(
+                        "the answer about the stack `{name}` has no stack in it"
+                    ))
+                })
+            }
+            Err(trouble) if trouble.says_absent() => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// All stacks, as they were at `asked` or later.
+    async fn listing(&self, asked: Instant) -> Result<Arc<Listed>, Trouble> {
+        let looks = &self.limits.listed;
+        // Whoever waited here while another listed takes what that one found.
+        let mut last = looks.last.lock().await;
+        if let Some(listed) = last.as_ref().filter(|l| l.began >= asked) {
+            return Ok(listed.clone());
+        }
+        let began = Instant::now();
+        let (mut stacks, mut pages, mut token) = (HashMap::new(), 0, None);
+        loop {
+            let next: Option<String> = token.take();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.describe_stacks().set_next_token(next).send()
+            };
+            let page = self.look(call).await?;
+            pages += 1;
+            for stack in page.stacks.unwrap_or_default().into_iter().filter_map(Stack::of) {
+                let stack = Arc::new(stack);
+                stacks.insert(stack.id.clone(), stack.clone());
+                stacks.insert(stack.name.clone(), stack);
+            }
+            match page.next_token {
+                Some(more) => token = Some(more),
+                None => break,
+            }
+        }
+        looks.pages.store(pages, Ordering::Relaxed);
+        let listed = Arc::new(Listed { began, stacks });
+        *last = Some(listed.clone());
+        Ok(listed)
+    }
+}

@@ -1,0 +1,177 @@
+//! Asking how an operation is getting on.
+
+use aws_sdk_cloudformation::types::ChangeSetStatus;
+
+use super::error::Trouble;
+use super::event::Story;
+use super::session::{Purpose, Session};
+use super::settings::Place;
+use super::stack::Stack;
+use super::status::{self, Ending, Standing};
+use super::submit::Work;
+use super::ticket::{Notes, Operation};
+use super::{CloudFormation, stack_name};
+use crate::model::{Action, Change, Progress, Ticket};
+use crate::provider::ProviderError;
+
+impl CloudFormation {
+    pub(super) async fn ask(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
+        let place = Place::read(&ticket.target.settings).map_err(ProviderError::Refused)?;
+        let session = self.0.get(&place, Purpose::Look, &ticket.target.key).await;
+        let notes = match Notes::read(ticket) {
+            Some(notes) => notes,
+            None => find(&session, ticket, &stack_name(&place, &ticket.target)).await?,
+        };
+        if let Some(change_set) = notes.change_set.clone() {
+            return self.advance(ticket, place, notes, &change_set).await;
+        }
+        let mut seen = session.stacks(std::slice::from_ref(&notes.stack)).await;
+        let mut seen = seen.pop().unwrap_or(Ok(None)).map_err(Trouble::of_a_look)?;
+        if seen.is_none() {
+            // Listings leave out what is deleted; asked by its id, the service still knows it.
+            seen = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
+        }
+        let story = session.story(&notes.stack, &ticket.token).await;
+        Ok(tell(ticket, notes, seen.as_deref(), &story.map_err(Trouble::of_a_look)?))
+    }
+
+    /// Executes the change set once it is there.
+    async fn advance(
+        &self,
+        ticket: &Ticket,
+        place: Place,
+        notes: Notes,
+        change_set: &str,
+    ) -> Result<Progress, ProviderError> {
+        let session = self.0.get(&place, Purpose::Change, &ticket.target.key).await;
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client.describe_change_set().change_set_name(change_set).send()
+        };
+        let made = match session.look(call).await {
+            Ok(made) => made,
+            Err(trouble) if trouble.says_absent() => {
+                return Err(ProviderError::Stale("its change set is gone".into()));
+            }
+            Err(trouble) => return Err(trouble.of_a_look()),
+        };
+        match made.status {
+            Some(ChangeSetStatus::CreateComplete) => {
+                let change = of_ticket(ticket);
+                let name = notes.stack.clone();
+                let work = Work { session, place, change: &change, name };
+                work.execute(change_set, notes).await
+            }
+            Some(ChangeSetStatus::Failed) => {
+                let reason = made.status_reason.unwrap_or_default();
+                let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
+                session.drop_change_set(change_set).await;
+                let state = stack.as_ref().map_or_else(String::new, |s| s.state());
+                if says_no_changes(&reason) && notes.reverts {
+                    let error = "CloudFormation finds nothing to change back: undo by hand what was changed, or change the request".to_owned();
+                    return Ok(Progress::Failed { error, state, events: Vec::new() });
+                }
+                if says_no_changes(&reason) {
+                    let outputs = stack.map(|s| s.outputs.clone()).unwrap_or_default();
+                    return Ok(Progress::Succeeded { outputs, state, events: Vec::new() });
+                }
+                Ok(Progress::Failed { error: reason, state, events: Vec::new() })
+            }
+            _ => Ok(Progress::Running { ticket: ticket.clone(), events: Vec::new() }),
+        }
+    }
+
+    /// Rolls an update back, which CloudFormation can do while it has not come to its clean-up; what
+    /// is not begun is dropped. All else goes its way.
+    pub(super) async fn stop(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
+        let place = Place::read(&ticket.target.settings).map_err(ProviderError::Refused)?;
+        let Some(notes) = Notes::read(ticket).filter(|n| n.operation == Operation::Update) else {
+            return self.ask(ticket).await;
+        };
+        let session = self.0.get(&place, Purpose::Change, &ticket.target.key).await;
+        let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
+        let updates = stack.is_some_and(|s| s.state() == "UPDATE_IN_PROGRESS");
+        if updates && notes.change_set.is_none() {
+            let token = format!("{}-cancel", ticket.token);
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                let stop = client.cancel_update_stack().stack_name(&notes.stack);
+                stop.client_request_token(&token).send()
+            };
+            match session.change(call).await {
+                // It came to its end meanwhile, which asking finds.
+                Ok(_) | Err(Trouble::Rejected { .. }) => {}
+                Err(trouble) => return Err(trouble.of_a_look()),
+            }
+        }
+        self.ask(ticket).await
+    }
+}
+
+/// What CloudFormation says of a change set in which nothing would change.
+pub(super) fn says_no_changes(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+/// As much of the change as executing its change set needs.
+fn of_ticket(ticket: &Ticket) -> Change {
+    Change {
+        token: ticket.token.clone(),
+        target: ticket.target.clone(),
+        action: Action::Update,
+        artifact: None,
+        expect: None,
+        labels: Default::default(),
+        commit: None,
+        protect: false,
+        adopt: false,
+        template: None,
+        timeout: None,
+        preview: None,
+    }
+}
+
+/// The ticket's notes were lost with the process that had them: the stack's events tell.
+async fn find(session: &Session, ticket: &Ticket, name: &str) -> Result<Notes, ProviderError> {
+    let lost =
+        || ProviderError::unknown("the stack's events do not know the change: send it again");
+    let stack = session.stack(name).await.map_err(Trouble::of_a_look)?.ok_or_else(lost)?;
+    let story = session.story(&stack.id, &ticket.token).await.map_err(Trouble::of_a_look)?;
+    let operation = story.operation().ok_or_else(lost)?;
+    Ok(Notes::new(operation, &stack.id))
+}
+
+/// What the stack and its events come to.
+fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &Story) -> Progress {
+    let (events, cursor) = story.after(notes.cursor.as_deref());
+    let ending = match (stack, story.ending(&ticket.token)) {
+        (_, Some((ending, _))) => ending,
+        // Nobody else can have made what bears this id.
+        (Some(stack), None) if notes.operation == Operation::Create => {
+            status::row(&stack.status).ending
+        }
+        (None, None) if notes.operation == Operation::Delete => Ending::Good,
+        // What was read may be older than what was begun.
+        (_, None) => Ending::Open,
+    };
+    let state = stack.map_or_else(|| "DELETE_COMPLETE".into(), Stack::state);
+    let gone = stack.is_none_or(|s| s.standing() == Standing::Gone);
+    let busy = stack.is_some_and(|s| s.standing() == Standing::Busy);
+    match ending {
+        Ending::Good if gone && notes.operation != Operation::Delete => {
+            let error = "the stack was deleted while it was being changed".to_owned();
+            Progress::Failed { error, state, events }
+        }
+        Ending::Good if !busy => {
+            let outputs = stack.filter(|_| !gone).map(|s| s.outputs.clone()).unwrap_or_default();
+            Progress::Succeeded { outputs, state, events }
+        }
+        Ending::Bad if !busy => {
+            let reason = || stack.and_then(|s| s.reason.clone());
+            let error = story.cause().or_else(reason).unwrap_or_else(|| state.clone());
+            Progress::Failed { error, state, events }
+        }
+        Ending::Good | Ending::Bad | Ending::Open => {
+            let notes = Notes { cursor, ..notes };
+            Progress::Running { ticket: notes.ticket(&ticket.token, &ticket.target), events }
+        }
+    }
+}

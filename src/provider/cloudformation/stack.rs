@@ -1,0 +1,164 @@
+//! A stack as the service describes it, in our words. The SDK's shapes end here.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudformation::types::{Stack as Described, StackStatus, Tag};
+use serde_json::Value;
+
+use super::status::{self, Standing};
+use crate::digest::Digest;
+use crate::model::{Change, Live, Map, Observation, Owner, Stuck, Target};
+
+/// Whose a stack is.
+const INSTANCE: &str = "vend:instance";
+/// Which target of that instance's.
+const TARGET: &str = "vend:target";
+/// Digest of the artifact it was last applied from.
+const DIGEST: &str = "vend:digest";
+/// For people.
+const REQUEST: &str = "vend:request";
+/// For people.
+const TEMPLATE: &str = "vend:template";
+/// For people.
+const COMMIT: &str = "vend:commit";
+
+/// Tags that one resource may have; CloudFormation's limit for a stack's.
+const MAX_TAGS: usize = 50;
+
+/// A stack that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Stack {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) status: StackStatus,
+    pub(super) reason: Option<String>,
+    /// The change set that was executed last.
+    pub(super) change_set: Option<String>,
+    pub(super) protected: bool,
+    pub(super) outputs: Map,
+    tags: BTreeMap<String, String>,
+}
+
+impl Stack {
+    pub(super) fn of(described: Described) -> Option<Self> {
+        let text = |pair: (Option<String>, Option<String>)| Some((pair.0?, pair.1?));
+        let outputs = described.outputs.unwrap_or_default().into_iter();
+        let outputs = outputs.filter_map(|o| text((o.output_key, o.output_value)));
+        let tags = described.tags.unwrap_or_default().into_iter();
+        Some(Self {
+            id: described.stack_id?,
+            name: described.stack_name?,
+            status: described.stack_status?,
+            reason: described.stack_status_reason,
+            change_set: described.change_set_id,
+            protected: described.enable_termination_protection.unwrap_or(false),
+            outputs: outputs.map(|(key, value)| (key, Value::String(value))).collect(),
+            tags: tags.filter_map(|t| text((t.key, t.value))).collect(),
+        })
+    }
+
+    fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.get(name).map(String::as_str)
+    }
+
+    pub(super) fn owner(&self, target: &Target) -> Owner {
+        match (self.tag(INSTANCE), self.tag(TARGET)) {
+            (None, None) => Owner::Nobody,
+            (Some(instance), Some(name))
+                if instance == target.instance.as_str() && name == target.name.as_str() =>
+            {
+                Owner::Ours
+            }
+            (Some(instance), _) if instance != target.instance.as_str() => {
+                Owner::Other(format!("the vend instance `{instance}`"))
+            }
+            (_, name) => {
+                let whose = self.tag(REQUEST).or(name).unwrap_or("another request");
+                Owner::Other(format!("`{whose}`"))
+            }
+        }
+    }
+
+    /// Digest of the artifact it was last applied from, by its own mark.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.tag(DIGEST)?.parse().ok()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        status::row(&self.status).standing
+    }
+
+    /// The status with the service's reason.
+    pub(super) fn state(&self) -> String {
+        self.status.as_str().to_owned()
+    }
+
+    /// What a person does next, where somebody must.
+    pub(super) fn advice(&self) -> Option<String> {
+        Some(status::row(&self.status).advice?.replace("{stack}", &self.name))
+    }
+
+    pub(super) fn observation(&self, target: &Target) -> Observation {
+        let standing = self.standing();
+        if standing == Standing::Gone {
+            return Observation::Absent;
+        }
+        let stuck =
+            self.advice().map(|advice| Stuck { advice, empty: standing == Standing::Rubble });
+        Observation::Present(Live {
+            owner: self.owner(target),
+            digest: self.digest(),
+            token: None,
+            state: self.state(),
+            busy: standing == Standing::Busy,
+            drift: Vec::new(),
+            outputs: self.outputs.clone(),
+            stuck,
+            pending: false,
+        })
+    }
+}
+
+/// The tags of a stack that is made or changed by `change`. The error says which one the service
+/// would not take.
+pub(super) fn tags(
+    change: &Change,
+    settings: &BTreeMap<String, String>,
+) -> Result<Vec<Tag>, String> {
+    let target = &change.target;
+    let mut tags: BTreeMap<String, String> = settings.clone();
+    tags.extend(change.labels.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let mut ours = |name: &str, value: String| tags.insert(name.to_owned(), value);
+    ours(INSTANCE, target.instance.to_string());
+    ours(TARGET, target.name.to_string());
+    ours(REQUEST, target.key.request.to_string());
+    if let Some(digest) = change.artifact.as_ref().and_then(|a| a.digest) {
+        ours(DIGEST, digest.to_string());
+    }
+    if let Some(template) = &change.template {
+        // `+` of a version's build is allowed in a tag, and `@` too.
+        ours(TEMPLATE, template.to_string());
+    }
+    if let Some(commit) = &change.commit {
+        ours(COMMIT, commit.to_string());
+    }
+    if tags.len() > MAX_TAGS {
+        return Err(format!(
+            "{} tags with vend's own, and a stack has at most {MAX_TAGS}: use fewer labels",
+            tags.len()
+        ));
+    }
+    if let Some((key, value)) = tags.iter().find(|(key, value)| !is_tag(key, value)) {
+        return Err(format!(
+            "the tag `{key}: {value}` is not one that AWS takes: keys have 1 to 128 and values at most 256 letters, digits, spaces and `_.:/=+-@`, and no key starts with `aws:`"
+        ));
+    }
+    let tag = |(key, value): (String, String)| Tag::builder().key(key).value(value).build();
+    Ok(tags.into_iter().map(tag).collect())
+}
+
+fn is_tag(key: &str, value: &str) -> bool {
+    let safe = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+    let fits = |text: &str, max: usize| text.chars().count() <= max && text.chars().all(safe);
+    !key.is_empty() && !key.starts_with("aws:") && fits(key, 128) && fits(value, 256)
+}

@@ -1,0 +1,303 @@
+//! Beginning an operation, or finding that it has begun.
+//!
+//! # Flow
+//! A creation is one call. An update is a change set, named by the token, that is executed once it
+//! is there: what was previewed is what happens, and CloudFormation refuses it if the stack was
+//! changed meanwhile. Every call carries the token.
+//!
+//! # Guarantees
+//! A call whose answer was lost is never followed by a guess: the same change is submitted again,
+//! and what the first call did is found by the token, which stands in the stack's events and in the
+//! names of change sets.
+
+use std::sync::Arc;
+
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType, DeploymentMode, ExecutionStatus};
+
+use super::error::Trouble;
+use super::session::{Purpose, Session};
+use super::settings::Place;
+use super::stack::{self, Stack};
+use super::status::Standing;
+use super::template::{self, Sent};
+use super::ticket::{Notes, Operation};
+use super::{CloudFormation, stack_name};
+use crate::model::{Action, Change, Owner, Progress, Token};
+use crate::provider::ProviderError;
+
+/// A change with where and by what right it is made.
+pub(super) struct Work<'a> {
+    pub(super) session: Arc<Session>,
+    pub(super) place: Place,
+    pub(super) change: &'a Change,
+    pub(super) name: String,
+}
+
+impl CloudFormation {
+    pub(super) async fn begin(&self, change: &Change) -> Result<Progress, ProviderError> {
+        let place = Place::read(&change.target.settings).map_err(ProviderError::Refused)?;
+        let name = stack_name(&place, &change.target);
+        let session = self.0.get(&place, Purpose::Change, &change.target.key).await;
+        session.check_account(&place).await?;
+        let work = Work { session, place, change, name };
+        match change.action {
+            Action::Delete => work.delete().await,
+            Action::Create => work.create().await,
+            Action::Restore if change.expect.is_none() => work.create().await,
+            Action::Update | Action::Replace | Action::Restore => work.update().await,
+            Action::Forget | Action::Move => {
+                Err(ProviderError::Refused("nothing of that is CloudFormation's to do".into()))
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    fn running(&self, notes: &Notes) -> Progress {
+        Progress::Running { ticket: notes.of(self.change), events: Vec::new() }
+    }
+
+    async fn see(&self) -> Result<Option<Arc<Stack>>, ProviderError> {
+        let mut seen = self.session.stacks(std::slice::from_ref(&self.name)).await;
+        seen.pop().unwrap_or(Ok(None)).map_err(Trouble::of_a_look)
+    }
+
+    async fn create(&self) -> Result<Progress, ProviderError> {
+        let change = self.change;
+        let tags = stack::tags(change, &self.place.tags).map_err(ProviderError::Refused)?;
+        let Sent { body, url } = template::send(&self.session, &self.place, change).await?;
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client
+                .create_stack()
+                .stack_name(&self.name)
+                .set_template_body(body.clone())
+                .set_template_url(url.clone())
+                .set_capabilities(Some(self.capabilities()))
+                .set_role_arn(self.place.service_role.clone())
+                .set_timeout_in_minutes(self.minutes())
+                .set_tags(Some(tags.clone()))
+                .enable_termination_protection(change.protect)
+                .client_request_token(change.token.as_str())
+                .send()
+        };
+        match self.session.change(call).await {
+            Ok(made) => {
+                let stack = made.stack_id.unwrap_or_else(|| self.name.clone());
+                Ok(self.running(&Notes::new(Operation::Create, stack)))
+            }
+            Err(trouble) if trouble.is("AlreadyExists") || trouble.is("TokenAlreadyExists") => {
+                self.find_creation().await
+            }
+            Err(trouble) => Err(trouble.of_a_change()),
+        }
+    }
+
+    /// A stack of that name is there: ours by this very token, or the plan is out of date.
+    async fn find_creation(&self) -> Result<Progress, ProviderError> {
+        let Some(stack) = self.see().await? else {
+            return Err(ProviderError::Stale("a stack of that name has just gone".into()));
+        };
+        let story = self.session.story(&stack.id, &self.change.token).await;
+        if story.map_err(Trouble::of_a_look)?.begun {
+            return Ok(self.running(&Notes::new(Operation::Create, &stack.id)));
+        }
+        Err(ProviderError::Stale(format!(
+            "a stack named `{}` is there already ({})",
+            self.name,
+            stack.state()
+        )))
+    }
+
+    async fn update(&self) -> Result<Progress, ProviderError> {
+        let Some(stack) = self.see().await? else {
+            return Err(ProviderError::Stale(format!("there is no stack `{}`", self.name)));
+        };
+        let notes = Notes::new(Operation::Update, &stack.id);
+        if stack.change_set.as_deref().is_some_and(|id| names(id, &self.change.token)) {
+            return Ok(self.running(&notes));
+        }
+        if let Some(made) = self.change.preview.as_ref().and_then(|p| p.as_str()) {
+            if stack.change_set.as_deref() == Some(made) {
+                // Executed, by this change or by somebody: its events tell.
+                return self.executed(&stack, made).await;
+            }
+            self.must_be_as_planned(&stack)?;
+            return self.execute(made, notes).await;
+        }
+        self.must_be_as_planned(&stack)?;
+        let made = self.change_set(&stack.name, self.change.token.as_str(), false).await?;
+        Ok(self.running(&Notes { change_set: Some(made), reverts: self.reverts(), ..notes }))
+    }
+
+    async fn executed(&self, stack: &Stack, made: &str) -> Result<Progress, ProviderError> {
+        let story = self.session.story(&stack.id, &self.change.token).await;
+        if story.map_err(Trouble::of_a_look)?.begun {
+            return Ok(self.running(&Notes::new(Operation::Update, &stack.id)));
+        }
+        Err(ProviderError::Stale(format!("somebody executed the change set `{made}`")))
+    }
+
+    /// Refuses what is not what the plan saw.
+    fn must_be_as_planned(&self, stack: &Stack) -> Result<(), ProviderError> {
+        let stale = |why: String| Err(ProviderError::Stale(why));
+        match stack.owner(&self.change.target) {
+            Owner::Ours => {}
+            Owner::Nobody if self.change.adopt => {}
+            Owner::Nobody => return stale(format!("the stack `{}` is not vend's", stack.name)),
+            Owner::Other(who) => return stale(format!("the stack `{}` is {who}'s", stack.name)),
+        }
+        let deletes = self.change.action == Action::Delete;
+        match stack.standing() {
+            Standing::Whole => {}
+            Standing::Rubble | Standing::Stuck if deletes => {}
+            Standing::Busy | Standing::Rubble | Standing::Stuck | Standing::Gone => {
+                return stale(format!("the stack `{}` is in {}", stack.name, stack.state()));
+            }
+        }
+        if stack.digest() != self.change.expect {
+            return stale(format!("the stack `{}` was made from another template", stack.name));
+        }
+        Ok(())
+    }
+
+    /// Makes a change set of that name, or finds the one that was made; gives its id.
+    pub(super) async fn change_set(
+        &self,
+        stack: &str,
+        name: &str,
+        creates: bool,
+    ) -> Result<String, ProviderError> {
+        let change = self.change;
+        let tags = stack::tags(change, &self.place.tags).map_err(ProviderError::Refused)?;
+        let Sent { body, url } = template::send(&self.session, &self.place, change).await?;
+        let kind = if creates { ChangeSetType::Create } else { ChangeSetType::Update };
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client
+                .create_change_set()
+                .stack_name(stack)
+                .change_set_name(name)
+                .change_set_type(kind.clone())
+                .client_token(name)
+                .set_template_body(body.clone())
+                .set_template_url(url.clone())
+                .set_capabilities(Some(self.capabilities()))
+                .set_role_arn(self.place.service_role.clone())
+                .set_tags(Some(tags.clone()))
+                .set_deployment_mode(self.reverts().then_some(DeploymentMode::RevertDrift))
+                .send()
+        };
+        match self.session.change(call).await {
+            Ok(made) => {
+                made.id.ok_or_else(|| ProviderError::unknown("the answer names no change set"))
+            }
+            Err(trouble) if trouble.is("AlreadyExists") => {
+                let call = |client: &aws_sdk_cloudformation::Client| {
+                    client.describe_change_set().stack_name(stack).change_set_name(name).send()
+                };
+                let found = self.session.look(call).await.map_err(Trouble::of_a_look)?;
+                found
+                    .change_set_id
+                    .ok_or_else(|| ProviderError::unknown("a change set without an id"))
+            }
+            Err(trouble) => Err(trouble.of_a_change()),
+        }
+    }
+
+    /// Executes a change set that is there.
+    pub(super) async fn execute(
+        &self,
+        change_set: &str,
+        notes: Notes,
+    ) -> Result<Progress, ProviderError> {
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client
+                .execute_change_set()
+                .change_set_name(change_set)
+                .client_request_token(self.change.token.as_str())
+                .send()
+        };
+        let notes = Notes { change_set: None, ..notes };
+        match self.session.change(call).await {
+            Ok(_) => Ok(self.running(&notes)),
+            Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
+            Err(trouble) if trouble.is("InvalidChangeSetStatus") || trouble.says_absent() => {
+                let story = self.session.story(&notes.stack, &self.change.token).await;
+                if story.map_err(Trouble::of_a_look)?.begun {
+                    return Ok(self.running(&notes));
+                }
+                Err(ProviderError::Stale(
+                    "its change set cannot be executed any more: the stack was changed meanwhile"
+                        .into(),
+                ))
+            }
+            Err(trouble) => Err(trouble.of_a_change()),
+        }
+    }
+
+    async fn delete(&self) -> Result<Progress, ProviderError> {
+        let Some(stack) = self.see().await?.filter(|s| s.standing() != Standing::Gone) else {
+            return Ok(Progress::Succeeded {
+                outputs: Default::default(),
+                state: "DELETE_COMPLETE".into(),
+                events: Vec::new(),
+            });
+        };
+        let notes = Notes::new(Operation::Delete, &stack.id);
+        if stack.standing() == Standing::Busy {
+            let story = self.session.story(&stack.id, &self.change.token).await;
+            if story.map_err(Trouble::of_a_look)?.begun {
+                return Ok(self.running(&notes));
+            }
+        }
+        self.must_be_as_planned(&stack)?;
+        if stack.protected {
+            // vend's own guards came first: a tombstone, or a record that is not protected.
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client
+                    .update_termination_protection()
+                    .stack_name(&stack.id)
+                    .enable_termination_protection(false)
+                    .send()
+            };
+            self.session.change(call).await.map_err(Trouble::of_a_change)?;
+        }
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client
+                .delete_stack()
+                .stack_name(&stack.id)
+                .set_role_arn(self.place.service_role.clone())
+                .client_request_token(self.change.token.as_str())
+                .send()
+        };
+        match self.session.change(call).await {
+            Ok(_) => Ok(self.running(&notes)),
+            Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
+            Err(trouble) => Err(trouble.of_a_change()),
+        }
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        self.place.capabilities.iter().map(|c| Capability::from(c.as_str())).collect()
+    }
+
+    /// Whether what is there is to be brought back to what the template says, whoever changed it.
+    fn reverts(&self) -> bool {
+        self.change.action == Action::Restore && self.change.expect.is_some()
+    }
+
+    /// CloudFormation gives up a creation by itself after these.
+    fn minutes(&self) -> Option<i32> {
+        let minutes = self.change.timeout?.as_secs().div_euclid(60).max(1);
+        i32::try_from(minutes).ok()
+    }
+}
+
+/// Whether a change set's id is of the one that a token names: `arn:…:changeSet/NAME/UUID`.
+fn names(id: &str, token: &Token) -> bool {
+    id.split('/').nth(1) == Some(token.as_str())
+}
+
+/// Whether a change set can be executed now.
+pub(super) fn is_available(status: Option<&ExecutionStatus>) -> bool {
+    status == Some(&ExecutionStatus::Available)
+}
