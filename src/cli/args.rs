@@ -143,6 +143,9 @@ pub struct Plan {
     /// The whole, not only what differs from the branch (in a working copy).
     #[arg(long)]
     pub all: bool,
+    /// Ask the providers what each change would do, resource by resource.
+    #[arg(long)]
+    pub preview: bool,
     /// Leave the differences of the rendered files out.
     #[arg(long)]
     pub no_diff: bool,

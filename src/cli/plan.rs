@@ -32,7 +32,7 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
     let config = context::config(args)?;
     let shown = if context::is_operator(&config) {
         let mut engine = context::engine(config).await?;
-        let look = engine.look(&context::now).await?;
+        let look = engine.look(plan.preview, &context::now).await?;
         let remarks = report::plan::untold(look.report.untold.iter());
         Shown {
             plan: look.report.plan,
@@ -41,6 +41,9 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
             diagnostics: look.report.diagnostics,
             remarks: remarks.into_iter().collect(),
         }
+    } else if plan.preview {
+        let what = "`--preview` asks the providers, which a working copy has no part in";
+        return Err(Failure::usage(what).hint("run it where the operator's `vend.yaml` is"));
     } else {
         on_a_laptop(args, config, plan).await?
     };

@@ -142,6 +142,8 @@ pub struct ReconcileSettings {
     pub per_account: usize,
     /// When deletions stop and ask.
     pub breaker: BreakerSettings,
+    /// What happens when a change of one thing would replace or delete resources of it.
+    pub replacements: Replacements,
     /// How long one daemon's lease lasts without being renewed.
     #[serde(deserialize_with = "length_of_time")]
     pub lease: SignedDuration,
@@ -155,7 +157,30 @@ impl Default for ReconcileSettings {
             concurrency: 2_000,
             per_account: 1_000,
             breaker: BreakerSettings::default(),
+            replacements: Replacements::default(),
             lease: SignedDuration::from_secs(30),
+        }
+    }
+}
+
+/// What happens when a change of one thing would replace or delete resources of it, which the files
+/// do not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replacements {
+    /// A person approves that very loss.
+    #[default]
+    Approve,
+    /// It is applied like any other.
+    Apply,
+}
+
+impl Replacements {
+    /// Whether a person is asked.
+    pub fn asks(self) -> bool {
+        match self {
+            Self::Approve => true,
+            Self::Apply => false,
         }
     }
 }

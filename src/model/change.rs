@@ -199,6 +199,15 @@ pub struct Preview {
     pub handle: Option<Value>,
 }
 
+/// Of what a preview was made, and when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Previewed {
+    /// Digest of the change and of what is there: another one needs another preview.
+    pub of: Digest,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What would happen to one resource.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ResourceChange {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, RequestId, SourceName, TargetKey};
+use super::{Diagnostic, Previewed, RequestId, ResourceChange, SourceName, TargetKey};
 use crate::digest::Digest;
 
 /// A target on which something could have happened and did not.
@@ -55,6 +55,12 @@ pub enum HoldReason {
     NeedsApproval {
         /// What to approve.
         digest: Digest,
+        /// What would be lost, by the provider's preview, with what causes it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<ResourceChange>,
+        /// The preview that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preview: Option<Previewed>,
     },
     /// More would happen than was reviewed.
     PlanChanged {
@@ -147,6 +153,9 @@ pub enum HoldReason {
         state: String,
         /// One sentence: the exact next step for a person.
         advice: String,
+        /// What went wrong, in the provider's words, where a change of ours brought it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
         /// Nothing is left in it: `vend approve` takes this, and it is deleted and made again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,

@@ -110,8 +110,9 @@ impl Step {
             remarks: _,
             preview,
         } = self;
-        let lost: Vec<_> =
-            preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses()).collect();
+        let lost = preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses());
+        let lost: std::collections::BTreeSet<_> =
+            lost.map(|r| (&r.name, &r.kind, r.action)).collect();
         digest::of(&(&target.name, &target.key, action, artifact, moved_from, lost))
     }
 
@@ -131,9 +132,17 @@ impl super::ResourceChange {
     pub fn loses(&self) -> bool {
         use super::ResourceAction as A;
         match self.action {
-            A::Delete | A::Replace | A::MayReplace => true,
-            A::Create | A::Update | A::Retain => false,
+            A::Delete | A::Replace => true,
+            A::MayReplace | A::Create | A::Update | A::Retain => false,
         }
+    }
+
+    /// What causes its fate: the provider's word, else the properties that make it anew.
+    pub fn why(&self) -> Option<String> {
+        let causes = self.properties.iter().filter(|p| p.recreates != super::Recreates::Never);
+        let mut paths: Vec<_> = causes.map(|p| p.path.as_str()).collect();
+        paths.dedup();
+        self.cause.clone().or((!paths.is_empty()).then(|| paths.join(", ")))
     }
 }
 

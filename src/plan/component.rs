@@ -220,8 +220,10 @@ impl Draft {
         let waits = action.and_then(|_| waits(context, subject.case, name));
         // What is stuck is not mended by waiting.
         let held = match held {
-            Some(HoldReason::Stuck { state, advice, digest: _ }) => {
-                Some(HoldReason::Stuck { state, advice, digest: rubble })
+            Some(HoldReason::Stuck { state, advice, error: _, digest: _ }) => {
+                let failed = subject.case.retries.get(name).filter(|retry| retry.ended);
+                let error = failed.map(|retry| retry.error.clone());
+                Some(HoldReason::Stuck { state, advice, error, digest: rubble })
             }
             held => waits.or(held),
         };
@@ -355,7 +357,12 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
         (
             Verdict::Stuck | Verdict::Clear,
             Some(Seen::Observed(Observation::Present(Live { state, stuck: Some(stuck), .. }))),
-        ) => HoldReason::Stuck { state: state.clone(), advice: stuck.advice.clone(), digest: None },
+        ) => HoldReason::Stuck {
+            state: state.clone(),
+            advice: stuck.advice.clone(),
+            error: None,
+            digest: None,
+        },
         (_, Some(Seen::Observed(Observation::Present(live)))) => {
             let owner = match &live.owner {
                 Owner::Other(owner) => Some(owner.clone()),

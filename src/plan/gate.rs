@@ -59,7 +59,11 @@ impl Subject<'_> {
         }
         let digest = self.approvable()?;
         let approved = context.situation.approvals.contains(&digest);
-        (!approved).then_some(Gate::IfPending(HoldReason::NeedsApproval { digest }))
+        (!approved).then_some(Gate::IfPending(HoldReason::NeedsApproval {
+            digest,
+            lost: Vec::new(),
+            preview: None,
+        }))
     }
 
     /// Whether its record may take another key.

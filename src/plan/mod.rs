@@ -15,6 +15,7 @@
 //! A target whose provider or place changes gets two steps under one key, a deletion and, after it, a
 //! creation. A step that is not ready is shown, and planned again once what it waits for has ended.
 
+mod assess;
 mod change;
 mod component;
 mod decide;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Plan, RequestId, Target};
 
+pub use assess::{Foretold, assess, wants_preview};
 pub use change::{LOCATION, forbidden, settings};
 pub(crate) use graph::CHAIN_MAX;
 pub use retry::backoff;

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::ledger::End;
 use crate::error::chain;
-use crate::model::{Change, Happening, Journalled, Progress, Ticket, Token};
+use crate::model::{Change, Happening, Journalled, Preview, Progress, Target, Ticket, Token};
 use crate::provider::{Provider, ProviderError};
 
 /// No call takes longer. Long, since a batch may be a commit of thousands of files that is pushed
@@ -80,6 +82,21 @@ pub(super) async fn poll(
         Ok(answer) => answer_of(answer),
     };
     (row, answer)
+}
+
+/// Asks what a change would do.
+pub(super) async fn preview(
+    provider: Arc<dyn Provider>,
+    change: Change,
+) -> Result<Preview, ProviderError> {
+    let call = apart(async move { provider.preview(&change).await }).await;
+    call.unwrap_or_else(|lost| Err(ProviderError::unavailable(lost)))
+}
+
+/// Drops what a preview prepared; that it could not be dropped is nobody's trouble.
+pub(super) async fn discard(provider: Arc<dyn Provider>, target: Target, handle: Value) {
+    let call = apart(async move { provider.discard(&target, &handle).await });
+    let _ = call.await;
 }
 
 /// Runs a call where its panic or its silence is its own; else says why there is no answer.

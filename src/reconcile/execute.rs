@@ -301,7 +301,8 @@ impl Executor<'_> {
         let key = target.key.clone();
         writes.push(Write::End { token: token.clone() });
         writes.push(Write::Retry { key: key.clone(), retry: None });
-        if *action == Action::Delete {
+        // A creation loses nothing, and needs no approval of its own.
+        if *action != Action::Create {
             writes.push(Write::DropApproval(row.step));
         }
         writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));

@@ -20,15 +20,18 @@ pub struct Look {
 }
 
 impl Engine {
-    /// Plans without writing anything.
+    /// Plans without writing anything; with `previews`, providers are asked what changes would do.
     pub async fn look(
         &mut self,
+        previews: bool,
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Look, PassError> {
         let fetched = self.sources.fetch().await;
         let memory = self.memory().await?;
-        let mut pass = Pass::begin(self, Wake::Look, clock, memory, fetched).await?;
-        pass.run().await?;
+        let mut pass = Pass::begin(self, Wake::Look { previews }, clock, memory, fetched).await?;
+        let run = pass.run().await;
+        pass.drop_all_prepared().await;
+        run?;
         let steps = &pass.report.plan.steps;
         let recorded: BTreeSet<Digest> = steps.iter().filter_map(|s| s.from).collect();
         let recorded: Vec<Digest> = recorded.into_iter().collect();

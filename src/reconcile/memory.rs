@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DriftClock;
+use super::preview::Prepared;
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
@@ -31,6 +32,9 @@ pub struct Memory {
     /// after a restart it is asked at once.
     looking: BTreeMap<RequestId, Timestamp>,
     dependents: HashMap<RequestId, BTreeSet<RequestId>>,
+    /// Previews that were made and not yet carried out. What a memory that is thrown away had
+    /// prepared, its provider clears away.
+    pub(super) prepared: BTreeMap<TargetKey, Prepared>,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
     /// Targets that failed.

@@ -21,6 +21,7 @@ mod maintain;
 mod memory;
 mod observe;
 mod pass;
+mod preview;
 mod publish;
 mod round;
 pub mod source;

@@ -10,6 +10,7 @@ use super::evaluate::Evaluator;
 use super::foresee::Foresight;
 use super::front::Glance;
 use super::memory::{Built, Memory};
+use super::preview::Told;
 use super::source::{Fetched, Snapshot};
 use super::{Engine, Notice, PassError};
 use crate::catalog::{self, Catalog};
@@ -28,7 +29,10 @@ pub enum Wake<'a> {
     /// Do what Git asks, with the right to write.
     Apply(&'a Lease),
     /// Only say what would be done: nothing is written anywhere but into our own mirrors.
-    Look,
+    Look {
+        /// Ask providers what changes would do.
+        previews: bool,
+    },
 }
 
 /// What one pass gathers on its way.
@@ -49,6 +53,10 @@ pub(super) struct Pass<'a> {
     pub(super) said: Said,
     /// Requests read to show what follows from the first plan.
     pub(super) foreseen: BTreeMap<RequestId, Evaluated>,
+    /// What providers said of changes before they were begun.
+    pub(super) told: Told,
+    /// Providers are asked for previews although nothing is done.
+    pub(super) previews: bool,
     /// When the last plan was made.
     pub(super) planned: Timestamp,
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
@@ -252,7 +260,7 @@ impl<'a> Pass<'a> {
             .collect();
         let lease = match wake {
             Wake::Apply(lease) => Some(lease),
-            Wake::Look => None,
+            Wake::Look { .. } => None,
         };
         if memory.built.reading != Some(engine.reading()) {
             memory.built = Built { reading: Some(engine.reading()), ..Built::default() };
@@ -266,6 +274,8 @@ impl<'a> Pass<'a> {
             catalog: Arc::new(Catalog::default()),
             fresh: HashMap::new(),
             foreseen: BTreeMap::new(),
+            told: Told::default(),
+            previews: matches!(wake, Wake::Look { previews: true }),
             records: HashMap::new(),
             touched: BTreeSet::new(),
             said: Said::Nothing,

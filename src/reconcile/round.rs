@@ -42,12 +42,22 @@ impl Pass<'_> {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });
                 self.foresee(plan.clone(), cases).await?;
             }
+            let plan = self.preview(plan, &live).await?;
+            if round == 0 {
+                let shown = std::mem::take(&mut self.report.plan);
+                self.report.plan = self.assessed(shown);
+            }
             self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
             self.settle(&plan).await?;
             self.drop_retries(&plan).await?;
             let mut changed = BTreeSet::new();
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
+            // For some there was no room: they come when there is.
+            let ready: Vec<&Step> = ready
+                .into_iter()
+                .filter(|s| s.preview.is_some() || !self.must_preview(s))
+                .collect();
             changed.extend(self.bookkeeping(&ready).await?);
             let some = ready.iter().any(|s| s.action.touches_the_world());
             if !some && changed.is_empty() {

@@ -189,9 +189,10 @@ impl Pass<'_> {
             let key = row.change.target.key.clone();
             self.memory.journal.remove(&key);
             self.touched.insert(key.request.clone());
-            if row.change.action == Action::Delete && error.is_none() {
+            if row.change.action != Action::Create && error.is_none() {
                 self.memory.approvals.remove(&row.step);
             }
+            self.memory.prepared.remove(&key);
             self.report.done.push((key, row.change.action, error));
         }
         for (key, retry) in retries {
@@ -201,6 +202,7 @@ impl Pass<'_> {
             };
         }
         for row in under_way {
+            self.memory.prepared.remove(&row.change.target.key);
             self.touched.insert(row.change.target.key.request.clone());
             self.memory.journal.insert(row.change.target.key.clone(), row);
         }

@@ -35,7 +35,7 @@ impl Room {
     }
 
     /// How many more of this lane and team may begin.
-    fn free(&self, (lane, team): &Queue) -> usize {
+    pub(super) fn free(&self, (lane, team): &Queue) -> usize {
         let sum = |of: &dyn Fn(&Queue) -> bool| -> usize {
             self.used.iter().filter(|(q, _)| of(q)).map(|(_, n)| n).sum()
         };

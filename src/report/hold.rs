@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Action, Dependency, Diagnostic, Hold, HoldReason, Revision, SourceProblem, escape,
+    Action, Dependency, Diagnostic, Hold, HoldReason, ResourceAction, ResourceChange, Revision,
+    SourceProblem, escape,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -71,9 +72,14 @@ pub fn reason(reason: &HoldReason) -> String {
         ),
         HoldReason::NotOurs { owner } => not_ours(owner.as_deref()),
         HoldReason::WaitingFor { dependency } => waiting(dependency),
-        HoldReason::NeedsApproval { digest } => {
+        HoldReason::NeedsApproval { digest, lost, preview: _ } if lost.is_empty() => {
             format!("a person must approve it: `vend approve {digest}`")
         }
+        HoldReason::NeedsApproval { digest, lost, preview: _ } => format!(
+            "it would {}, which the files do not say; a person must approve that: `vend approve \
+             {digest}`",
+            losses(lost)
+        ),
         HoldReason::PlanChanged { reviewed, now } => format!(
             "more would happen than was reviewed ({} then, {} now); review it again, or `vend approve {now}`",
             reviewed.short(),
@@ -147,19 +153,19 @@ pub fn reason(reason: &HoldReason) -> String {
             "somebody else's change is under way there (`{}`); its end is waited for",
             words(state)
         ),
-        HoldReason::Stuck { state, advice, digest: None } => {
-            format!(
-                "nothing can be done to it as it is (`{}`): {}; then `vend retry`",
-                words(state),
-                words(advice)
-            )
+        HoldReason::Stuck { state, advice, error, digest } => {
+            let error = error.as_ref().map(|e| format!("it failed ({}); ", words(e)));
+            let (error, state, advice) = (error.unwrap_or_default(), words(state), words(advice));
+            match digest {
+                None => format!(
+                    "{error}nothing can be done to it as it is (`{state}`): {advice}; then `vend retry`"
+                ),
+                Some(digest) => format!(
+                    "{error}what is left of it is of no use (`{state}`): {advice}; nothing is in it, \
+                     and `vend approve {digest}` deletes it and makes it again"
+                ),
+            }
         }
-        HoldReason::Stuck { state, advice, digest: Some(digest) } => format!(
-            "what is left of an earlier try is of no use (`{}`): {}; nothing is in it, and `vend \
-             approve {digest}` deletes it and makes it again",
-            words(state),
-            words(advice)
-        ),
         HoldReason::ForbiddenChange { what } => {
             format!("the template forbids this change: {}; put the old value back", words(what))
         }
@@ -231,6 +237,24 @@ fn trouble(source: &str, problem: &SourceProblem) -> String {
             format!("it has more than {limit} files; remove some, or raise the limit")
         }
     }
+}
+
+/// What would be lost, and why: the first few, and how many more there are.
+fn losses(lost: &[ResourceChange]) -> String {
+    let shown = lost.iter().map(|resource| {
+        let ResourceChange { name, kind, action, cause, properties: _ } = resource;
+        let verb = match action {
+            ResourceAction::Delete => "delete",
+            ResourceAction::Replace => "replace",
+            ResourceAction::MayReplace => "perhaps replace",
+            ResourceAction::Create => "create",
+            ResourceAction::Update => "update",
+            ResourceAction::Retain => "let go of",
+        };
+        let why = cause.as_ref().map(|c| format!(", since `{}` changes", words(c)));
+        format!("{verb} `{}` ({}{})", words(name), words(kind), why.unwrap_or_default())
+    });
+    some(shown)
 }
 
 fn list(problems: &[Diagnostic]) -> String {
@@ -327,14 +351,35 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_is_named_with_its_cause_and_what_to_type() {
+        let lost = |name: &str, action, cause: Option<&str>| ResourceChange {
+            name: name.into(),
+            kind: "AWS::SQS::Queue".into(),
+            action,
+            cause: cause.map(Into::into),
+            properties: Vec::new(),
+        };
+        let reason = super::reason(&HoldReason::NeedsApproval {
+            digest: sha256(b""),
+            lost: vec![
+                lost("Queue", ResourceAction::Replace, Some("QueueName")),
+                lost("Dead\nLetters", ResourceAction::Delete, None),
+            ],
+            preview: None,
+        });
+        insta::assert_snapshot!(reason, @r"it would replace `Queue` (AWS::SQS::Queue, since `QueueName` changes), delete `Dead\nLetters` (AWS::SQS::Queue), which the files do not say; a person must approve that: `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`");
+    }
+
+    #[test]
     fn what_is_stuck_says_the_next_step_and_what_to_type() {
-        let stuck = |digest| HoldReason::Stuck {
+        let stuck = |error: Option<&str>, digest| HoldReason::Stuck {
             state: "ROLLBACK_COMPLETE".into(),
-            advice: "its creation failed and was rolled back".into(),
+            advice: "its creation was rolled back".into(),
+            error: error.map(Into::into),
             digest,
         };
-        insta::assert_snapshot!(reason(&stuck(None)), @"nothing can be done to it as it is (`ROLLBACK_COMPLETE`): its creation failed and was rolled back; then `vend retry`");
-        insta::assert_snapshot!(reason(&stuck(Some(sha256(b"")))), @"what is left of an earlier try is of no use (`ROLLBACK_COMPLETE`): its creation failed and was rolled back; nothing is in it, and `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` deletes it and makes it again");
+        insta::assert_snapshot!(reason(&stuck(None, None)), @"nothing can be done to it as it is (`ROLLBACK_COMPLETE`): its creation was rolled back; then `vend retry`");
+        insta::assert_snapshot!(reason(&stuck(Some("Queue: no room"), Some(sha256(b"")))), @"it failed (Queue: no room); what is left of it is of no use (`ROLLBACK_COMPLETE`): its creation was rolled back; nothing is in it, and `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` deletes it and makes it again");
     }
 
     #[test]

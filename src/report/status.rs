@@ -126,6 +126,7 @@ fn phase(facts: &Facts<'_>) -> RequestPhase {
             r,
             HoldReason::Backoff { .. }
                 | HoldReason::Refused { .. }
+                | HoldReason::Stuck { .. }
                 | HoldReason::InternalError { .. }
         )
     }) {

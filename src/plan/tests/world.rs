@@ -605,7 +605,7 @@ pub fn show_hold(hold: &Hold) -> String {
 /// The digest that a hold asks a person to approve.
 pub fn asked(plan: &Plan) -> Digest {
     let digests = plan.holds.iter().filter_map(|hold| match &hold.reason {
-        HoldReason::TooManyDeletes { digest, .. } | HoldReason::NeedsApproval { digest } => {
+        HoldReason::TooManyDeletes { digest, .. } | HoldReason::NeedsApproval { digest, .. } => {
             Some(*digest)
         }
         HoldReason::LooksLikeAMove { digest, .. } | HoldReason::Stuck { digest, .. } => *digest,

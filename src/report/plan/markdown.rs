@@ -92,10 +92,10 @@ fn held(held: &Hold) -> String {
     let would = action.map(|action| format!(" ({})", verb(action))).unwrap_or_default();
     let name = code(&format!("{request}{component}"));
     let digest = match reason {
-        HoldReason::NeedsApproval { digest } | HoldReason::TooManyDeletes { digest, .. } => {
+        HoldReason::NeedsApproval { digest, .. } | HoldReason::TooManyDeletes { digest, .. } => {
             Some(*digest)
         }
-        HoldReason::LooksLikeAMove { digest, .. } => *digest,
+        HoldReason::LooksLikeAMove { digest, .. } | HoldReason::Stuck { digest, .. } => *digest,
         HoldReason::PlanChanged { now, .. } => Some(*now),
         _ => None,
     };

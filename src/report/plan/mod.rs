@@ -10,7 +10,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::model::{Action, Artifact, DriftItem, Plan, Remark, RequestId, Step, escape};
+use crate::model::{
+    Action, Artifact, DriftItem, Plan, PropertyChange, Recreates, Remark, RequestId,
+    ResourceAction, Step, escape,
+};
 
 pub use json::json;
 pub use markdown::markdown;
@@ -88,7 +91,8 @@ fn sorted(plan: &Plan) -> (Vec<&Step>, Vec<&Step>, usize) {
 
 /// What a reader must not miss: something that is there now goes.
 fn is_dangerous(step: &Step) -> bool {
-    let loses = step.preview.iter().flat_map(|p| &p.resources).any(|r| r.loses());
+    let fates = step.preview.iter().flat_map(|p| &p.resources).map(|r| r.action);
+    let loses = fates.into_iter().any(|fate| fate <= ResourceAction::MayReplace);
     match step.action {
         Action::Delete | Action::Replace => true,
         Action::Create | Action::Update | Action::Restore | Action::Forget | Action::Move => loses,
@@ -136,13 +140,59 @@ fn notes(step: &Step) -> Vec<String> {
     if !step.unknown.is_empty() {
         notes.push(format!("known after apply: {}", some(unknown)));
     }
-    for resource in step.preview.iter().flat_map(|p| &p.resources) {
-        let action = format!("{:?}", resource.action).to_lowercase();
-        let (kind, name) = (escape(&resource.kind, 120), escape(&resource.name, 200));
-        let cause = resource.cause.iter().map(|c| format!(" ({})", escape(c, 200)));
-        notes.push(format!("{action} {kind} {name}{}", cause.collect::<String>()));
-    }
+    notes.extend(resources(step));
     notes
+}
+
+/// At most so many resources of one step, and properties of one resource.
+const RESOURCES_SHOWN: usize = 60;
+const PROPERTIES_SHOWN: usize = 12;
+
+/// What a provider says of a step, resource by resource, what goes first.
+fn resources(step: &Step) -> Vec<String> {
+    let Some(preview) = &step.preview else { return Vec::new() };
+    if preview.resources.is_empty() {
+        return vec!["its provider says that nothing changes there".into()];
+    }
+    let mut sorted: Vec<_> = preview.resources.iter().collect();
+    sorted.sort_by_key(|resource| resource.action);
+    let mut lines = Vec::new();
+    for resource in sorted.iter().take(RESOURCES_SHOWN) {
+        let fate = match resource.action {
+            ResourceAction::Delete => "DELETE",
+            ResourceAction::Replace => "REPLACE",
+            ResourceAction::MayReplace => "MAY REPLACE",
+            ResourceAction::Create => "create",
+            ResourceAction::Update => "update",
+            ResourceAction::Retain => "let go of (it stays)",
+        };
+        let (kind, name) = (escape(&resource.kind, 120), escape(&resource.name, 200));
+        let why = resource.why().map(|why| format!(" ({})", escape(&why, 200)));
+        lines.push(format!("{fate} {kind} {name}{}", why.unwrap_or_default()));
+        lines.extend(resource.properties.iter().take(PROPERTIES_SHOWN).map(property));
+        let more = resource.properties.len().saturating_sub(PROPERTIES_SHOWN);
+        lines.extend((more > 0).then(|| format!("  {more} more properties")));
+    }
+    let more = sorted.len().saturating_sub(RESOURCES_SHOWN);
+    lines.extend((more > 0).then(|| format!("{more} more resources")));
+    lines
+}
+
+fn property(property: &PropertyChange) -> String {
+    let PropertyChange { path, before, after, recreates } = property;
+    let value = |value: &Option<String>| {
+        value.as_ref().map_or_else(|| "?".to_owned(), |text| escape(text, 100))
+    };
+    let values = match (before, after) {
+        (None, None) => String::new(),
+        _ => format!(": {} -> {}", value(before), value(after)),
+    };
+    let recreates = match recreates {
+        Recreates::Never => "",
+        Recreates::Conditionally => " (may make it anew)",
+        Recreates::Always => " (makes it anew)",
+    };
+    format!("  {}{values}{recreates}", escape(path, 200))
 }
 
 fn remark(remark: &Remark) -> String {

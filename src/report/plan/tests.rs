@@ -59,7 +59,7 @@ fn plan() -> Plan {
         request: RequestId::parse("orders/prod/kept").unwrap(),
         component: None,
         action: Some(Action::Delete),
-        reason: HoldReason::NeedsApproval { digest: sha256(b"") },
+        reason: HoldReason::NeedsApproval { digest: sha256(b""), lost: Vec::new(), preview: None },
     };
     Plan {
         steps: vec![

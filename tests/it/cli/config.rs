@@ -67,6 +67,10 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/reconcile/breaker/maxDeletes", json!(s.reconcile.breaker.max_deletes)),
         ("/reconcile/breaker/maxPercent", json!(s.reconcile.breaker.max_percent)),
         ("/reconcile/breaker/teamMin", json!(s.reconcile.breaker.team_min)),
+        (
+            "/reconcile/replacements",
+            json!(if s.reconcile.replacements.asks() { "approve" } else { "apply" }),
+        ),
         ("/reconcile/lease", json!(seconds(s.reconcile.lease))),
         ("/limits/files", json!(s.limits.files)),
         ("/limits/fileBytes", json!(s.limits.file_bytes)),

@@ -3,6 +3,7 @@
 
 mod cut;
 mod lab;
+mod lossy;
 mod slow;
 
 use std::sync::Arc;
