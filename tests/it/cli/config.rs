@@ -76,6 +76,11 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/limits/fileBytes", json!(s.limits.file_bytes)),
         ("/limits/gitDeadline", json!(seconds(s.limits.git_deadline))),
         ("/providers/files/batch", json!(s.providers.files.batch)),
+        (
+            "/providers/cloudformation/rates/changes",
+            json!(s.providers.cloudformation.rates.changes),
+        ),
+        ("/providers/cloudformation/rates/looks", json!(s.providers.cloudformation.rates.looks)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
@@ -153,7 +158,7 @@ fn errors_say_where_and_what_was_meant() {
         format!("{GOOD}reconcile: {{driftInterval: 1d, lease: 500ms}}\n"),
         format!("{GOOD}forge: {{github: {{}}}}\nrequirePullRequest: true\n"),
         format!("{GOOD}requirePullRequest: false\n"),
-        format!("{GOOD}providers: {{cloudformation: {{}}}}\n"),
+        format!("{GOOD}providers: {{cloudformation: {{rates: {{changes: 0}}}}}}\n"),
         format!("{GOOD}server: {{listen: \"0.0.0.0:80\"}}\n"),
         "catalog: {repository: /c}\nrequests: [{repository: /r}, {repository: /s}]\n".to_owned(),
         "catalog: {repository: /c}\nrequests: []\n".to_owned(),
@@ -186,8 +191,8 @@ fn errors_say_where_and_what_was_meant() {
     requirePullRequest: false
     SUP001 3:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
 
-    providers: {cloudformation: {}}
-    SUP001 3:13 `cloudformation` is not supported yet (take it out: it would not be obeyed)
+    providers: {cloudformation: {rates: {changes: 0}}}
+    SCH006 3:47 expected more than 0 for `providers.cloudformation.rates.changes`, found 0 (Calls that change something.)
 
     server: {listen: "0.0.0.0:80"}
     SCH005 3:18 expected a loopback address and port, such as `127.0.0.1:9464` for `server.listen`, found the text `0.0.0.0:80` (Address of `/healthz`, `/readyz` and `/metrics`; a loopback address. Without it there are none.)
