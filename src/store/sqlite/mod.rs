@@ -18,6 +18,8 @@ mod write;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod power_test;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
