@@ -122,6 +122,13 @@ fn f66_a_second_daemon_stands_by_and_takes_over_from_a_dead_one() {
     created_once(&world, 2);
 }
 
+/// Whether nobody is in the middle of a write to the store.
+fn is_free(world: &World) -> bool {
+    let store = rusqlite::Connection::open(world.root().join("state/vend.sqlite")).unwrap();
+    store.busy_timeout(Duration::ZERO).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+}
+
 #[test]
 fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
     let mut world = patient();
@@ -132,11 +139,14 @@ fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
     let mut second = Serving::start(&world);
     second.logged("standing by");
     first.signal("-STOP");
+    let mut seen = 0;
     eventually("the second takes the lease", || {
         // Paused in the middle of a write, it keeps the file locked: nobody can do anything.
-        if second.count("the store is busy") > 0 {
+        let busy = second.count("the store is busy");
+        if busy > seen {
+            seen = busy;
             first.signal("-CONT");
-            std::thread::sleep(Duration::from_millis(7));
+            eventually("the write is over", || is_free(&world).then_some(()));
             first.signal("-STOP");
         }
         (second.count("the lease is held") > 0).then_some(())
@@ -190,6 +200,6 @@ fn a_repository_that_is_away_delays_no_stop() {
         c["requests"][0]["repository"] = json!("/nowhere/at/all");
     });
     let mut daemon = Serving::ready(&world);
-    std::thread::sleep(Duration::from_millis(50));
+    daemon.logged("is not there since");
     daemon.stop();
 }
