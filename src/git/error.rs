@@ -28,6 +28,9 @@ pub enum GitError {
         what: String,
         /// What the server said.
         text: String,
+        /// Whatever were pushed would be denied: the branch or the right to push is what it is
+        /// about. Otherwise it may be something in what was pushed.
+        always: bool,
     },
     /// Somebody else moved the branch first: fetch, build again on the new tip, push again.
     #[error("{what}: the branch has moved")]

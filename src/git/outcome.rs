@@ -131,7 +131,7 @@ pub(super) fn pushed(
     if any(&ours, &["returned error: 403", "write access"])
         || any(&remote, &["denied", "read-only"])
     {
-        return Err(GitError::Denied { what, text });
+        return Err(GitError::Denied { what, text, always: true });
     }
     if any(
         &ours,
@@ -182,7 +182,11 @@ fn verdict(what: String, flag: Option<u8>, summary: &str, ended: &Ended) -> Resu
     if lower.starts_with("[remote failure]") || any(&lower, &["remote failed to report"]) {
         return Err(GitError::Unknown { what, text: text() });
     }
-    Err(GitError::Denied { what, text: text() })
+    // A hook, or the rules of a server that looks into what is pushed. `protected branch hook` is how
+    // GitHub says that the branch is closed to us.
+    let may_look_inside = any(&lower, &["hook", "rule", "unpacker", "size", "push declined"]);
+    let always = !may_look_inside || lower.contains("protected branch");
+    Err(GitError::Denied { what, text: text(), always })
 }
 
 fn past_deadline(transport: &Transport) -> String {

@@ -78,7 +78,10 @@ pub fn retry(
 ) -> Retry {
     let same = |b: &&Retry| b.fingerprint == row.fingerprint;
     let attempts = before.filter(same).map_or(0, |b| b.attempts).saturating_add(1);
-    let wait = plan::backoff(attempts, jitter(row.change.token.as_str()), refused);
+    // What was refused together in the same words is asked for again together: a branch that is
+    // closed to us is not pushed to once for each target.
+    let spread = if refused { jitter(&error) } else { jitter(row.change.token.as_str()) };
+    let wait = plan::backoff(attempts, spread, refused);
     Retry {
         fingerprint: row.fingerprint,
         attempts,

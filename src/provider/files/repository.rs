@@ -17,8 +17,11 @@
 //!
 //! # Caveats
 //!
-//! A server that denies a commit of many is asked again with parts of it, so that what one target
-//! brings upon itself does not stop the others: up to [`PUSHES_MAX`] pushes for one batch.
+//! A server that denies a commit of many may mean one of them. What its words say of the branch, or
+//! of the right to push, is the answer for all. Else targets whose folders it names are left out;
+//! where it names none, the first and the last are pushed alone: denied as well, all are; else the
+//! rest is pushed in ever smaller parts, so that what one target brings upon itself does not stop
+//! the others: up to [`PUSHES_MAX`] pushes for one batch.
 
 mod commits;
 mod tree;
@@ -147,29 +150,82 @@ impl Branch {
         .map_err(ProviderError::unavailable)?
     }
 
-    /// Makes all changes, in one commit unless the server denies that.
+    /// Makes all changes, in one commit unless the server denies that for some of them.
     pub async fn submit(self: &Arc<Self>, changes: Vec<(Where, Change)>) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; changes.len()];
         let changes = Arc::new(changes);
-        let mut parts = VecDeque::from([(0..changes.len()).collect::<Vec<_>>()]);
         let mut pushes = 0;
-        while let Some(part) = parts.pop_front() {
-            pushes += 1;
-            match self.commit(&changes, &part, &mut answers).await {
-                Ok(()) => {}
-                Err(Stopped::Denied(pending, _)) if pending.len() > 1 && pushes < PUSHES_MAX => {
-                    let (head, tail) = pending.split_at(pending.len() / 2);
-                    parts.push_back(head.to_vec());
-                    parts.push_back(tail.to_vec());
+        // Denied with others, and not yet tried with fewer of them.
+        let mut suspects = VecDeque::new();
+        suspects.extend(self.try_out(&changes, 0..changes.len(), &mut answers, &mut pushes).await);
+        let mut probed = false;
+        while let Some(Denied { part, why }) = suspects.pop_front() {
+            if part.len() == 1 || pushes >= PUSHES_MAX {
+                fail(&mut answers, &part, &ProviderError::Refused(why));
+                continue;
+            }
+            let parts: [&[usize]; 3] = match part.as_slice() {
+                [first, rest @ .., last] if !probed => [&[*first], &[*last], rest],
+                part => {
+                    let (head, tail) = part.split_at(part.len() / 2);
+                    [head, tail, &[]]
                 }
-                Err(Stopped::Denied(pending, why)) => {
-                    fail(&mut answers, &pending, &ProviderError::Refused(why));
-                }
-                Err(Stopped::Failed(pending, error)) => fail(&mut answers, &pending, &error),
+            };
+            let mut denied = Vec::new();
+            for part in &parts[..2] {
+                let part = part.iter().copied();
+                denied.extend(self.try_out(&changes, part, &mut answers, &mut pushes).await);
+            }
+            let all = !probed && denied.len() == 2;
+            probed = true;
+            if all {
+                // In the same words for all of them, so that they are tried again together.
+                fail(&mut answers, &part, &ProviderError::Refused(why));
+                continue;
+            }
+            suspects.extend(denied);
+            if !parts[2].is_empty() {
+                let rest = parts[2].iter().copied();
+                suspects.extend(self.try_out(&changes, rest, &mut answers, &mut pushes).await);
             }
         }
         let lost = || Err(ProviderError::unknown("the change got no answer"));
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
+    }
+
+    /// Commits the changes numbered in `part` and notes their answers; gives those that may be done
+    /// where fewer of them are pushed.
+    async fn try_out(
+        self: &Arc<Self>,
+        changes: &Arc<Vec<(Where, Change)>>,
+        part: impl IntoIterator<Item = usize>,
+        answers: &mut [Option<Answer>],
+        pushes: &mut u32,
+    ) -> Option<Denied> {
+        let mut part: Vec<usize> = part.into_iter().collect();
+        loop {
+            *pushes += 1;
+            let (pending, why, always) = match self.commit(changes, &part, answers).await {
+                Ok(()) => return None,
+                Err(Stopped::Failed(pending, error)) => {
+                    fail(answers, &pending, &error);
+                    return None;
+                }
+                Err(Stopped::Denied { pending, why, always }) => (pending, why, always),
+            };
+            let refused = ProviderError::Refused(why.clone());
+            if always {
+                fail(answers, &pending, &refused);
+                return None;
+            }
+            let is_named = |n: &usize| names(&why, &changes[*n].0.path);
+            let (named, others): (Vec<_>, Vec<_>) = pending.iter().copied().partition(is_named);
+            if named.is_empty() || others.is_empty() || *pushes >= PUSHES_MAX {
+                return Some(Denied { part: pending, why });
+            }
+            fail(answers, &named, &refused);
+            part = others;
+        }
     }
 
     /// One commit of the changes numbered in `part`, and their answers.
@@ -207,7 +263,9 @@ impl Branch {
                     return Ok(());
                 }
                 Err(error @ (GitError::Denied { .. } | GitError::Refused { .. })) => {
-                    return Err(Stopped::Denied(pending, crate::error::chain(&error)));
+                    let always = !matches!(error, GitError::Denied { always: false, .. });
+                    let why = crate::error::chain(&error);
+                    return Err(Stopped::Denied { pending, why, always });
                 }
                 Err(error) => return Err(Stopped::Failed(pending, before(error))),
             }
@@ -304,10 +362,27 @@ type Built = (Vec<(usize, Answer)>, Option<(Revision, Vec<usize>)>);
 
 /// Why no commit of these changes was made.
 enum Stopped {
-    /// The server looked at it and said no, in these words.
-    Denied(Vec<usize>, String),
+    /// The server looked at it and said no, in these words; `always`: to whatever were pushed.
+    Denied { pending: Vec<usize>, why: String, always: bool },
     /// Nothing was done.
     Failed(Vec<usize>, ProviderError),
+}
+
+/// Changes that the server denied together, in these words.
+struct Denied {
+    part: Vec<usize>,
+    why: String,
+}
+
+/// Whether a text names a folder, or something in it, and not only one whose name begins alike.
+fn names(text: &str, folder: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !folder.is_empty()
+        && text.match_indices(folder).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let after = text[at + folder.len()..].chars().next();
+            !before.is_some_and(|c| is_part(c) || c == '/') && !after.is_some_and(is_part)
+        })
 }
 
 /// The same answer for many.
@@ -338,5 +413,25 @@ pub(super) fn before(error: GitError) -> ProviderError {
         | GitError::Corrupt { .. }
         | GitError::Git2 { .. }
         | GitError::Io { .. } => ProviderError::unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_folder_is_named_whole_or_not_at_all() {
+        let folder = "dev/orders/a/note";
+        for text in
+            ["dev/orders/a/note: no", "in `dev/orders/a/note/x.yaml`", "(dev/orders/a/note)"]
+        {
+            assert!(names(text, folder), "{text}");
+        }
+        for text in ["", "no", "dev/orders/a/notes", "x/dev/orders/a/note", "my-dev/orders/a/note"]
+        {
+            assert!(!names(text, folder), "{text}");
+        }
+        assert!(!names("anything", ""));
     }
 }

@@ -261,6 +261,23 @@ async fn failures_wait_ever_longer_and_refusals_for_a_person() {
     assert_eq!(story.slow.sent(), 6, "each try under a token of its own");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_together_is_tried_again_together() {
+    let story = Story::new(100);
+    story.world.requests.commit((0..3).map(|n| ask(&format!("orders/dev/n{n}"), note("x"))));
+    story
+        .slow
+        .refuse(["closed", "closed", "not this"].map(|why| ProviderError::Refused(why.into())));
+    let mut run = story.run().await;
+    let report = story.pass(&mut run).await;
+    let mut tries = BTreeMap::new();
+    for hold in &report.holds {
+        let HoldReason::Refused { error, until } = &hold.reason else { panic!("{hold:?}") };
+        *tries.entry((error.as_str(), *until)).or_insert(0) += 1;
+    }
+    assert_eq!(tries.into_values().collect::<Vec<_>>(), [2, 1], "{:?}", report.holds);
+}
+
 fn stale() -> ProviderError {
     ProviderError::Stale("it has changed".into())
 }

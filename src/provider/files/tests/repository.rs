@@ -12,6 +12,13 @@ use super::{artifact, provider};
 use crate::model::{Action, Owner};
 use crate::provider::contract::{self, World, change, target};
 
+/// The real one, with its path.
+fn git() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join("git"));
+    found.find(|path| path.is_file()).unwrap()
+}
+
 struct Server {
     temp: tempfile::TempDir,
     files: Files,
@@ -38,6 +45,28 @@ impl Server {
     /// Another process: nothing remembered but what lies on the disk.
     fn restarted(&self) -> Files {
         provider(self.temp.path(), vec![self.temp.path().join("repos").display().to_string()])
+    }
+
+    /// Another process, whose `git push` is this script.
+    fn through(&self, push: &str) -> Files {
+        let shim = self.temp.path().join("git");
+        let real = git();
+        let text = format!(
+            "#!/bin/sh\nfor arg; do\n  if [ \"$arg\" = push ]; then {push}; fi\ndone\n\
+             exec {} \"$@\"\n",
+            real.display()
+        );
+        std::fs::write(&shim, text).unwrap();
+        std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut transport = Transport::new(self.temp.path().join("home-2"));
+        transport.git = shim;
+        Files::new(FilesSettings {
+            allow: vec![self.temp.path().join("repos").display().to_string()],
+            state: self.temp.path().join("state-2"),
+            transport: Arc::new(transport),
+            batch: 500,
+        })
+        .unwrap()
     }
 
     fn tip(&self) -> Option<Oid> {
@@ -305,11 +334,77 @@ async fn a_hook_that_denies_one_denies_only_that_one() {
 #[tokio::test]
 async fn a_hook_that_denies_all_is_a_refusal() {
     let server = Server::new();
-    server.hook("pre-receive", "echo 'branch is protected' >&2; exit 1");
+    let tries = server.temp.path().join("tries");
+    let script = format!("echo x >>{}; echo 'branch is closed' >&2; exit 1", tries.display());
+    server.hook("pre-receive", &script);
     let changes: Vec<_> = (0..20).map(|n| server.create(&format!("r{n}"))).collect();
     let done = server.files.submit(&changes).await;
-    assert!(done.iter().all(|(_, answer)| matches!(answer, Err(ProviderError::Refused(_)))));
+    let words: std::collections::BTreeSet<_> = done.iter().map(|(_, a)| refusal(a)).collect();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert!(words.first().unwrap().contains("branch is closed"), "{words:?}");
+    assert_eq!(std::fs::read_to_string(tries).unwrap().lines().count(), 3);
     assert_eq!(server.tip(), None);
+}
+
+fn refusal(answer: &Result<Progress, ProviderError>) -> &str {
+    match answer {
+        Err(ProviderError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_branch_that_is_closed_to_us_is_pushed_to_once() {
+    let server = Server::new();
+    server.one(&server.create("first")).await.unwrap();
+    let tries = server.temp.path().join("tries");
+    for (said, to) in [
+        ("remote: Permission to o/r.git denied to vend.", "&2"),
+        ("!\tx:refs/heads/main\t[remote rejected] (protected branch hook declined)", "&1"),
+    ] {
+        let files = server
+            .through(&format!("echo x >>{}; printf '{said}\n' >{to}; exit 1", tries.display()));
+        let changes: Vec<_> = (0..20).map(|n| server.create(&format!("r{n}"))).collect();
+        let done = files.submit(&changes).await;
+        assert!(done.iter().all(|(_, answer)| refusal(answer).contains("denied")), "{done:?}");
+        assert_eq!(std::fs::read_to_string(&tries).unwrap().lines().count(), 1);
+        std::fs::remove_file(&tries).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_names_some_denies_only_those() {
+    let server = Server::new();
+    let tries = server.temp.path().join("tries");
+    let script = format!(
+        r#"echo x >>{}; bad=$(git ls-tree -r --name-only "$3" | grep bad); [ -z "$bad" ] || {{ echo "not allowed: $bad" >&2; exit 1; }}"#,
+        tries.display()
+    );
+    server.hook("update", &script);
+    let names = ["a", "bad-1", "b", "c", "bad-2", "d"];
+    let changes: Vec<_> = names.iter().map(|name| server.create(name)).collect();
+    let done = server.files.submit(&changes).await;
+    for (name, (_, answer)) in names.iter().zip(&done) {
+        assert_eq!(answer.is_err(), name.starts_with("bad"), "{name}: {answer:?}");
+    }
+    assert!(refusal(&done[1].1).contains("not allowed: "), "{done:?}");
+    assert_eq!(std::fs::read_to_string(tries).unwrap().lines().count(), 2);
+    assert_eq!(server.log().len(), 1);
+}
+
+#[tokio::test]
+async fn what_several_bring_upon_themselves_stops_no_others() {
+    let server = Server::new();
+    server.hook(
+        "update",
+        r#"git ls-tree -r --name-only "$3" | grep -q bad && { echo "no" >&2; exit 1; }; exit 0"#,
+    );
+    let names = ["a", "bad-1", "b", "c", "d", "bad-2", "e"];
+    let changes: Vec<_> = names.iter().map(|name| server.create(name)).collect();
+    let done = server.files.submit(&changes).await;
+    for (name, (_, answer)) in names.iter().zip(&done) {
+        assert_eq!(answer.is_err(), name.starts_with("bad"), "{name}: {answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -317,36 +412,14 @@ async fn a_push_without_an_answer_is_looked_for() {
     let server = Server::new();
     server.one(&server.create("first")).await.unwrap();
     // The ref moves and the server dies before it says so; or it dies before the ref moves.
-    let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|folder| folder.join("git"))
-        .find(|path| path.is_file())
-        .unwrap();
-    let shim = server.temp.path().join("git");
-    let script = |before: &str| {
-        let real = real.display();
-        let text = format!(
-            "#!/bin/sh\nfor arg; do\n  if [ \"$arg\" = push ]; then {before} \
-             echo 'fatal: the remote end hung up unexpectedly' >&2; exit 128; fi\ndone\n\
-             exec {real} \"$@\"\n"
-        );
-        std::fs::write(&shim, text).unwrap();
-        std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    script("");
-    let mut transport = Transport::new(server.temp.path().join("home-2"));
-    transport.git = shim.clone();
-    let files = Files::new(FilesSettings {
-        allow: vec![server.temp.path().join("repos").display().to_string()],
-        state: server.temp.path().join("state-2"),
-        transport: Arc::new(transport),
-        batch: 500,
-    })
-    .unwrap();
+    let dies = "echo 'fatal: the remote end hung up unexpectedly' >&2; exit 128";
+    let files = server.through(dies);
     let create = server.create("second");
     let submit = async || files.submit(std::slice::from_ref(&create)).await.remove(0).1;
     let lost = submit().await;
     assert!(matches!(lost, Err(ProviderError::Unknown { .. })), "{lost:?}");
-    script(&format!("{} \"$@\" >/dev/null 2>&1;", real.display()));
+    let files = server.through(&format!("{} \"$@\" >/dev/null 2>&1; {dies}", git().display()));
+    let submit = async || files.submit(std::slice::from_ref(&create)).await.remove(0).1;
     let found = submit().await;
     assert_eq!(outputs(&found)["commit"], server.tip().unwrap().to_string());
     assert_eq!(server.log().len(), 2);
