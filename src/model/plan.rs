@@ -63,6 +63,9 @@ pub struct Step {
     /// Resource by resource, when the provider was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// Approvals without which it would be held; used up when it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Digest>,
 }
 
 /// Something a reviewer should see.
@@ -109,6 +112,7 @@ impl Step {
             unknown: _,
             remarks: _,
             preview,
+            released: _,
         } = self;
         let lost = preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses());
         let lost: std::collections::BTreeSet<_> =
@@ -208,6 +212,9 @@ pub struct Settle {
     pub request: RequestId,
     /// Digest of the spec that is satisfied.
     pub fingerprint: Digest,
+    /// Approvals without which it would be held; used up with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Digest>,
 }
 
 /// The commits one pass works on.

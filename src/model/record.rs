@@ -129,6 +129,9 @@ pub struct LastApply {
     /// When its end was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// Who approved what was held of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<String>,
 }
 
 /// One effect in the journal.
@@ -163,6 +166,9 @@ pub struct Journalled {
     /// What happened to the answer, for `Unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Approvals that let it go on: used up when it ends well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Approval>,
     /// What the record becomes when it ends well.
     pub outcome: Outcome,
 }

@@ -85,9 +85,11 @@ impl Draft {
     pub(super) fn work(&mut self, context: &Context, subject: &Subject, work: &Work) {
         match (work.desired, work.recorded) {
             (None, None) => {}
-            (None, Some(_)) => self.removal(context, subject.case, subject.owner, work),
+            (None, Some(_)) => {
+                self.removal(context, subject.case, subject.owner, work, Vec::new());
+            }
             (Some(desired), Some((_, recorded))) if desired.provider != recorded.provider => {
-                self.elsewhere(context, subject, work, desired);
+                self.elsewhere(context, subject, work, desired, None);
             }
             (Some(desired), Some((_, recorded))) => {
                 match change::moved_place(&subject.case.id, desired, recorded) {
@@ -100,7 +102,14 @@ impl Draft {
     }
 
     /// Proposes a deletion, unless something is under way there.
-    pub(super) fn removal(&mut self, context: &Context, case: &Case, owner: &Case, work: &Work) {
+    pub(super) fn removal(
+        &mut self,
+        context: &Context,
+        case: &Case,
+        owner: &Case,
+        work: &Work,
+        released: Vec<Digest>,
+    ) {
         let Some((name, component)) = work.recorded else { return };
         let seen = owner.live.get(name);
         let sight = Sight::of(seen, Some(component));
@@ -124,6 +133,7 @@ impl Draft {
         let whole = case.desired.is_none();
         let mut step = step(self.target(work.key.clone(), component), Action::Delete);
         step.from = Some(component.digest);
+        step.released = released;
         if !whole && work.desired.is_none() {
             step.remarks.push(Remark::ComponentGone);
         }
@@ -149,7 +159,7 @@ impl Draft {
     ) {
         let digest = place_digest(work, desired);
         if context.situation.approvals.contains(&digest) {
-            return self.elsewhere(context, subject, work, desired);
+            return self.elsewhere(context, subject, work, desired, Some(digest));
         }
         if work.recorded.is_some_and(|(name, _)| subject.owner.in_flight.contains_key(name)) {
             return;
@@ -168,13 +178,16 @@ impl Draft {
         subject: &Subject,
         work: &Work,
         desired: &DesiredComponent,
+        approved: Option<Digest>,
     ) {
         if work.recorded.is_some_and(|(name, _)| subject.owner.in_flight.contains_key(name)) {
             return;
         }
-        self.removal(context, subject.case, subject.owner, work);
+        let released = approved.into_iter().collect();
+        self.removal(context, subject.case, subject.owner, work, released);
         let target = fresh_target(context, subject, work, desired);
         let mut step = step(target, Action::Create);
+        step.released = subject.released(context);
         step.artifact = Some(desired.digest);
         step.unknown.clone_from(&desired.unknown);
         self.steps.insert((work.key.clone(), Lane::Apply), step);
@@ -253,6 +266,7 @@ impl Draft {
             step.remarks.push(Remark::Adopts);
         }
         step.remarks.extend(subject.shift.remark.clone());
+        step.released = subject.released(context);
         self.steps.insert((work.key.clone(), Lane::Apply), step);
     }
 
@@ -458,5 +472,6 @@ fn step(target: Target, action: Action) -> Step {
         unknown: Vec::new(),
         remarks: Vec::new(),
         preview: None,
+        released: Vec::new(),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
-    InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
-    Wanted,
+    InstanceId, Observation, Owner, Record, RequestId, Revision, Settle, Spec, Step, Target,
+    TargetKey, Wanted,
 };
 
 use super::Context;
@@ -173,7 +173,8 @@ impl Draft {
         for (name, component) in &record.components {
             let key = TargetKey { request: case.id.clone(), component: name.clone() };
             let work = Work { key, desired: None, recorded: Some((name, component)) };
-            self.removal(context, case, case, &work);
+            let released = context.moves.released(&case.id);
+            self.removal(context, case, case, &work, released);
         }
     }
 
@@ -216,8 +217,13 @@ impl Draft {
         let after = (self.holds.len(), self.steps.len() - moved, self.removals.len());
         let satisfied = before == after && case.in_flight.is_empty();
         let fingerprint = spec.fingerprint();
-        if satisfied && record.is_some_and(|r| r.settled != Some(fingerprint)) {
-            self.settle.push(Settle { request: case.id.clone(), fingerprint });
+        let source = case.desired.as_ref().map(|d| &d.origin.source);
+        let is_recorded = |r: &Record| {
+            r.settled == Some(fingerprint) && source.is_none_or(|s| *s == r.origin.source)
+        };
+        if satisfied && record.is_some_and(|r| !is_recorded(r)) {
+            let released = subject.released(context);
+            self.settle.push(Settle { request: case.id.clone(), fingerprint, released });
         }
     }
 

@@ -1,7 +1,9 @@
 //! What holds all of a request, whatever its components come to.
 
 use crate::digest::{self, Digest};
-use crate::model::{ChangeRule, Diagnostic, HoldReason, Place, SourceProblem};
+use crate::model::{
+    ChangeRule, Diagnostic, HoldReason, Place, RequestId, SourceName, SourceProblem,
+};
 
 use super::Context;
 use super::component::Subject;
@@ -51,7 +53,7 @@ impl Subject<'_> {
         if self.spec.suspend {
             return Some(Gate::IfPending(HoldReason::Suspended));
         }
-        if let Some(reason) = self.other_source(context) {
+        if let Some(reason) = self.changed_source(context) {
             return Some(Gate::Always(reason));
         }
         if !self.shift.forbidden.is_empty() {
@@ -93,9 +95,9 @@ impl Subject<'_> {
     }
 
     /// It left one source and appeared in another: somebody's mistake, or a repository that moved.
-    fn other_source(&self, context: &Context) -> Option<HoldReason> {
+    fn changed_source(&self, context: &Context) -> Option<HoldReason> {
         let (from, to) = (&self.record?.origin.source, &self.case.desired.as_ref()?.origin.source);
-        let digest = digest::of(&("source", &self.case.id, from, to));
+        let digest = other_source(&self.case.id, from, to);
         let approved = from == to || context.situation.approvals.contains(&digest);
         // A request with another name says by `movedFrom` that it moved.
         (!approved && self.owner.id == self.case.id).then(|| HoldReason::LooksLikeAMove {
@@ -103,6 +105,18 @@ impl Subject<'_> {
             setting: Some("source".into()),
             digest: Some(digest),
         })
+    }
+
+    /// The approvals that it needed and has. Its record, once it is as desired, asks for none of
+    /// them any more.
+    pub(super) fn released(&self, context: &Context) -> Vec<Digest> {
+        let origins = self.record.map(|r| &r.origin.source).zip(self.case.desired.as_ref());
+        let source = origins
+            .filter(|(from, desired)| **from != desired.origin.source)
+            .map(|(from, desired)| other_source(&self.case.id, from, &desired.origin.source));
+        let needed = self.approvable().into_iter().chain(source);
+        let had = needed.filter(|digest| context.situation.approvals.contains(digest));
+        had.chain(context.moves.released(&self.case.id)).collect()
     }
 
     fn forbidden(&self) -> String {
@@ -124,6 +138,11 @@ impl Subject<'_> {
         let artifacts: Vec<_> = self.spec.components.iter().map(|c| (&c.name, c.digest)).collect();
         Some(digest::of(&(&self.case.id, &record.template, &self.spec.template, remark, artifacts)))
     }
+}
+
+/// What a person approves who says that a request is meant to come from another source now.
+pub fn other_source(id: &RequestId, from: &SourceName, to: &SourceName) -> Digest {
+    digest::of(&("source", id, from, to))
 }
 
 /// At most this many requests of a cycle are named.

@@ -36,6 +36,7 @@ use crate::model::{Plan, RequestId, Target};
 
 pub use assess::{Foretold, assess, wants_preview};
 pub use change::{LOCATION, forbidden, settings};
+pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;
 pub use retry::backoff;
 pub use situation::{Case, Gone, Guards, InFlight, Seen, Situation, Totals};

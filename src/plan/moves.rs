@@ -17,6 +17,8 @@ pub(super) struct Moves<'a> {
     pub(super) taken: BTreeMap<RequestId, RequestId>,
     /// Requests, new and removed, on which nothing is done.
     pub(super) held: BTreeMap<RequestId, HoldReason>,
+    /// Approvals that say of requests, new and removed, that they did not move.
+    released: BTreeMap<RequestId, Vec<Digest>>,
 }
 
 /// Sorts the vanished and the new. Moving never destroys: in any doubt both are held.
@@ -70,6 +72,11 @@ fn former<'a>(cases: &Cases<'a>, said: &RequestId) -> Option<&'a Case> {
 }
 
 impl<'a> Moves<'a> {
+    /// The approvals without which a request would be held.
+    pub(super) fn released(&self, id: &RequestId) -> Vec<Digest> {
+        self.released.get(id).cloned().unwrap_or_default()
+    }
+
     /// A new request names one that has not gone: it would be made a second time, which whoever
     /// wrote `movedFrom` did not mean. One that has its own record moved long ago.
     fn still_standing(
@@ -132,6 +139,9 @@ impl<'a> Moves<'a> {
     fn hold_pair(&mut self, situation: &Situation, old: &Case, new: &Case, new_too: bool) {
         let digest = not_a_move(old, &new.id);
         if situation.approvals.contains(&digest) {
+            // Whichever of the two is done first, the other is not asked about again.
+            let both = std::iter::once(&old.id).chain(new_too.then_some(&new.id));
+            both.for_each(|id| self.released.entry(id.clone()).or_default().push(digest));
             return;
         }
         self.hold_old(old, &new.id, Some(digest));

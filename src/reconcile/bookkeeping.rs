@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::PassError;
 use super::pass::{Pass, gone_key};
+use crate::digest::Digest;
 use crate::model::{
     Action, Approval, Desired, Drift, Event, Observed, Plan, Record, RequestId, Spec, Step,
 };
@@ -27,24 +28,24 @@ impl Pass<'_> {
             };
             record.settled = Some(settle.fingerprint);
             writes.push(Write::Record(Box::new(record.clone())));
+            self.use_up(settle.released.iter().copied(), &mut writes);
             self.put_record(record);
             changed.insert(settle.request.clone());
         }
         for drift in &plan.drifts {
             self.note_drift(drift, &mut writes);
         }
+        let sets = plan.spent.iter().filter_map(|set| self.memory.approvals.get(set));
+        let by: BTreeSet<&str> = sets.map(|set| set.by.as_str()).collect();
+        let by = by.into_iter().collect::<Vec<_>>().join(", ");
         for digest in &plan.approved {
-            let by = "the approval of the whole set".to_owned();
-            let approval = Approval { digest: *digest, by, at: (self.clock)() };
+            let approval = Approval { digest: *digest, by: by.clone(), at: (self.clock)() };
             if !self.memory.approvals.contains_key(digest) {
                 self.memory.approvals.insert(*digest, approval.clone());
                 writes.push(Write::Approve(approval));
             }
         }
-        for digest in &plan.spent {
-            self.memory.approvals.remove(digest);
-            writes.push(Write::DropApproval(*digest));
-        }
+        self.use_up(plan.spent.iter().copied(), &mut writes);
         for id in &plan.forget {
             writes.push(Write::DropRecord(id.clone()));
             writes.push(Write::Value { key: gone_key(id), value: None });
@@ -54,6 +55,14 @@ impl Pass<'_> {
         }
         self.touched.extend(changed);
         self.commit(writes).await
+    }
+
+    /// What was approved is done, or is approved part by part: the same asks again when it comes again.
+    fn use_up(&mut self, approvals: impl Iterator<Item = Digest>, writes: &mut Vec<Write>) {
+        for digest in approvals {
+            self.memory.approvals.remove(&digest);
+            writes.push(Write::DropApproval(digest));
+        }
     }
 
     /// What was seen of drift goes into the record.
@@ -182,8 +191,9 @@ impl Pass<'_> {
         };
         // It was approved as a deletion, whatever was found.
         let approved = Step { action: Action::Delete, ..step.clone() }.digest();
-        self.memory.approvals.remove(&approved);
-        self.commit(vec![write, Write::DropApproval(approved), Write::Event(event)]).await?;
+        let mut writes = vec![write, Write::Event(event)];
+        self.use_up(step.released.iter().copied().chain([approved]), &mut writes);
+        self.commit(writes).await?;
         self.touched.insert(key.request.clone());
         if is_gone {
             self.drop_record(&key.request).await

@@ -20,6 +20,7 @@ use crate::model::{
     ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, TargetKey,
     Wanted, symbol_text,
 };
+use crate::plan;
 use crate::provider::Providers;
 use crate::render::{self, Compiled, Context, Limits};
 use crate::store::Store;
@@ -340,7 +341,7 @@ impl Evaluator<'_> {
     fn changed_source(&self, found: &Found, shelf: &Shelf) -> Option<HoldReason> {
         let record = shelf.record(&found.id)?;
         let (from, to) = (&record.origin.source, &found.origin.source);
-        let digest = digest::of(&("source", &found.id, from, to));
+        let digest = plan::other_source(&found.id, from, to);
         let meant = from == to || self.memory.approvals.contains_key(&digest);
         (!meant).then(|| HoldReason::LooksLikeAMove {
             other: None,

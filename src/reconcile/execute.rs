@@ -23,7 +23,7 @@ use super::ledger::{self, End};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
 use crate::model::{
-    Action, Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
+    Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
 };
 use crate::provider::Providers;
 use crate::store::{Lease, Store, Write};
@@ -301,10 +301,7 @@ impl Executor<'_> {
         let key = target.key.clone();
         writes.push(Write::End { token: token.clone() });
         writes.push(Write::Retry { key: key.clone(), retry: None });
-        // A creation loses nothing, and needs no approval of its own.
-        if *action != Action::Create {
-            writes.push(Write::DropApproval(row.step));
-        }
+        writes.extend(row.released.iter().map(|approval| Write::DropApproval(approval.digest)));
         writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));
         tracing::info!(target = %target.name, request = %key.request, ?action, %token, "done");
         self.watch.notice(&Notice::Ended { key: &key, action: *action, error: None });

@@ -1,5 +1,7 @@
 //! What an observed end makes of a record. Pure: journal row and answer in, record out.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Record, Retry};
@@ -31,7 +33,9 @@ pub fn apply(
     now: Timestamp,
 ) -> Option<Record> {
     let component = &row.change.target.key.component;
-    let last_apply = LastApply { plan: row.plan, started_at: row.since, ended_at: Some(now) };
+    let approved_by = approvers(record.as_ref(), row);
+    let last_apply =
+        LastApply { plan: row.plan, started_at: row.since, ended_at: Some(now), approved_by };
     match &row.outcome {
         Outcome::Applied(applied) => {
             let components = record.map(|r| r.components).unwrap_or_default();
@@ -66,6 +70,15 @@ pub fn apply(
             (!record.components.is_empty()).then_some(record)
         }
     }
+}
+
+/// Who approved what was held of a request's apply. What one step of it used up counts for those that
+/// follow, until all is done.
+fn approvers(record: Option<&Record>, row: &Journalled) -> Vec<String> {
+    let before = record.filter(|r| r.settled.is_none()).and_then(|r| r.last_apply.as_ref());
+    let before = before.into_iter().flat_map(|last| last.approved_by.iter());
+    let all: BTreeSet<&String> = before.chain(row.released.iter().map(|a| &a.by)).collect();
+    all.into_iter().cloned().collect()
 }
 
 /// When a step that failed is tried again.

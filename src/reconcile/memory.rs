@@ -135,7 +135,10 @@ impl Memory {
 
     fn settle(&mut self, id: &RequestId) {
         let settled = match (self.desired.get(id), self.records.get(id)) {
-            (Some(desired), Some(record)) => record.settled == Some(desired.fingerprint),
+            (Some(desired), Some(record)) => {
+                record.settled == Some(desired.fingerprint)
+                    && record.origin.source == desired.origin.source
+            }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };

@@ -123,6 +123,9 @@ impl Pass<'_> {
                 Some(digest) => Some(self.artifact(key, digest).await?),
                 None => None,
             };
+            let approvals = &self.memory.approvals;
+            let released = step.released.iter().chain([&step_digest]);
+            let released = released.filter_map(|digest| approvals.get(digest)).cloned().collect();
             let labels = spec.map(|s| s.labels.clone()).unwrap_or_default();
             rows.push(Journalled {
                 change: Change {
@@ -149,6 +152,7 @@ impl Pass<'_> {
                 since: now,
                 next: None,
                 error: None,
+                released,
                 outcome,
             });
         }
@@ -189,8 +193,10 @@ impl Pass<'_> {
             let key = row.change.target.key.clone();
             self.memory.journal.remove(&key);
             self.touched.insert(key.request.clone());
-            if row.change.action != Action::Create && error.is_none() {
-                self.memory.approvals.remove(&row.step);
+            if error.is_none() {
+                for approval in &row.released {
+                    self.memory.approvals.remove(&approval.digest);
+                }
             }
             self.memory.prepared.remove(&key);
             self.report.done.push((key, row.change.action, error));

@@ -122,7 +122,11 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
     }
     if let Some(last) = &status.last_apply {
         let ended = last.ended_at.map(|t| t.to_string()).unwrap_or_default();
-        row(paint, "applied", &format!("{ended} by plan {}", last.plan.short()), out);
+        let by = match last.approved_by.as_slice() {
+            [] => String::new(),
+            by => format!(", approved by {}", crate::model::escape(&by.join(", "), 200)),
+        };
+        row(paint, "applied", &format!("{ended} by plan {}{by}", last.plan.short()), out);
     }
 }
 

@@ -81,8 +81,13 @@ fn seconds(at: Timestamp) -> Timestamp {
 }
 
 fn whole_seconds(apply: &LastApply) -> LastApply {
-    let LastApply { plan, started_at, ended_at } = apply;
-    LastApply { plan: *plan, started_at: seconds(*started_at), ended_at: ended_at.map(seconds) }
+    let LastApply { plan, started_at, ended_at, approved_by } = apply;
+    LastApply {
+        plan: *plan,
+        started_at: seconds(*started_at),
+        ended_at: ended_at.map(seconds),
+        approved_by: approved_by.clone(),
+    }
 }
 
 /// Commits at which the desired state last changed: those of the status before when it did not.

@@ -177,6 +177,7 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         next: None,
         error: None,
         fingerprint: None,
+        released: Vec::new(),
         outcome: Outcome::Applied(Box::new(AppliedOutcome { record: *record, needs: vec![] })),
     })
 }

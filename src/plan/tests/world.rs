@@ -393,6 +393,7 @@ impl World {
             let desired = self.desired(&settle.request).unwrap();
             let mut record = self.facts(&desired);
             record.settled = Some(settle.fingerprint);
+            self.approvals.retain(|digest| !settle.released.contains(digest));
             self.records.insert(settle.request.clone(), record);
         }
         for step in plan.steps.iter().filter(|s| s.action.touches_the_world() && s.is_ready()) {
@@ -440,7 +441,10 @@ impl World {
                 record.components.insert(key.component.clone(), component);
                 record.settled = None;
             }
-            Action::Forget => self.forget(key),
+            Action::Forget => {
+                self.approvals.retain(|digest| !step.released.contains(digest));
+                self.forget(key);
+            }
             Action::Create
             | Action::Update
             | Action::Replace
@@ -462,6 +466,7 @@ impl World {
     fn submit(&mut self, step: &Step) {
         let Target { name, key, provider, settings, .. } = step.target.clone();
         let place = (provider.clone(), name.clone());
+        self.approvals.retain(|digest| !step.released.contains(digest) && *digest != step.digest());
         self.log.push(format!("{:?} {key}", step.action));
         if step.action == Action::Delete {
             let thing = self.things.remove(&place).expect("only what is there is deleted");

@@ -14,7 +14,7 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
         "digest": plan.digest(),
         "steps": steps.iter().map(|s| step(s, artifacts)).collect::<Vec<_>>(),
         "holds": holds.iter().map(held).collect::<Vec<_>>(),
-        "refresh": settle.iter().map(|Settle { request, fingerprint: _ }| request).collect::<Vec<_>>(),
+        "refresh": settle.iter().map(|Settle { request, fingerprint: _, released: _ }| request).collect::<Vec<_>>(),
         "drifts": drifts,
         "forget": forget,
         "unchanged": settled,
@@ -23,8 +23,18 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
 
 fn step(step: &Step, artifacts: &Artifacts) -> Value {
     let (digest, may_change) = (step.digest(), step.may_change());
-    let Step { target, action, artifact, from, moved_from, after, unknown, remarks, preview } =
-        step;
+    let Step {
+        target,
+        action,
+        artifact,
+        from,
+        moved_from,
+        after,
+        unknown,
+        remarks,
+        preview,
+        released: _,
+    } = step;
     let (old, new) = artifacts(step);
     let files = diff::counts(old.as_deref(), new.as_deref());
     let files: Vec<_> = files

@@ -34,6 +34,7 @@ fn step(request: &str, action: Action) -> Step {
         unknown: Vec::new(),
         remarks: Vec::new(),
         preview: None,
+        released: Vec::new(),
     }
 }
 

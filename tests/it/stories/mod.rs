@@ -1,6 +1,7 @@
 //! Stories of one change each, told through the real executable against real repositories. Each
 //! ends with "again: nothing to do".
 
+mod approval;
 mod change;
 mod command;
 mod configuration;
