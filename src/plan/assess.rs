@@ -138,6 +138,7 @@ mod tests {
             unknown: Vec::new(),
             remarks: Vec::new(),
             preview: None,
+            released: Vec::new(),
         }
     }
 
