@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use super::args::{Apply, Args, Format};
 use super::failure::{FOUND, Failure, Kind};
-use super::{context, output, progress, socket};
+use super::socket::{self, Daemon};
+use super::{context, output, progress};
 use crate::model::{Diagnostic, Hold, HoldReason, PassReport};
 use crate::reconcile::Wake;
 use crate::report;
+
+/// How often a daemon is asked what is under way.
+const ASK: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
     let config = context::config(args)?;
     if let Some(daemon) = socket::connect(&config).await {
-        let report = daemon.apply(apply.wait).await?;
+        let report = by_daemon(args, apply, &daemon).await?;
         return Ok(finish(args, apply, &report));
     }
     let mut engine = context::engine(config).await?;
@@ -37,6 +41,26 @@ pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
         engine.store().release(lease).await?;
     }
     Ok(finish(args, apply, &report))
+}
+
+/// Asks the daemon for it, and meanwhile for what is under way.
+async fn by_daemon(args: &Args, apply: &Apply, daemon: &Daemon) -> Result<PassReport, Failure> {
+    let bars = progress::start(args);
+    let report = daemon.apply(apply.wait);
+    tokio::pin!(report);
+    loop {
+        tokio::select! {
+            report = &mut report => {
+                bars.finish();
+                return report;
+            }
+            () = tokio::time::sleep(ASK) => {
+                if bars.is_shown() && let Ok(applying) = daemon.applying().await {
+                    bars.show(applying);
+                }
+            }
+        }
+    }
 }
 
 /// Renews the lease while a long pass runs.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
 
 /// A GitOps reconciler driven by a catalog of versioned templates.
 #[derive(Parser, Debug)]
@@ -69,6 +70,8 @@ pub enum Command {
     Serve(Serve),
     /// Prints where requests stand.
     Status(Status),
+    /// Prints what happened to a request, resource by resource.
+    Logs(Logs),
     /// Says why a request is in the state it is in.
     Explain(Explain),
     /// Approves what is held: a plan digest, or `SOURCE@SHA` for a rewritten history.
@@ -183,6 +186,46 @@ pub struct Status {
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,
+}
+
+/// `vend logs`.
+#[derive(clap::Args, Debug)]
+pub struct Logs {
+    /// `<team>/<environment>/<name>`.
+    pub request: String,
+    /// Stay, and print what happens.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Stay until nothing is under way; exit with 1 when it has failed.
+    #[arg(long)]
+    pub until_done: bool,
+    /// Only what happened in this time, such as `90s`, `1h` or `2d`, or since a moment.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only so many lines, the newest.
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub lines: Option<usize>,
+}
+
+/// From when on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Since {
+    /// So long ago.
+    Ago(SignedDuration),
+    /// A moment.
+    At(Timestamp),
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(Since::At(at));
+    }
+    // A span of days is one of 24 hours each: this is about the past few.
+    let span: jiff::Span = text.parse().map_err(|_| {
+        "write it as `90s`, `1h`, `2d`, or a moment such as 2026-11-20T10:00:00Z".to_owned()
+    })?;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    length.map(|length| Since::Ago(length.abs())).map_err(|error| error.to_string())
 }
 
 /// `vend explain`.

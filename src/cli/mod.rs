@@ -9,7 +9,10 @@ mod explain;
 mod failure;
 mod init;
 mod laptop;
+mod live;
 mod log;
+mod logs;
+mod look;
 mod output;
 mod plan;
 mod progress;
@@ -68,6 +71,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Apply(apply) => apply::run(args, apply).await,
         Command::Serve(serve) => serve::run(args, serve).await,
         Command::Status(status) => status::run(args, status).await,
+        Command::Logs(logs) => logs::run(args, logs).await,
         Command::Explain(explain) => explain::run(args, explain).await,
         Command::Approve(approve) => approve::run(args, approve).await,
         Command::Retry(retry) => approve::retry(args, retry).await,

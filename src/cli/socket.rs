@@ -12,9 +12,9 @@ use tokio::net::UnixStream;
 
 use super::failure::{Failure, Kind};
 use crate::config::Config;
-use crate::model::{PassReport, RequestId};
+use crate::model::{Applying, PassReport, RequestId};
 use crate::server::PersonCommand;
-use crate::server::view::{Explanation, Overview};
+use crate::server::view::{Explanation, Log, LogQuery, Overview};
 
 /// A daemon that answers.
 pub struct Daemon {
@@ -39,14 +39,31 @@ impl Daemon {
         self.ask(Method::POST, "/v1/person", Some(body(command)?)).await.map(drop)
     }
 
-    /// Where everything stands.
+    /// Where everything stands; `None` when nothing was written since the answer with that stamp.
     pub async fn overview(
         &self,
         prefix: Option<&str>,
         not_ready: bool,
-    ) -> Result<Overview, Failure> {
+        stamp: Option<u64>,
+    ) -> Result<Option<Overview>, Failure> {
         let prefix = prefix.unwrap_or_default();
-        let path = format!("/v1/status?not_ready={not_ready}&prefix={prefix}");
+        let stamp = stamp.map(|stamp| format!("&stamp={stamp}")).unwrap_or_default();
+        let path = format!("/v1/status?not_ready={not_ready}&prefix={prefix}{stamp}");
+        parse(&self.ask(Method::GET, &path, None).await?)
+    }
+
+    /// What is under way, with its resources.
+    pub async fn applying(&self) -> Result<Vec<Applying>, Failure> {
+        parse(&self.ask(Method::GET, "/v1/applying", None).await?)
+    }
+
+    /// Lines of a request's history; `None` when nothing was written since the last answer.
+    pub async fn log(&self, id: &RequestId, query: LogQuery) -> Result<Option<Log>, Failure> {
+        let LogQuery { after, limit, stamp } = query;
+        let number = |name: &str, n: Option<u64>| n.map(|n| format!("&{name}={n}"));
+        let after = number("after", after).unwrap_or_default();
+        let stamp = number("stamp", stamp).unwrap_or_default();
+        let path = format!("/v1/requests/{id}/log?limit={limit}{after}{stamp}");
         parse(&self.ask(Method::GET, &path, None).await?)
     }
 

@@ -128,6 +128,12 @@ pub fn quote(text: &str) -> String {
 
 /// As [`quote`], without the backticks and with the cut given.
 pub fn escape(text: &str, most: usize) -> String {
+    visible(text, most).replace('`', "'")
+}
+
+/// As [`escape`], for text that may hold backticks of its own: what would not be seen or would
+/// move the cursor is written out.
+pub fn visible(text: &str, most: usize) -> String {
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {
         if n == most {
@@ -138,7 +144,6 @@ pub fn escape(text: &str, most: usize) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '`' => out.push('\''),
             c if c.is_control() || is_invisible(c) => {
                 out.push_str(&format!("\\u{{{:X}}}", u32::from(c)));
             }

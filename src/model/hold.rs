@@ -211,6 +211,39 @@ impl HoldReason {
     }
 }
 
+impl HoldReason {
+    /// Whether being held by it is a line of history of its own. The others go with such a line
+    /// already, or are about a whole source.
+    pub fn is_told(&self) -> bool {
+        match self {
+            Self::Backoff { .. }
+            | Self::Refused { .. }
+            | Self::Unknown { .. }
+            | Self::InFlight { .. }
+            | Self::Source { .. } => false,
+            Self::Invalid { .. }
+            | Self::NotSupportedYet { .. }
+            | Self::NotObserved { .. }
+            | Self::NotOurs { .. }
+            | Self::WaitingFor { .. }
+            | Self::NeedsApproval { .. }
+            | Self::PlanChanged { .. }
+            | Self::Protected
+            | Self::TooManyDeletes { .. }
+            | Self::LooksLikeAMove { .. }
+            | Self::OutsideWindow { .. }
+            | Self::Suspended
+            | Self::TemplateRetired
+            | Self::Referenced { .. }
+            | Self::Expired
+            | Self::Busy { .. }
+            | Self::Stuck { .. }
+            | Self::ForbiddenChange { .. }
+            | Self::InternalError { .. } => true,
+        }
+    }
+}
+
 /// What a target waits for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Change, ComponentName, DriftItem, Map, Origin, OutputSpec, Reference, RequestId, Revision,
-    SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
+    Change, ComponentName, DriftItem, Happening, Map, Origin, OutputSpec, Reference, RequestId,
+    Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
 };
 use crate::digest::Digest;
 
@@ -250,6 +250,29 @@ pub struct Event {
     /// Details.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
+}
+
+impl Event {
+    /// The kind of a line about a part of a target; its `data` is a [`Happened`].
+    pub const HAPPENED: &'static str = "Progress";
+
+    /// What happened to a part of a target, where the line is about that.
+    pub fn happened(&self) -> Option<Happened> {
+        let data = (self.kind == Self::HAPPENED).then(|| self.data.clone())?;
+        serde_json::from_value(data).ok()
+    }
+}
+
+/// A happening, and the effect that it came with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Happened {
+    /// The effect.
+    pub token: Token,
+    /// Of which component.
+    pub component: ComponentName,
+    /// What happened.
+    #[serde(flatten)]
+    pub happening: Happening,
 }
 
 /// Somebody's yes.

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::PassError;
 use super::pass::{COUNTS, Pass, Said, unsaid};
 use crate::digest::{self, Digest};
 use crate::model::{
-    ComponentName, Desired, Hold, Journalled, Observed, Record, RequestId, Status, TargetKey,
+    ComponentName, Desired, Event, Hold, Journalled, Observed, Record, RequestId, Status, TargetKey,
 };
 use crate::report;
 use crate::store::{HeldRow, StatusRow, Write};
@@ -112,6 +112,18 @@ impl Pass<'_> {
         if rows == before {
             return;
         }
+        let is_new = |row: &&HeldRow| {
+            let name = row.hold.reason.name();
+            let same = |b: &HeldRow| {
+                b.hold.component == row.hold.component && b.hold.reason.name() == name
+            };
+            row.hold.reason.is_told() && !before.iter().any(same)
+        };
+        let events = rows.iter().filter(is_new).map(|HeldRow { hold, .. }| Event {
+            data: json!({"reason": hold.reason.name(), "component": hold.component}),
+            ..self.event(id, "Held", report::hold::sentence(hold))
+        });
+        writes.extend(events.map(Write::Event));
         writes.push(Write::Hold { request: id.clone(), holds: rows.clone() });
         if rows.is_empty() {
             self.memory.holds.remove(id);

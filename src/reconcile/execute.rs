@@ -22,8 +22,9 @@ use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
+use crate::digest;
 use crate::model::{
-    Change, Event, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
+    Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
 };
 use crate::provider::Providers;
 use crate::store::{Lease, Store, Write};
@@ -33,6 +34,12 @@ const CALLS: usize = 16;
 
 /// Tickets asked about at once.
 const POLLS: usize = 64;
+
+/// Characters of a provider's names for things that are kept.
+const NAME_MAX: usize = 300;
+
+/// Characters of what a provider says about a resource that are kept.
+const MESSAGE_MAX: usize = 4_000;
 
 /// What executing needs.
 pub struct Executor<'a> {
@@ -245,7 +252,7 @@ impl Executor<'_> {
         for (row, answer) in answers {
             match answer {
                 Answer::Ended(End::Done { outputs, state }, events) => {
-                    self.tell(&row, &events, &mut writes);
+                    self.tell(&row, events, &mut writes);
                     let id = row.change.target.key.request.clone();
                     let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
                     let before = known.unwrap_or_else(|| records.get(&id).cloned().flatten());
@@ -254,7 +261,7 @@ impl Executor<'_> {
                 }
                 // It was carried out and came to nothing: a change or a person is what helps.
                 Answer::Ended(End::Failed { error }, events) => {
-                    self.tell(&row, &events, &mut writes);
+                    self.tell(&row, events, &mut writes);
                     let failure = Failure { error, hopeless: true, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
@@ -273,7 +280,7 @@ impl Executor<'_> {
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
                 Answer::Running(ticket, events, after) => {
-                    self.tell(&row, &events, &mut writes);
+                    self.tell(&row, events, &mut writes);
                     let wait = after.and_then(|a| SignedDuration::try_from(a).ok());
                     let wait = wait.unwrap_or_default().max(ledger::poll_after(&row, now));
                     let (next, ticket) = (Some(now + wait), Some(ticket));
@@ -367,20 +374,52 @@ impl Executor<'_> {
         done.ended.push((row, Some(error)));
     }
 
-    fn tell(&self, row: &Journalled, events: &[Happening], writes: &mut Vec<Write>) {
+    /// What happened to parts of a target is history as well. It comes with an answer, and is made
+    /// durable with it: the next answer goes on after it, or tells it again under the same key.
+    fn tell(&self, row: &Journalled, events: Vec<Happening>, writes: &mut Vec<Write>) {
+        let Change { target, action, token, .. } = &row.change;
         for happening in events {
-            let Happening { at, what, kind: _, state, message } = happening;
-            let text = message
-                .as_ref()
-                .map_or_else(|| format!("{what}: {state}"), |m| format!("{what}: {state}: {m}"));
-            writes.push(Write::Event(Event {
+            let key = digest::of(&(token, &happening));
+            let happening = bounded(happening);
+            let Happening { at, what, kind: _, state, message } = &happening;
+            let reason = message.as_deref().unwrap_or_default();
+            tracing::info!(request = %target.key.request, component = %target.key.component, what, state, reason, "happened");
+            self.watch.notice(&Notice::Happened {
+                key: &target.key,
+                action: *action,
+                happening: &happening,
+            });
+            let separator = if reason.is_empty() { "" } else { ": " };
+            let event = Event {
                 at: *at,
-                request: Some(row.change.target.key.request.clone()),
-                kind: "Progress".into(),
-                message: text,
-                data: serde_json::Value::Null,
-            }));
+                request: Some(target.key.request.clone()),
+                kind: Event::HAPPENED.into(),
+                message: format!("{what}: {state}{separator}{reason}"),
+                data: serde_json::to_value(Happened {
+                    token: token.clone(),
+                    component: target.key.component.clone(),
+                    happening,
+                })
+                .unwrap_or_default(),
+            };
+            writes.push(Write::Happened { key, event });
         }
+    }
+}
+
+/// A provider's words as far as they are kept.
+fn bounded(happening: Happening) -> Happening {
+    let cut = |text: String, most: usize| match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    };
+    let Happening { at, what, kind, state, message } = happening;
+    Happening {
+        at,
+        what: cut(what, NAME_MAX),
+        kind: kind.map(|kind| cut(kind, NAME_MAX)),
+        state: cut(state, NAME_MAX),
+        message: message.map(|message| cut(message, MESSAGE_MAX)),
     }
 }
 

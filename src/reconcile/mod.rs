@@ -37,7 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::git::{Author, Credential, GitError, Transport};
-use crate::model::{Action, InstanceId, PassReport, SourceName, TargetKey};
+use crate::model::{Action, Happening, InstanceId, PassReport, SourceName, TargetKey};
 use crate::provider::Providers;
 use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
 use crate::provider::files::{Files, FilesSettings};
@@ -108,6 +108,15 @@ pub enum Notice<'a> {
         key: &'a TargetKey,
         /// What.
         action: Action,
+    },
+    /// Something happened to a part of its target.
+    Happened {
+        /// On what.
+        key: &'a TargetKey,
+        /// What.
+        action: Action,
+        /// To which part, and what.
+        happening: &'a Happening,
     },
     /// Its end was seen.
     Ended {

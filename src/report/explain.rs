@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::hold;
 use super::pass::Paint;
-use crate::model::{Desired, Event, Hold, RequestId, Retry, Status, TargetKey, Wanted};
+use crate::model::{Desired, Event, Hold, RequestId, Retry, Status, TargetKey, Wanted, visible};
 
 /// What an explanation is made from.
 pub struct Facts<'a> {
@@ -153,6 +153,11 @@ fn waits(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
 
 fn history(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
     for event in facts.events {
-        row(paint, "history", &format!("{} {}: {}", event.at, event.kind, event.message), out);
+        row(
+            paint,
+            "history",
+            &format!("{} {}: {}", event.at, event.kind, visible(&event.message, 2_000)),
+            out,
+        );
     }
 }

@@ -4,6 +4,8 @@ pub mod diagnostic;
 pub mod explain;
 pub mod front;
 pub mod hold;
+pub mod live;
+pub mod log;
 pub mod overview;
 pub mod pass;
 pub mod plan;

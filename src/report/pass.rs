@@ -137,7 +137,7 @@ fn past(action: Action) -> &'static str {
     }
 }
 
-fn imperative(action: Action) -> &'static str {
+pub(super) fn imperative(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Update => "update",

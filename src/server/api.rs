@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::accept::Peer;
+use super::view::LogQuery;
 use super::{PersonCommand, Shared, view};
 use crate::error::chain;
 use crate::model::{Approval, RequestId};
@@ -31,7 +32,9 @@ pub(super) fn public(shared: Shared) -> Router {
 pub(super) fn private(shared: Shared) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/applying", get(applying))
         .route("/v1/requests/{team}/{environment}/{name}", get(explain))
+        .route("/v1/requests/{team}/{environment}/{name}/log", get(log))
         .route("/v1/person", post(person))
         .route("/v1/apply", post(apply))
         .with_state(shared)
@@ -81,26 +84,48 @@ struct StatusQuery {
     prefix: Option<String>,
     #[serde(default)]
     not_ready: bool,
+    #[serde(default)]
+    stamp: Option<u64>,
 }
 
 async fn status(
     State(shared): State<Shared>,
     Query(query): Query<StatusQuery>,
 ) -> Result<Response, Problem> {
-    let view =
-        view::overview(shared.store.as_ref(), query.prefix.as_deref(), query.not_ready).await?;
+    let StatusQuery { prefix, not_ready, stamp } = query;
+    let store = shared.store.as_ref();
+    let view = view::overview_since(store, prefix.as_deref(), not_ready, stamp).await?;
     Ok(Json(view).into_response())
+}
+
+async fn applying(State(shared): State<Shared>) -> Result<Response, Problem> {
+    Ok(Json(view::applying(shared.store.as_ref(), None).await?).into_response())
+}
+
+async fn log(
+    State(shared): State<Shared>,
+    Path(parts): Path<(String, String, String)>,
+    Query(query): Query<LogQuery>,
+) -> Result<Response, Problem> {
+    let id = id_of(&parts)?;
+    Ok(Json(view::log(shared.store.as_ref(), &id, query).await?).into_response())
 }
 
 async fn explain(
     State(shared): State<Shared>,
     Path(parts): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    let (team, environment, name) = parts;
-    let no_request = || Problem(StatusCode::NOT_FOUND, "there is no such request".into());
-    let id = RequestId::new(&team, &environment, &name).ok_or_else(no_request)?;
+    let id = id_of(&parts)?;
     let explained = view::explain(shared.store.as_ref(), &id).await?.ok_or_else(no_request)?;
     Ok(Json(explained).into_response())
+}
+
+fn id_of((team, environment, name): &(String, String, String)) -> Result<RequestId, Problem> {
+    RequestId::new(team, environment, name).ok_or_else(no_request)
+}
+
+fn no_request() -> Problem {
+    Problem(StatusCode::NOT_FOUND, "there is no such request".into())
 }
 
 async fn person(

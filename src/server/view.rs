@@ -4,19 +4,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Approval, Counts, Desired, Event, Hold, RequestId, Retry, SourceName, SourceProblem, Status,
-    TargetKey,
+    Applying, Approval, Change, Counts, Desired, Event, Hold, Journalled, RequestId, RequestPhase,
+    Retry, SourceName, SourceProblem, Status, TargetKey, Token,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Line, Store, StoreError};
 
 /// Statuses read at once.
 const PAGE: usize = 1_000;
+
+/// Lines of history in one answer: as many as are kept of what happened to parts, and then some.
+const LINES: usize = 2_000;
+
+/// Requests under way whose resources are looked up: more than anybody watches at once.
+const DETAILED: usize = 50;
 
 /// Lines of history that an explanation shows.
 const EVENTS: usize = 20;
 
 /// Where everything stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overview {
     /// Requests, by identity.
     pub requests: Vec<Status>,
@@ -24,6 +30,43 @@ pub struct Overview {
     pub counts: Counts,
     /// Sources that cannot be believed now.
     pub problems: Vec<(SourceName, SourceProblem)>,
+    /// What is under way, with its resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applying: Vec<Applying>,
+    /// [`Store::stamp`] of the answer; 0 where there is no store.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stamp: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde has it
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Which lines of a request's history are asked for.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// Those after this number; else the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// [`Log::stamp`] of the last answer: nothing is answered while it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<u64>,
+}
+
+/// Lines of a request's history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Log {
+    /// [`Store::stamp`], read before the rest.
+    pub stamp: u64,
+    /// The newest last.
+    pub lines: Vec<Line>,
+    /// Where it stands; `None`: nobody has heard of it, or it is gone.
+    pub phase: Option<RequestPhase>,
+    /// Effects in flight.
+    pub under_way: usize,
 }
 
 /// Why one request is where it is.
@@ -45,6 +88,70 @@ pub struct Explanation {
     pub events: Vec<Event>,
 }
 
+/// Lines of a request's history; `None` when nothing was written since the last answer.
+pub async fn log(
+    store: &dyn Store,
+    id: &RequestId,
+    query: LogQuery,
+) -> Result<Option<Log>, StoreError> {
+    let stamp = store.stamp().await?;
+    if query.stamp == Some(stamp) {
+        return Ok(None);
+    }
+    // Before the lines: what ends in between has left its line.
+    let under_way = store.under_way(Some(id)).await?.len();
+    let status = store.statuses(std::slice::from_ref(id)).await?.pop();
+    let phase = status.and_then(|row| RequestPhase::deserialize(row.document.get("phase")?).ok());
+    let lines = store.history(id, query.after, query.limit.min(LINES)).await?;
+    Ok(Some(Log { stamp, lines, phase, under_way }))
+}
+
+/// What is under way for requests whose identity starts with `prefix`, at a `/`, by target.
+pub async fn applying(
+    store: &dyn Store,
+    prefix: Option<&str>,
+) -> Result<Vec<Applying>, StoreError> {
+    let rows = store.under_way(None).await?;
+    let is_meant =
+        |row: &Journalled| row.change.target.key.request.is_below(prefix.unwrap_or_default());
+    let mut list: Vec<(Token, Applying)> = rows
+        .into_iter()
+        .filter(is_meant)
+        .map(|row| {
+            let Change { target, action, token, .. } = row.change;
+            let error = row.error;
+            (token, Applying { error, ..Applying::new(target.key, action, row.since) })
+        })
+        .collect();
+    list.sort_by(|(_, a), (_, b)| (a.since, &a.key).cmp(&(b.since, &b.key)));
+    let mut requests: Vec<RequestId> = list.iter().map(|(_, a)| a.key.request.clone()).collect();
+    requests.sort_unstable();
+    requests.dedup();
+    for request in requests.iter().take(DETAILED) {
+        for line in store.history(request, None, LINES).await? {
+            let Some(happened) = line.event.happened() else { continue };
+            let of = list.iter_mut().find(|(token, _)| *token == happened.token);
+            if let Some((_, applying)) = of {
+                applying.hear(&happened.happening);
+            }
+        }
+    }
+    Ok(list.into_iter().map(|(_, applying)| applying).collect())
+}
+
+/// As [`overview`]; `None` when nothing was written since the answer with this stamp.
+pub async fn overview_since(
+    store: &dyn Store,
+    prefix: Option<&str>,
+    not_ready: bool,
+    stamp: Option<u64>,
+) -> Result<Option<Overview>, StoreError> {
+    if stamp.is_some() && stamp == Some(store.stamp().await?) {
+        return Ok(None);
+    }
+    overview(store, prefix, not_ready).await.map(Some)
+}
+
 /// Statuses of requests whose identity starts with `prefix`, at a `/`.
 pub async fn overview(
     store: &dyn Store,
@@ -52,6 +159,9 @@ pub async fn overview(
     not_ready: bool,
 ) -> Result<Overview, StoreError> {
     let is_meant = |id: &RequestId| id.is_below(prefix.unwrap_or_default());
+    let stamp = store.stamp().await?;
+    // Before the statuses: what ends in between is seen there.
+    let applying = applying(store, prefix).await?;
     let mut requests = Vec::new();
     let mut after: Option<RequestId> = None;
     loop {
@@ -77,7 +187,7 @@ pub async fn overview(
         .into_iter()
         .filter_map(|(name, s)| Some((name, s.problem?)))
         .collect();
-    Ok(Overview { requests, counts, problems })
+    Ok(Overview { requests, counts, problems, applying, stamp })
 }
 
 /// Everything about one request; `None` when nobody has heard of it.

@@ -39,6 +39,8 @@ pub(super) fn contract(make: impl Fn() -> Box<dyn Store>) {
     wait(a_person_is_not_overheard(&*make()));
     wait(an_accepted_tip_is_not_forgotten(&*make()));
     wait(history_is_bounded(&*make()));
+    wait(what_is_told_twice_is_one_line(&*make()));
+    wait(what_happens_to_parts_does_not_push_out_history(&*make()));
     wait(unused_artifacts_are_swept(&*make()));
     wait(small_things_come_and_go(&*make()));
 }
@@ -392,6 +394,51 @@ async fn history_is_bounded(store: &dyn Store) {
     assert_eq!(messages(store.events(Some(&id("a")), 2).await.unwrap()), ["248", "249"]);
     assert_eq!(messages(store.events(None, 4).await.unwrap()), ["1", "2", "0", "1"]);
     assert_eq!(store.events(None, 1_000).await.unwrap().len(), 105);
+}
+
+fn happened(name: &str, message: &str) -> Write {
+    Write::Happened { key: digest(&format!("{name} {message}")), event: event(Some(name), message) }
+}
+
+async fn history(store: &dyn Store, name: &str, after: Option<u64>, limit: usize) -> Vec<String> {
+    let lines = store.history(&id(name), after, limit).await.unwrap();
+    assert!(lines.is_sorted_by(|a, b| a.n < b.n));
+    lines.into_iter().map(|line| line.event.message).collect()
+}
+
+async fn what_is_told_twice_is_one_line(store: &dyn Store) {
+    let lease = lease(store).await;
+    let twice = || vec![happened("a", "1"), happened("a", "2"), happened("a", "2")];
+    store.commit(&lease, twice()).await.unwrap();
+    store.commit(&lease, vec![Write::Event(event(Some("a"), "Applied"))]).await.unwrap();
+    store.commit(&lease, vec![happened("a", "2"), happened("a", "3")]).await.unwrap();
+    assert_eq!(history(store, "a", None, 9).await, ["1", "2", "Applied", "3"]);
+    assert_eq!(history(store, "a", None, 2).await, ["Applied", "3"]);
+    let first = store.history(&id("a"), None, 9).await.unwrap()[0].n;
+    assert_eq!(history(store, "a", Some(first), 2).await, ["2", "Applied"]);
+    assert_eq!(store.events(Some(&id("a")), 9).await.unwrap().len(), 1, "only its own");
+    // After a move as well, under the name it has by then.
+    let writes = vec![
+        Write::Record(record("a", "1", None)),
+        Write::Rekey { from: id("a"), to: id("b") },
+        happened("a", "2"),
+    ];
+    store.commit(&lease, writes).await.unwrap();
+    assert_eq!(history(store, "b", None, 9).await, ["1", "2", "Applied", "3"]);
+    assert!(history(store, "a", None, 9).await.is_empty());
+}
+
+async fn what_happens_to_parts_does_not_push_out_history(store: &dyn Store) {
+    let lease = lease(store).await;
+    store.commit(&lease, vec![Write::Event(event(Some("a"), "Applied"))]).await.unwrap();
+    for part in 0..5 {
+        let many = (0..250).map(|n| happened("a", &format!("{}", part * 250 + n)));
+        store.commit(&lease, many.collect()).await.unwrap();
+    }
+    let lines = history(store, "a", None, 9_999).await;
+    assert_eq!(lines.len(), 1_001);
+    assert_eq!((lines[0].as_str(), lines[1].as_str()), ("Applied", "250"));
+    assert_eq!(lines[1_000], "1249");
 }
 
 async fn unused_artifacts_are_swept(store: &dyn Store) {

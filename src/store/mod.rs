@@ -26,13 +26,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::model::{Artifact, Desired, Event, InstanceId, Record, RequestId};
+use crate::model::{Artifact, Desired, Event, InstanceId, Journalled, Record, RequestId};
 
 pub use error::{Cause, StoreError};
 pub use lease::{Acquired, Holder, Lease};
 pub use row::{
-    DesiredEntry, DesiredRow, HeldRow, Index, PersonWrite, Quiet, RecordEntry, StatusRow, Swept,
-    TemplateRow, Write,
+    DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry, StatusRow,
+    Swept, TemplateRow, Write,
 };
 pub use sqlite::{Options, Sqlite};
 
@@ -108,12 +108,25 @@ pub trait Store: Send + Sync {
     /// The artifacts of these digests that are there, sorted by digest.
     async fn artifacts(&self, digests: &[Digest]) -> Result<Vec<Artifact>, StoreError>;
 
-    /// The newest `limit` lines of history of one request, or of all; the newest last.
+    /// The newest `limit` lines of the own history of one request, or of all; the newest last.
+    /// What happened to parts of targets is not among them: see [`Self::history`].
     async fn events(
         &self,
         request: Option<&RequestId>,
         limit: usize,
     ) -> Result<Vec<Event>, StoreError>;
+
+    /// All lines of one request, what happened to parts of its targets as well: the first `limit`
+    /// after line number `after`, or the newest `limit`; the newest last.
+    async fn history(
+        &self,
+        request: &RequestId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError>;
+
+    /// Effects in flight of one request, or all, by token; as in [`Index::journal`].
+    async fn under_way(&self, request: Option<&RequestId>) -> Result<Vec<Journalled>, StoreError>;
 
     /// Whether the last pass found nothing to do, and nothing was written since: one cheap read.
     async fn quiet(&self) -> Result<Option<Quiet>, StoreError>;

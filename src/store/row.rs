@@ -92,6 +92,14 @@ pub enum Write {
     },
     /// A line of history.
     Event(Event),
+    /// A line about a part of a target. The same key again changes nothing: a provider that is
+    /// asked twice may tell it twice.
+    Happened {
+        /// Digest of all that makes it this very happening.
+        key: Digest,
+        /// The line.
+        event: Event,
+    },
     /// Nothing is to be done until something changes; `None` takes that back.
     Quiet(Option<Quiet>),
     /// A small named value; `None` removes it.
@@ -110,7 +118,10 @@ pub enum Write {
 impl Write {
     /// Whether it leaves a `Quiet` standing: it changes nothing that a pass starts from.
     pub fn keeps_quiet(&self) -> bool {
-        matches!(self, Self::Quiet(_) | Self::Event(_) | Self::Published { .. })
+        matches!(
+            self,
+            Self::Quiet(_) | Self::Event(_) | Self::Happened { .. } | Self::Published { .. }
+        )
     }
 }
 
@@ -262,6 +273,16 @@ pub struct RecordEntry {
     pub targets: Vec<(ComponentName, TargetName)>,
     /// When the target that was looked at longest ago was looked at; `None` when one never was.
     pub checked: Option<Timestamp>,
+}
+
+/// A line of history with its number: later lines have larger ones, and none is used twice.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Its number.
+    pub n: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: Event,
 }
 
 /// What a sweep removed.

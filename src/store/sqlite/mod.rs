@@ -34,18 +34,20 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 use super::{
-    Acquired, Holder, Index, Lease, PersonWrite, Quiet, StatusRow, Store, StoreError, Swept,
+    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, StatusRow, Store, StoreError, Swept,
     TemplateRow, Write,
 };
 use crate::digest::Digest;
-use crate::model::{Artifact, Desired, Event, InstanceId, Record, RequestId};
+use crate::model::{Artifact, Desired, Event, InstanceId, Journalled, Record, RequestId};
 
 /// What can be set about the store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Lines of history kept for each request.
+    /// Lines of its own history kept for each request.
     pub events_per_request: usize,
-    /// Lines of history kept in all.
+    /// Lines kept for each request of what happened to parts of its targets.
+    pub happenings_per_request: usize,
+    /// Lines of each of these two kinds kept in all.
     pub events: usize,
     /// How long to wait for another process's write.
     pub busy: Duration,
@@ -57,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             events_per_request: 100,
+            happenings_per_request: 1_000,
             events: 100_000,
             // A commit of 10,000 requests takes well under a second.
             busy: Duration::from_secs(5),
@@ -245,7 +248,8 @@ impl Store for Sqlite {
                 write::write(db, write, &mut touched)?;
             }
             for request in touched {
-                write::trim(db, &request, options.events_per_request)?;
+                let (own, parts) = (options.events_per_request, options.happenings_per_request);
+                write::trim(db, &request, own, parts)?;
             }
             quiet.map_or(Ok(()), |quiet| write::quiet(db, quiet.as_ref()))
         })
@@ -322,6 +326,21 @@ impl Store for Sqlite {
     ) -> Result<Vec<Event>, StoreError> {
         let request = request.cloned();
         self.read(move |db| read::events(db, request.as_ref(), limit)).await
+    }
+
+    async fn history(
+        &self,
+        request: &RequestId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Line>, StoreError> {
+        let request = request.clone();
+        self.read(move |db| read::history(db, &request, after, limit)).await
+    }
+
+    async fn under_way(&self, request: Option<&RequestId>) -> Result<Vec<Journalled>, StoreError> {
+        let request = request.cloned();
+        self.read(move |db| read::journal(db, request.as_ref())).await
     }
 
     async fn quiet(&self) -> Result<Option<Quiet>, StoreError> {

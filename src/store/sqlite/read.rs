@@ -11,7 +11,7 @@ use crate::model::{
     Artifact, ComponentName, Desired, Event, InstanceId, Journalled, Record, RequestId, Retry,
     SourceName, SourceRecord, TargetKey, Token,
 };
-use crate::store::{Quiet, StatusRow, StoreError, TemplateRow};
+use crate::store::{Line, Quiet, StatusRow, StoreError, TemplateRow};
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -186,24 +186,60 @@ pub(super) fn templates(db: &Connection) -> Answer<Vec<TemplateRow>> {
 }
 
 pub(super) fn events(db: &Connection, of: Option<&RequestId>, limit: usize) -> Answer<Vec<Event>> {
-    let make = |row: &Row<'_>| {
-        let of: Option<String> = row.get(0)?;
-        let event: Event = unseal("event", "", &row.get::<_, String>(1)?, row.get(2)?)?;
-        Ok(Event { request: of.map(|of| request(&of)).transpose()?, ..event })
-    };
     let mut list = match of {
         Some(of) => {
-            let sql =
-                "SELECT request, body, sum FROM event WHERE request = ? ORDER BY n DESC LIMIT ?";
-            all(db, sql, (of.as_str(), count(limit)), make)?
+            let sql = "SELECT request, body, sum FROM event
+                WHERE request = ? AND key IS NULL ORDER BY n DESC LIMIT ?";
+            all(db, sql, (of.as_str(), count(limit)), event)?
         }
         None => {
-            let sql = "SELECT request, body, sum FROM event ORDER BY n DESC LIMIT ?";
-            all(db, sql, [count(limit)], make)?
+            let sql = "SELECT request, body, sum FROM event
+                WHERE key IS NULL ORDER BY n DESC LIMIT ?";
+            all(db, sql, [count(limit)], event)?
         }
     };
     list.reverse();
     Ok(list)
+}
+
+/// A line from a row of request, body, sum.
+fn event(row: &Row<'_>) -> Answer<Event> {
+    let of: Option<String> = row.get(0)?;
+    let event: Event = unseal("event", "", &row.get::<_, String>(1)?, row.get(2)?)?;
+    Ok(Event { request: of.map(|of| request(&of)).transpose()?, ..event })
+}
+
+pub(super) fn history(
+    db: &Connection,
+    of: &RequestId,
+    after: Option<u64>,
+    limit: usize,
+) -> Answer<Vec<Line>> {
+    // Each half by its own index; SQLite merges them in their order.
+    let halves = |compare: &str, order: &str| {
+        let half = |kind: &str| {
+            format!(
+                "SELECT request, body, sum, n FROM event
+                WHERE request = ?1 AND key {kind} AND n {compare} ?2"
+            )
+        };
+        let (own, parts) = (half("IS NULL"), half("IS NOT NULL"));
+        format!("{own} UNION ALL {parts} ORDER BY n {order} LIMIT ?3")
+    };
+    let line =
+        |row: &Row<'_>| Ok(Line { n: row.get::<_, i64>(3)?.cast_unsigned(), event: event(row)? });
+    let limit = count(limit);
+    match after {
+        Some(after) => {
+            let after = i64::try_from(after).unwrap_or(i64::MAX);
+            all(db, &halves(">", "ASC"), (of.as_str(), after, limit), line)
+        }
+        None => {
+            let mut list = all(db, &halves("<=", "DESC"), (of.as_str(), i64::MAX, limit), line)?;
+            list.reverse();
+            Ok(list)
+        }
+    }
 }
 
 pub(super) fn instance(db: &Connection) -> Answer<InstanceId> {

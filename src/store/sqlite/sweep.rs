@@ -26,11 +26,13 @@ pub(super) fn sweep(db: &Connection, limit: usize, keep: usize) -> Result<Swept,
         run(db, "DELETE FROM artifact WHERE rowid = ?", [n])?;
     }
     let mut events = 0;
-    for table in ["event", "attempt"] {
+    // What happens to parts of targets is much, and must not push out what vend did.
+    for lines in ["event WHERE key IS NULL", "event WHERE key IS NOT NULL", "attempt"] {
+        let table = lines.split(' ').next().unwrap_or(lines);
         // The oldest go, as many as there are too many.
         let sql = format!(
-            "DELETE FROM {table} WHERE n IN (SELECT n FROM {table} ORDER BY n
-                LIMIT min(?1, max(0, (SELECT count(*) FROM {table}) - ?2)))"
+            "DELETE FROM {table} WHERE n IN (SELECT n FROM {lines} ORDER BY n
+                LIMIT min(?1, max(0, (SELECT count(*) FROM {lines}) - ?2)))"
         );
         events += db.prepare_cached(&sql)?.execute(params![count(limit), count(keep)])?;
     }

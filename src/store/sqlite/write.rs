@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::codec::{Sum, join, nanoseconds, net, pack, seal};
+use super::read::count;
 use super::{journal, read};
 use crate::digest::Digest;
 use crate::model::{
@@ -41,7 +42,11 @@ pub(super) fn write(db: &Connection, write: Write, touched: &mut BTreeSet<Reques
         }
         Write::Event(event) => {
             touched.extend(event.request.clone());
-            put_event(db, &event)
+            put_event(db, &event, None)
+        }
+        Write::Happened { key, event } => {
+            touched.extend(event.request.clone());
+            put_event(db, &event, Some(&key))
         }
         Write::Quiet(state) => quiet(db, state.as_ref()),
         Write::Value { key, value: v } => value(db, &key, v.as_ref()),
@@ -200,7 +205,10 @@ fn rekey(db: &Connection, from: &RequestId, to: &RequestId) -> Done {
         let key = TargetKey { request: to.clone(), component: key.component };
         put_retry(db, &key, Some(&retry))?;
     }
-    run(db, "UPDATE event SET request = ? WHERE request = ?", [to.as_str(), from.as_str()])
+    KINDS.iter().try_for_each(|kind| {
+        let sql = format!("UPDATE event SET request = ? WHERE request = ? AND {kind}");
+        run(db, &sql, [to.as_str(), from.as_str()])
+    })
 }
 
 /// Stores an artifact's text under its digest, which it answers.
@@ -345,20 +353,27 @@ fn approve(db: &Connection, approval: &Approval) -> Done {
 }
 
 /// The request is a column of its own, so that history follows a move without being written anew.
-fn put_event(db: &Connection, event: &Event) -> Done {
+/// A line of history; one with a key that is there already is the same line told again.
+fn put_event(db: &Connection, event: &Event, key: Option<&Digest>) -> Done {
     let request = event.request.as_ref().map(RequestId::as_str);
     let (body, sum) = seal("event", "", &Event { request: None, ..event.clone() });
-    let sql = "INSERT INTO event (request, body, sum) VALUES (?, ?, ?)";
-    run(db, sql, params![request, body, sum])
+    let sql = "INSERT OR IGNORE INTO event (request, body, sum, key) VALUES (?, ?, ?, ?)";
+    run(db, sql, params![request, body, sum, key.map(Digest::bytes)])
 }
 
-/// Keeps the newest lines of a request's history.
-pub(super) fn trim(db: &Connection, request: &RequestId, keep: usize) -> Done {
-    let sql = "DELETE FROM event WHERE request = ?1 AND n <=
-        (SELECT n FROM event WHERE request = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)";
-    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-    run(db, sql, params![request.as_str(), keep])
+/// Keeps the newest lines of a request's own history, and of what happened to its parts.
+pub(super) fn trim(db: &Connection, request: &RequestId, own: usize, parts: usize) -> Done {
+    KINDS.iter().zip([own, parts]).try_for_each(|(kind, keep)| {
+        let sql = format!(
+            "DELETE FROM event WHERE request = ?1 AND {kind} AND n <=
+            (SELECT n FROM event WHERE request = ?1 AND {kind} ORDER BY n DESC LIMIT 1 OFFSET ?2)"
+        );
+        run(db, &sql, params![request.as_str(), count(keep)])
+    })
 }
+
+/// A request's own history, and what happened to its parts: as their indexes have it.
+const KINDS: [&str; 2] = ["key IS NULL", "key IS NOT NULL"];
 
 pub(super) fn quiet(db: &Connection, quiet: Option<&Quiet>) -> Done {
     let (body, sum) = quiet.map(|quiet| seal("quiet", "", quiet)).unzip();

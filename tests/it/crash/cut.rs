@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use vend::digest::Digest;
 use vend::model::{
-    Artifact, Change, Desired, Event, InstanceId, Map, Observation, Preview, Progress, Record,
-    RequestId, Target, TargetKey, Ticket, Token,
+    Artifact, Change, Desired, Event, InstanceId, Journalled, Map, Observation, Preview, Progress,
+    Record, RequestId, Target, TargetKey, Ticket, Token,
 };
 use vend::provider::{Provider, ProviderError};
 use vend::store::{
-    Acquired, Holder, Index, Lease, PersonWrite, Quiet, Sqlite, StatusRow, Store, StoreError,
+    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, Sqlite, StatusRow, Store, StoreError,
     Swept, TemplateRow, Write,
 };
 
@@ -106,6 +106,12 @@ impl Store for Cut {
     }
     async fn events(&self, request: Option<&RequestId>, limit: usize) -> Answer<Vec<Event>> {
         self.inner.events(request, limit).await
+    }
+    async fn history(&self, r: &RequestId, after: Option<u64>, limit: usize) -> Answer<Vec<Line>> {
+        self.inner.history(r, after, limit).await
+    }
+    async fn under_way(&self, request: Option<&RequestId>) -> Answer<Vec<Journalled>> {
+        self.inner.under_way(request).await
     }
     async fn quiet(&self) -> Answer<Option<Quiet>> {
         self.inner.quiet().await

@@ -3,6 +3,7 @@
 
 mod cut;
 mod lab;
+mod live;
 mod lossy;
 mod slow;
 

@@ -90,8 +90,36 @@ fn watching_prints_what_changes() {
     assert!(first.unwrap().contains("Ready"));
     world.requests.commit([ask("orders/dev/n1", note("hello"))]);
     world.apply();
-    let second = lines.by_ref().map_while(Result::ok).find(|l| l.contains("orders/dev/n1"));
-    assert!(second.unwrap().contains("Ready"));
+    let is_ready = |l: &String| l.starts_with("orders/dev/n1 ") && l.contains("Ready");
+    assert!(lines.by_ref().map_while(Result::ok).any(|l| is_ready(&l)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn logs_come_from_the_daemon_and_go_on_without_it() {
+    let world = patient();
+    let mut daemon = Serving::ready(&world);
+    eventually("the socket answers", || (world.vend(&["apply"]).code == 0).then_some(()));
+    world.vend_ends(1, &["logs", "orders/dev/n0"]);
+    world.vend_ends(2, &["logs", "orders"]);
+    let mut command = world.command(&["logs", "orders/dev/n0", "--follow", "--format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = |kind: &str| {
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.contains(&format!(r#""kind":"{kind}""#)), "{line}");
+    };
+    world.requests.commit(notes("orders", 1));
+    next("Created");
+    world.vend_ends(0, &["logs", "orders/dev/n0", "--until-done"]);
+    daemon.kill();
+    world.requests.commit([ask("orders/dev/n0", "kind: [")]);
+    world.vend_ends(3, &["apply"]);
+    next("Held");
+    world.requests.commit([ask("orders/dev/n0", note("again"))]);
+    world.apply();
+    next("Updated");
     child.kill().unwrap();
     child.wait().unwrap();
 }
