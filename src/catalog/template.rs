@@ -46,6 +46,8 @@ pub struct TemplateVersion {
     pub partials: BTreeMap<String, Arc<str>>,
     /// What it gives.
     pub outputs: BTreeMap<String, OutputSpec>,
+    /// Where each output is promised.
+    pub output_places: BTreeMap<String, Place>,
     /// What each output is for.
     pub output_help: BTreeMap<String, String>,
     /// What is done about drift, unless the environment says otherwise.
@@ -175,6 +177,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         components: Vec::new(),
         partials: BTreeMap::new(),
         outputs: BTreeMap::new(),
+        output_places: BTreeMap::new(),
         output_help: BTreeMap::new(),
         on_drift: None,
         timeout: None,
@@ -324,6 +327,7 @@ impl Reader<'_> {
                 version.output_help.insert(name.clone(), help);
             }
             let sensitive = output.sensitive;
+            version.output_places.insert(name.clone(), self.place(&pointer));
             version.outputs.insert(name, OutputSpec { component, output: given, sensitive });
         }
         version.on_drift = spec.on_drift;

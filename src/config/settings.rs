@@ -144,6 +144,8 @@ pub struct ReconcileSettings {
     pub breaker: BreakerSettings,
     /// What happens when a change of one thing would replace or delete resources of it.
     pub replacements: Replacements,
+    /// What becomes of an update that is under way when something newer is wanted.
+    pub cancel: Cancel,
     /// How long one daemon's lease lasts without being renewed.
     #[serde(deserialize_with = "length_of_time")]
     pub lease: SignedDuration,
@@ -158,6 +160,7 @@ impl Default for ReconcileSettings {
             per_account: 1_000,
             breaker: BreakerSettings::default(),
             replacements: Replacements::default(),
+            cancel: Cancel::default(),
             lease: SignedDuration::from_secs(30),
         }
     }
@@ -181,6 +184,28 @@ impl Replacements {
         match self {
             Self::Approve => true,
             Self::Apply => false,
+        }
+    }
+}
+
+/// What becomes of an update that is under way when something newer is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cancel {
+    /// It goes on to its end, and the newer one waits. Stopping is a rollback, which takes as long,
+    /// and leaves more behind when it fails in its turn.
+    #[default]
+    Never,
+    /// It is stopped once, where its provider can do so safely.
+    Superseded,
+}
+
+impl Cancel {
+    /// Whether something newer stops what is under way.
+    pub fn supersedes(self) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Superseded => true,
         }
     }
 }

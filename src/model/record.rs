@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{
     Change, ComponentName, DriftItem, Happening, Map, Origin, OutputSpec, Reference, RequestId,
-    Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
+    Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token, hidden_output,
+    is_hidden_output,
 };
 use crate::digest::Digest;
 
@@ -67,7 +68,30 @@ impl Record {
                 let component = self.components.get(&spec.component)?;
                 Some((name.clone(), component.outputs.get(&spec.output)?.clone()))
             })
+            .filter(|(_, value)| !is_hidden_output(value))
             .collect()
+    }
+
+    /// The promised outputs that components which are applied do not give.
+    pub fn missing_outputs(&self) -> Vec<(&str, &OutputSpec)> {
+        let is_missing = |spec: &OutputSpec| {
+            let component = self.components.get(&spec.component);
+            component.is_some_and(|c| !c.outputs.contains_key(&spec.output))
+        };
+        let specs = self.output_specs.iter().filter(|(_, spec)| is_missing(spec));
+        specs.map(|(name, spec)| (name.as_str(), spec)).collect()
+    }
+
+    /// Puts references in the place of the values of sensitive outputs: values like that are kept
+    /// nowhere.
+    pub fn hide_outputs(&mut self) {
+        for spec in self.output_specs.values().filter(|spec| spec.sensitive) {
+            let Some(component) = self.components.get_mut(&spec.component) else { continue };
+            let hidden = hidden_output(&component.provider, &component.target, &spec.output);
+            if let Some(value) = component.outputs.get_mut(&spec.output) {
+                *value = hidden;
+            }
+        }
     }
 }
 
@@ -163,6 +187,9 @@ pub struct Journalled {
     /// When to ask next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
+    /// It was asked to stop, since something newer is wanted.
+    #[serde(default)]
+    pub cancelled: bool,
     /// What happened to the answer, for `Unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -175,7 +175,14 @@ pub struct StatusDrift {
     pub items: BTreeMap<ComponentName, Vec<DriftItem>>,
 }
 
-/// How a sensitive output is shown.
+/// Whether a value stands for one that is not kept.
+pub fn is_hidden_output(value: &Value) -> bool {
+    let only =
+        |map: &serde_json::Map<String, Value>| map.len() == 1 && map.contains_key("sensitive");
+    value.as_object().is_some_and(only)
+}
+
+/// How a sensitive output is kept and shown.
 pub fn hidden_output(provider: &str, target: &TargetName, output: &str) -> Value {
     serde_json::json!({"sensitive": format!("{provider}/{target}/{output}")})
 }

@@ -284,7 +284,9 @@ impl Draft {
         let mut gone = step(Target { key: work.key.clone(), ..rubble.clone() }, Action::Delete);
         gone.from = mark(seen);
         gone.remarks.push(Remark::Rubble);
+        gone.released.push(rubble_digest(&rubble, seen));
         let mut made = step(fresh_target(context, subject, work, desired), Action::Create);
+        made.released = subject.released(context);
         made.artifact = Some(desired.digest);
         made.unknown.clone_from(&desired.unknown);
         for (lane, step) in [(Lane::Remove, gone), (Lane::Apply, made)] {

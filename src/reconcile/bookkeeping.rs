@@ -26,6 +26,8 @@ impl Pass<'_> {
                 last_apply: record.last_apply,
                 ..self.facts(&desired, spec)
             };
+            // Another version of the template may call an output sensitive that was not.
+            record.hide_outputs();
             record.settled = Some(settle.fingerprint);
             writes.push(Write::Record(Box::new(record.clone())));
             self.use_up(settle.released.iter().copied(), &mut writes);

@@ -99,6 +99,21 @@ pub(super) async fn discard(provider: Arc<dyn Provider>, target: Target, handle:
     let _ = call.await;
 }
 
+/// Asks a row that has a ticket to stop, where that is safe; else it is as if it had been polled.
+pub(super) async fn cancel(
+    provider: Arc<dyn Provider>,
+    row: Journalled,
+    ticket: Ticket,
+) -> (Journalled, Answer) {
+    let asked = ticket.clone();
+    let answer = match apart(async move { provider.cancel(&asked).await }).await {
+        Ok(Ok(progress)) => answer_of(Ok(progress)),
+        // It goes on, and is asked to stop again.
+        Ok(Err(_)) | Err(_) => return (row, Answer::Running(ticket, Vec::new(), None)),
+    };
+    (Journalled { cancelled: true, ..row }, answer)
+}
+
 /// Runs a call where its panic or its silence is its own; else says why there is no answer.
 async fn apart<T: Send + 'static>(
     call: impl Future<Output = T> + Send + 'static,

@@ -12,13 +12,14 @@ use super::PassError;
 use super::desired::{Evaluated, Found, invalid, row, unreadable};
 use super::foresee::Foresight;
 use super::memory::Memory;
+use super::promise;
 use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
 use crate::digest::{self, Digest};
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
     ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, TargetKey,
-    Wanted, symbol_text,
+    Wanted, is_hidden_output, symbol_text,
 };
 use crate::plan;
 use crate::provider::Providers;
@@ -411,6 +412,13 @@ impl Evaluator<'_> {
                     continue;
                 }
             };
+            let asked = file.place("/spec/template");
+            problems.extend(promise::unkept(
+                &checked.template,
+                component,
+                &rendered.artifact,
+                &asked,
+            ));
             let digest = rendered.artifact.digest.expect("rendering sets the digest");
             let (name, id) = (component.name.to_string(), &found.id);
             let key = TargetKey { request: id.clone(), component: component.name.clone() };
@@ -421,7 +429,10 @@ impl Evaluator<'_> {
                     context.pending.insert(name);
                 }
                 (None, Some(recorded)) => {
-                    context.components.insert(name, recorded.outputs.clone());
+                    // What is sensitive stands nowhere, and fills no other component.
+                    let shown = recorded.outputs.iter().filter(|(_, v)| !is_hidden_output(v));
+                    let shown = shown.map(|(n, v)| (n.clone(), v.clone())).collect();
+                    context.components.insert(name, shown);
                 }
                 (None, None) => {
                     context.pending.insert(name);

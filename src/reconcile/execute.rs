@@ -25,6 +25,7 @@ use super::{Notice, PassError, Watch};
 use crate::digest;
 use crate::model::{
     Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
+    Token,
 };
 use crate::provider::Providers;
 use crate::store::{Lease, Store, Write};
@@ -155,10 +156,11 @@ impl Executor<'_> {
     }
 
     /// Asks about `rows`, which are in the journal already: those with a ticket are polled, the
-    /// others are sent again under the same token.
+    /// others are sent again under the same token. Those that are `superseded` are asked to stop.
     pub async fn resume(
         &self,
         rows: Vec<Journalled>,
+        superseded: &BTreeSet<Token>,
         records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
@@ -196,7 +198,14 @@ impl Executor<'_> {
             while asked.len() < POLLS
                 && let Some((provider, ticket, row)) = polls.pop_front()
             {
-                asked.spawn(async move { vec![call::poll(provider, row, ticket).await] });
+                let stop = superseded.contains(&row.change.token);
+                asked.spawn(async move {
+                    vec![if stop {
+                        call::cancel(provider, row, ticket).await
+                    } else {
+                        call::poll(provider, row, ticket).await
+                    }]
+                });
             }
             let Some(answered) = asked.join_next().await else { return Ok(done) };
             let mut answers = answered.map_err(PassError::task)?;

@@ -58,6 +58,7 @@ pub fn apply(
                 checked: Some(now),
             };
             record.components.insert(component.clone(), made);
+            record.hide_outputs();
             record.settled = None;
             record.last_apply = Some(last_apply);
             Some(record)
@@ -138,5 +139,37 @@ pub fn event_kind(action: Action) -> &'static str {
         Action::Restore => "Restored",
         Action::Forget => "Forgotten",
         Action::Move => "Moved",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ComponentName, OutputSpec};
+    use crate::store::sample;
+
+    #[test]
+    fn b74_the_value_of_a_sensitive_output_is_not_kept() {
+        let mut row = *sample::intent("orders/prod/events", "text", 0);
+        let Outcome::Applied(applied) = &mut row.outcome else { panic!() };
+        let promise = |output: &str, sensitive| OutputSpec {
+            component: ComponentName::new("queue"),
+            output: output.into(),
+            sensitive,
+        };
+        applied.record.output_specs = [
+            ("password".to_owned(), promise("Password", true)),
+            ("again".to_owned(), promise("Password", false)),
+            ("url".to_owned(), promise("Url", false)),
+            ("arn".to_owned(), promise("Arn", false)),
+        ]
+        .into();
+        let outputs =
+            [("Password", "hunter2"), ("Url", "https://x")].map(|(n, v)| (n.into(), v.into()));
+        let record = apply(None, &row, outputs.into(), "DONE".into(), row.since).unwrap();
+        assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
+        assert_eq!(record.outputs(), [("url".to_owned(), "https://x".into())].into());
+        let missing: Vec<_> = record.missing_outputs().iter().map(|(name, _)| *name).collect();
+        assert_eq!(missing, ["arn"]);
     }
 }

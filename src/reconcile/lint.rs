@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::evaluate::compile;
 use crate::catalog::TemplateVersion;
-use crate::model::{Diagnostic, File, Files, Place, nearest, quote};
+use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
 use crate::yaml;
 
 /// Compiles every source of a version and holds the names that they read against those that there
@@ -23,6 +23,7 @@ pub fn lint(version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
             }
         }
     }
+    problems.extend(reads.iter().filter_map(|(path, place)| secret(version, path, place)));
     let mut said = BTreeSet::new();
     for (path, place) in &reads {
         if let Some(problem) = unknown(version, path, place)
@@ -69,6 +70,22 @@ fn unknown(version: &TemplateVersion, path: &str, place: &Place) -> Option<Diagn
             problem.help("the schema has no `properties`: declare it there")
         }
         None => problem.help(format!("there are: {}", known.join(", "))),
+    })
+}
+
+/// A sensitive output that another component would be filled with: its value is kept nowhere.
+fn secret(version: &TemplateVersion, path: &str, place: &Place) -> Option<Diagnostic> {
+    let (component, output) = path.strip_prefix("components.")?.split_once(".outputs.")?;
+    let output = output.split('.').next()?;
+    let is_it =
+        |s: &OutputSpec| s.sensitive && s.component.as_str() == component && s.output == output;
+    version.outputs.values().any(is_it).then(|| {
+        let message = format!(
+            "the output {} of `{component}` is sensitive: its value is not kept",
+            quote(output)
+        );
+        Diagnostic::error("TPL017", place.clone(), message)
+            .help("give the other component a reference to the secret instead")
     })
 }
 

@@ -22,6 +22,7 @@ mod memory;
 mod observe;
 mod pass;
 mod preview;
+mod promise;
 mod publish;
 mod round;
 pub mod source;

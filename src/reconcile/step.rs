@@ -33,9 +33,41 @@ impl Pass<'_> {
         let ids: Vec<RequestId> =
             rows.iter().map(|r| r.change.target.key.request.clone()).collect();
         self.load_records(ids).await?;
+        let superseded = self.superseded(&rows).await?;
         let executor = self.executor(lease);
-        let done = executor.resume(rows, &self.records, &self.memory.retries, self.clock).await?;
+        let done = executor
+            .resume(rows, &superseded, &self.records, &self.memory.retries, self.clock)
+            .await?;
         self.take_done(done).await
+    }
+
+    /// Updates that are under way to what is wanted no more, where the settings say that such are
+    /// stopped. Each is asked to stop once.
+    async fn superseded(&self, rows: &[Journalled]) -> Result<BTreeSet<Token>, PassError> {
+        if !self.engine.config.settings.reconcile.cancel.supersedes() {
+            return Ok(BTreeSet::new());
+        }
+        let newer = |row: &&Journalled| {
+            let entry = self.memory.desired().get(&row.change.target.key.request);
+            let is_newer = entry.is_some_and(|e| e.valid && Some(e.fingerprint) != row.fingerprint);
+            is_newer && !row.cancelled && row.change.action == Action::Update
+        };
+        let rows: Vec<&Journalled> = rows.iter().filter(newer).collect();
+        let ids: Vec<RequestId> =
+            rows.iter().map(|r| r.change.target.key.request.clone()).collect();
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let desired = self.engine.store.desired(&ids).await?;
+        let desired: HashMap<&RequestId, &Desired> = desired.iter().map(|d| (&d.id, d)).collect();
+        let is_over = |row: &&Journalled| {
+            let key = &row.change.target.key;
+            let spec = desired.get(&key.request).and_then(|d| d.spec());
+            // What is to be deleted, or is not known yet, waits as always.
+            spec.and_then(|s| s.component(&key.component))
+                .is_some_and(|c| c.unknown.is_empty() && Some(c.digest) != row.artifact)
+        };
+        Ok(rows.into_iter().filter(is_over).map(|row| row.change.token.clone()).collect())
     }
 
     /// Puts the artifacts' texts back into rows that came from the journal.
@@ -151,6 +183,7 @@ impl Pass<'_> {
                 ticket: None,
                 since: now,
                 next: None,
+                cancelled: false,
                 error: None,
                 released,
                 outcome,

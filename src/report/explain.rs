@@ -115,6 +115,9 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         row(paint, "output", &format!("{name} = {}", crate::model::escape(&text, 400)), out);
     }
+    for condition in status.conditions.iter().filter(|c| c.kind != "Ready") {
+        row(paint, "missing", &crate::model::escape(&condition.message, 600), out);
+    }
     for (component, items) in status.drift.iter().flat_map(|d| &d.items) {
         for item in items {
             row(paint, "drift", &format!("{component}: {} {}", item.what, item.how), out);

@@ -61,7 +61,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
         source,
         observed: observed(facts),
         template: template(facts),
-        conditions: vec![condition(facts, phase)],
+        conditions: std::iter::once(condition(facts, phase)).chain(promises(facts)).collect(),
         components: record.map(components).unwrap_or_default(),
         outputs: record.map(outputs).unwrap_or_default(),
         output_sources: record.map(|r| r.output_specs.clone()).unwrap_or_default(),
@@ -212,6 +212,25 @@ fn condition(facts: &Facts<'_>, phase: RequestPhase) -> Condition {
     let same = before.filter(|b| b.status == status && b.reason == reason);
     let since = same.map_or_else(|| seconds(facts.now), |b| b.since);
     Condition { kind: "Ready".into(), status: status.into(), reason: reason.into(), message, since }
+}
+
+/// What is applied stands and works, and gives less than its template promises: no try mends that, so
+/// that it is not a failure, and whoever waits for the output is told by name.
+fn promises(facts: &Facts<'_>) -> Option<Condition> {
+    let record = facts.record.filter(|_| facts.in_flight.is_empty())?;
+    let missing = record.missing_outputs();
+    let mut names = missing.iter().map(|(name, spec)| {
+        format!("`{name}` (`{}` of component `{}`)", spec.output, spec.component)
+    });
+    let first = names.next()?;
+    let names = names.fold(first, |all, name| format!("{all}, {name}"));
+    let message = format!(
+        "its template promises outputs that its provider does not give here: {names}; whoever looks after the catalog mends the template"
+    );
+    let before = facts.last.and_then(|l| l.conditions.iter().find(|c| c.kind == "Outputs"));
+    let since = before.map_or_else(|| seconds(facts.now), |b| b.since);
+    let (kind, reason) = ("Outputs".into(), "OutputsMissing".into());
+    Some(Condition { kind, status: "False".into(), reason, message, since })
 }
 
 fn components(record: &Record) -> Vec<StatusComponent> {

@@ -19,7 +19,7 @@ mod sqlite;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};

@@ -139,7 +139,7 @@ pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
 }
 
 /// An intent to apply the text `text`; the change carries its artifact.
-pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
+pub(crate) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
     let record = record(name, text, None);
     let name = record.components[&ComponentName::new("queue")].target.clone();
     let instance = InstanceId::new("i-1");
@@ -175,6 +175,7 @@ pub(super) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         ticket: None,
         since: at(0),
         next: None,
+        cancelled: false,
         error: None,
         fingerprint: None,
         released: Vec::new(),

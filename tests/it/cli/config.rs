@@ -71,6 +71,10 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
             "/reconcile/replacements",
             json!(if s.reconcile.replacements.asks() { "approve" } else { "apply" }),
         ),
+        (
+            "/reconcile/cancel",
+            json!(if s.reconcile.cancel.supersedes() { "superseded" } else { "never" }),
+        ),
         ("/reconcile/lease", json!(seconds(s.reconcile.lease))),
         ("/limits/files", json!(s.limits.files)),
         ("/limits/fileBytes", json!(s.limits.file_bytes)),

@@ -242,6 +242,8 @@ async fn a_replacement_waits_for_a_person_and_is_previewed_once() {
     story.approve(asked(&report)).await;
     story.pass(&mut run).await;
     assert_eq!(story.phase(ONE), "Ready");
+    let conditions = story.world.status(ONE)["conditions"].clone();
+    assert_eq!(conditions[1]["reason"], "OutputsMissing", "it gives none of those promised");
     let last = story.lossy.with(|s| s.done.last().cloned());
     assert_eq!(last, Some((Action::Update, Some(json!(3)))), "the one made after the approval");
 

@@ -29,6 +29,7 @@ struct State {
     /// Tokens in the order in which they were first sent.
     sent: Vec<Token>,
     refusals: VecDeque<ProviderError>,
+    cancelled: usize,
     ends: BTreeMap<Token, End>,
 }
 
@@ -144,7 +145,12 @@ impl Provider for Slow {
         })
     }
     async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
-        self.poll(ticket).await
+        let mut state = self.0.lock().unwrap();
+        state.cancelled += 1;
+        state.at_work.remove(ticket.target.name.as_str());
+        state.ends.insert(ticket.token.clone(), End::Failed);
+        let error = "it was stopped".to_owned();
+        Ok(Progress::Failed { error, state: "BACK".into(), events: Vec::new() })
     }
 }
 
@@ -201,6 +207,35 @@ async fn an_hour_long_change_goes_on_over_restarts_and_newer_commits_wait() {
     story.clock.advance(60);
     story.pass(&mut run).await;
     assert_eq!((story.phase(id), story.slow.sent()), (json!("Ready"), 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_stopped_for_a_newer_one_where_the_settings_say_so() {
+    let mut story = Story::new(100);
+    let id = "orders/dev/queue";
+    for (how, cancelled) in [("never", 0), ("superseded", 1)] {
+        story.world.configure(|c| c["reconcile"] = json!({"cancel": how}));
+        story.world.requests.commit([ask(id, note(&format!("{how} one")))]);
+        let mut run = story.run().await;
+        story.pass(&mut run).await;
+        story.slow.end(End::Well);
+        story.clock.advance(60);
+        story.pass(&mut run).await;
+        assert_eq!(story.phase(id), "Ready");
+        for text in ["two", "three"] {
+            story.world.requests.commit([ask(id, note(&format!("{how} {text}")))]);
+            story.clock.advance(60);
+            story.pass(&mut run).await;
+        }
+        story.clock.advance(60);
+        assert_eq!(story.pass(&mut run).await.under_way, 1, "{how}");
+        assert_eq!(story.slow.0.lock().unwrap().cancelled, cancelled, "{how}");
+        while !story.slow.end(End::Well).is_empty() {
+            story.clock.advance(60);
+            story.pass(&mut run).await;
+        }
+        assert_eq!(story.phase(id), "Ready", "{how}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
