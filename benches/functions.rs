@@ -63,6 +63,7 @@ fn render(c: &mut Criterion) {
             components: BTreeMap::new(),
             pending: BTreeSet::new(),
             request_id: RequestId::parse("orders/prod/events").expect("an id"),
+            secrets: std::collections::BTreeSet::new(),
         }
     };
     let contexts: Vec<_> = (0..100).map(context).collect();

@@ -34,7 +34,7 @@ fn environment(name: &str, spec: &str) -> String {
     )
 }
 
-fn put(files: &mut Files, path: &str, text: &str) {
+pub(super) fn put(files: &mut Files, path: &str, text: &str) {
     files.insert(path, text.as_bytes());
 }
 
@@ -46,7 +46,7 @@ fn add(files: &mut Files, name: &str, version: &str, more: &str) {
     put(files, &format!("{folder}/app/b.txt"), "plain\n");
 }
 
-fn files() -> Files {
+pub(super) fn files() -> Files {
     let mut files = Files::default();
     put(&mut files, "catalog.yaml", CATALOG);
     put(&mut files, "README.md", "# Catalog\n");
@@ -63,26 +63,26 @@ fn files() -> Files {
     files
 }
 
-fn loaded(files: &Files) -> Catalog {
+pub(super) fn loaded(files: &Files) -> Catalog {
     let (catalog, problems) = load(files, None);
     let errors: Vec<_> = problems.into_iter().filter(Diagnostic::is_error).collect();
     assert_eq!(shown(&errors), "");
     catalog
 }
 
-fn file(environment: &str, spec: &str) -> RequestFile {
+pub(super) fn file(environment: &str, spec: &str) -> RequestFile {
     let id = RequestId::new("orders", environment, "shop").unwrap();
     let path: Arc<str> = format!("requests/{id}.yaml").into();
     let text = format!("apiVersion: vend.dev/v1\nkind: Request\nspec:\n{spec}");
     request(&path, &id, text.as_bytes()).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
 }
 
-fn nothing(reference: &Reference, _: Option<&str>) -> Filled {
+pub(super) fn nothing(reference: &Reference, _: Option<&str>) -> Filled {
     Filled::Missing(Dependency::Request(reference.request.clone()))
 }
 
 fn verdict(catalog: &Catalog, environment: &str, spec: &str) -> Verdict {
-    check(catalog, &file(environment, spec), None, &["files"], &nothing)
+    check(catalog, &file(environment, spec), None, &["files", "cloudformation"], &nothing)
 }
 
 fn checked(catalog: &Catalog, environment: &str, spec: &str) -> Box<Checked> {
@@ -93,7 +93,7 @@ fn checked(catalog: &Catalog, environment: &str, spec: &str) -> Box<Checked> {
     }
 }
 
-fn invalid(catalog: &Catalog, environment: &str, spec: &str) -> String {
+pub(super) fn invalid(catalog: &Catalog, environment: &str, spec: &str) -> String {
     match verdict(catalog, environment, spec) {
         Verdict::Invalid(problems) => shown(&problems),
         Verdict::Checked(_) => panic!("valid"),

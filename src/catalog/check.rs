@@ -1,6 +1,6 @@
 //! A request against the catalog: what it asks for, exactly, or why it cannot be had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use semver::Version;
@@ -41,6 +41,8 @@ pub struct Checked {
     pub environment: Arc<Environment>,
     /// Every parameter that the schema declares, null where it has no value.
     pub parameters: BTreeMap<String, Slot>,
+    /// The texts among the parameters that stand for secrets, which a provider fetches by itself.
+    pub secrets: BTreeSet<String>,
     /// Deleting it needs a tombstone.
     pub protect: bool,
     /// What is done about drift.
@@ -231,6 +233,7 @@ impl Checker<'_> {
         for (dependency, problem) in found.missing {
             self.holds.push((HoldReason::WaitingFor { dependency }, problem));
         }
+        self.secrets_have_takers(template);
         let mut settings = BTreeMap::new();
         for component in &template.components {
             if let Some(own) = self.settings(template, component, environment, providers) {
@@ -242,12 +245,31 @@ impl Checker<'_> {
             template: Arc::clone(template),
             environment: Arc::clone(environment),
             parameters: found.slots,
+            secrets: found.secrets,
             protect: environment.protect || self.request.protect == Some(true),
             on_drift,
             settings,
             upgrade: resolve::upgrade(catalog, template),
             notes: Vec::new(),
         })
+    }
+
+    /// A secret may only reach what fetches it by itself: in a file it would be a name without use.
+    fn secrets_have_takers(&mut self, template: &TemplateVersion) {
+        let fetches = |c: &&ComponentSpec| c.provider != "cloudformation";
+        if let (Some(name), Some(component)) =
+            (self.request.secrets.keys().next(), template.components.iter().find(fetches))
+        {
+            let place = self.request.key_place(&format!("/spec/secrets/{}", explain::escape(name)));
+            let message = format!(
+                "the provider `{}` of component `{}` takes no secrets",
+                component.provider, component.name
+            );
+            self.problems.push(
+                Diagnostic::error("SEC003", place, message)
+                    .help("take the line out: a secret store's reference means nothing there"),
+            );
+        }
     }
 
     /// The settings of a component's provider.

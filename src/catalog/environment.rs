@@ -7,7 +7,7 @@ use super::explain::Part;
 use super::file::EnvironmentDocument;
 use super::schema::{self, Kind, place_in};
 use crate::digest::{self, Digest};
-use crate::model::{Diagnostic, Map, OnDrift, Place, quote};
+use crate::model::{Diagnostic, Map, OnDrift, Place, RequestId, quote};
 use crate::yaml::{Data, Node};
 
 /// Where requests go, and what holds there.
@@ -33,6 +33,8 @@ pub struct Environment {
     pub templates: Vec<String>,
     /// Deleting needs a tombstone.
     pub protect: bool,
+    /// Which secrets may be referred to: patterns with the request's names and `*`.
+    pub secrets: Vec<String>,
     /// Wins over the template's.
     pub on_drift: Option<OnDrift>,
     /// Fields that say something and whose behaviour is not built.
@@ -51,6 +53,18 @@ impl Environment {
     /// Whether a template may be requested here.
     pub fn allows(&self, template: &str) -> bool {
         self.templates.iter().any(|glob| matches(glob, template))
+    }
+
+    /// Whether a request may refer to a secret. What a pattern takes from the request's identity is
+    /// fixed text: no name can hold a `*`.
+    pub fn allows_secret(&self, id: &RequestId, arn: &str) -> bool {
+        self.secrets.iter().any(|pattern| {
+            let pattern = pattern
+                .replace("{team}", id.team())
+                .replace("{environment}", id.environment())
+                .replace("{name}", id.name());
+            matches(&pattern, arn)
+        })
     }
 
     /// The place of what a JSON pointer into its file names, or of the nearest that is there.
@@ -105,6 +119,7 @@ pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environm
         locked: spec.locked,
         templates: spec.templates.unwrap_or_else(|| vec!["*".to_owned()]),
         protect: spec.protect,
+        secrets: spec.secrets.allow,
         on_drift: spec.on_drift,
         not_supported: fields.into_iter().map(|(name, problem)| (name, problem.place)).collect(),
         problems,

@@ -32,3 +32,5 @@ pub use template::{ComponentSpec, TemplateVersion, TestCase};
 mod catalog_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod secret_tests;

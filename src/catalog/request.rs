@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::explain::Part;
-use super::file::RequestDocument;
+use super::file::{RequestDocument, Secret};
 use super::schema::{self, Kind, place_in, sorted};
 use crate::digest::{self, Digest};
 use crate::model::{Diagnostic, Map, Place, Reference, RequestId, is_name, quote};
@@ -104,6 +104,8 @@ pub struct RequestFile {
     pub parameters: Map,
     /// Values from other requests.
     pub references: BTreeMap<String, Reference>,
+    /// Values from secret stores.
+    pub secrets: BTreeMap<String, Secret>,
     /// Passed on as tags.
     pub labels: BTreeMap<String, String>,
     /// Take over what stands there and carries nobody's mark.
@@ -191,6 +193,7 @@ pub fn request(
         template,
         parameters: spec.parameters,
         references: spec.references,
+        secrets: spec.secrets,
         labels: document.metadata.labels,
         adopt: spec.adopt,
         suspend: spec.suspend,
@@ -239,6 +242,7 @@ fn lenient(node: &Node) -> RequestDocument {
         .into_iter()
         .filter_map(|(name, value)| Some((name, serde_json::from_value(value).ok()?)))
         .collect();
+    document.spec.secrets = part(node, "/spec/secrets");
     document.spec.moved_from = part(node, "/spec/movedFrom");
     document.spec.delete = part(node, "/spec/delete");
     document
@@ -281,6 +285,22 @@ fn own_rules(
             );
             say(Diagnostic::error("REQ005", place, message)
                 .help("make a new request here, and remove the one there"));
+        }
+    }
+    for parameter in document.spec.secrets.keys() {
+        let escaped = super::explain::escape(parameter);
+        let place = place_in(node, path, &format!("/spec/secrets/{escaped}"), Part::Key);
+        for (there, other, what) in [
+            (document.spec.parameters.contains_key(parameter), "parameters", "the value"),
+            (document.spec.references.contains_key(parameter), "references", "the reference"),
+        ] {
+            if there {
+                let other = place_in(node, path, &format!("/spec/{other}/{escaped}"), Part::Key);
+                let message = format!("{} has both a secret and another value", quote(parameter));
+                say(Diagnostic::error("REQ006", place.clone(), message)
+                    .help("keep one of them")
+                    .related(other, what));
+            }
         }
     }
     for (parameter, reference) in &document.spec.references {

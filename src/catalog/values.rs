@@ -9,6 +9,7 @@ use super::ambiguous;
 use super::check::Filled;
 use super::environment::Environment;
 use super::explain::{self, Part, Subject, escape};
+use super::file::Secret;
 use super::parameters::{Parameters, holds_secret};
 use super::request::RequestFile;
 use super::template::TemplateVersion;
@@ -22,6 +23,8 @@ pub(super) type Fill<'a> = &'a dyn Fn(&Reference, Option<&str>) -> Filled;
 pub(super) struct Values {
     /// Every declared parameter, and others where the schema lets them be.
     pub slots: BTreeMap<String, Slot>,
+    /// The texts among them that stand for secrets.
+    pub secrets: BTreeSet<String>,
     /// What is not there yet, with the place that asks for it.
     pub missing: Vec<(Dependency, Diagnostic)>,
 }
@@ -31,6 +34,7 @@ pub(super) struct Values {
 enum From {
     Request,
     Reference,
+    Secret,
     Defaults,
     Locked,
     Schema,
@@ -43,6 +47,7 @@ struct Collector<'a> {
     known: serde_json::Map<String, Value>,
     from: BTreeMap<&'a str, From>,
     unknown: BTreeMap<&'a str, Option<Symbol>>,
+    secrets: BTreeMap<&'a str, String>,
     missing: Vec<(Dependency, Diagnostic)>,
     /// Said already: the schema has nothing to add.
     silent: BTreeSet<&'a str>,
@@ -64,6 +69,7 @@ pub(super) fn values<'a>(
         known: serde_json::Map::new(),
         from: BTreeMap::new(),
         unknown: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         missing: Vec::new(),
         silent: BTreeSet::new(),
         problems: Vec::new(),
@@ -79,12 +85,16 @@ pub(super) fn values<'a>(
             slots.insert(name.to_owned(), Slot::Unknown(symbol));
         }
     }
+    let secrets = collector.secrets.values().cloned().collect();
+    for (name, text) in collector.secrets {
+        slots.insert(name.to_owned(), Slot::Known(Value::String(text)));
+    }
     for name in &template.parameters.names {
         if !slots.contains_key(name) {
             slots.insert(name.clone(), Slot::Known(Value::Null));
         }
     }
-    Values { slots, missing: collector.missing }
+    Values { slots, secrets, missing: collector.missing }
 }
 
 impl<'a> Collector<'a> {
@@ -113,8 +123,16 @@ impl<'a> Collector<'a> {
             if self.from.get(name.as_str()) == Some(&From::Locked) {
                 let message = format!("{} is locked in `{}`", quote(name), environment.name);
                 self.locked(name, request.key_place(&self.pointer(name, From::Reference)), message);
-            } else if self.is_declared(name) {
+            } else if self.is_declared(name, From::Reference) {
                 self.fill(name, reference, fill);
+            }
+        }
+        for (name, secret) in &request.secrets {
+            if self.from.get(name.as_str()) == Some(&From::Locked) {
+                let message = format!("{} is locked in `{}`", quote(name), environment.name);
+                self.locked(name, request.key_place(&self.pointer(name, From::Secret)), message);
+            } else if self.is_declared(name, From::Secret) {
+                self.refer(name, secret);
             }
         }
         let declared = |(name, _): &(&String, &Value)| parameters.names.contains(*name);
@@ -185,7 +203,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Whether the schema declares it, or takes what it does not declare.
-    fn is_declared(&mut self, name: &str) -> bool {
+    fn is_declared(&mut self, name: &str, from: From) -> bool {
         let parameters = &self.template.parameters;
         if parameters.names.contains(name) {
             return true;
@@ -194,7 +212,7 @@ impl<'a> Collector<'a> {
         if !closed {
             return true;
         }
-        let place = self.request.key_place(&self.pointer(name, From::Reference));
+        let place = self.request.key_place(&self.pointer(name, from));
         let message = format!("unknown parameter {}", quote(name));
         let problem = Diagnostic::error("SCH001", place.clone(), message);
         self.problems.push(match nearest(name, parameters.names.iter().map(String::as_str)) {
@@ -202,6 +220,30 @@ impl<'a> Collector<'a> {
             None => problem,
         });
         false
+    }
+
+    /// Lets a parameter stand for a secret, where the environment allows that one.
+    fn refer(&mut self, name: &'a str, secret: &Secret) {
+        // The schema cannot judge a value that nobody here ever sees.
+        self.unknown.insert(name, None);
+        let arn = &secret.aws_secrets_manager;
+        if self.environment.allows_secret(&self.request.id, arn) {
+            self.secrets.insert(name, dynamic_reference(secret));
+            return;
+        }
+        let pointer = format!("{}/awsSecretsManager", self.pointer(name, From::Secret));
+        let message = format!(
+            "the secret of {} may not be referred to in `{}`",
+            quote(name),
+            self.environment.name
+        );
+        self.problems.push(
+            Diagnostic::error("SEC002", self.request.place(&pointer), message)
+                .help(
+                    "name a secret that `secrets.allow` of the environment has, or have one added",
+                )
+                .related(self.environment.place("/spec/secrets"), "what may be referred to"),
+        );
     }
 
     fn fill(&mut self, name: &'a str, reference: &Reference, fill: Fill<'_>) {
@@ -236,6 +278,7 @@ impl<'a> Collector<'a> {
         match from {
             From::Request | From::Schema => format!("/spec/parameters/{name}"),
             From::Reference => format!("/spec/references/{name}"),
+            From::Secret => format!("/spec/secrets/{name}"),
             From::Defaults => format!("/spec/defaults/{template}/{name}"),
             From::Locked => format!("/spec/locked/{template}/{name}"),
         }
@@ -265,6 +308,10 @@ impl<'a> Collector<'a> {
             Some(From::Reference) => {
                 let name = pointer.split('/').nth(1).unwrap_or_default();
                 self.request.key_place(&format!("/spec/references/{name}"))
+            }
+            Some(From::Secret) => {
+                let name = pointer.split('/').nth(1).unwrap_or_default();
+                self.request.key_place(&format!("/spec/secrets/{name}"))
             }
             Some(From::Request) => in_file(format!("/spec/parameters{pointer}")),
             Some(From::Schema) | None if self.request.node.at("/spec/parameters").is_some() => {
@@ -348,6 +395,17 @@ impl<'a> Collector<'a> {
             "minProperties",
         ];
         !top.split('/').any(|part| DEPENDS.contains(&part))
+    }
+}
+
+/// CloudFormation's own way to name a secret: it fetches the value when it makes the resource.
+fn dynamic_reference(secret: &Secret) -> String {
+    let Secret { aws_secrets_manager, key } = secret;
+    match key {
+        Some(key) => {
+            format!("{{{{resolve:secretsmanager:{aws_secrets_manager}:SecretString:{key}}}}}")
+        }
+        None => format!("{{{{resolve:secretsmanager:{aws_secrets_manager}}}}}"),
     }
 }
 

@@ -497,6 +497,7 @@ fn context(found: &Found, file: &RequestFile, checked: &Checked) -> Context {
         components: BTreeMap::new(),
         pending: BTreeSet::new(),
         request_id: id.clone(),
+        secrets: checked.secrets.clone(),
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Filler<'f, 'a> {
     pub library: &'f Library,
     pub holes: &'f [Hole<'a>],
     pub flavour: Flavour,
+    pub secrets: &'f BTreeSet<String>,
     pub problems: Vec<Diagnostic>,
     pub unknown: &'f mut BTreeSet<Symbol>,
 }
@@ -75,6 +76,7 @@ impl Filler<'_, '_> {
             val => {
                 let value = val.json().unwrap_or(&Value::Null);
                 if self.flavour == Flavour::CloudFormation
+                    && !self.is_secret(value)
                     && let Some(problem) = means_more(value)
                 {
                     self.problem(hole, problem);
@@ -119,10 +121,19 @@ impl Filler<'_, '_> {
     /// CloudFormation would fetch what a value names so.
     fn no_dynamic_reference(&mut self, filled: &Filled) {
         for (at, found) in filled.text.match_indices(RESOLVE) {
-            if let Some(hole) = filled.hole(&(at..at + found.len())) {
+            let hole = filled.hole(&(at..at + found.len()));
+            let secret = |hole: &usize| {
+                self.holes[*hole].val.json().is_some_and(|value| self.is_secret(value))
+            };
+            if let Some(hole) = hole.filter(|hole| !secret(hole)) {
                 self.problem(hole, dynamic_reference());
             }
         }
+    }
+
+    /// Whether a value is exactly the text that stands for a secret.
+    fn is_secret(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|text| self.secrets.contains(text))
     }
 
     /// `${` of a value is written `${!`, which `Fn::Sub` turns back. Where the template itself

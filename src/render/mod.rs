@@ -58,6 +58,9 @@ pub struct Context {
     pub pending: BTreeSet<String>,
     /// Whose outputs those are.
     pub request_id: RequestId,
+    /// Texts that stand for secrets: the only values that may hold one of CloudFormation's dynamic
+    /// references.
+    pub secrets: BTreeSet<String>,
 }
 
 /// What rendering may take. All files of a component together.

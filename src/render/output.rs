@@ -143,6 +143,7 @@ impl<'a> Run<'a> {
             library: &self.program.library,
             holes: &output.holes,
             flavour: self.program.flavour,
+            secrets: &self.context.secrets,
             problems: Vec::new(),
             unknown: &mut self.unknown,
         };

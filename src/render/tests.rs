@@ -24,8 +24,13 @@ fn context(parameters: &Value) -> Context {
         )]),
         pending: BTreeSet::from(["cache".to_owned()]),
         request_id: RequestId::parse("orders/prod/events").unwrap(),
+        secrets: BTreeSet::from([SECRET.to_owned()]),
     }
 }
+
+/// What stands for a secret that the request may refer to.
+const SECRET: &str =
+    "{{resolve:secretsmanager:arn:aws:secretsmanager:eu-north-1:1:secret:orders/db}}";
 
 fn symbol(output: &str) -> Symbol {
     Symbol {
@@ -242,6 +247,11 @@ fn what_cloudformation_would_do_with_a_value_is_refused() {
     insta::assert_snapshot!(with("A: !Sub \"${ {{parameters.v}} }\"\n", json!("x}{")), @"stack.yaml.hbs:1:15: TPL005: inside `${…}` a value may hold letters, digits, `.`, `:` and `_` only");
     insta::assert_snapshot!(with("A: !GetAtt \"{{parameters.v}}.Arn\"\n", json!("a.b")), @"stack.yaml.hbs:1:15: TPL005: a value before the dot of `Fn::GetAtt` may hold none");
     insta::assert_snapshot!(with("A: !Reff {{parameters.v}}\nB: !Sub {{parameters.v}}\n", json!([1])), @"stack.yaml.hbs:1:12: TPL009: unknown tag `!Reff` (CloudFormation has `!Ref`, `!Sub`, `!GetAtt` and others)");
+    // A secret that the request may refer to arrives, alone and within a text.
+    let secret = cfn("A: {{parameters.v}}\nB: \"x{{parameters.v}}\"\n", &json!({"v": SECRET}));
+    assert_eq!(secret.unwrap(), json!({"A": SECRET, "B": format!("x{SECRET}")}));
+    let longer = with("A: {{parameters.v}}\n", json!(format!("{SECRET}{SECRET}")));
+    assert!(longer.contains("TPL005"), "only the very text: {longer}");
     // The template's own reference may name a parameter.
     let own = "A: '\\{{resolve:ssm:/{{parameters.v}}}}'\n";
     assert_eq!(cfn(own, &json!({"v": "key"})).unwrap(), json!({"A": "{{resolve:ssm:/key}}"}));

@@ -33,6 +33,14 @@ pub struct EnvironmentSpec {
     pub windows: Vec<Value>,
     /// Not supported yet.
     pub allow: Vec<String>,
-    /// Not supported yet.
-    pub secrets: Option<Value>,
+    /// Which secrets requests may refer to.
+    pub secrets: SecretRules,
+}
+
+/// See [`EnvironmentSpec::secrets`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SecretRules {
+    /// Patterns of ARNs.
+    pub allow: Vec<String>,
 }

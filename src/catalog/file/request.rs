@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Document;
 use crate::model::{Map, Reference, RequestId};
@@ -30,7 +29,7 @@ pub struct RequestSpec {
     /// Values from other requests.
     pub references: BTreeMap<String, Reference>,
     /// Values from secret stores.
-    pub secrets: BTreeMap<String, Value>,
+    pub secrets: BTreeMap<String, Secret>,
     /// Leave it alone.
     pub suspend: bool,
     /// Deleting needs a tombstone.
@@ -47,6 +46,17 @@ pub struct RequestSpec {
     pub adopt: bool,
     /// The tombstone.
     pub delete: Option<Tombstone>,
+}
+
+/// See [`RequestSpec::secrets`]. Where a value is kept, never the value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Secret {
+    /// ARN of a secret in AWS Secrets Manager.
+    pub aws_secrets_manager: String,
+    /// Key of the secret's JSON; all of its text without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// See [`RequestSpec::delete`].

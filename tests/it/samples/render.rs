@@ -44,7 +44,7 @@ pub fn rendered(
         catalog::Verdict::Waiting(reason, _) => panic!("{id}: {reason:?}"),
         catalog::Verdict::Invalid(problems) => panic!("{id}\n{}", shown(&problems)),
     };
-    let Checked { template, environment, parameters, .. } = checked;
+    let Checked { template, environment, parameters, secrets, .. } = checked;
     let context = Context {
         request: json!({
             "id": id.as_str(),
@@ -59,6 +59,7 @@ pub fn rendered(
         components: BTreeMap::new(),
         pending: BTreeSet::new(),
         request_id: id.clone(),
+        secrets,
     };
     let mut out = Vec::new();
     for component in &template.components {
