@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn b74_the_value_of_a_sensitive_output_is_not_kept() {
-        let mut row = *sample::intent("orders/prod/events", "text", 0);
+        let mut row = *sample::intent("events", "text", 0);
         let Outcome::Applied(applied) = &mut row.outcome else { panic!() };
         let promise = |output: &str, sensitive| OutputSpec {
             component: ComponentName::new("queue"),

@@ -87,7 +87,12 @@ impl Pass<'_> {
         let may_ask = self.lease.is_some() || self.previews;
         let begins = |s: &&Step| may_ask && s.is_ready() && s.action.touches_the_world();
         let mut left: Vec<&Step> = plan.steps.iter().filter(begins).collect();
-        while !left.is_empty() && !self.engine.stop.load(Ordering::Relaxed) {
+        while !left.is_empty() {
+            if self.engine.stop.load(Ordering::Relaxed) {
+                // What was not asked about is not nothing to do.
+                self.unfinished = true;
+                break;
+            }
             let (begun, rest) = self.fitting(left, &mut room);
             left = rest;
             let asked: Vec<&Step> = begun

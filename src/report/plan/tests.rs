@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::digest::sha256;
 use crate::model::{
-    ComponentName, Hold, HoldReason, InstanceId, Map, RequestId, Symbol, Target, TargetKey,
-    TargetName,
+    ComponentName, Hold, HoldReason, InstanceId, Map, Preview, RequestId, ResourceChange, Symbol,
+    Target, TargetKey, TargetName,
 };
 
 fn key(request: &str) -> TargetKey {
@@ -81,6 +81,59 @@ fn of_step(step: &Step) -> (Option<Arc<Artifact>>, Option<Arc<Artifact>>) {
         Action::Create => (None, new),
         Action::Delete => (new, None),
         _ => (artifact("name: x\nsize: 1\n"), artifact("name: x\nsize: 2\n")),
+    }
+}
+
+#[test]
+fn a_preview_says_what_goes_first_and_what_causes_it() {
+    let property = |path: &str, before: Option<&str>, recreates| PropertyChange {
+        path: path.into(),
+        before: before.map(Into::into),
+        after: Some("b\u{1b}[2J".into()),
+        recreates,
+    };
+    let resource = |name: &str, action, properties| ResourceChange {
+        name: name.into(),
+        kind: "AWS::SQS::Queue".into(),
+        action,
+        cause: None,
+        properties,
+    };
+    let preview = Preview {
+        resources: vec![
+            resource(
+                "Tags",
+                ResourceAction::Update,
+                vec![property("Tags", None, Recreates::Never)],
+            ),
+            resource("Bucket", ResourceAction::Retain, vec![]),
+            resource("Other", ResourceAction::MayReplace, vec![]),
+            resource(
+                "Queue",
+                ResourceAction::Replace,
+                vec![property("QueueName", Some("a"), Recreates::Always)],
+            ),
+            resource("Old", ResourceAction::Delete, vec![]),
+        ],
+        handle: Some(serde_json::json!("never shown")),
+    };
+    let step = Step { preview: Some(preview), ..step("orders/prod/grow", Action::Update) };
+    insta::assert_snapshot!(resources(&step).join("\n"), @r"
+    DELETE AWS::SQS::Queue Old
+    REPLACE AWS::SQS::Queue Queue (QueueName)
+      QueueName: a -> b\u{1B}[2J (makes it anew)
+    MAY REPLACE AWS::SQS::Queue Other
+    update AWS::SQS::Queue Tags
+      Tags: ? -> b\u{1B}[2J
+    let go of (it stays) AWS::SQS::Queue Bucket
+    ");
+    assert!(is_dangerous(&step));
+    let nothing = Step { preview: Some(Preview::default()), ..step.clone() };
+    insta::assert_snapshot!(resources(&nothing).join("\n"), @"its provider says that nothing changes there");
+    let plan = Plan { steps: vec![step], ..Plan::default() };
+    for text in [json(&plan, &of_step).to_string(), markdown(&plan, &of_step, &Options::default())]
+    {
+        assert!(text.contains("QueueName") && !text.contains("never shown"), "{text}");
     }
 }
 
