@@ -1,10 +1,8 @@
 //! The samples, held against each other: the catalog has no problem, every request can be had, and
 //! the mistakes that template tests make on purpose are found.
 
-use std::collections::BTreeSet;
-
 use vend::catalog::{Filled, Verdict, check};
-use vend::model::{HoldReason, Reference, Symbol};
+use vend::model::{Reference, Symbol};
 
 use super::render::request_of;
 use super::{sample_catalog, sample_requests, shown};
@@ -25,21 +23,16 @@ fn every_sample_request_can_be_had() {
             output: reference.output.clone(),
         })
     };
-    let mut not_yet = BTreeSet::new();
     for (id, request) in &requests {
-        match check(&catalog, request, None, &["files"], &fill) {
+        match check(&catalog, request, None, &["files", "cloudformation"], &fill) {
             Verdict::Checked(checked) => {
                 assert!(checked.notes.is_empty(), "\n{}", shown(&checked.notes));
                 assert_eq!(checked.protect, id.environment() == "prod", "{id}");
-            }
-            Verdict::Waiting(HoldReason::NotSupportedYet { .. }, _) => {
-                not_yet.insert(id.to_string());
             }
             Verdict::Waiting(reason, notes) => panic!("{id}: {reason:?}\n{}", shown(&notes)),
             Verdict::Invalid(problems) => panic!("{id}\n{}", shown(&problems)),
         }
     }
-    assert_eq!(not_yet, super::needing("cloudformation"));
 }
 
 #[test]

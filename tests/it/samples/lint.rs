@@ -1,49 +1,86 @@
 //! cfn-lint finds nothing in what the samples render to: every request for CloudFormation in its
-//! environment, and every template test.
+//! environment, and every template test, all by `vend render`.
 
+use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
-use vend::catalog::Filled;
+use serde_json::{Value, json};
+use vend::catalog::RequestFile;
 use vend::model::Reference;
+use vend::yaml;
 
-use super::render::{rendered, request_of};
+use super::program::vend;
+use super::render::request_of;
 use super::{needing, root, sample_catalog, sample_requests};
 
 /// What another request's output may come to. cfn-lint looks at what identifiers look like.
-fn output(reference: &Reference) -> Filled {
+fn output(reference: &Reference) -> Value {
     let subnet = |letter: char| format!("subnet-0{letter}1b2c3d4e5f60718");
-    Filled::Known(match reference.output.as_str() {
+    match reference.output.as_str() {
         "vpcId" => json!("vpc-0a1b2c3d4e5f60718"),
         "privateSubnetIds" => json!(['a', 'b', 'c'].map(subnet).join(",")),
         "privateSubnetA" => json!(subnet('a')),
         "cidr" => json!("10.20.0.0/16"),
         other => panic!("say what `{other}` of a stack looks like"),
-    })
+    }
+}
+
+/// A file that asks for what `request` asks for, with values in place of references.
+fn standing_alone(request: &RequestFile) -> String {
+    let mut parameters = request.parameters.clone();
+    let filled = request.references.iter().map(|(name, from)| (name.clone(), output(from)));
+    parameters.extend(filled);
+    yaml::write_json(&json!({
+        "apiVersion": "vend.dev/v1",
+        "kind": "Request",
+        "metadata": {"labels": request.labels},
+        "spec": {"template": request.template.to_string(), "parameters": parameters},
+    }))
+}
+
+/// Renders a request and keeps its stack; tells the file's name.
+fn keep(repository: &Path, request: &RequestFile, name: &str) -> String {
+    let id = &request.id;
+    let path = format!("requests/{id}.yaml");
+    let file = repository.join(&path);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, standing_alone(request)).unwrap();
+    let output = vend(repository, &["render", "--format", "json", id.as_str()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    // The next may be another test's request of the same name.
+    std::fs::remove_file(file).unwrap();
+
+    let files: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let files = files.as_object().unwrap();
+    assert_eq!(files.len(), 1, "{name} is one stack");
+    let kept = format!("{}.json", name.replace('/', "-"));
+    std::fs::write(repository.join(&kept), files.values().next().unwrap().as_str().unwrap())
+        .unwrap();
+    kept
 }
 
 #[test]
 fn cfn_lint_finds_nothing_in_the_samples() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stacks = Vec::new();
-    let mut keep = |name: String, files: Vec<(String, String)>| {
-        for (path, text) in files.into_iter().filter(|(path, _)| path.ends_with("/stack.json")) {
-            let path = format!("{}-{}", name.replace('/', "-"), path.replace('/', "-"));
-            std::fs::write(folder.path().join(&path), text).unwrap();
-            stacks.push(path);
-        }
-    };
+    let config = json!({
+        "catalog": {"repository": root().join("sample-catalog")},
+        "requests": [{"repository": "."}],
+    });
+    std::fs::write(folder.path().join("vend.yaml"), config.to_string()).unwrap();
 
     let (catalog, requests) = (sample_catalog(), sample_requests());
     let from_requests = needing("cloudformation");
-    for (id, request) in requests.iter().filter(|(id, _)| from_requests.contains(id.as_str())) {
-        keep(id.to_string(), rendered(&catalog, request, &|reference, _| output(reference)));
-    }
-    let nothing = |_: &Reference, _: Option<&str>| unreachable!("no references here");
+    let asked = requests.values().filter(|request| from_requests.contains(request.id.as_str()));
+    let mut stacks: Vec<String> =
+        asked.map(|request| keep(folder.path(), request, request.id.as_str())).collect();
     for version in catalog.versions() {
-        for test in version.tests.iter().filter(|t| t.document.spec.expect.diagnostics.is_none()) {
-            let name = format!("{}-{}", version.id, test.name);
-            keep(name, rendered(&catalog, &request_of(version, test), &nothing));
+        let of_provider = version.components.iter().any(|c| c.provider == "cloudformation");
+        for test in &version.tests {
+            if of_provider && test.document.spec.expect.diagnostics.is_none() {
+                let name = format!("{}-{}", version.id, test.name);
+                stacks.push(keep(folder.path(), &request_of(version, test), &name));
+            }
         }
     }
     assert!(stacks.len() > from_requests.len() + 10, "{stacks:?}");

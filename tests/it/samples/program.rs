@@ -1,13 +1,13 @@
 //! The program itself, in the folders as they lie here.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use super::root;
 
-fn vend(folder: &str, arguments: &[&str]) -> Output {
+pub fn vend(folder: impl AsRef<Path>, arguments: &[&str]) -> Output {
     let cache = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_vend"))
         .args(arguments)
@@ -31,21 +31,10 @@ fn the_sample_catalog_is_valid() {
 }
 
 #[test]
-fn the_sample_requests_lack_nothing_but_a_provider_that_comes_later() {
+fn the_sample_requests_are_valid() {
     let output = vend("sample-requests", &["--format", "json", "validate"]);
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(output.status.success(), "{}", text(&output));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let errors =
-        found["diagnostics"].as_array().unwrap().iter().filter(|d| d["severity"] == "error");
-    let errors: BTreeSet<String> = errors
-        .map(|d| {
-            format!("{} {}", d["code"].as_str().unwrap(), d["place"]["file"].as_str().unwrap())
-        })
-        .collect();
-    let expected: BTreeSet<String> = super::needing("cloudformation")
-        .iter()
-        .map(|id| format!("SUP002 requests/{id}.yaml"))
-        .collect();
-    assert_eq!(errors, expected);
+    assert_eq!(found["diagnostics"], serde_json::json!([]));
     assert_eq!(found["requests"], super::sample_requests().len());
 }
