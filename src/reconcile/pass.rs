@@ -289,7 +289,8 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) async fn run(&mut self) -> Result<(), PassError> {
-        if self.lease.is_some() && std::mem::take(&mut self.memory.unsaid) {
+        let cut_off = self.lease.is_some() && std::mem::take(&mut self.memory.unsaid);
+        if cut_off {
             self.said = Said::Marked;
             self.touch_all().await?;
         }
@@ -299,8 +300,13 @@ impl<'a> Pass<'a> {
         self.evaluate(found, &mut writes).await?;
         self.remember_sources(&mut writes)?;
         self.commit(writes).await?;
-        self.resume().await?;
-        self.rounds().await?;
+        let mut changed = self.resume().await?;
+        if cut_off {
+            // Whose outputs changed then, and who had not read them yet, nothing tells.
+            let entries = self.memory.desired().values();
+            changed.extend(entries.flat_map(|entry| entry.references.iter().cloned()));
+        }
+        self.rounds(self.with_dependents(changed)).await?;
         self.resolve();
         self.announce().await?;
         self.publish().await

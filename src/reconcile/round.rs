@@ -28,9 +28,10 @@ const PART: usize = 4_000;
 
 impl Pass<'_> {
     /// Plans and executes until nothing is ready.
-    pub(super) async fn rounds(&mut self) -> Result<(), PassError> {
+    ///
+    /// `again`: requests that may read otherwise than they did, by effects that ended before.
+    pub(super) async fn rounds(&mut self, mut again: BTreeSet<RequestId>) -> Result<(), PassError> {
         let mut live: HashMap<TargetKey, plan::Seen> = HashMap::new();
-        let mut again: BTreeSet<RequestId> = BTreeSet::new();
         for round in 0..MAX_ROUNDS {
             self.planned = (self.clock)();
             self.read_again(std::mem::take(&mut again)).await?;

@@ -15,18 +15,18 @@ use crate::model::{
 
 impl Pass<'_> {
     /// Asks about everything in the journal that is due.
-    pub(super) async fn resume(&mut self) -> Result<(), PassError> {
-        let Some(lease) = self.lease else { return Ok(()) };
+    pub(super) async fn resume(&mut self) -> Result<BTreeSet<RequestId>, PassError> {
+        let Some(lease) = self.lease else { return Ok(BTreeSet::new()) };
         if self.engine.stop.load(Ordering::Relaxed) {
             self.unfinished = true;
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let now = (self.clock)();
         let is_due = |row: &&Journalled| row.next.is_none_or(|next| next <= now);
         let mut rows: Vec<Journalled> =
             self.memory.journal.values().filter(is_due).cloned().collect();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         self.mark_unsaid().await?;
         self.rejoin(&mut rows).await?;
@@ -38,7 +38,9 @@ impl Pass<'_> {
         let done = executor
             .resume(rows, &superseded, &self.records, &self.memory.retries, self.clock)
             .await?;
-        self.take_done(done).await
+        let changed: BTreeSet<RequestId> = done.records.keys().cloned().collect();
+        self.take_done(done).await?;
+        Ok(changed)
     }
 
     /// Updates that are under way to what is wanted no more, where the settings say that such are
