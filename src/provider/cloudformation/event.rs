@@ -1,6 +1,8 @@
 //! A stack's events: what happened to its resources, and how an operation of ours ended.
 
-use aws_sdk_cloudformation::types::StackEvent;
+use aws_sdk_cloudformation::types::{
+    EventFilter, EventType, HookFailureMode, OperationEvent, StackEvent, ValidationStatus,
+};
 use jiff::Timestamp;
 
 use super::error::Trouble;
@@ -42,6 +44,32 @@ impl Event {
 
     fn failed(&self) -> bool {
         self.state.ends_with("_FAILED")
+    }
+
+    /// From here on it went wrong.
+    fn turned(&self) -> bool {
+        self.failed() || self.state.ends_with("ROLLBACK_IN_PROGRESS")
+    }
+
+    /// What did not pass a check that CloudFormation makes before it begins.
+    fn of_check(event: OperationEvent, token: &Token) -> Option<Self> {
+        let failed = event.event_type == Some(EventType::ValidationError)
+            && event.validation_status == Some(ValidationStatus::Failed)
+            && event.validation_failure_mode != Some(HookFailureMode::Warn);
+        if !failed || event.client_request_token.as_deref().is_some_and(|t| t != token.as_str()) {
+            return None;
+        }
+        let at = event.timestamp?;
+        Some(Self {
+            id: event.event_id?,
+            at: Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()?,
+            resource: event.logical_resource_id.or(event.validation_path)?,
+            kind: event.resource_type.unwrap_or_default(),
+            of_stack: false,
+            token: None,
+            state: "VALIDATION_FAILED".into(),
+            reason: event.validation_status_reason,
+        })
     }
 
     /// It was stopped because another failed: a consequence, not a cause.
@@ -106,6 +134,27 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Adds what CloudFormation found before it began, where that is why nothing began: those
+    /// events it tells in another place. Best effort: what could not be read is not told.
+    pub(super) async fn explain(&self, story: &mut Story, stack: &str, token: &Token) {
+        if story.events.iter().any(|e| !e.of_stack) || !story.events.iter().any(Event::failed) {
+            return;
+        }
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            let filters = EventFilter::builder().failed_events(true).build();
+            client.describe_events().stack_name(stack).filters(filters).send()
+        };
+        let Ok(said) = self.look(call).await else { return };
+        let checks = said.operation_events.unwrap_or_default().into_iter();
+        let mut checks: Vec<Event> = checks.filter_map(|e| Event::of_check(e, token)).collect();
+        // An update's events may hold earlier operations' checks, where no token tells.
+        let began = story.events.first().map(|e| e.at);
+        checks.retain(|check| began.is_none_or(|began| check.at >= began));
+        story.events.splice(1..1, checks);
+    }
+}
+
 impl Story {
     /// What happened after the event `cursor`, with the new cursor.
     pub(super) fn after(&self, cursor: Option<&str>) -> (Vec<Happening>, Option<String>) {
@@ -134,7 +183,7 @@ impl Story {
         let failures = || self.events.iter().filter(|e| e.failed() && !e.of_stack);
         let first =
             failures().find(|e| !e.is_consequence()).or_else(|| failures().next()).or_else(
-                || self.events.iter().find(|e| e.of_stack && e.reason.is_some() && !is_good(e)),
+                || self.events.iter().find(|e| e.of_stack && e.reason.is_some() && e.turned()),
             )?;
         let more =
             failures().filter(|e| !e.is_consequence() && e.resource != first.resource).count();
@@ -146,10 +195,6 @@ impl Story {
         };
         Some(format!("`{}` ({}) {}: {reason}{more}", first.resource, first.kind, first.state))
     }
-}
-
-fn is_good(event: &Event) -> bool {
-    matches!(status::ending(&event.state), Some(Ending::Good))
 }
 
 impl Story {

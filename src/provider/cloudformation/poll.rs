@@ -32,7 +32,9 @@ impl CloudFormation {
             seen = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
         }
         let story = session.story(&notes.stack, &ticket.token).await;
-        Ok(tell(ticket, notes, seen.as_deref(), &story.map_err(Trouble::of_a_look)?))
+        let mut story = story.map_err(Trouble::of_a_look)?;
+        session.explain(&mut story, &notes.stack, &ticket.token).await;
+        Ok(tell(ticket, notes, seen.as_deref(), &story))
     }
 
     /// Executes the change set once it is there.
