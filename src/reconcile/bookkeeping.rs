@@ -96,11 +96,12 @@ impl Pass<'_> {
         pending: &BTreeSet<RequestId>,
     ) -> Result<(), PassError> {
         let now = (self.clock)();
+        let interval = self.engine.config.settings.reconcile.drift_interval.as_secs_f64();
         let due: Vec<RequestId> = self.memory.looks_due(now).cloned().collect();
         let mut writes = Vec::new();
         for id in due {
             if pending.contains(&id) {
-                let wait = 15.0 * (1.0 + super::ledger::jitter(id.as_str()));
+                let wait = interval.min(15.0) * (1.0 + super::ledger::jitter(id.as_str()));
                 self.memory.look_again(id, now + jiff::SignedDuration::from_secs_f64(wait));
                 continue;
             }
