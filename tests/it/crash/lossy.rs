@@ -359,7 +359,7 @@ async fn the_rest_of_a_failed_creation_goes_when_a_person_says_so() {
     assert!(waits.contains("it failed (no room)"), "{waits}");
     assert_eq!(story.lossy.with(|s| s.done.len()), 1, "tried once, whatever is looked at");
     story.lossy.with(|s| s.fails = false);
-    story.change(TWO, "first, in other words");
+    story.change(TWO, "first in other words");
     let again = story.pass(&mut run).await;
     let digest = asked(&report);
     assert_eq!(asked(&again), digest);
