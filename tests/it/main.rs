@@ -14,5 +14,6 @@ mod layering;
 mod pages;
 mod readme;
 mod samples;
+mod stacks;
 mod stories;
 mod world;

@@ -10,8 +10,8 @@ mod server;
 pub mod stack;
 
 use std::future::Future;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::Client;
@@ -38,6 +38,8 @@ pub struct Aws {
     account: String,
     upstream: &'static str,
     proxy: Proxy,
+    /// Stacks that were removed out of band, and how many calls had come by then.
+    removed: Mutex<Vec<(usize, String)>>,
     /// Straight to the server: nothing of it is in the record, and no rule touches it.
     pub client: Client,
 }
@@ -58,7 +60,8 @@ impl Aws {
         let account = format!("{:012}", 100_000_000_000 + NEXT.fetch_add(1, Ordering::Relaxed));
         let proxy = RUNTIME.block_on(Proxy::start(&server.address));
         let client = client(&format!("http://{}", server.address), &account);
-        Self { account, upstream: &server.address, proxy, client }
+        let removed = Mutex::default();
+        Self { account, upstream: &server.address, proxy, removed, client }
     }
 
     /// Twelve digits; as an access key they mean this account.
@@ -183,9 +186,14 @@ impl Aws {
     pub fn assert_sound(&self) {
         let mut standing = std::collections::BTreeSet::new();
         let mut tokens = std::collections::BTreeSet::new();
-        for call in self.calls().iter().filter(|call| call.done()) {
+        let removed = self.removed.lock().unwrap();
+        let mut removed = removed.iter().peekable();
+        for (index, call) in self.calls().iter().enumerate().filter(|(_, call)| call.done()) {
+            while let Some((_, name)) = removed.next_if(|(before, _)| *before <= index) {
+                standing.remove(name);
+            }
             let Some(effect) = call.effect() else { continue };
-            let stack = (call.region.clone(), call.stack.clone());
+            let stack = call.stack.clone();
             let sound = match effect {
                 "create" => standing.insert(stack.clone()),
                 "delete" => {

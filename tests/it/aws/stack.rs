@@ -108,7 +108,13 @@ impl Aws {
     #[track_caller]
     pub fn remove(&self, name: &str) -> Option<StackStatus> {
         self.wait(self.client.delete_stack().stack_name(name).send()).unwrap();
-        self.stack(name)?;
+        let end = self.deleted(name);
+        self.removed.lock().unwrap().push((self.calls().len(), name.to_owned()));
+        end
+    }
+
+    #[track_caller]
+    fn deleted(&self, name: &str) -> Option<StackStatus> {
         self.eventually("the deletion ends", || match self.stack(name) {
             Some(stack) => match stack.stack_status()? {
                 StackStatus::DeleteInProgress => None,
@@ -157,12 +163,10 @@ impl Aws {
         found
     }
 
-    /// How many stacks ever had this name, those that are gone included.
+    /// The id of a stack that stands: made again under its name it has another.
     #[track_caller]
-    pub fn ever(&self, name: &str) -> usize {
-        let pages = self.client.list_stacks().into_paginator().items().send();
-        let all = self.wait(pages.collect::<Result<Vec<_>, _>>()).unwrap();
-        all.iter().filter(|s| s.stack_name() == Some(name)).count()
+    pub fn id(&self, name: &str) -> Option<String> {
+        self.stack(name)?.stack_id
     }
 
     /// A tag of a stack that stands.
@@ -189,11 +193,11 @@ impl Aws {
         found.stack_resource_detail?.physical_resource_id
     }
 
-    /// Lets a stack made from `slow` come to its end: `SUCCESS` or `FAILURE`.
+    /// Lets a wait come to its end, `SUCCESS` or `FAILURE`, by the handle that it waits at.
     #[track_caller]
-    pub fn signal(&self, stack: &str, status: &str) {
+    pub fn signal(&self, stack: &str, handle: &str, status: &str) {
         let url = self.eventually("the handle is there", || {
-            self.physical(stack, "Handle").filter(|url| url.starts_with("http"))
+            self.physical(stack, handle).filter(|url| url.starts_with("http"))
         });
         let body = json!({"Status": status, "UniqueId": "1", "Data": "", "Reason": "told to"});
         let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap_or_default());

@@ -43,6 +43,7 @@ pub struct World {
     /// The repository that environments name.
     pub output: Repository,
     config: Value,
+    environment: Vec<(String, String)>,
 }
 
 /// The branch that status is published on.
@@ -104,7 +105,8 @@ impl World {
             "stateDir": root.path().join("state"),
             "providers": {"files": {"allow": [output.url()]}},
         });
-        let world = Self { root, catalog, requests, output, config };
+        let environment = Vec::new();
+        let world = Self { root, catalog, requests, output, config, environment };
         world.write_config();
         world
     }
@@ -113,6 +115,11 @@ impl World {
     pub fn configure(&mut self, change: impl FnOnce(&mut Value)) {
         change(&mut self.config);
         self.write_config();
+    }
+
+    /// What the executable's process finds in its environment beside the usual.
+    pub fn environment(&mut self, more: impl IntoIterator<Item = (String, String)>) {
+        self.environment.extend(more);
     }
 
     fn write_config(&self) {
@@ -144,7 +151,8 @@ impl World {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.root.path().join("home"))
             .env("USER", "ada")
-            .env("VEND_CONFIG", self.config_file());
+            .env("VEND_CONFIG", self.config_file())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -5,7 +5,7 @@ use aws_sdk_cloudformation::operation::create_change_set::{
     CreateChangeSetError, CreateChangeSetOutput,
 };
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
-use aws_sdk_cloudformation::types::{ChangeSetType, Parameter};
+use aws_sdk_cloudformation::types::{ChangeSetType, DeploymentMode, Parameter, Tag};
 use serde_json::{Value, json};
 
 use super::refusal;
@@ -162,6 +162,41 @@ fn values_stand_before_and_after() {
 }
 
 #[test]
+fn a_change_set_takes_drift_back_where_it_is_asked_to() {
+    let aws = Aws::new();
+    let sets = Sets::new(&aws);
+    let mut template = stack::queue(60);
+    template["Resources"]["Queue"]["Properties"]["DelaySeconds"] = json!(5);
+    aws.make("one", &template, &[("mine", "1")]);
+    let url = aws.output("one", "QueueUrl").unwrap();
+    aws.set_retention(&url, 90);
+    let create = |set: &str, mode: Option<DeploymentMode>| {
+        let call = sets.client.create_change_set().stack_name("one").change_set_name(set);
+        let tag = Tag::builder().key("mine").value("1").build();
+        let call = call.template_body(template.to_string()).tags(tag);
+        aws.wait(call.set_deployment_mode(mode).send()).unwrap();
+        sets.describe("one", set)
+    };
+    let plain = create("plain", None);
+    assert!(plain.status_reason().unwrap().contains("didn't contain changes"));
+
+    let made = create("back", Some(DeploymentMode::RevertDrift));
+    let change = made.changes()[0].resource_change().unwrap();
+    let detail = change.details()[0].target().unwrap();
+    assert_eq!(change.details().len(), 1);
+    assert_eq!(detail.path(), Some("/Properties/MessageRetentionPeriod"));
+    assert_eq!((detail.before_value(), detail.after_value()), (Some("90"), Some("60")));
+    sets.execute("one", "back");
+    assert_eq!(aws.settled("one").as_str(), "UPDATE_COMPLETE");
+    assert_eq!(aws.retention(&url), "60");
+
+    let again = create("again", Some(DeploymentMode::RevertDrift));
+    assert!(again.status_reason().unwrap().contains("didn't contain changes"));
+    let seen = aws.wait(sets.client.describe_stacks().stack_name("one").send()).unwrap();
+    assert_eq!(seen.stacks()[0].tags().len(), 1, "{:?}", seen.stacks()[0].tags());
+}
+
+#[test]
 fn a_change_set_is_void_after_anothers_execution() {
     let aws = Aws::new();
     let sets = Sets::new(&aws);
@@ -170,6 +205,9 @@ fn a_change_set_is_void_after_anothers_execution() {
     sets.update("one", "second", &stack::queue(180)).unwrap();
     sets.execute("one", "first");
     aws.settled("one");
+    let seen = aws.wait(sets.client.describe_stacks().stack_name("one").send()).unwrap();
+    let last = seen.stacks()[0].change_set_id().unwrap().to_owned();
+    assert!(last.contains(":changeSet/first/"), "{last}");
     let void = sets.describe("one", "second");
     assert_eq!(void.execution_status().unwrap().as_str(), "OBSOLETE");
 }

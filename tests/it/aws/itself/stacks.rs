@@ -9,10 +9,10 @@ fn a_slow_stack_waits_for_its_signal() {
     aws.begin("good", &stack::slow(600), &[]);
     aws.begin("bad", &stack::slow(600), &[]);
     let status = |name: &str| aws.stack(name).unwrap().stack_status().unwrap().as_str().to_owned();
-    aws.signal("bad", "FAILURE");
+    aws.signal("bad", "Handle", "FAILURE");
     assert_eq!(aws.settled("bad").as_str(), "ROLLBACK_COMPLETE");
     assert_eq!(status("good"), "CREATE_IN_PROGRESS");
-    aws.signal("good", "SUCCESS");
+    aws.signal("good", "Handle", "SUCCESS");
     assert_eq!(aws.settled("good").as_str(), "CREATE_COMPLETE");
 }
 
@@ -39,7 +39,7 @@ fn a_queue_drifts_and_goes() {
     aws.remove_queue(&url);
     assert_eq!(drift(&aws), ["DELETED"]);
     assert!(aws.remove("one").is_none());
-    assert_eq!((aws.stacks().len(), aws.ever("one")), (0, 1));
+    assert!(aws.stacks().is_empty());
 }
 
 fn drift(aws: &Aws) -> Vec<String> {

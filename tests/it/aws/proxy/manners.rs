@@ -6,8 +6,11 @@
 //!   stands already refuses a creation's.
 //! * Parameters and references that the template does not have are refused when it is handed in.
 //! * Property values before and after stand in a change set, where they are asked for.
+//! * A change set with `DeploymentMode=REVERT_DRIFT` takes back what somebody did by hand.
+//! * A stack names the change set that was executed last.
 //! * A change set that another's execution made void is `OBSOLETE`.
 
+mod drift;
 mod refusal;
 mod values;
 
@@ -28,6 +31,10 @@ pub(super) struct Manners {
     change_sets: Mutex<Vec<ChangeSet>>,
     /// Region and name of stacks that were made to be looked at only.
     reviewed: Mutex<HashSet<(String, String)>>,
+    /// Id of the change set that was executed last, by account, region and stack.
+    executed: Mutex<HashMap<(String, String, String), String>>,
+    /// How often a stack's drift was taken back.
+    reverted: Mutex<HashMap<(String, String, String), usize>>,
 }
 
 /// Region, action, stack and token.
@@ -51,6 +58,8 @@ pub(super) struct ChangeSet {
     /// What it would make of the stack, and what the stack is.
     after: Option<Template>,
     before: Option<Template>,
+    /// What it takes back.
+    reverts: Vec<drift::Drifted>,
     /// Its last description, once another one was executed.
     obsolete: bool,
 }
@@ -88,8 +97,13 @@ impl Manners {
             "CreateChangeSet" if call.kind == "CREATE" => {
                 reviewed.insert(stack);
             }
-            "CreateStack" | "ExecuteChangeSet" | "DeleteStack" => {
+            "CreateStack" | "UpdateStack" | "ExecuteChangeSet" | "DeleteStack" => {
                 reviewed.remove(&stack);
+                let stack = (call.account.clone(), call.region.clone(), call.stack.clone());
+                self.executed.lock().unwrap().remove(&stack);
+                if call.action == "CreateStack" {
+                    self.reverted.lock().unwrap().remove(&stack);
+                }
             }
             _ => {}
         }
@@ -143,13 +157,25 @@ impl Manners {
             "CreateChangeSet" if call.kind == "UPDATE" => standing(upstream, call, sent).await,
             _ => None,
         };
+        let reverts = match call.get("DeploymentMode") {
+            "REVERT_DRIFT" => drift::of(upstream, sent, &call.stack).await,
+            _ => Vec::new(),
+        };
         call.end.reached = true;
-        let mut answer = send(upstream, sent).await;
+        let mut answer = match self.reverted(call, !reverts.is_empty()) {
+            Some(n) => {
+                let body = Bytes::from(form::encode(&drift::tagged(&call.form, n)));
+                send(upstream, &Sent { body, ..sent.clone() }).await
+            }
+            None => send(upstream, sent).await,
+        };
         if answer.status == 200 {
             self.review(call);
         }
         match call.action.as_str() {
-            "CreateChangeSet" if answer.status == 200 => self.made(call, &answer, before),
+            "CreateChangeSet" if answer.status == 200 => {
+                self.made(call, &answer, before, reverts);
+            }
             "ExecuteChangeSet" if answer.status == 200 => self.executed(call),
             "DeleteChangeSet" if answer.status == 200 => self.forget(|set| {
                 call.get("ChangeSetName") == set.id
@@ -157,12 +183,19 @@ impl Manners {
             }),
             "DeleteStack" if answer.status == 200 => self.forget(|set| set.stack == call.stack),
             "DescribeChangeSet" => self.describe(call, &mut answer),
+            "DescribeStacks" if answer.status == 200 => self.describe_stacks(call, &mut answer),
             _ => {}
         }
         answer
     }
 
-    fn made(&self, call: &Call, answer: &Answer, before: Option<Template>) {
+    fn made(
+        &self,
+        call: &Call,
+        answer: &Answer,
+        before: Option<Template>,
+        reverts: Vec<drift::Drifted>,
+    ) {
         let parameters = form_parameters(&call.form, before.as_ref());
         let body = match call.get("TemplateBody") {
             "" => before.as_ref().map(|t| t.body.clone()),
@@ -177,12 +210,30 @@ impl Manners {
             kind: call.kind.clone(),
             after: body.map(|body| Template { body, parameters }),
             before,
+            reverts,
             obsolete: false,
         });
     }
 
+    /// How often a stack's drift was taken back so far, where that is more than never.
+    fn reverted(&self, call: &Call, once_more: bool) -> Option<usize> {
+        if !["CreateChangeSet", "UpdateStack"].contains(&call.action.as_str()) {
+            return None;
+        }
+        let stack = (call.account.clone(), call.region.clone(), call.stack.clone());
+        let mut reverted = self.reverted.lock().unwrap();
+        if once_more {
+            *reverted.entry(stack.clone()).or_default() += 1;
+        }
+        reverted.get(&stack).copied()
+    }
+
     fn executed(&self, call: &Call) {
         let wanted = call.get("ChangeSetName");
+        if let Some(set) = self.change_set(call) {
+            let stack = (call.account.clone(), call.region.clone(), call.stack.clone());
+            self.executed.lock().unwrap().insert(stack, set.id);
+        }
         for set in self.change_sets.lock().unwrap().iter_mut() {
             let other = set.id != wanted && set.name != wanted;
             if other && (&set.account, &set.stack) == (&call.account, &call.stack) {
@@ -205,10 +256,32 @@ impl Manners {
         });
     }
 
+    fn describe_stacks(&self, call: &Call, answer: &mut Answer) {
+        let executed = self.executed.lock().unwrap();
+        answer.edit(|text| {
+            let text = drift::untagged(&text);
+            let mut parts = text.split("<StackName>");
+            let mut out = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let name = part.split('<').next().unwrap_or_default();
+                let stack = (call.account.clone(), call.region.clone(), name.to_owned());
+                if let Some(id) = executed.get(&stack) {
+                    out.push_str(&format!("<ChangeSetId>{id}</ChangeSetId>"));
+                }
+                out.push_str("<StackName>");
+                out.push_str(part);
+            }
+            out
+        });
+    }
+
     fn describe(&self, call: &Call, answer: &mut Answer) {
         let Some(set) = self.change_set(call) else { return };
         if answer.status == 200 && call.get("IncludePropertyValues") == "true" {
             answer.edit(|text| values::insert(&text, set.before.as_ref(), set.after.as_ref()));
+        }
+        if answer.status == 200 && !set.reverts.is_empty() {
+            answer.edit(|text| drift::describe(&drift::untagged(&text), &set.reverts));
         }
         if set.obsolete && answer.element("Code").as_deref() == Some("ChangeSetNotFound") {
             *answer = Answer::xml(
@@ -228,8 +301,13 @@ impl Manners {
 
 /// Asks the server something else on behalf of whoever made the call.
 async fn ask(upstream: &str, sent: &Sent, action: &str, stack: &str) -> Answer {
-    let parts = [("Action", action), ("Version", "2010-05-15"), ("StackName", stack)];
-    let form: Form = parts.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    ask_with(upstream, sent, action, &[("StackName", stack)]).await
+}
+
+async fn ask_with(upstream: &str, sent: &Sent, action: &str, more: &[(&str, &str)]) -> Answer {
+    let parts = [("Action", action), ("Version", "2010-05-15")];
+    let parts = parts.iter().chain(more);
+    let form: Form = parts.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let body = Bytes::from(form::encode(&form));
     send(upstream, &Sent { body, ..sent.clone() }).await
 }

@@ -1,0 +1,138 @@
+//! The small catalog of stacks that stories are told with.
+
+use crate::aws::{Aws, REGION, stack};
+use crate::world::catalog::template;
+use crate::world::{Edit, write};
+
+/// Everything of it, for an account.
+pub fn files(aws: &Aws) -> Vec<Edit> {
+    let mut files = vec![
+        write(
+            "catalog.yaml",
+            "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stacks}\nspec: {format: 1}\n",
+        ),
+        environment(aws, "dev", "", ""),
+        environment(aws, "prod", "", "  protect: true\n"),
+    ];
+    files.extend(queue());
+    files.extend(bucket());
+    files.extend(reader());
+    files.extend(slow());
+    files.extend(moody());
+    files
+}
+
+/// An environment in that account; `settings` are further ones of the provider (`, key: value`),
+/// `more` further lines of its spec.
+pub fn environment(aws: &Aws, name: &str, settings: &str, more: &str) -> Edit {
+    let account = aws.account();
+    let text = format!(
+        "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  providers:\n    cloudformation: {{account: \"{account}\", region: {REGION}{settings}}}\n{more}"
+    );
+    write(format!("environments/{name}.yaml"), text)
+}
+
+/// One queue. Its retention changes in place; with another name it is another queue.
+fn queue() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "seconds": {"type": "integer", "default": 60},
+        "name": {"type": "string", "default": ""}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      {{#if parameters.name}}
+      QueueName: {{parameters.name}}
+      {{/if}}
+      MessageRetentionPeriod: {{parameters.seconds}}
+Outputs:
+  QueueUrl:
+    Value: !Ref Queue
+  QueueArn:
+    Value: !GetAtt Queue.Arn
+"#;
+    let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{url: {from: queue.QueueUrl}, arn: {from: queue.QueueArn}}";
+    template("queue", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A queue, and a bucket of a name that may be taken.
+fn bucket() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
+        "name": {"type": "string"}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Bucket:
+    Type: AWS::S3::Bucket
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      BucketName: {{parameters.name}}
+  Queue:
+    Type: AWS::SQS::Queue
+Outputs:
+  Name:
+    Value: !Ref Bucket
+"#;
+    let components = "    - {name: bucket, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{name: {from: bucket.Name}}";
+    template("bucket", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A parameter that holds what another request gives.
+fn reader() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["of"], "properties": {
+        "of": {"type": "string"}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Parameter:
+    Type: AWS::SSM::Parameter
+    Properties:
+      Type: String
+      Value: "{{parameters.of}}"
+Outputs:
+  Read:
+    Value: !GetAtt Parameter.Value
+"#;
+    let components = "    - {name: reader, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{read: {from: reader.Read}}";
+    template("reader", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A stack that waits at `Handle` and its round; each round waits anew.
+fn slow() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "round": {"type": "integer", "default": 1}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Handle{{parameters.round}}:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  Wait{{parameters.round}}:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties:
+      Handle: !Ref "Handle{{parameters.round}}"
+      Timeout: "600"
+"#;
+    let components = "    - {name: slow, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("slow", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A thing that fails where its parameters say so.
+fn moody() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "create": {"type": "string", "default": "ok"},
+        "update": {"type": "string", "default": "ok"},
+        "delete": {"type": "string", "default": "ok"},
+        "note": {"type": "string", "default": "none"}
+    }}"#;
+    let of = |name: &str| format!("{{{{parameters.{name}}}}}");
+    let source = stack::moody(&of("create"), &of("update"), &of("delete"), &of("note"));
+    let source = serde_json::to_string_pretty(&source).unwrap();
+    let components = "    - {name: moody, provider: cloudformation, source: stack.json.hbs, with: {capabilities: [CAPABILITY_IAM]}}\n";
+    template("moody", "1.0.0", components, "{}", schema, &[("stack.json.hbs", &source)])
+}

@@ -1,0 +1,82 @@
+//! What somebody did by hand. CloudFormation takes its time to find it, so that it is the daemon's to
+//! look for.
+
+use serde_json::Value;
+
+use super::{Account, catalog};
+use crate::daemon::Serving;
+use crate::world::{ask, request};
+
+const ID: &str = "orders/dev/events";
+
+struct Standing {
+    it: Account,
+    stack: String,
+    /// Of the stack's queue.
+    url: String,
+    daemon: Serving,
+}
+
+/// A queue that a daemon watches; `more` are further lines of the environment's spec.
+fn standing(more: &str) -> Standing {
+    let it = Account::watchful();
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", more)]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let url = it.aws.output(&stack, "QueueUrl").unwrap();
+    let daemon = Serving::ready(&it.world);
+    Standing { it, stack, url, daemon }
+}
+
+impl Standing {
+    /// Waits until the status says so.
+    #[track_caller]
+    fn until(&self, what: &str, check: impl Fn(&Value) -> bool) -> Value {
+        self.it
+            .aws
+            .eventually(what, || Some(self.it.world.status(ID)).filter(|status| check(status)))
+    }
+}
+
+#[test]
+fn drift_is_found_property_by_property_and_left_alone() {
+    let mut here = standing("");
+    here.it.aws.set_retention(&here.url, 90);
+    let status = here.until("the drift is seen", |s| s["drift"]["state"] == "Drifted");
+    let text = status["drift"].to_string();
+    assert!(text.contains("Queue.MessageRetentionPeriod"), "{text}");
+
+    here.it.aws.set_retention(&here.url, 60);
+    here.until("it is as it was", |s| s["drift"]["state"] == "InSync");
+    here.daemon.stop();
+    assert_eq!(here.it.aws.effects(&here.stack), ["create"]);
+    here.it.aws.assert_sound();
+}
+
+#[test]
+fn drift_is_reverted_where_the_environment_says_so() {
+    let mut here = standing("  onDrift: revert\n");
+    here.it.aws.set_retention(&here.url, 90);
+    let aws = &here.it.aws;
+    aws.eventually("it is restored", || (aws.retention(&here.url) == "60").then_some(()));
+    here.until("it is in sync", |s| s["phase"] == "Ready" && s["drift"]["state"] == "InSync");
+    here.daemon.stop();
+    assert_eq!(aws.effects(&here.stack), ["create", "update"], "{}", aws.history());
+    let made = aws.calls().into_iter().find(|c| c.action == "CreateChangeSet" && c.done()).unwrap();
+    assert_eq!(made.get("DeploymentMode"), "REVERT_DRIFT");
+    aws.assert_sound();
+}
+
+#[test]
+fn a_stack_that_was_deleted_by_hand_is_made_again() {
+    let mut here = standing("");
+    let aws = &here.it.aws;
+    let first = aws.id(&here.stack).unwrap();
+    aws.remove(&here.stack);
+    aws.eventually("it is there again", || aws.id(&here.stack).filter(|id| *id != first));
+    here.until("it is ready", |s| s["phase"] == "Ready");
+    here.daemon.stop();
+    assert_eq!(aws.effects(&here.stack), ["create", "create"]);
+    aws.assert_sound();
+}

@@ -1,0 +1,80 @@
+//! What goes wrong at the provider, and what is said of it.
+
+use super::Account;
+use crate::world::{ask, request};
+
+const ID: &str = "orders/dev/thing";
+
+#[test]
+fn a_creation_that_fails_names_the_resource_and_offers_to_make_it_anew() {
+    let it = Account::new();
+    it.aws.make_bucket("somebodys");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: somebodys}"))]);
+    it.apply_fails();
+    let (stack, state) = it.aws.stacks().pop().unwrap();
+    assert_eq!(state, "ROLLBACK_COMPLETE");
+    let (_, reason, text) = it.world.standing(ID);
+    assert_eq!(reason, "Stuck", "{text}");
+    assert!(text.contains("`Bucket` (AWS::S3::Bucket)"), "{text}");
+    assert!(text.contains("'somebodys' already exists"), "{text}");
+
+    // Nothing is done again by itself: it would end the same.
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+
+    // Mended, it is deleted and made anew when a person approves that.
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: our-own}"))]);
+    it.world.vend(&["apply", "--wait"]);
+    let (_, _, sentence) = it.world.standing(ID);
+    it.world.approve(&sentence);
+    it.apply();
+    it.world.ready(ID);
+    assert!(it.aws.has_bucket("our-own"));
+    assert_eq!(it.aws.effects(&stack), ["create", "delete", "create"]);
+    it.again_nothing();
+}
+
+#[test]
+fn an_update_that_fails_is_rolled_back_and_said() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{note: one}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{note: two, update: fail}"))]);
+    it.apply_fails();
+    assert_eq!(it.aws.settled(&stack).as_str(), "UPDATE_ROLLBACK_COMPLETE");
+    let (phase, _, sentence) = it.world.standing(ID);
+    assert_eq!(phase, "Failed", "{sentence}");
+    let text = it.world.status(ID).to_string();
+    assert!(text.contains("the thing does not want to") && text.contains("Thing"), "{text}");
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{note: three}"))]);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.effects(&stack), ["create", "update", "update"]);
+    it.again_nothing();
+}
+
+#[test]
+fn f42_what_another_does_to_it_is_waited_for() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("slow@1.0.0", "{}"))]);
+    it.world.vend(&["apply"]);
+    let stack = it.aws.stacks()[0].0.clone();
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.apply();
+    it.world.ready(ID);
+
+    let mut template = crate::aws::stack::slow(600);
+    template["Resources"]["More"] = serde_json::json!({"Type": "AWS::SQS::Queue"});
+    let call = it.aws.client.update_stack().stack_name(&stack);
+    it.aws.wait(call.template_body(template.to_string()).send()).unwrap();
+    it.world.requests.commit([ask(ID, request("slow@1.0.0", "{round: 2}"))]);
+    it.aws.only_looks(|| it.world.vend(&["apply"]));
+    let (phase, reason, sentence) = it.world.standing(ID);
+    assert_ne!(phase, "Ready", "{reason}: {sentence}");
+    it.aws.signal(&stack, "Handle", "SUCCESS");
+    it.aws.settled(&stack);
+    it.aws.assert_sound();
+}
