@@ -97,6 +97,9 @@ pub enum HoldReason {
         /// `vend approve` takes this when it really is a delete and a create.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
+        /// `vend approve` takes this for all that left the same source for the same other one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set: Option<Digest>,
     },
     /// Not now: the environment's windows are closed.
     OutsideWindow {

@@ -170,7 +170,8 @@ pub struct Plan {
     /// Records of removed requests in which nothing is left: to be dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forget: Vec<RequestId>,
-    /// Digests of deleting steps that the approval of their whole set released. Stored as approvals
+    /// Digests of deleting steps, or of requests that changed their source, that the approval of
+    /// their whole set released. Stored as approvals
     /// before the steps are executed, so that the rest of the set stays approved when some of it is
     /// done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -165,7 +165,8 @@ impl Draft {
             return;
         }
         let setting = Some(place.into());
-        let reason = HoldReason::LooksLikeAMove { other: None, setting, digest: Some(digest) };
+        let digest = Some(digest);
+        let reason = HoldReason::LooksLikeAMove { other: None, setting, digest, set: None };
         self.block(work.key.clone(), Lane::Apply);
         self.hold(work.key.clone(), Some(Action::Replace), reason);
     }

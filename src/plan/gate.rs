@@ -104,6 +104,7 @@ impl Subject<'_> {
             other: None,
             setting: Some("source".into()),
             digest: Some(digest),
+            set: None,
         })
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, Dependency, Hold, HoldReason, Record, RequestId, Revision, Spec, TargetKey,
+    Action, Dependency, Hold, HoldReason, Record, RequestId, Revision, SourceName, Spec, TargetKey,
+    Wanted,
 };
 
 use super::Context;
@@ -14,7 +15,7 @@ use super::situation::Case;
 /// What approvals of whole sets let go.
 #[derive(Default)]
 pub(super) struct Released {
-    /// Each deletion of theirs.
+    /// Each deletion, or request, of theirs.
     pub(super) steps: Vec<Digest>,
     /// The sets.
     pub(super) sets: Vec<Digest>,
@@ -206,6 +207,39 @@ fn stop(
         digest,
     };
     stopped.extend(set.iter().map(|(id, _)| ((*id).clone(), reason.clone())));
+}
+
+/// Requests that left one source for another together can be approved together.
+pub(super) fn sources(context: &Context, draft: &mut Draft) {
+    let mut sets: BTreeMap<(&SourceName, &SourceName), Vec<Digest>> = BTreeMap::new();
+    for case in context.cases.values() {
+        let (Some(record), Some(desired)) = (&case.recorded, &case.desired) else { continue };
+        let Wanted::Waiting(HoldReason::LooksLikeAMove { setting, digest: Some(digest), .. }) =
+            &desired.wanted
+        else {
+            continue;
+        };
+        if setting.as_deref() == Some("source") {
+            let way = (&record.origin.source, &desired.origin.source);
+            sets.entry(way).or_default().push(*digest);
+        }
+    }
+    for mut digests in sets.into_values().filter(|digests| digests.len() > 1) {
+        digests.sort_unstable();
+        let whole = digest::of(&("sources", &digests));
+        if context.situation.approvals.contains(&whole) {
+            draft.released.steps.extend(digests);
+            draft.released.sets.push(whole);
+            continue;
+        }
+        for hold in &mut draft.holds {
+            if let HoldReason::LooksLikeAMove { digest: Some(digest), set, .. } = &mut hold.reason
+                && digests.binary_search(digest).is_ok()
+            {
+                *set = Some(whole);
+            }
+        }
+    }
 }
 
 /// The commit that removed the most; of several the smallest.

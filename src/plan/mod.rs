@@ -89,5 +89,6 @@ fn build(situation: &Situation, blind: bool) -> (Plan, Looks) {
         draft.case(&context, case);
     }
     guard::deletions(&context, &mut draft);
+    guard::sources(&context, &mut draft);
     order::finish(&context, draft)
 }

@@ -94,7 +94,7 @@ impl<'a> Moves<'a> {
             return;
         }
         let reason = if said.environment() == case.id.environment() {
-            HoldReason::LooksLikeAMove { other: Some(said.clone()), setting: None, digest: None }
+            looks_like(Some(said.clone()), None)
         } else {
             across_environments(case, said)
         };
@@ -129,8 +129,7 @@ impl<'a> Moves<'a> {
     }
 
     fn hold_old(&mut self, old: &Case, new: &RequestId, digest: Option<Digest>) {
-        let other = Some(new.clone());
-        let reason = HoldReason::LooksLikeAMove { other, setting: None, digest };
+        let reason = looks_like(Some(new.clone()), digest);
         self.held.entry(old.id.clone()).or_insert(reason);
     }
 
@@ -146,8 +145,7 @@ impl<'a> Moves<'a> {
         }
         self.hold_old(old, &new.id, Some(digest));
         if new_too {
-            let other = Some(old.id.clone());
-            let reason = HoldReason::LooksLikeAMove { other, setting: None, digest: Some(digest) };
+            let reason = looks_like(Some(old.id.clone()), Some(digest));
             self.held.entry(new.id.clone()).or_insert(reason);
         }
     }
@@ -230,6 +228,10 @@ fn not_a_move(old: &Case, new: &RequestId) -> Digest {
         .map(|component| (&component.target, component.digest))
         .collect();
     digest::of(&("not-a-move", &old.id, new, targets))
+}
+
+fn looks_like(other: Option<RequestId>, digest: Option<Digest>) -> HoldReason {
+    HoldReason::LooksLikeAMove { other, setting: None, digest, set: None }
 }
 
 fn across_environments(case: &Case, old: &RequestId) -> HoldReason {

@@ -7,13 +7,15 @@ use super::PassError;
 use super::pass::{Pass, gone_key};
 use crate::digest::Digest;
 use crate::model::{
-    Action, Approval, Desired, Drift, Event, Observed, Plan, Record, RequestId, Spec, Step,
+    Action, Approval, Desired, Drift, Event, Hold, HoldReason, Observed, Plan, Record, RequestId,
+    Spec, Step,
 };
 use crate::store::{RecordEntry, Write};
 
 impl Pass<'_> {
-    /// Requests that are satisfied as they are: only their records need to say so.
-    pub(super) async fn settle(&mut self, plan: &Plan) -> Result<(), PassError> {
+    /// Requests that are satisfied as they are: only their records need to say so. Gives those that
+    /// are held no more, and are to be read again.
+    pub(super) async fn settle(&mut self, plan: &Plan) -> Result<BTreeSet<RequestId>, PassError> {
         let mut writes = Vec::new();
         let mut changed = BTreeSet::new();
         for settle in &plan.settle {
@@ -56,7 +58,14 @@ impl Pass<'_> {
             changed.insert(id.clone());
         }
         self.touched.extend(changed);
-        self.commit(writes).await
+        self.commit(writes).await?;
+        let is_released = |hold: &&Hold| match &hold.reason {
+            HoldReason::LooksLikeAMove { digest: Some(digest), .. } => {
+                plan.approved.contains(digest)
+            }
+            _ => false,
+        };
+        Ok(plan.holds.iter().filter(is_released).map(|hold| hold.request.clone()).collect())
     }
 
     /// What was approved is done, or is approved part by part: the same asks again when it comes again.

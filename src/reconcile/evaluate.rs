@@ -348,6 +348,7 @@ impl Evaluator<'_> {
             other: None,
             setting: Some("source".into()),
             digest: Some(digest),
+            set: None,
         })
     }
 

@@ -50,9 +50,8 @@ impl Pass<'_> {
             }
             self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
-            self.settle(&plan).await?;
+            let mut changed = self.settle(&plan).await?;
             self.drop_retries(&plan).await?;
-            let mut changed = BTreeSet::new();
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
             // For some there was no room: they come when there is.
             let ready: Vec<&Step> = ready

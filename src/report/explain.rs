@@ -164,3 +164,177 @@ fn history(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::digest::sha256;
+    use crate::model::{Action, ComponentName, Diagnostic, HoldReason, Origin, Place, SourceName};
+
+    fn id() -> RequestId {
+        RequestId::parse("orders/prod/events").unwrap()
+    }
+
+    fn at() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn key() -> TargetKey {
+        TargetKey { request: id(), component: ComponentName::new("queue") }
+    }
+
+    fn status(phase: &str, sentence: Option<&str>) -> Status {
+        let digest = sha256(b"").to_string();
+        serde_json::from_value(json!({
+            "apiVersion": "vend.dev/v1",
+            "kind": "Status",
+            "metadata": {"id": "orders/prod/events"},
+            "phase": phase,
+            "waitingFor": sentence,
+            "source": {"repository": "requests", "path": "requests/orders/prod/events.yaml"},
+            "observed": {"commit": "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"},
+            "template": {"name": "queue", "version": "1.2.0", "digest": digest, "upgrade": "1.3.0"},
+            "conditions": [],
+            "components": [{
+                "name": "queue", "provider": "files", "target": "vend-orders-prod-events-queue",
+                "digest": digest, "state": "Written", "settings": {}, "token": "t",
+            }],
+            "outputs": {"path": "prod/orders/events/queue"},
+            "parameters": {"fifo": false},
+            "lastApply": {
+                "plan": digest, "startedAt": "2027-01-15T08:00:00Z",
+                "endedAt": "2027-01-15T08:00:01Z", "approvedBy": ["ada"],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn desired(problems: Vec<Diagnostic>) -> Desired {
+        let path = "requests/orders/prod/events.yaml".into();
+        Desired {
+            id: id(),
+            origin: Origin { source: SourceName::new("requests"), path },
+            content: sha256(b""),
+            wanted: Wanted::Invalid(problems),
+            notes: Vec::new(),
+        }
+    }
+
+    fn facts<'a>(id: &'a RequestId, status: &'a Status) -> Facts<'a> {
+        Facts {
+            id,
+            status: Some(status),
+            desired: None,
+            holds: &[],
+            retries: &[],
+            under_way: &[],
+            events: &[],
+        }
+    }
+
+    fn hold(reason: HoldReason) -> (Hold, Timestamp) {
+        (Hold { request: id(), component: None, action: Some(Action::Update), reason }, at())
+    }
+
+    /// The lines that are about where it stands: the first two, and those from the last apply on.
+    fn standing(facts: &Facts<'_>) -> String {
+        let text = terminal(facts, false);
+        let from = text.find("applied ").unwrap();
+        let head: Vec<&str> = text.lines().take(2).collect();
+        format!("{}\n{}", head.join("\n").trim_end(), &text[from..])
+    }
+
+    #[test]
+    fn one_that_is_ready() {
+        insta::assert_snapshot!(terminal(&facts(&id(), &status("Ready", None)), false), @"
+        orders/prod/events  Ready
+
+        file        requests/orders/prod/events.yaml in `requests`, as last applied
+        commit      c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00
+        template    queue@1.2.0 (1.3.0 is available)
+                    fifo = false
+        component   queue by `files` as vend-orders-prod-events-queue is Written
+                    rendered to sha256:e3b0c44298fc
+        output      path = prod/orders/events/queue
+        applied     2027-01-15T08:00:01Z by plan sha256:e3b0c44298fc, approved by ada
+        ");
+    }
+
+    #[test]
+    fn one_that_is_held() {
+        let status = status("Held", Some("it is suspended; remove `suspend: true`"));
+        let holds = [hold(HoldReason::Suspended)];
+        insta::assert_snapshot!(standing(&Facts { holds: &holds, ..facts(&id(), &status) }), @"
+        orders/prod/events  Held
+          it is suspended; remove `suspend: true`
+        applied     2027-01-15T08:00:01Z by plan sha256:e3b0c44298fc, approved by ada
+        held        Suspended since 2027-01-15T08:00:00Z: it is suspended; remove `suspend: true`
+        ");
+    }
+
+    #[test]
+    fn one_that_waits_and_one_under_way() {
+        let (id, status) =
+            (id(), status("Waiting", Some("it waits for `platform/prod/network#vpc`")));
+        let under_way = [(key(), "update".to_owned(), at())];
+        let facts = Facts { under_way: &under_way, ..facts(&id, &status) };
+        insta::assert_snapshot!(standing(&facts), @"
+        orders/prod/events  Waiting
+          it waits for `platform/prod/network#vpc`
+        applied     2027-01-15T08:00:01Z by plan sha256:e3b0c44298fc, approved by ada
+        under way   update queue since 2027-01-15T08:00:00Z
+        ");
+    }
+
+    #[test]
+    fn one_that_failed() {
+        let (id, status) = (id(), status("Failed", Some("it failed (no room), twice")));
+        let error = "no room".to_owned();
+        let retry = Retry {
+            fingerprint: None,
+            attempts: 2,
+            until: at(),
+            error,
+            refused: false,
+            ended: true,
+        };
+        let retries = [(key(), retry)];
+        let events = [Event {
+            at: at(),
+            request: Some(id.clone()),
+            kind: "Failed".into(),
+            message: "queue: no room".into(),
+            data: serde_json::Value::Null,
+        }];
+        let facts = Facts { retries: &retries, events: &events, ..facts(&id, &status) };
+        insta::assert_snapshot!(standing(&facts), @"
+        orders/prod/events  Failed
+          it failed (no room), twice
+        applied     2027-01-15T08:00:01Z by plan sha256:e3b0c44298fc, approved by ada
+        retry       queue failed 2 times and is tried again at 2027-01-15T08:00:00Z: no room
+        history     2027-01-15T08:00:00Z Failed: queue: no room
+        ");
+    }
+
+    #[test]
+    fn one_that_is_invalid() {
+        let (id, status) = (id(), status("Held", Some("its file is not valid")));
+        let place = Place { line: 7, column: 5, ..Place::file("requests/orders/prod/events.yaml") };
+        let problem = Diagnostic::error("SCH001", place, "unknown parameter `fif`");
+        let desired = desired(vec![problem.help("did you mean `fifo`?")]);
+        let facts = Facts { desired: Some(&desired), ..facts(&id, &status) };
+        let text = terminal(&facts, false);
+        let lines: Vec<&str> = text.lines().take(7).collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
+        orders/prod/events  Held
+          its file is not valid
+
+        file        requests/orders/prod/events.yaml in `requests`
+                    SCH001 requests/orders/prod/events.yaml:7:5: unknown parameter `fif`
+                      did you mean `fifo`?
+        commit      c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00
+        ");
+    }
+}

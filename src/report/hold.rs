@@ -1,11 +1,13 @@
 //! Holds in words: one sentence each on what holds it, what would release it, and when it is tried
 //! next.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
 use crate::model::{
-    Action, Dependency, Diagnostic, Hold, HoldReason, ResourceAction, ResourceChange, Revision,
-    SourceProblem, escape,
+    Action, Dependency, Diagnostic, Hold, HoldReason, RequestId, ResourceAction, ResourceChange,
+    Revision, SourceProblem, escape,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -28,6 +30,13 @@ pub fn sentence(hold: &Hold) -> String {
             let yes = digest.map_or(String::new(), |d| {
                 format!(", or `vend approve {d}` if they are two things")
             });
+            // What was made cannot follow to another environment.
+            if from.environment() != to.environment() {
+                return format!(
+                    "`{to}` looks like `{from}` in another environment, where what it made cannot \
+                     follow; put `{from}` back{yes}"
+                );
+            }
             format!(
                 "`{to}` looks like `{from}` under a new name; say `movedFrom: {from}` in its file{yes}"
             )
@@ -100,7 +109,17 @@ pub fn reason(reason: &HoldReason) -> String {
                  `vend approve {digest}`, else put the files back"
             )
         }
-        HoldReason::LooksLikeAMove { other, setting, digest } => {
+        HoldReason::LooksLikeAMove { setting: Some(setting), digest, set, .. }
+            if setting == "source" =>
+        {
+            let yes = match (set, digest) {
+                (Some(set), _) => format!(", or `vend approve {set}` for all that came with it"),
+                (None, Some(one)) => format!(", or `vend approve {one}` if that is meant"),
+                (None, None) => String::new(),
+            };
+            format!("its file left one source and appeared in another; put it back{yes}")
+        }
+        HoldReason::LooksLikeAMove { other, setting, digest, set: _ } => {
             let yes =
                 digest.map(|d| format!(", or `vend approve {d}` if it is meant as two things"));
             let yes = yes.unwrap_or_default();
@@ -269,6 +288,44 @@ fn list(problems: &[Diagnostic]) -> String {
     format!(": {}", some(shown))
 }
 
+/// Fewer than this are shown one by one.
+const TOGETHER: usize = 3;
+
+/// What holds a group, and whom.
+pub(super) type Group<'a> = (String, Vec<&'a Hold>);
+
+/// Holds with the same action and sentence together, where there are several, each group at the
+/// place of its first.
+pub(super) fn grouped<'a>(holds: impl Iterator<Item = &'a Hold>) -> Vec<Group<'a>> {
+    let mut at: BTreeMap<(Option<Action>, String), usize> = BTreeMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    for hold in holds {
+        let said = sentence(hold);
+        let n = *at.entry((hold.action, said.clone())).or_insert(groups.len());
+        match groups.get_mut(n) {
+            Some((_, group)) => group.push(hold),
+            None => groups.push((said, vec![hold])),
+        }
+    }
+    let alone = |(said, group): Group<'a>| -> Vec<Group<'a>> {
+        if requests(&group).len() >= TOGETHER {
+            return vec![(said, group)];
+        }
+        group.into_iter().map(|hold| (said.clone(), vec![hold])).collect()
+    };
+    groups.into_iter().flat_map(alone).collect()
+}
+
+/// The requests of a group.
+pub(super) fn requests<'a>(group: &[&'a Hold]) -> BTreeSet<&'a RequestId> {
+    group.iter().map(|hold| &hold.request).collect()
+}
+
+/// Their names, the first few.
+pub(super) fn names(group: &[&Hold]) -> String {
+    some(requests(group).into_iter().map(ToString::to_string).collect::<Vec<_>>().into_iter())
+}
+
 /// The first few, and how many more there are.
 fn some(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(LIST_MAX);
@@ -311,7 +368,7 @@ fn time(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::digest::sha256;
-    use crate::model::{RequestId, SourceName};
+    use crate::model::SourceName;
 
     fn at() -> Timestamp {
         Timestamp::from_second(1_800_000_000).unwrap()
@@ -342,6 +399,38 @@ mod tests {
             digest: sha256(b""),
         };
         insta::assert_snapshot!(reason(&large), @"too many deletions at once: 30 of 100 requests would be deleted at commit c0ffee00c0; if that is meant, `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`, else put the files back");
+    }
+
+    fn alike(new: &str) -> Hold {
+        let other = Some(RequestId::parse("orders/dev/old").unwrap());
+        let digest = Some(sha256(b""));
+        HoldReason::LooksLikeAMove { other, setting: None, digest, set: None }.of(new)
+    }
+
+    impl HoldReason {
+        fn of(self, request: &str) -> Hold {
+            let request = RequestId::parse(request).unwrap();
+            Hold { request, component: None, action: Some(Action::Create), reason: self }
+        }
+    }
+
+    #[test]
+    fn a_move_is_advised_only_where_it_is_allowed() {
+        insta::assert_snapshot!(sentence(&alike("orders/dev/new")), @"`orders/dev/new` looks like `orders/dev/old` under a new name; say `movedFrom: orders/dev/old` in its file, or `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` if they are two things");
+        insta::assert_snapshot!(sentence(&alike("orders/prod/old")), @"`orders/prod/old` looks like `orders/dev/old` in another environment, where what it made cannot follow; put `orders/dev/old` back, or `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` if they are two things");
+    }
+
+    #[test]
+    fn what_holds_several_is_said_once() {
+        let held = |n| HoldReason::Suspended.of(&format!("a/dev/r{n}"));
+        let mut holds: Vec<Hold> = (0..7).map(held).collect();
+        holds.insert(1, HoldReason::Protected.of("b/dev/one"));
+        holds.push(HoldReason::Protected.of("b/dev/two"));
+        let groups = grouped(holds.iter());
+        let shown = groups.iter().map(|(said, group)| (said.len(), names(group)));
+        let names: Vec<String> = shown.map(|(_, names)| names).collect();
+        assert_eq!(names[0], "a/dev/r0, a/dev/r1, a/dev/r2, a/dev/r3, a/dev/r4 and 2 more");
+        assert_eq!(names[1..], ["b/dev/one", "b/dev/two"]);
     }
 
     #[test]

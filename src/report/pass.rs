@@ -1,6 +1,6 @@
 //! What a pass did, on a terminal and as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -86,13 +86,24 @@ fn held(report: &PassReport, paint: &Paint, out: &mut String) {
     for hold in &report.holds {
         by_request.entry(hold.request.as_str()).or_default().push(hold);
     }
-    for (id, holds) in by_request.iter().take(MAX_LINES) {
-        for hold in holds.iter().take(3) {
-            out.push_str(&format!("{} {id}: {}\n", paint.yellow("held"), hold::sentence(hold)));
+    let groups = hold::grouped(by_request.values().flat_map(|holds| holds.iter().copied().take(3)));
+    for (sentence, group) in groups.iter().take(MAX_LINES) {
+        match group.as_slice() {
+            [one] => {
+                let (word, id) = (paint.yellow("held"), &one.request);
+                out.push_str(&format!("{word} {id}: {sentence}\n"));
+            }
+            several => {
+                let (word, count) = (paint.yellow("held"), hold::requests(several).len());
+                let names = hold::names(several);
+                out.push_str(&format!("{word} {count} requests: {sentence}\n     {names}\n"));
+            }
         }
     }
-    if by_request.len() > MAX_LINES {
-        out.push_str(&format!("     … {} more requests are held\n", by_request.len() - MAX_LINES));
+    let more = groups.iter().skip(MAX_LINES).flat_map(|(_, group)| hold::requests(group));
+    let more: BTreeSet<_> = more.collect();
+    if !more.is_empty() {
+        out.push_str(&format!("     … {} more requests are held\n", more.len()));
     }
 }
 

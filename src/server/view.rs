@@ -23,6 +23,7 @@ const EVENTS: usize = 20;
 
 /// Where everything stands.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Requests, by identity.
     pub requests: Vec<Status>,
@@ -58,6 +59,7 @@ pub struct LogQuery {
 
 /// Lines of a request's history.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Log {
     /// [`Store::stamp`], read before the rest.
     pub stamp: u64,
@@ -71,6 +73,7 @@ pub struct Log {
 
 /// Why one request is where it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Its status; `None` before the first pass that saw it.
     pub status: Option<Status>,

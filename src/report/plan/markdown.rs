@@ -95,7 +95,8 @@ fn held(held: &Hold) -> String {
         HoldReason::NeedsApproval { digest, .. } | HoldReason::TooManyDeletes { digest, .. } => {
             Some(*digest)
         }
-        HoldReason::LooksLikeAMove { digest, .. } | HoldReason::Stuck { digest, .. } => *digest,
+        HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
+        HoldReason::Stuck { digest, .. } => *digest,
         HoldReason::PlanChanged { now, .. } => Some(*now),
         _ => None,
     };

@@ -27,8 +27,8 @@ pub fn terminal(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     if !plan.steps.is_empty() {
         out.push('\n');
     }
-    for hold in &plan.holds {
-        held(hold, options, &mut out);
+    for (sentence, group) in hold::grouped(plan.holds.iter()) {
+        held(&sentence, &group, options, &mut out);
     }
     if !plan.holds.is_empty() {
         out.push('\n');
@@ -101,13 +101,19 @@ fn cut(line: &Line, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-fn held(held: &Hold, options: &Options, out: &mut String) {
-    let Hold { request, component, action, reason } = held;
+fn held(sentence: &str, group: &[&Hold], options: &Options, out: &mut String) {
+    let Some(Hold { request, component, action, reason }) = group.first() else { return };
     let component = component.iter().map(|c| format!("#{c}")).collect::<String>();
+    let (who, names) = match group.len() {
+        1 => (format!("{request}{component}"), String::new()),
+        _ => (
+            format!("{} requests", hold::requests(group).len()),
+            format!("      {}\n", hold::names(group)),
+        ),
+    };
     let would = action.map(|action| format!(" ({})", verb(action))).unwrap_or_default();
-    let line = format!("  ! held {request}{component}{would}");
-    let why = format!("{}: {}", reason.name(), hold::sentence(held));
-    out.push_str(&format!("{}\n      {why}\n", paint(options, YELLOW, &line)));
+    let line = paint(options, YELLOW, &format!("  ! held {who}{would}"));
+    out.push_str(&format!("{line}\n      {}: {sentence}\n{names}", reason.name()));
 }
 
 fn paint(options: &Options, colour: &str, text: &str) -> String {

@@ -90,7 +90,7 @@ fn every_command_gives_one_json_document() {
     plan: diagnostics digest drifts forget holds refresh remarks sources steps summary unchanged
     apply: counts diagnostics done due evaluated holds publishError published quiet sources summary underWay
     status: counts problems requests
-    explain: approvals desired events holds retries status under_way
+    explain: approvals desired events holds retries status underWay
     explain: diagnostics error exitCode hints
     approve: diagnostics error exitCode hints
     laptop validate: diagnostics errors requests summary templates version waiting
@@ -98,7 +98,7 @@ fn every_command_gives_one_json_document() {
     laptop render: diagnostics summary version
     laptop plan: diagnostics digest drifts forget holds refresh remarks sources steps summary unchanged
     laptop status: counts problems requests
-    laptop explain: approvals desired events holds retries status under_way
+    laptop explain: approvals desired events holds retries status underWay
     ");
 }
 

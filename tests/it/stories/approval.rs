@@ -122,3 +122,27 @@ fn two_things_that_look_alike_are_asked_about_each_time() {
     }
     world.again_nothing();
 }
+
+#[test]
+fn one_yes_covers_all_that_left_one_source_for_another() {
+    let mut world = World::new();
+    let ids = ["orders/dev/one", "orders/dev/two", "orders/dev/three"];
+    world.requests.commit(ids.map(|id| ask(id, note(&id.replace('/', "-")))));
+    world.apply();
+    for name in ["shop", "requests"] {
+        world.configure(|config| config["requests"][0]["name"] = json!(name));
+        let said = world.apply();
+        assert!(said.contains("held 3 requests: its file left one source"), "{said}");
+        assert!(
+            said.contains("\n     orders/dev/one, orders/dev/three, orders/dev/two\n"),
+            "{said}"
+        );
+        world.again_nothing();
+        world.approve(&world.held(ids[0], "LooksLikeAMove"));
+        world.apply();
+        ids.iter().for_each(|id| world.ready(id));
+        assert_eq!(world.status(ids[2])["source"]["repository"], name);
+    }
+    assert_eq!(world.output_log().iter().flat_map(|(_, steps)| steps).count(), 3);
+    world.again_nothing();
+}
