@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err, reason = "they are the SDK's errors, and rare")]
 
 mod itself;
+mod live;
 mod proxy;
 mod server;
 pub mod stack;
