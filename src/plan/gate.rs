@@ -27,6 +27,15 @@ impl Subject<'_> {
             let problem = Diagnostic::error(code, place, message).help(help);
             Some(Gate::Always(HoldReason::Invalid { problems: vec![problem] }))
         };
+        let former = self.spec.moved_from.as_ref();
+        let itself = former.filter(|f| self.spec.references.values().any(|r| r.request == **f));
+        if let Some(former) = itself {
+            let message = format!(
+                "it says that it was `{former}`, and its parameters refer to an output of that"
+            );
+            let help = "remove the reference, or `movedFrom`";
+            return problem("DEP001", message, help);
+        }
         if let Some(cycle) = context.knots.cyclic.get(id) {
             let shown: Vec<_> =
                 cycle.iter().chain(cycle.first()).map(|id| format!("`{id}`")).collect();

@@ -183,3 +183,21 @@ fn one_that_left_its_source_for_another_is_held() {
     world.approvals.insert(asked(&world.plan()));
     world.done();
 }
+
+#[test]
+fn who_was_another_request_cannot_refer_to_it() {
+    let mut world = World::of([("a/prod/old", File::default())]);
+    let moved_from = Some(id("a/prod/old"));
+    world.remove("a/prod/old");
+    let new = File { moved_from, ..File::default() };
+    world.put("a/prod/new", new.clone().referring("vpc", "a/prod/old"));
+    let shown = world.show();
+    assert!(
+        shown.contains("it says that it was `a/prod/old`, and its parameters refer to an output"),
+        "{shown}"
+    );
+    world.converge();
+    assert!(world.log.is_empty(), "nothing is made of it");
+    world.put("a/prod/new", new);
+    world.done();
+}
