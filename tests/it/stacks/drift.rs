@@ -75,8 +75,9 @@ fn a_stack_that_was_deleted_by_hand_is_made_again() {
     let first = aws.id(&here.stack).unwrap();
     aws.remove(&here.stack);
     aws.eventually("it is there again", || aws.id(&here.stack).filter(|id| *id != first));
-    here.until("it is ready", |s| s["phase"] == "Ready");
     here.daemon.stop();
+    here.it.apply();
+    here.it.world.ready(ID);
     assert_eq!(aws.effects(&here.stack), ["create", "create"]);
     aws.assert_sound();
 }

@@ -157,7 +157,7 @@ fn f62_stopped_in_the_middle_it_leaves_the_rest_to_the_next() {
 }
 
 #[test]
-fn forty_stacks_through_a_bad_hour() {
+fn twenty_stacks_through_a_bad_hour() {
     let it = Account::new();
     it.aws.rule(Rule::any(Fault::Throttle).share(5));
     it.aws.rule(Rule::any(Fault::ResetBefore).share(3));
@@ -168,11 +168,11 @@ fn forty_stacks_through_a_bad_hour() {
     it.aws.rule(Rule::any(Fault::Delay(Duration::from_millis(50))).share(20));
     let id = |n: usize| format!("team-{}/dev/queue-{n}", n % 4);
     let all = |parameters: &str| -> Vec<Edit> {
-        (0..40).map(|n| ask(&id(n), request("queue@1.0.0", parameters))).collect()
+        (0..20).map(|n| ask(&id(n), request("queue@1.0.0", parameters))).collect()
     };
     let settle = |what: &str, effects: &[&str], seconds: u32| {
         it.aws.eventually(what, || {
-            for n in 0..40 {
+            for n in 0..20 {
                 let status = it.world.status_or_none(&id(n));
                 if status.is_none_or(|status| status["phase"] != "Ready") {
                     it.world.vend(&["retry", &id(n)]);
@@ -184,9 +184,9 @@ fn forty_stacks_through_a_bad_hour() {
                 status
                     .is_some_and(|s| s["phase"] == "Ready" && s["parameters"]["seconds"] == seconds)
             };
-            (0..40).all(ready).then_some(())
+            (0..20).all(ready).then_some(())
         });
-        for n in 0..40 {
+        for n in 0..20 {
             assert_eq!(it.aws.effects(&it.stack(&id(n))), effects, "{}", it.aws.history());
         }
         it.aws.assert_sound();
@@ -196,7 +196,7 @@ fn forty_stacks_through_a_bad_hour() {
     it.world.requests.commit(all("{seconds: 120}"));
     settle("all are changed", &["create", "update"], 120);
     it.aws.no_rules();
-    assert_eq!(it.aws.stacks().len(), 40);
+    assert_eq!(it.aws.stacks().len(), 20);
     it.apply();
     it.again_nothing();
 }

@@ -12,6 +12,7 @@
 //! # Guarantees
 //!
 //! * Calls are recorded in the order of their arrival, before anything happens to them.
+//! * What the server was asked for is recorded to its end, also when whoever asked was killed.
 //! * A call goes to the server at most once, and the record says whether it did.
 
 mod call;
@@ -119,11 +120,7 @@ impl State {
         let faults = self.rules.lock().unwrap().take(&call);
         let reply = self.pass(&mut call, &mut sent, &faults).await;
         self.calls.lock().unwrap()[index].end = call.end;
-        match reply {
-            // The record must be whole before the caller is left without an answer.
-            Reply::Silence => std::future::pending().await,
-            reply => reply,
-        }
+        reply
     }
 
     async fn pass(&self, call: &mut Call, sent: &mut Sent, faults: &[Fault]) -> Reply {

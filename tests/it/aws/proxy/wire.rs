@@ -37,7 +37,14 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let (state, flag) = (Arc::clone(&state), Arc::clone(&flag));
         async move {
-            let reply = state.handle(receive(request).await?).await;
+            let sent = receive(request).await?;
+            // Whoever asked may be gone before the answer: what was asked for happens, and is
+            // recorded, all the same.
+            let handling = tokio::spawn(async move { state.handle(sent).await });
+            let reply = handling.await.map_err(io::Error::other)?;
+            if matches!(reply, Reply::Silence) {
+                std::future::pending::<()>().await;
+            }
             respond(reply).inspect_err(|_| flag.store(true, Ordering::Relaxed))
         }
     });
