@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::catalog;
+use crate::git::Block;
 use crate::model::SourceName;
 
 /// Everything that can be set.
@@ -45,6 +46,9 @@ pub struct Settings {
     /// Credentials by URL prefix.
     #[serde(default)]
     pub credentials: Vec<CredentialSettings>,
+    /// What may be reached.
+    #[serde(default)]
+    pub network: NetworkSettings,
     /// Name and address in the commits that vend makes.
     #[serde(default)]
     pub author: Author,
@@ -319,6 +323,17 @@ pub struct CredentialSettings {
     /// A file that holds a token for https.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
+    /// The certificates of the authorities to trust for https.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What may be reached.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// Blocks of addresses that URLs from repository content may lead to although they are private.
+    pub allow: Vec<String>,
 }
 
 /// Name and address in the commits that vend makes.
@@ -415,9 +430,10 @@ impl Settings {
         self.server.socket.iter_mut().for_each(path);
         self.providers.files.allow.iter_mut().for_each(url);
         for credential in &mut self.credentials {
-            let CredentialSettings { url: _, ssh_key_file, known_hosts_file, token_file } =
+            let CredentialSettings { url: _, ssh_key_file, known_hosts_file, token_file, ca_file } =
                 credential;
-            [ssh_key_file, known_hosts_file, token_file].into_iter().flatten().for_each(path);
+            let files = [ssh_key_file, known_hosts_file, token_file, ca_file];
+            files.into_iter().flatten().for_each(path);
         }
     }
 
@@ -435,6 +451,13 @@ impl Settings {
                     source.name
                 );
                 return Err((format!("/requests/{n}"), message));
+            }
+        }
+        for (n, block) in self.network.allow.iter().enumerate() {
+            if Block::parse(block).is_none() {
+                let message =
+                    format!("`{block}` is not a block of addresses such as `10.1.0.0/16`");
+                return Err((format!("/network/allow/{n}"), message));
             }
         }
         if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {

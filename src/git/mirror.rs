@@ -61,6 +61,7 @@ impl Mirror {
     ) -> Result<Self, GitError> {
         // The fields are public: nothing reaches a child that `parse` has not seen.
         Location::parse(&location.url, &location.branch, location.trust)?;
+        transport.check(&location)?;
         let doing = || format!("making the folder of mirror `{}`", folder.display());
         let above = folder.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(above).map_err(io(doing()))?;

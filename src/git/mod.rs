@@ -24,28 +24,33 @@ mod blobs;
 mod bulk;
 mod child;
 mod commit;
+mod credential;
 mod error;
 mod history;
 mod location;
 mod lock;
 mod maintain;
 mod mirror;
+mod network;
 mod outcome;
 mod path;
 mod push;
 mod read;
+mod ssh;
 mod stands;
 mod transport;
 mod working_copy;
 
 pub use commit::Edit;
+pub use credential::Credential;
 pub use error::GitError;
 pub use location::{Location, Trust};
 pub use mirror::Mirror;
+pub use network::Block;
 pub use path::{PathProblem, escape};
 pub use read::{Blob, Delta, Entry, Kind};
 pub use stands::Stands;
-pub use transport::{Author, Credential, Transport};
+pub use transport::{Author, Transport};
 pub use working_copy::{WorkingCopy, blob_id};
 
 #[cfg(test)]

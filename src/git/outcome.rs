@@ -10,7 +10,7 @@ use super::path::escape;
 use super::transport::Transport;
 
 /// The server answered: there is no such thing, or not for us.
-const MISSING: [&str; 16] = [
+const MISSING: [&str; 15] = [
     "couldn't find remote ref",
     "does not appear to be a git repository",
     "repository not found",
@@ -20,7 +20,6 @@ const MISSING: [&str; 16] = [
     "could not read password",
     "authentication failed",
     "permission denied",
-    "host key verification failed",
     "does not exist",
     "access denied",
     "the requested url returned error: 403",
@@ -30,7 +29,7 @@ const MISSING: [&str; 16] = [
 ];
 
 /// Nobody answered, or stopped in the middle.
-const UNAVAILABLE: [&str; 14] = [
+const UNAVAILABLE: [&str; 15] = [
     "could not resolve host",
     "could not resolve hostname",
     "failed to connect",
@@ -45,6 +44,22 @@ const UNAVAILABLE: [&str; 14] = [
     "unexpected disconnect",
     "the remote end hung up unexpectedly",
     "ssl",
+    // Somebody else answers, perhaps: nobody whom we know.
+    "host key verification failed",
+];
+
+/// Said by a push before anything is sent: while it connects, or asks which branches there are.
+const UNSENT: [&str; 10] = [
+    "could not resolve host",
+    "failed to connect",
+    "couldn't connect",
+    "connection refused",
+    "network is unreachable",
+    "no route to host",
+    "fatal: unable to access",
+    "ssh: connect to host",
+    "kex_exchange_identification",
+    "host key verification failed",
 ];
 
 /// Our own objects are damaged.
@@ -83,8 +98,7 @@ pub(super) fn failed_fetch(location: &Location, transport: &Transport, ended: &E
     let Some(_) = ended.status else {
         return GitError::Unavailable { what, text: past_deadline(transport) };
     };
-    let text = words(&ended.stderr);
-    let (remote, ours) = split(&ended.stderr);
+    let Said { remote, ours, text } = said(location, transport, ended);
     if any(&ours, &REFUSED) {
         return GitError::Refused { code: "SRC001", what, text };
     }
@@ -121,8 +135,7 @@ pub(super) fn pushed(
     if ended.success() {
         return Ok(());
     }
-    let text = words(&ended.stderr);
-    let (remote, ours) = split(&ended.stderr);
+    let Said { remote, ours, text } = said(location, transport, ended);
     if any(&ours, &REFUSED) {
         return Err(GitError::Refused { code: "SRC001", what, text });
     }
@@ -133,21 +146,11 @@ pub(super) fn pushed(
     {
         return Err(GitError::Denied { what, text, always: true });
     }
-    if any(
-        &ours,
-        &[
-            "could not resolve host",
-            "failed to connect",
-            "couldn't connect",
-            "connection refused",
-            "network is unreachable",
-            "no route to host",
-        ],
-    ) {
-        return Err(GitError::Unavailable { what, text });
-    }
     if any(&ours, &MISSING) {
         return Err(GitError::Missing { what, text });
+    }
+    if any(&ours, &UNSENT) {
+        return Err(GitError::Unavailable { what, text });
     }
     if any(&ours, &CORRUPT) {
         return Err(GitError::Corrupt { what, text });
@@ -193,13 +196,70 @@ fn past_deadline(transport: &Transport) -> String {
     format!("no end within {} s", transport.deadline.as_secs_f32())
 }
 
-/// Lines of the other side and lines of our `git`, in lower case.
-fn split(stderr: &str) -> (String, String) {
-    let lower = stderr.to_ascii_lowercase();
+/// What was said: the other side's lines and our `git`'s, in lower case and without the address,
+/// which may hold any words; and all of it for people.
+struct Said {
+    remote: String,
+    ours: String,
+    text: String,
+}
+
+fn said(location: &Location, transport: &Transport, ended: &Ended) -> Said {
+    let text = ended.stderr.replace(&location.url, "").replace(&location.shown(), "");
+    let lower = text.to_ascii_lowercase();
     let (remote, ours): (Vec<_>, Vec<_>) =
         lower.lines().partition(|line| line.starts_with("remote:"));
-    (remote.join("\n"), ours.join("\n"))
+    let ours = ours.join("\n");
+    let text = match plainly(&ours, transport.shows_secret_to(location)) {
+        Some(meaning) => format!("{meaning} ({})", words(&ended.stderr)),
+        None => words(&ended.stderr),
+    };
+    Said { remote: remote.join("\n"), ours, text }
 }
+
+/// What `git` means by words that only those understand who know how it is run here.
+fn plainly(ours: &str, shown: bool) -> Option<&'static str> {
+    let has = |word: &str| ours.contains(word);
+    let wants = ["could not read username", "could not read password", "authentication failed"];
+    if any(ours, &wants) || has("returned error: 401") {
+        return Some(if shown {
+            "the server refuses the token that `credentials` has for it"
+        } else {
+            "the server wants a token, and `credentials` has none for this address"
+        });
+    }
+    if has("identification has changed") {
+        return Some("the server's key is another one than `knownHostsFile` says");
+    }
+    if has("host key verification failed") {
+        return Some("the server's key is not in `knownHostsFile`");
+    }
+    if has("unprotected private key") {
+        return Some("others can read the key's file, so ssh does not use it");
+    }
+    if has("permission denied (") {
+        return Some(if shown {
+            "the server refuses the key that `credentials` has for it"
+        } else {
+            "the server wants a key, and `credentials` has none for this address"
+        });
+    }
+    if ["301", "302", "303", "307", "308"].iter().any(|n| has(&format!("returned error: {n}"))) {
+        return Some("the server redirects, and vend follows nowhere: name the new address");
+    }
+    if has("certificate") {
+        return Some("the server's certificate is not trusted; `caFile` can name who signed it");
+    }
+    None
+}
+
+/// Lines that say nothing: a program that is missing on purpose, and advice after any failure of ssh.
+const EMPTY_WORDS: [&str; 4] = [
+    "unable to read askpass response",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+    "Please contact your system administrator.",
+];
 
 /// What was said, in one short and printable line.
 fn words(text: &str) -> String {
@@ -207,6 +267,7 @@ fn words(text: &str) -> String {
     let lines = text
         .lines()
         .map(str::trim)
+        .filter(|line| !line.starts_with('@') && !EMPTY_WORDS.iter().any(|w| line.contains(w)))
         .filter(|line| !line.is_empty() && !line.starts_with("hint:") && *line != "remote:");
     let mut out = escape(lines.collect::<Vec<_>>().join("; ").as_bytes());
     if out.len() > MOST {
@@ -239,4 +300,58 @@ pub(super) fn upkeep(
         return Err(GitError::Unavailable { what, text });
     }
     Err(GitError::Corrupt { what, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::super::location::Trust;
+    use super::*;
+
+    const URL: &str = "https://ssl.example/packfile/unsupported not found";
+
+    /// The failure of a fetch from an address full of words that mean something elsewhere.
+    fn fetched(stderr: &str) -> GitError {
+        let location = Location { url: URL.into(), branch: "main".into(), trust: Trust::Operator };
+        let status = Some(std::process::ExitStatus::from_raw(128 << 8));
+        let stderr = stderr.replace("<url>", URL);
+        let ended = Ended { status, stdout: String::new(), stderr };
+        let transport = Transport::new("/nowhere");
+        let pushed = pushed(&location, &transport, &ended).unwrap_err();
+        assert!(!matches!(pushed, GitError::Unknown { .. }), "nothing was sent: {pushed}");
+        failed_fetch(&location, &transport, &ended)
+    }
+
+    #[test]
+    fn words_of_an_address_decide_nothing() {
+        for reason in [
+            "The requested URL returned error: 500",
+            "The requested URL returned error: 302",
+            "server certificate verification failed. CAfile: none CRLfile: none",
+            "SSL certificate problem: unable to get local issuer certificate",
+            "Failed to connect to ssl.example port 443 after 0 ms: Couldn't connect to server",
+        ] {
+            let error = fetched(&format!("fatal: unable to access '<url>/': {reason}\n"));
+            assert!(matches!(error, GitError::Unavailable { .. }), "{error}");
+        }
+        for reason in [
+            "fatal: unable to access '<url>/': The requested URL returned error: 403",
+            "fatal: repository '<url>/' not found",
+            "fatal: could not read Username for 'https://ssl.example': terminal prompts disabled",
+            "fatal: Authentication failed for '<url>/'",
+        ] {
+            let error = fetched(reason);
+            assert!(matches!(error, GitError::Missing { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_ssh_says_about_a_server_that_is_another_one_is_no_word_about_the_repository() {
+        let error = fetched(
+            "@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@\n\
+             Host key verification failed.\nfatal: Could not read from remote repository.\n",
+        );
+        insta::assert_snapshot!(error, @"branch `main` of `https://ssl.example/packfile/unsupported not found`: no answer: the server's key is another one than `knownHostsFile` says (Host key verification failed.; fatal: Could not read from remote repository.)");
+    }
 }

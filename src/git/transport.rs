@@ -1,12 +1,15 @@
 //! The environment in which `git` runs: ours alone.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::credential::{Credential, authorization, find};
 use super::error::{GitError, io};
 use super::location::{Location, Reach, Trust};
+use super::network::{Block, is_open, is_open_host};
+use super::ssh::Ssh;
 
 /// Who our commits are by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,36 +26,15 @@ impl Default for Author {
     }
 }
 
-/// What opens a server, for addresses below a prefix only.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Credential {
-    /// Such as `https://github.com/org/` or `git@github.com:org/`; matched at whole path parts.
-    pub url_prefix: String,
-    /// A private key for ssh.
-    pub ssh_key_file: Option<PathBuf>,
-    /// Host keys for ssh; without it the system's.
-    pub known_hosts_file: Option<PathBuf>,
-    /// A file with a token for https, read anew at every use.
-    pub token_file: Option<PathBuf>,
-}
-
-impl Credential {
-    fn covers(&self, url: &str) -> bool {
-        let prefix = self.url_prefix.trim_end_matches('/');
-        !prefix.is_empty()
-            && url.strip_prefix(prefix).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('/') || prefix.ends_with(':')
-            })
-    }
-}
-
 /// How servers are reached.
 #[derive(Clone, Debug)]
 pub struct Transport {
     /// The longest that one fetch or push may take.
     pub deadline: Duration,
-    /// The longest matching prefix wins.
+    /// Of each setting the longest matching prefix wins.
     pub credentials: Vec<Credential>,
+    /// Addresses that content may lead to although they are not public.
+    pub allow_inner: Vec<Block>,
     /// An empty home for the children, with our own `gitconfig` in it; in the state folder.
     pub home: PathBuf,
     /// Local repositories, possibly of another owner, that the operator named.
@@ -71,17 +53,13 @@ impl Transport {
         Self {
             deadline: Duration::from_secs(120),
             credentials: Vec::new(),
+            allow_inner: Vec::new(),
             home: home.into(),
             allow_local: Vec::new(),
             git: "git".into(),
             author: Author::default(),
             users_own: false,
         }
-    }
-
-    fn credential(&self, url: &str) -> Option<&Credential> {
-        let covering = self.credentials.iter().filter(|c| c.covers(url));
-        covering.max_by_key(|c| c.url_prefix.len())
     }
 
     /// Writes `gitconfig` unless it is already so. Settings for `git` itself travel in the
@@ -115,26 +93,27 @@ impl Transport {
         let mut config = self.base_config();
         let mut ssh = None;
         if let Some(location) = location {
-            let credential = self.credential(&location.url);
-            let pinned = match location.trust {
-                Trust::Content => Some(self.pin(location).await?),
-                Trust::Operator => None,
+            let addresses = match location.trust {
+                Trust::Content => self.addresses(location).await?,
+                Trust::Operator => Vec::new(),
             };
             match location.reach() {
                 Reach::Https { host, port } => {
-                    if let Some(address) = pinned {
-                        let entry = resolve_entry(&host, port, address);
-                        config.push(("http.curloptResolve".into(), entry));
-                    }
-                    if let Some(file) = credential.and_then(|c| c.token_file.as_deref()) {
-                        // The narrowest scope there is: this address and nothing else.
-                        let key = format!("http.{}.extraHeader", location.url);
-                        config.push((key, authorization(file)?));
-                    }
+                    config.extend(self.https_config(location, &host, port, &addresses)?);
                 }
                 // A user's own ssh knows their keys, agents and host names.
-                Reach::Ssh { host, .. } if !self.users_own => {
-                    ssh = Some(self.ssh_command(credential, location.trust, &host, pinned));
+                Reach::Ssh { host, port } if !self.users_own => {
+                    let (all, url) = (&self.credentials, &location.url);
+                    let how = Ssh {
+                        key: find(all, url, |c| c.ssh_key_file.as_deref()),
+                        known_hosts: find(all, url, |c| c.known_hosts_file.as_deref()),
+                        trust: location.trust,
+                        host: &host,
+                        port,
+                        pinned: addresses.first().copied(),
+                        deadline: self.deadline,
+                    };
+                    ssh = Some(how.command());
                 }
                 Reach::Ssh { .. } | Reach::Local(_) => {}
             }
@@ -187,9 +166,60 @@ impl Transport {
         Ok(env)
     }
 
-    /// Looks the host up and takes one address, all of which must be public: `git` then connects to
-    /// that one, so that a second look-up cannot answer otherwise.
-    async fn pin(&self, location: &Location) -> Result<IpAddr, GitError> {
+    fn https_config(
+        &self,
+        location: &Location,
+        host: &str,
+        port: u16,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<(String, String)>, GitError> {
+        let mut config = Vec::new();
+        if !addresses.is_empty() {
+            config.push(("http.curloptResolve".into(), resolve_entry(host, port, addresses)));
+        }
+        let (all, url) = (&self.credentials, &location.url);
+        // The narrowest scope there is: this address and nothing else.
+        if let Some(file) = find(all, url, |c| c.token_file.as_deref()) {
+            config.push((format!("http.{url}.extraHeader"), authorization(file)?));
+        }
+        if let Some(file) = find(all, url, |c| c.ca_file.as_deref()) {
+            // Else said by some TLS libraries in words that name neither file nor reason.
+            let doing = format!("reading the certificates in `{}`", file.display());
+            std::fs::File::open(file).map_err(io(doing))?;
+            config.push((format!("http.{url}.sslCAInfo"), file.display().to_string()));
+            // These alone: the system's would be believed beside them, by some TLS libraries after
+            // reading every one of them for each connection.
+            let none = self.home.join("no-certificates");
+            std::fs::create_dir_all(&none).map_err(io("making an empty folder for git"))?;
+            config.push((format!("http.{url}.sslCAPath"), none.display().to_string()));
+        }
+        Ok(config)
+    }
+
+    /// Whether a token or key goes with what is asked of this location.
+    pub(super) fn shows_secret_to(&self, location: &Location) -> bool {
+        let (all, url) = (&self.credentials, &location.url);
+        find(all, url, |c| c.token_file.as_ref().or(c.ssh_key_file.as_ref())).is_some()
+    }
+
+    /// Whether content may name this location at all, before anything is looked up.
+    ///
+    /// # Errors
+    /// `Refused` with `NET001`.
+    pub(super) fn check(&self, location: &Location) -> Result<(), GitError> {
+        match (location.trust, location.reach()) {
+            (Trust::Content, Reach::Https { host, .. } | Reach::Ssh { host, .. })
+                if !is_open_host(&host, &self.allow_inner) =>
+            {
+                Err(not_public(&host))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks the host up; all its addresses must be open. `git` then connects to one of these, so
+    /// that a second look-up cannot answer otherwise.
+    async fn addresses(&self, location: &Location) -> Result<Vec<IpAddr>, GitError> {
         let (host, port) = match location.reach() {
             Reach::Https { host, port } => (host, port),
             Reach::Ssh { host, port } => (host, port.unwrap_or(22)),
@@ -199,18 +229,20 @@ impl Transport {
                 return Err(GitError::Refused { code: "SRC001", what, text });
             }
         };
-        let what = || format!("host `{host}`");
-        let unavailable = |text: String| GitError::Unavailable { what: what(), text };
+        let unavailable =
+            |text: String| GitError::Unavailable { what: format!("host `{host}`"), text };
         let look = tokio::net::lookup_host((host.as_str(), port));
         let found = tokio::time::timeout(self.deadline, look).await;
         let found = found.map_err(|_| unavailable("no address in time".into()))?;
         let found = found.map_err(|error| unavailable(error.to_string()))?;
         let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-        if addresses.iter().any(|address| is_inner(*address)) {
-            let text = "it resolves to an address that is not public".to_owned();
-            return Err(GitError::Refused { code: "NET001", what: what(), text });
+        if !addresses.iter().all(|address| is_open(*address, &self.allow_inner)) {
+            return Err(not_public(&host));
         }
-        addresses.first().copied().ok_or_else(|| unavailable("it has no address".into()))
+        if addresses.is_empty() {
+            return Err(unavailable("it has no address".into()));
+        }
+        Ok(addresses)
     }
 
     fn base_config(&self) -> Vec<(String, String)> {
@@ -218,50 +250,6 @@ impl Transport {
         let pairs = SETTINGS.iter().chain(own).map(|(key, value)| ((*key).into(), (*value).into()));
         let lenient = LENIENT.iter().map(|id| (format!("fetch.fsck.{id}"), "ignore".to_owned()));
         pairs.chain(lenient).collect()
-    }
-
-    /// `GIT_SSH_COMMAND` is read by a shell: every path is quoted.
-    fn ssh_command(
-        &self,
-        credential: Option<&Credential>,
-        trust: Trust,
-        host: &str,
-        pinned: Option<IpAddr>,
-    ) -> OsString {
-        let mut words: Vec<String> = vec!["ssh".into()];
-        let mut option = |text: String| words.extend(["-o".into(), shell_quote(&text)]);
-        option("BatchMode=yes".into());
-        option("StrictHostKeyChecking=yes".into());
-        option("ServerAliveInterval=15".into());
-        option("ServerAliveCountMax=4".into());
-        option(format!("ConnectTimeout={}", self.deadline.as_secs().clamp(1, 30)));
-        option("ForwardAgent=no".into());
-        option("ClearAllForwardings=yes".into());
-        option("PermitLocalCommand=no".into());
-        if let Some(file) = credential.and_then(|c| c.known_hosts_file.as_deref()) {
-            option(format!("UserKnownHostsFile={}", ssh_quote(file)));
-            option("GlobalKnownHostsFile=/dev/null".into());
-        }
-        let key = credential.and_then(|c| c.ssh_key_file.as_deref());
-        if let Some(file) = key {
-            option(format!("IdentityFile={}", ssh_quote(file)));
-        }
-        if key.is_some() || trust == Trust::Content {
-            // This key or none: not the agent's, not one that happens to lie in the account's home.
-            option("IdentitiesOnly=yes".into());
-            option("IdentityAgent=none".into());
-            if key.is_none() {
-                option("IdentityFile=none".into());
-            }
-        }
-        if let Some(address) = pinned {
-            option(format!("HostName={address}"));
-            option(format!("HostKeyAlias={host}"));
-        }
-        if key.is_some() || trust == Trust::Content {
-            words.extend(["-F".into(), "none".into()]);
-        }
-        words.join(" ").into()
     }
 }
 
@@ -314,53 +302,17 @@ fn push_config(env: &mut Vec<(OsString, OsString)>, config: &[(String, String)])
     env.push(("GIT_CONFIG_COUNT".into(), config.len().to_string().into()));
 }
 
-fn resolve_entry(host: &str, port: u16, address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => format!("{host}:{port}:{address}"),
-        IpAddr::V6(address) => format!("{host}:{port}:[{address}]"),
-    }
+fn resolve_entry(host: &str, port: u16, addresses: &[IpAddr]) -> String {
+    let addresses = addresses.iter().map(|address| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    });
+    format!("{host}:{port}:{}", addresses.collect::<Vec<_>>().join(","))
 }
 
-/// `Authorization: Basic`, with the user that GitHub, GitLab and Gitea all take with a token.
-fn authorization(file: &Path) -> Result<String, GitError> {
-    let doing = format!("reading the token file `{}`", file.display());
-    let token = std::fs::read_to_string(file).map_err(io(doing))?;
-    let token = token.trim();
-    if token.is_empty() || token.bytes().any(|b| b.is_ascii_control()) {
-        let what = format!("token file `{}`", file.display());
-        let text = "expected one line with a token".to_owned();
-        return Err(GitError::Refused { code: "SRC003", what, text });
-    }
-    let pair =
-        if token.contains(':') { token.to_owned() } else { format!("x-access-token:{token}") };
-    Ok(format!("Authorization: Basic {}", base64(pair.as_bytes())))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-        let word = word << (8 * (3 - chunk.len()));
-        for n in 0..4 {
-            if n <= chunk.len() {
-                out.push(char::from(DIGITS[(word >> (18 - 6 * n)) as usize & 63]));
-            } else {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
-
-fn shell_quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// A value of `ssh -o`: in double quotes, where `%` introduces a token.
-fn ssh_quote(path: &Path) -> String {
-    let text = path.display().to_string().replace('\\', r"\\").replace('"', r#"\""#);
-    format!("\"{}\"", text.replace('%', "%%"))
+fn not_public(host: &str) -> GitError {
+    let text = "its address is not a public one; `network.allow` may name it".to_owned();
+    GitError::Refused { code: "NET001", what: format!("host `{host}`"), text }
 }
 
 fn config_quote(path: &Path) -> String {
@@ -369,102 +321,42 @@ fn config_quote(path: &Path) -> String {
     format!("\"{text}\"")
 }
 
-/// Whether a host, as written, is an address that is not public, or not written as addresses are.
-pub(super) fn is_inner_host(host: &str) -> bool {
-    let host = host.trim_end_matches('.');
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return is_inner(address);
-    }
-    let last = host.rsplit('.').next().unwrap_or(host);
-    // `2130706433`, `0177.0.0.1`, `0x7f.1`, `127.1`: the C library reads these as addresses; no
-    // public name ends in a number.
-    let numeric = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
-            || part.starts_with("0x")
-            || part.starts_with("0X")
-    };
-    numeric(last) || last.eq_ignore_ascii_case("localhost")
-}
-
-fn is_inner(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_inner_v4(address),
-        IpAddr::V6(address) => is_inner_v6(address),
-    }
-}
-
-fn is_inner_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    address.is_unspecified()
-        || address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_multicast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b))
-}
-
-fn is_inner_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    if let Some(v4) = address.to_ipv4() {
-        return is_inner_v4(v4) || address.to_ipv4_mapped().is_none();
-    }
-    // NAT64 and 6to4 carry an IPv4 address inside.
-    if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || segments[0] == 0x2002 {
-        let at = if segments[0] == 0x2002 { 1 } else { 6 };
-        let (high, low) = (segments[at].to_be_bytes(), segments[at + 1].to_be_bytes());
-        return is_inner_v4(Ipv4Addr::new(high[0], high[1], low[0], low[1]));
-    }
-    // Only 2000::/3 is given out.
-    segments[0] & 0xe000 != 0x2000 || segments[0] == 0x2001 && segments[1] == 0xdb8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64_pads() {
-        assert_eq!(base64(b"x-access-token:abc"), "eC1hY2Nlc3MtdG9rZW46YWJj");
-        assert_eq!(
-            (base64(b"a"), base64(b"ab"), base64(b"")),
-            ("YQ==".into(), "YWI=".into(), "".into())
-        );
-    }
-
-    #[test]
-    fn b65_a_credential_covers_whole_path_parts_only() {
-        let of = |prefix: &str| Credential { url_prefix: prefix.into(), ..Credential::default() };
-        assert!(of("https://h/org").covers("https://h/org/x"));
-        assert!(of("https://h/org/").covers("https://h/org/x"));
-        assert!(of("git@h:").covers("git@h:org/x"));
-        assert!(!of("https://h/org").covers("https://h/organ/x"));
-        assert!(!of("https://h").covers("https://h.evil/x"));
-        assert!(!of("").covers("https://h/x"));
-    }
-
-    #[test]
-    fn b64_addresses_that_carry_an_inner_one_are_inner() {
-        for inner in [
-            "::",
-            "::1",
-            "::127.0.0.1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "fd00::1",
-            "ff02::1",
-            "192.0.0.8",
+    fn b64_inner_addresses_from_content_are_refused_however_they_are_written() {
+        let code = |url: &str, trust, allow: &[&str]| {
+            let allow_inner = allow.iter().map(|block| Block::parse(block).unwrap()).collect();
+            let transport = Transport { allow_inner, ..Transport::new("/nowhere") };
+            let location = Location::parse(url, "main", trust).unwrap();
+            transport.check(&location).err().and_then(|error| error.code())
+        };
+        for host in [
+            "127.0.0.1",
+            "169.254.169.254",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "0.0.0.0",
+            "2130706433",
+            "0177.0.0.1",
+            "0x7f.1",
+            "127.1",
+            "[::1]",
+            "[fc00::1]",
+            "[fe80::1]",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "x.localhost",
+            "100.64.0.1",
         ] {
-            assert!(is_inner(inner.parse().unwrap()), "{inner}");
+            let url = format!("https://{host}/x");
+            assert_eq!(code(&url, Trust::Content, &[]), Some("NET001"), "{url}");
+            assert_eq!(code(&url, Trust::Operator, &[]), None, "{url}");
         }
-        for public in ["1.1.1.1", "140.82.121.4", "2606:4700::1111", "64:ff9b::808:808"] {
-            assert!(!is_inner(public.parse().unwrap()), "{public}");
-        }
+        assert_eq!(code("ssh://git@10.1.2.3/x", Trust::Content, &["10.1.0.0/16"]), None);
+        assert_eq!(code("ssh://git@10.2.2.3/x", Trust::Content, &["10.1.0.0/16"]), Some("NET001"));
     }
 }

@@ -37,7 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
 use crate::digest::{self, Digest};
-use crate::git::{Author, Credential, GitError, Transport};
+use crate::git::{Author, Block, Credential, GitError, Transport};
 use crate::model::{Action, Happening, InstanceId, PassReport, SourceName, TargetKey};
 use crate::provider::Providers;
 use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
@@ -299,6 +299,7 @@ pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
         ssh_key_file: c.ssh_key_file.clone(),
         known_hosts_file: c.known_hosts_file.clone(),
         token_file: c.token_file.clone(),
+        ca_file: c.ca_file.clone(),
     });
     let repositories = settings.requests.iter().map(|r| r.repository.as_str());
     let named =
@@ -311,6 +312,7 @@ pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
     Arc::new(Transport {
         deadline: settings.limits.git_deadline.unsigned_abs(),
         credentials: credentials.collect(),
+        allow_inner: settings.network.allow.iter().filter_map(|b| Block::parse(b)).collect(),
         home: state.join("git-home"),
         allow_local: named.filter_map(local).collect(),
         git: PathBuf::from("git"),

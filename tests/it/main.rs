@@ -13,6 +13,7 @@ mod init;
 mod layering;
 mod pages;
 mod readme;
+mod remote;
 mod samples;
 mod stacks;
 mod stories;

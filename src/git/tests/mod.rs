@@ -147,10 +147,10 @@ async fn ssh_gets_its_key_and_its_known_hosts_and_nothing_of_the_account() {
     let world = World::new();
     let git = world.shim(r#"echo "$GIT_SSH_COMMAND" > "${0%/*}/seen"; exit 1"#);
     let credential = Credential {
-        url_prefix: "git@git.example:".into(),
+        url_prefix: "ssh://git@git.example/org/".into(),
         ssh_key_file: Some("/keys/it's mine".into()),
         known_hosts_file: Some("/keys/100%".into()),
-        token_file: None,
+        ..Credential::default()
     };
     let transport = Transport { git, credentials: vec![credential], ..world.transport() };
     let location = Location::parse("git@git.example:org/x", "main", Trust::Operator).unwrap();
@@ -158,7 +158,7 @@ async fn ssh_gets_its_key_and_its_known_hosts_and_nothing_of_the_account() {
     let mirror = Mirror::open(&folder, location, std::sync::Arc::new(transport)).unwrap();
     mirror.fetch().await.unwrap_err();
     let seen = std::fs::read_to_string(world.at.path().join("seen")).unwrap();
-    insta::assert_snapshot!(seen.trim(), @r#"ssh -o 'BatchMode=yes' -o 'StrictHostKeyChecking=yes' -o 'ServerAliveInterval=15' -o 'ServerAliveCountMax=4' -o 'ConnectTimeout=30' -o 'ForwardAgent=no' -o 'ClearAllForwardings=yes' -o 'PermitLocalCommand=no' -o 'UserKnownHostsFile="/keys/100%%"' -o 'GlobalKnownHostsFile=/dev/null' -o 'IdentityFile="/keys/it'\''s mine"' -o 'IdentitiesOnly=yes' -o 'IdentityAgent=none' -F none"#);
+    insta::assert_snapshot!(seen.trim(), @r#"ssh -o 'BatchMode=yes' -o 'StrictHostKeyChecking=yes' -o 'UpdateHostKeys=no' -o 'ServerAliveInterval=15' -o 'ServerAliveCountMax=4' -o 'ConnectTimeout=30' -o 'ForwardAgent=no' -o 'ClearAllForwardings=yes' -o 'PermitLocalCommand=no' -o 'UserKnownHostsFile="/keys/100%%"' -o 'GlobalKnownHostsFile=/dev/null' -o 'IdentityFile="/keys/it'\''s mine"' -o 'IdentitiesOnly=yes' -o 'IdentityAgent=none' -F none"#);
 }
 
 #[tokio::test]

@@ -1,0 +1,58 @@
+//! An authority and a server's certificate by it, made by `openssl`, which Debian has wherever it has
+//! certificates at all.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+/// An authority that signed one certificate, for 127.0.0.1 and `localhost`.
+pub struct Authority {
+    folder: PathBuf,
+}
+
+impl Authority {
+    /// Makes one in a new folder.
+    pub fn new(folder: PathBuf) -> Self {
+        std::fs::create_dir(&folder).unwrap();
+        let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+        let authority =
+            "-keyout ca.key -out ca.pem -subj /CN=Authority -addext keyUsage=keyCertSign";
+        openssl(&folder, &format!("{new} {authority}"));
+        let server = "-keyout key.pem -out cert.pem -CA ca.pem -CAkey ca.key -subj /CN=localhost";
+        let names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+        let leaf = "-addext basicConstraints=critical,CA:FALSE -addext";
+        openssl(&folder, &format!("{new} {server} {leaf} {names}"));
+        Self { folder }
+    }
+
+    /// What clients are to trust.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// The server's end of a connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_file(self.folder.join("cert.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(self.folder.join("key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+fn openssl(folder: &Path, args: &str) {
+    let output = Command::new("openssl").args(args.split(' ')).current_dir(folder).output();
+    let output = output.unwrap_or_else(|e| panic!("openssl: {e}: apt-get install openssl"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {args}: {said}");
+}
