@@ -428,7 +428,8 @@ fn bounded(happening: Happening) -> Happening {
         what: cut(what, NAME_MAX),
         kind: kind.map(|kind| cut(kind, NAME_MAX)),
         state: cut(state, NAME_MAX),
-        message: message.map(|message| cut(message, MESSAGE_MAX)),
+        // Some providers say nothing with an empty text.
+        message: message.filter(|m| !m.trim().is_empty()).map(|m| cut(m, MESSAGE_MAX)),
     }
 }
 

@@ -145,7 +145,7 @@ fn says(lines: &mut Lines<BufReader<ChildStdout>>, words: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_happening_is_told_once_over_polls_and_restarts() {
     let story = Story::new();
-    story.told.happens(&story.clock, "Queue", "CREATE_IN_PROGRESS", None);
+    story.told.happens(&story.clock, "Queue", "CREATE_IN_PROGRESS", Some(""));
     let mut run = story.run().await;
     story.pass(&mut run).await;
     story.pass(&mut run).await;
