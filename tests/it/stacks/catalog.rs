@@ -19,6 +19,8 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(reader());
     files.extend(slow());
     files.extend(moody());
+    files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
+    files.extend(role("undeclared", ""));
     files
 }
 
@@ -101,6 +103,23 @@ Outputs:
     let components = "    - {name: reader, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{read: {from: reader.Read}}";
     template("reader", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A role, which takes a capability to make.
+fn role(name: &str, with: &str) -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: []
+"#;
+    let components =
+        format!("    - {{name: role, provider: cloudformation, source: stack.yaml.hbs{with}}}\n");
+    template(name, "1.0.0", &components, "{}", schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A stack that waits at `Handle` and its round; each round waits anew.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Account;
+use crate::aws::Aws;
 use crate::world::{ask, request, request_with};
 
 const ID: &str = "orders/dev/events";
@@ -122,9 +123,25 @@ fn one_stacks_output_is_anothers_parameter() {
 }
 
 #[test]
+fn capabilities_are_those_that_the_template_declares() {
+    let it = Account::of(Aws::strict());
+    let undeclared = "orders/dev/undeclared";
+    it.world.requests.commit([
+        ask(ID, request("role@1.0.0", "{}")),
+        ask(undeclared, request("undeclared@1.0.0", "{}")),
+    ]);
+    it.apply_fails();
+    it.world.ready(ID);
+    let (_, _, sentence) = it.world.standing(undeclared);
+    assert!(sentence.contains("CAPABILITY_IAM"), "{sentence}");
+    assert_eq!(it.aws.stacks().len(), 1);
+    it.aws.assert_sound();
+}
+
+#[test]
 fn credentials_of_another_account_touch_nothing() {
     let it = Account::new();
-    let other = crate::aws::Aws::new();
+    let other = Aws::new();
     it.world.catalog.commit([super::catalog::environment(&other, "dev", "", "")]);
     it.world.requests.commit([ask(ID, queue("{}"))]);
     let said = it.apply_fails();

@@ -25,7 +25,11 @@ struct Account {
 impl Account {
     /// A new one with the small catalog, and no requests.
     fn new() -> Self {
-        let (aws, mut world) = (Aws::new(), World::empty());
+        Self::of(Aws::new())
+    }
+
+    fn of(aws: Aws) -> Self {
+        let mut world = World::empty();
         world.environment(aws.environment());
         world.configure(|config| {
             let rates = json!({"changes": 500, "looks": 500});
