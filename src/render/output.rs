@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde::{Serialize, Serializer};
 
 use super::compile::{Body, File, Kind, Program};
 use super::eval::{Budget, Halt, Machine, Mode, Output};
@@ -61,31 +61,50 @@ pub(super) fn copied(file: &Arc<str>, text: &str, kind: Kind) -> Body {
         }
     };
     let digest = match documents {
-        Some(nodes) => digest::of_value(&canonical(&nodes)),
+        Some(nodes) => digest::of(&Meaning(&nodes)),
         None => digest::sha256(text.as_bytes()),
     };
     Body::Copied { text, digest }
 }
 
-/// The value that a digest is of: a tag as a map of itself, several documents as a list.
-fn canonical(nodes: &[Node]) -> Value {
-    match nodes {
-        [node] => value(node),
-        nodes => Value::Array(nodes.iter().map(value).collect()),
+/// What a digest is of: a tag as a map of itself, several documents as a list.
+struct Meaning<'n>(&'n [Node]);
+
+impl Serialize for Meaning<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [node] => Tagged(node).serialize(s),
+            nodes => s.collect_seq(nodes.iter().map(Tagged)),
+        }
     }
 }
 
-fn value(node: &Node) -> Value {
-    let inside = match &node.data {
-        Data::List(items) => Value::Array(items.iter().map(value).collect()),
-        Data::Map(entries) => Value::Object(
-            entries.iter().map(|(key, item)| (key.name.clone(), value(item))).collect(),
-        ),
-        Data::Null | Data::Bool(_) | Data::Number(_) | Data::String(_) => node.to_json(),
-    };
-    match &node.tag {
-        None => inside,
-        Some(tag) => Value::Object([(tag.to_string(), inside)].into_iter().collect()),
+struct Tagged<'n>(&'n Node);
+
+impl Serialize for Tagged<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let inside = Inside(&self.0.data);
+        match &self.0.tag {
+            None => inside.serialize(s),
+            Some(tag) => s.collect_map([(tag, inside)]),
+        }
+    }
+}
+
+struct Inside<'n>(&'n Data);
+
+impl Serialize for Inside<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Data::Null => s.serialize_unit(),
+            Data::Bool(value) => s.serialize_bool(*value),
+            Data::Number(value) => value.serialize(s),
+            Data::String(value) => s.serialize_str(value),
+            Data::List(items) => s.collect_seq(items.iter().map(Tagged)),
+            Data::Map(entries) => {
+                s.collect_map(entries.iter().map(|(key, item)| (&key.name, Tagged(item))))
+            }
+        }
     }
 }
 
@@ -154,10 +173,9 @@ impl<'a> Run<'a> {
         if !clean || nodes.is_empty() {
             return None;
         }
-        let value = canonical(&nodes);
-        let digest = digest::of_value(&value);
+        let digest = digest::of(&Meaning(&nodes));
         let json = kind == Kind::Json || self.program.flavour == Flavour::CloudFormation;
-        let text = if json { pretty(&value) } else { yaml::write(&nodes) };
+        let text = if json { pretty(&nodes) } else { yaml::write(&nodes) };
         if text.len() > self.limits.output {
             let message = format!("output: rendering takes more than {} bytes", self.limits.output);
             let (unit, _) = output.origin(0);
@@ -267,8 +285,9 @@ impl<'a> Run<'a> {
 }
 
 /// JSON for people: indented, keys sorted.
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("a JSON value can be written");
+fn pretty(nodes: &[Node]) -> String {
+    let value = serde_json::to_value(Meaning(nodes)).expect("a document is a JSON value");
+    let mut text = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     text.push('\n');
     text
 }
