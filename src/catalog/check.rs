@@ -304,6 +304,9 @@ impl Checker<'_> {
             );
             return None;
         };
+        if let Some(settled) = environment.settled(kind, &component.with) {
+            return Some(settled);
+        }
         let merged = refined(own, &component.with);
         let Some(schema) = schema::provider(kind) else { return Some(merged) };
         let value = Value::Object(merged.clone().into_iter().collect());
@@ -319,7 +322,9 @@ impl Checker<'_> {
         };
         let found = explain::check(schema, &value, &subject, &[]);
         if found.is_empty() {
-            return Some(with_defaults(merged, schema));
+            let settled = with_defaults(merged, schema);
+            environment.settle(kind, &component.with, &settled);
+            return Some(settled);
         }
         let of = format!("component `{}` of `{}`", component.name, template.id);
         self.problems.extend(found.into_iter().map(|problem| {

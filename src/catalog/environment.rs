@@ -1,7 +1,7 @@
 //! An environment, from its file.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::explain::Part;
 use super::file::EnvironmentDocument;
@@ -42,6 +42,9 @@ pub struct Environment {
     /// What is wrong with it; with an error nothing can be requested there.
     pub problems: Vec<Diagnostic>,
     node: Node,
+    /// Settings that were held against their schema, by provider and by what a component adds: the
+    /// same for every request.
+    settled: RwLock<Vec<(String, Map, Map)>>,
 }
 
 impl Environment {
@@ -65,6 +68,19 @@ impl Environment {
                 .replace("{name}", id.name());
             matches(&pattern, arn)
         })
+    }
+
+    /// What [`Environment::settle`] was given for the same provider and the same additions.
+    pub(super) fn settled(&self, provider: &str, with: &Map) -> Option<Map> {
+        let settled = self.settled.read().unwrap_or_else(PoisonError::into_inner);
+        let mut known = settled.iter().filter(|(p, w, _)| p == provider && w == with);
+        known.next().map(|(.., settings)| settings.clone())
+    }
+
+    /// Keeps settings that need not be looked at again.
+    pub(super) fn settle(&self, provider: &str, with: &Map, settings: &Map) {
+        let mut settled = self.settled.write().unwrap_or_else(PoisonError::into_inner);
+        settled.push((provider.to_owned(), with.clone(), settings.clone()));
     }
 
     /// The place of what a JSON pointer into its file names, or of the nearest that is there.
@@ -124,6 +140,7 @@ pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environm
         not_supported: fields.into_iter().map(|(name, problem)| (name, problem.place)).collect(),
         problems,
         node,
+        settled: RwLock::default(),
     }
 }
 

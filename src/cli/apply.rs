@@ -99,10 +99,9 @@ pub fn finish(args: &Args, apply: &Apply, report: &PassReport) -> ExitCode {
     match args.format {
         Format::Json => output::print(&report::pass::json(report).to_string()),
         Format::Text | Format::Github | Format::Sarif => {
-            let colour = output::is_colourful(&std::io::stdout());
-            let text = report::pass::terminal(report, colour);
             if !args.quiet || failed {
-                output::print(&text);
+                let colour = output::is_colourful(&std::io::stdout());
+                output::print(&report::pass::terminal(report, colour));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::{Args, Elsewhere};
 use super::failure::Failure;
@@ -46,10 +47,10 @@ pub async fn open(
 ) -> Result<Bench, Failure> {
     let cache = Cache::new(cache_folder()?, Some(&config));
     let catalog = catalog_of(args, &cache, &config, elsewhere).await?;
-    let settings = &config.settings;
+    let limits = &config.settings.limits;
     let copy = working_copy(&config, at)?;
     let source = matching(&config, &copy)?;
-    let requests = LocalRequests::list(copy, source, settings.limits.files)?;
+    let requests = LocalRequests::list(copy, source, limits.files, limits.file_bytes)?;
     Ok(Bench { config, catalog, requests, cache })
 }
 
@@ -301,12 +302,12 @@ pub async fn explain(
     let only = BTreeSet::from([id.clone()]);
     let published = published(args, config, elsewhere, Some(&only)).await?;
     let bench = open(args, config.clone(), elsewhere, &here()?).await?;
-    let max = config.settings.limits.file_bytes;
     let evaluated = bench
         .requests
-        .evaluate(&only, &bench.catalog.catalog, &published.records(), max, config)
+        .evaluate(&only, &bench.catalog.catalog, &published.records(), config)
         .await?;
     let desired = evaluated.into_iter().map(|e| e.row.desired).find(|d| d.id == *id);
+    let desired = desired.map(Arc::unwrap_or_clone);
     let status = published.statuses.get(id).cloned();
     if status.is_none() && desired.is_none() {
         return Ok(None);

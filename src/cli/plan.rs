@@ -81,7 +81,7 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
     let max = settings.limits.file_bytes;
     let records = published.records();
     let evaluated =
-        requests.evaluate(&ids, &bench.catalog.catalog, &records, max, &bench.config).await?;
+        requests.evaluate(&ids, &bench.catalog.catalog, &records, &bench.config).await?;
     let evaluated: BTreeMap<_, Evaluated> =
         evaluated.into_iter().map(|e| (e.row.desired.id.clone(), e)).collect();
     // A former identity matters although its file went long ago.

@@ -20,12 +20,9 @@ pub async fn run(args: &Args, render: &Render) -> Result<ExitCode, Failure> {
     let bench = laptop::open(args, config, &render.elsewhere, &at).await?;
     let id = identity(&bench, &render.request, path)?;
     let only = BTreeSet::from([id.clone()]);
-    let max = bench.config.settings.limits.file_bytes;
     let records = bench.published_if_any(args, &render.elsewhere).await.records();
-    let evaluated = bench
-        .requests
-        .evaluate(&only, &bench.catalog.catalog, &records, max, &bench.config)
-        .await?;
+    let evaluated =
+        bench.requests.evaluate(&only, &bench.catalog.catalog, &records, &bench.config).await?;
     let Some(evaluated) = evaluated.into_iter().find(|e| e.row.desired.id == id) else {
         return Err(Failure::new(
             Kind::Failed,
@@ -39,6 +36,7 @@ pub async fn run(args: &Args, render: &Render) -> Result<ExitCode, Failure> {
                 output::print(&report::diagnostic::json(problems).to_string());
                 return Ok(ExitCode::from(Kind::Invalid.code()));
             }
+            let max = bench.config.settings.limits.file_bytes;
             let source = |file: &str| bench.requests.text(file, max);
             eprint!(
                 "{}",

@@ -105,10 +105,8 @@ async fn check_requests(
     let wanted = wanted(bench, paths)?;
     let max = bench.config.settings.limits.file_bytes;
     let records = published.records();
-    let evaluated = bench
-        .requests
-        .evaluate(&wanted, &bench.catalog.catalog, &records, max, &bench.config)
-        .await?;
+    let evaluated =
+        bench.requests.evaluate(&wanted, &bench.catalog.catalog, &records, &bench.config).await?;
     for evaluated in evaluated.iter().filter(|e| wanted.contains(&e.row.desired.id)) {
         let desired = &evaluated.row.desired;
         findings.requests += 1;

@@ -118,11 +118,17 @@ impl WorkingCopy {
     }
 
     /// Every entry below a folder (`""`: all), sorted by path, with the ids that Git would give the
-    /// bytes as they lie there. Paths start at the top.
+    /// bytes as they lie there; and of each regular file those bytes, read once, unless there are
+    /// more than `max` of them. Paths start at the top.
     ///
     /// # Errors
     /// `TooMany` beyond `limit`, `Missing` when there is no such folder, `Io` for what cannot be read.
-    pub fn entries(&self, folder: &str, limit: usize) -> Result<Vec<Entry>, GitError> {
+    pub fn files(
+        &self,
+        folder: &str,
+        limit: usize,
+        max: u64,
+    ) -> Result<Vec<(Entry, Option<Blob>)>, GitError> {
         let missing = |text: String| GitError::Missing {
             what: format!("folder `{}`", escape(folder.as_bytes())),
             text,
@@ -130,10 +136,10 @@ impl WorkingCopy {
         let parts = path::parts(folder).map_err(|problem| missing(problem.to_string()))?;
         let start =
             self.plain_folder(&parts).ok_or_else(|| missing("there is no such folder".into()))?;
-        let mut walk = Walk { copy: self, limit, met: 0, found: Vec::new() };
+        let mut walk = Walk { copy: self, limit, max, met: 0, found: Vec::new() };
         walk.below(&start, &parts.join("/"))?;
         let mut found = walk.found;
-        found.sort_by(|a: &Entry, b| a.path.cmp(&b.path));
+        found.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         Ok(found)
     }
 
@@ -153,21 +159,8 @@ impl WorkingCopy {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(doing())(error)),
         }
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).custom_flags(flags.bits().cast_signed()).open(&full);
-        let file = file.map_err(io(doing()))?;
-        let size = file.metadata().map_err(io(doing()))?.len();
-        if size > max {
-            return Ok(Some(Blob::TooLarge(size)));
-        }
-        // It may grow while it is read.
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.take(max + 1).read_to_end(&mut bytes).map_err(io(doing()))?;
-        Ok(Some(match bytes.len() as u64 {
-            read if read > max => Blob::TooLarge(read),
-            _ => Blob::Bytes(bytes),
-        }))
+        let read = read_file(&full, max).map_err(io(doing()))?;
+        Ok(read.map(|(blob, _)| blob))
     }
 
     /// A folder below the top, none of whose parts is a link.
@@ -184,9 +177,13 @@ impl WorkingCopy {
 
     fn is_ignored(&self, path: &str, is_folder: bool) -> bool {
         let Some(repository) = &self.repository else { return false };
+        // Asked first: it costs less than looking for the rules of every folder above.
+        if self.is_tracked(path) {
+            return false;
+        }
         // A trailing slash is how libgit2 is told that rules for folders apply.
         let asked = if is_folder { format!("{path}/") } else { path.to_owned() };
-        repository.is_path_ignored(asked).unwrap_or(false) && !self.is_tracked(path)
+        repository.is_path_ignored(asked).unwrap_or(false)
     }
 
     /// What is in the index is not ignored, whatever the rules say.
@@ -200,6 +197,29 @@ impl WorkingCopy {
     }
 }
 
+/// A file's bytes, and the permissions that it bears; `None` when it is no regular file. Nothing is
+/// followed or waited for.
+fn read_file(path: &Path, max: u64) -> std::io::Result<Option<(Blob, u32)>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    let (size, mode) = (meta.len(), meta.permissions().mode());
+    if size > max {
+        return Ok(Some((Blob::TooLarge(size), mode)));
+    }
+    // It may grow while it is read. Room for one byte more, and its end is seen without another look.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    Ok(Some(match bytes.len() as u64 {
+        read if read > max => (Blob::TooLarge(read), mode),
+        _ => (Blob::Bytes(bytes), mode),
+    }))
+}
+
 /// The id that Git would give to these bytes as a file.
 pub fn blob_id(bytes: &[u8]) -> ObjectId {
     id(Oid::hash_object(ObjectType::Blob, bytes).expect("bytes in memory can be hashed"))
@@ -208,8 +228,9 @@ pub fn blob_id(bytes: &[u8]) -> ObjectId {
 struct Walk<'c> {
     copy: &'c WorkingCopy,
     limit: usize,
+    max: u64,
     met: usize,
-    found: Vec<Entry>,
+    found: Vec<(Entry, Option<Blob>)>,
 }
 
 impl Walk<'_> {
@@ -247,7 +268,8 @@ impl Walk<'_> {
             if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
         };
         let nothing = ObjectId([0; 20]);
-        let problem = |path, problem| Entry { path, kind: Kind::Unsafe(problem), id: nothing };
+        let without = |path, kind| (Entry { path, kind, id: nothing }, None);
+        let problem = |path, problem| without(path, Kind::Unsafe(problem));
         let path = match path::check(name) {
             Ok(name) if join(name).len() <= PATH_MAX => join(name),
             Ok(name) => {
@@ -265,7 +287,7 @@ impl Walk<'_> {
         if kind.is_dir() {
             // Another repository inside this one: Git would record its commit, not its files.
             if self.copy.repository.is_some() && full.join(".git").exists() {
-                self.found.push(Entry { path, kind: Kind::Submodule, id: nothing });
+                self.found.push(without(path, Kind::Submodule));
                 return Ok(());
             }
             return self.below(full, &path);
@@ -273,18 +295,27 @@ impl Walk<'_> {
         let doing = || format!("reading `{path}`");
         let entry = if kind.is_symlink() {
             let to = std::fs::read_link(full).map_err(io(doing()))?;
-            Entry { id: blob_id(to.as_os_str().as_bytes()), kind: Kind::Link, path }
+            (Entry { id: blob_id(to.as_os_str().as_bytes()), kind: Kind::Link, path }, None)
         } else if kind.is_file() {
-            let mode = std::fs::symlink_metadata(full).map_err(io(doing()))?.permissions().mode();
-            // One file that is somebody else's does not keep the others from being read.
-            if rustix::fs::access(full, rustix::fs::Access::READ_OK).is_err() {
-                self.found.push(problem(path, PathProblem::NotReadable));
-                return Ok(());
+            match read_file(full, self.max) {
+                Ok(Some((blob, mode))) => {
+                    let id = match &blob {
+                        Blob::Bytes(bytes) => blob_id(bytes),
+                        Blob::TooLarge(_) => {
+                            let hash = Oid::hash_file(ObjectType::Blob, full);
+                            id(hash.map_err(git2_error(doing()))?)
+                        }
+                    };
+                    let kind = if mode & 0o100 == 0 { Kind::File } else { Kind::Executable };
+                    (Entry { path, kind, id }, Some(blob))
+                }
+                Ok(None) => problem(path, PathProblem::NotAFile),
+                // One file that is somebody else's does not keep the others from being read.
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    problem(path, PathProblem::NotReadable)
+                }
+                Err(error) => return Err(io(doing())(error)),
             }
-            let hash = Oid::hash_file(ObjectType::Blob, full);
-            let hash = hash.map_err(git2_error(doing()))?;
-            let kind = if mode & 0o100 == 0 { Kind::File } else { Kind::Executable };
-            Entry { path, kind, id: id(hash) }
         } else {
             problem(path, PathProblem::NotAFile)
         };

@@ -161,7 +161,7 @@ pub fn disk_files(folder: &Path, max: u64) -> Result<Files, GitError> {
         None => (WorkingCopy::plain(folder), String::new()),
     };
     let mut files = Files::default();
-    for entry in copy.entries(&inner, MAX_FILES)? {
+    for (entry, blob) in copy.files(&inner, MAX_FILES, max)? {
         let path = entry
             .path
             .strip_prefix(inner.as_str())
@@ -169,7 +169,7 @@ pub fn disk_files(folder: &Path, max: u64) -> Result<Files, GitError> {
             .trim_start_matches('/')
             .to_owned();
         let file = match entry.kind {
-            Kind::File | Kind::Executable => match copy.read(&entry.path, max)? {
+            Kind::File | Kind::Executable => match blob {
                 Some(Blob::Bytes(bytes)) => File::Bytes(bytes.into()),
                 Some(Blob::TooLarge(size)) => File::TooLarge(size),
                 None => continue,

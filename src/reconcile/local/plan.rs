@@ -152,12 +152,11 @@ impl<'a> Table<'a> {
         ids: &BTreeSet<RequestId>,
         foreseer: &mut Foreseer,
     ) -> Result<(), PassError> {
-        let Desk { requests, catalog, config, .. } = self.desk;
+        let Desk { requests, catalog, .. } = self.desk;
         let (foresight, rest) = foreseer.foresights();
-        let max = config.settings.limits.file_bytes;
         let read = async |foresight| {
             let (records, providers) = (&self.records, &self.providers);
-            requests.evaluate_as(ids, catalog, records, max, providers, Some(foresight)).await
+            requests.evaluate_as(ids, catalog, records, providers, Some(foresight)).await
         };
         let evaluated = read(&foresight).await?;
         let mut at_rest: BTreeMap<RequestId, Evaluated> = BTreeMap::new();

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::cache::Stale;
 use crate::digest::Digest;
-use crate::git::{Blob, GitError, Mirror};
+use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
-    Artifact, ComponentRecord, InstanceId, Origin, Record, RequestId, Revision, SourceName, Status,
-    TemplateId,
+    Artifact, ComponentRecord, InstanceId, ObjectId, Origin, Record, RequestId, Revision,
+    SourceName, Status, TemplateId,
 };
 use crate::yaml;
 
@@ -43,26 +43,25 @@ impl Published {
             published.instance = document(&bytes)
                 .and_then(|v| serde_json::from_value(v.get("instance")?.clone()).ok());
         }
-        let paths: Vec<String> = match ids {
-            Some(ids) => ids.iter().map(|id| format!("status/{id}.yaml")).collect(),
-            None => match mirror.tree(tip, "status")? {
-                Some(tree) => mirror
-                    .entries(tree, usize::MAX)?
-                    .into_iter()
-                    .map(|e| format!("status/{}", e.path))
-                    .collect(),
-                None => Vec::new(),
-            },
+        let entries: Vec<Entry> = match ids {
+            Some(ids) => {
+                let find = |id| mirror.find(tip, &format!("status/{id}.yaml")).transpose();
+                ids.iter().filter_map(find).collect::<Result<_, _>>()?
+            }
+            None => {
+                let tree = mirror.tree(tip, "status")?;
+                tree.map(|tree| mirror.entries(tree, usize::MAX)).transpose()?.unwrap_or_default()
+            }
         };
-        for path in paths {
-            let Some(entry) = mirror.find(tip, &path)? else { continue };
-            let Blob::Bytes(bytes) = mirror.blob(entry.id, 4 * 1024 * 1024)? else { continue };
-            let status: Option<Status> =
-                document(&bytes).and_then(|v| serde_json::from_value(v).ok());
+        let files = entries.iter().filter(|entry| entry.kind == Kind::File);
+        let blobs: Vec<ObjectId> = files.map(|entry| entry.id).collect();
+        mirror.blobs(&blobs, 4 * 1024 * 1024, &mut |_, blob| {
+            let Blob::Bytes(bytes) = blob else { return };
+            let status = document(&bytes).and_then(|v| serde_json::from_value::<Status>(v).ok());
             if let Some(status) = status {
                 published.statuses.insert(status.metadata.id.clone(), status);
             }
-        }
+        })?;
         Ok(published)
     }
 

@@ -11,7 +11,7 @@ use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
 use crate::catalog::{Catalog, PathIs, Pattern};
 use crate::config::{Config, RequestSource};
-use crate::git::{Blob, GitError, Kind, WorkingCopy};
+use crate::git::{Blob, GitError, WorkingCopy};
 use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId};
 use crate::provider::Providers;
 
@@ -23,6 +23,8 @@ pub struct LocalRequests {
     pub source: RequestSource,
     /// Every request file, by identity.
     pub found: BTreeMap<RequestId, Found>,
+    /// Their bytes, as they lay on the disk when they were listed.
+    blobs: HashMap<ObjectId, Blob>,
     /// Paths that look like a request's and are none.
     pub problems: Vec<Diagnostic>,
     /// The folder that requests lie in, from the top of the clone, when it is not there.
@@ -30,30 +32,38 @@ pub struct LocalRequests {
 }
 
 impl LocalRequests {
-    /// Lists the request files of `copy`, which is a clone of `source`.
-    pub fn list(copy: WorkingCopy, source: RequestSource, limit: usize) -> Result<Self, PassError> {
+    /// Reads the request files of `copy`, which is a clone of `source`: at most so many, and none
+    /// of more bytes than `max`.
+    pub fn list(
+        copy: WorkingCopy,
+        source: RequestSource,
+        limit: usize,
+        max: u64,
+    ) -> Result<Self, PassError> {
         let fail = |error| PassError::Source { name: source.name.clone(), source: error };
         let pattern = Pattern::parse(&source.pattern).map_err(|e| PassError::Pattern {
             name: source.name.clone(),
             message: e.to_string(),
         })?;
         let folder = requests_folder(&source, &pattern);
-        let (entries, missing) = match copy.entries(&folder, limit) {
+        let (entries, missing) = match copy.files(&folder, limit, max) {
             Err(GitError::Missing { .. }) => (Vec::new(), Some(folder.clone())),
-            entries => (entries.map_err(fail)?, None),
+            files => (files.map_err(fail)?, None),
         };
         let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+        let mut blobs = HashMap::with_capacity(entries.len());
         if let Some(link) = link_on_the_way(&copy, &folder) {
             let place = Place::file(link.as_str());
             let problem = Diagnostic::error("PATH001", place, "symbolic links are not read");
             problems.push(problem.help("put the folder itself there"));
         }
-        for entry in entries {
+        for (entry, blob) in entries {
             let inner = below(&source.path, &entry.path).unwrap_or(&entry.path);
             match desired::path_is(&pattern, inner, &entry.kind) {
                 PathIs::Request(id) => {
                     let origin =
                         Origin { source: source.name.clone(), path: entry.path.as_str().into() };
+                    blobs.extend(blob.map(|blob| (entry.id, blob)));
                     found
                         .insert(id.clone(), Found { id, origin, blob: entry.id, kind: entry.kind });
                 }
@@ -64,27 +74,13 @@ impl LocalRequests {
                 }
             }
         }
-        Ok(Self { copy, source, found, problems, missing })
+        Ok(Self { copy, source, found, blobs, problems, missing })
     }
 
     /// The folder that all request files lie below, from the top of the clone.
     pub(super) fn folder(&self) -> String {
         let pattern = Pattern::parse(&self.source.pattern).unwrap_or_default();
         requests_folder(&self.source, &pattern)
-    }
-
-    /// The bytes of `found`, as they lie on the disk.
-    pub fn read(&self, found: &[Found], max: u64) -> Result<HashMap<ObjectId, Blob>, PassError> {
-        let mut blobs = HashMap::with_capacity(found.len());
-        for file in found.iter().filter(|f| matches!(f.kind, Kind::File | Kind::Executable)) {
-            let read = self.copy.read(&file.origin.path, max);
-            let blob = read
-                .map_err(|source| PassError::Source { name: self.source.name.clone(), source })?;
-            if let Some(blob) = blob {
-                blobs.insert(file.blob, blob);
-            }
-        }
-        Ok(blobs)
     }
 
     /// The text of a file of this clone, for excerpts: never what a link leads to, nor what a pipe
@@ -102,11 +98,10 @@ impl LocalRequests {
         ids: &BTreeSet<RequestId>,
         catalog: &Catalog,
         records: &BTreeMap<RequestId, Record>,
-        max: u64,
         config: &Config,
     ) -> Result<Vec<Evaluated>, PassError> {
         let providers = local_providers(config)?;
-        self.evaluate_as(ids, catalog, records, max, &providers, None).await
+        self.evaluate_as(ids, catalog, records, &providers, None).await
     }
 
     /// As [`LocalRequests::evaluate`], with outputs as a plan will make them.
@@ -115,7 +110,6 @@ impl LocalRequests {
         ids: &BTreeSet<RequestId>,
         catalog: &Catalog,
         records: &BTreeMap<RequestId, Record>,
-        max: u64,
         providers: &Providers,
         foresight: Option<&Foresight>,
     ) -> Result<Vec<Evaluated>, PassError> {
@@ -139,8 +133,7 @@ impl LocalRequests {
         let mut next = wanted;
         // Whom they refer to is read as well, in as many rounds as the longest chain has links.
         while !next.is_empty() {
-            let blobs = self.read(&next, max)?;
-            let read = evaluator.parse(next, &blobs);
+            let read = evaluator.parse(next, &self.blobs);
             let referred: BTreeSet<&RequestId> = read.iter().flat_map(Parsed::references).collect();
             next = referred
                 .into_iter()
