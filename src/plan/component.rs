@@ -418,8 +418,9 @@ fn rubble_digest(target: &Target, seen: Option<&Seen>) -> Digest {
 
 /// What holds a target back that failed before.
 fn waits(context: &Context, case: &Case, name: &ComponentName) -> Option<HoldReason> {
+    let retry = case.retries.get(name)?;
     let fingerprint = case.desired.as_ref().map(|d| d.fingerprint());
-    retry::pending(context.situation.now, case.retries.get(name), fingerprint)
+    retry::pending(context.situation.now, retry, fingerprint)
 }
 
 fn mark(seen: Option<&Seen>) -> Option<Digest> {

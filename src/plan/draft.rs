@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
-    InstanceId, Observation, Owner, Record, RequestId, Revision, Settle, Spec, Step, Target,
-    TargetKey, Wanted,
+    InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
+    Wanted,
 };
 
 use super::Context;
@@ -216,12 +216,11 @@ impl Draft {
         let moved = own.filter(|(node, _)| node.1 < Lane::Remove).count();
         let after = (self.holds.len(), self.steps.len() - moved, self.removals.len());
         let satisfied = before == after && case.in_flight.is_empty();
+        let Some(record) = record.filter(|_| satisfied) else { return };
         let fingerprint = spec.fingerprint();
         let source = case.desired.as_ref().map(|d| &d.origin.source);
-        let is_recorded = |r: &Record| {
-            r.settled == Some(fingerprint) && source.is_none_or(|s| *s == r.origin.source)
-        };
-        if satisfied && record.is_some_and(|r| !is_recorded(r)) {
+        let is_there = source.is_none_or(|source| *source == record.origin.source);
+        if record.settled != Some(fingerprint) || !is_there {
             let released = subject.released(context);
             self.settle.push(Settle { request: case.id.clone(), fingerprint, released });
         }

@@ -36,11 +36,13 @@ pub(super) fn refused_until(now: Timestamp) -> Timestamp {
 /// What holds a target back that failed, as long as it is the same thing that failed.
 pub(super) fn pending(
     now: Timestamp,
-    retry: Option<&Retry>,
+    retry: &Retry,
     fingerprint: Option<Digest>,
 ) -> Option<HoldReason> {
-    let retry = retry.filter(|r| r.until > now && r.fingerprint == fingerprint)?;
-    let Retry { fingerprint: _, attempts, until, error, refused, ended: _ } = retry.clone();
+    let Retry { fingerprint: of, attempts, until, error, refused, ended: _ } = retry.clone();
+    if until <= now || of != fingerprint {
+        return None;
+    }
     Some(if refused {
         HoldReason::Refused { error, until }
     } else {
