@@ -151,6 +151,8 @@ fn check(c: &mut Criterion) {
 
 /// Values of model types, all alike but for their number.
 mod world {
+    use std::sync::Arc;
+
     use std::collections::BTreeMap;
 
     use vend::digest::{Digest, of};
@@ -225,7 +227,7 @@ mod world {
         let (key, fingerprint) = (desired.content, desired.fingerprint());
         let mut blob = [0; 20];
         blob.copy_from_slice(&key.bytes()[..20]);
-        DesiredRow { desired, blob: ObjectId(blob), key, fingerprint }
+        DesiredRow { desired: Arc::new(desired), blob: ObjectId(blob), key, fingerprint }
     }
 
     pub fn record(n: usize) -> Record {
@@ -279,7 +281,7 @@ fn plan(c: &mut Criterion) {
     for count in [1_000, 10_000] {
         let case = |n| Case {
             id: world::id(n),
-            desired: Some(world::desired(n, 1)),
+            desired: Some(Arc::new(world::desired(n, 1))),
             gone: None,
             recorded: Some(world::record(n)),
             live: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! All that a decision needs to know, loaded before it is made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ pub struct Case {
     /// Its identity.
     pub id: RequestId,
     /// What its file comes to; `None` when there is no file.
-    pub desired: Option<Desired>,
+    pub desired: Option<Arc<Desired>>,
     /// When there is no file: what it last said, if found.
     pub gone: Option<Gone>,
     /// What was applied.

@@ -2,6 +2,7 @@
 //! status branch follows from there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -52,16 +53,16 @@ impl Pass<'_> {
         self.load_records(touched.to_vec()).await?;
         let unread: Vec<RequestId> = touched
             .iter()
-            .filter(|id| !self.fresh.contains_key(id) && self.memory.desired().contains_key(id))
+            .filter(|id| !self.fresh.contains_key(id) && self.memory.desired().contains(id))
             .cloned()
             .collect();
-        let stored: BTreeMap<RequestId, Desired> = self
+        let stored: BTreeMap<RequestId, Arc<Desired>> = self
             .engine
             .store
             .desired(&unread)
             .await?
             .into_iter()
-            .map(|d| (d.id.clone(), d))
+            .map(|d| (d.id.clone(), Arc::new(d)))
             .collect();
         let last: BTreeMap<RequestId, StatusRow> = self
             .engine
@@ -76,7 +77,7 @@ impl Pass<'_> {
             let desired = self.desired_of(id).or_else(|| stored.get(id)).cloned();
             let holds = by_request.remove(id).unwrap_or_else(|| self.kept_holds(id));
             self.hold_writes(id, &holds, &mut writes);
-            self.say(id, desired.as_ref(), &holds, last.get(id), &mut writes).await;
+            self.say(id, desired.as_deref(), &holds, last.get(id), &mut writes).await;
         }
         if !writes.is_empty() {
             let counts = serde_json::to_value(&self.memory.counts).unwrap_or_default();
@@ -91,7 +92,7 @@ impl Pass<'_> {
 
     /// Holds of a request that this pass did not plan.
     fn kept_holds(&self, id: &RequestId) -> Vec<Hold> {
-        let planned = self.fresh.contains_key(id) || !self.memory.desired().contains_key(id);
+        let planned = self.fresh.contains_key(id) || !self.memory.desired().contains(id);
         let kept = self.memory.holds.get(id).filter(|_| !planned);
         kept.into_iter().flatten().map(|row| row.hold.clone()).collect()
     }

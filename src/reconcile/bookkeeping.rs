@@ -274,14 +274,8 @@ fn entry(record: &Record) -> RecordEntry {
     RecordEntry {
         id: record.id.clone(),
         settled: record.settled,
-        origin: record.origin.clone(),
+        source: record.origin.source.clone(),
         references: references.into_iter().collect(),
-        protect: record.protect,
-        targets: record
-            .components
-            .iter()
-            .map(|(name, c)| (name.clone(), c.target.clone()))
-            .collect(),
         checked,
     }
 }

@@ -145,11 +145,13 @@ pub fn touched_by_catalog(
     last: Option<&Catalog>,
     now: &Catalog,
 ) -> BTreeSet<RequestId> {
-    let Some(last) = last else { return memory.desired().keys().cloned().collect() };
+    let Some(last) = last else {
+        return memory.desired().iter().map(|entry| entry.id.clone()).collect();
+    };
     let changed = catalog::changed(last, now);
     memory
         .desired()
-        .values()
+        .iter()
         .filter(|entry| {
             let template = entry.template.as_ref();
             !entry.valid
@@ -160,15 +162,29 @@ pub fn touched_by_catalog(
         .collect()
 }
 
+/// Files that are read and rendered together: what is kept of each between the two is large.
+const PART: usize = 2_000;
+
 /// Reads, validates and renders `found`, those that others refer to before those that refer.
 pub async fn evaluate(
     evaluator: &Evaluator<'_>,
     found: Vec<Found>,
     blobs: HashMap<ObjectId, Blob>,
 ) -> Result<Vec<Evaluated>, PassError> {
-    let parsed = evaluator.parse(found, &blobs);
+    let (mut done, mut left) = (Vec::with_capacity(found.len()), Vec::new());
+    let mut found = found.into_iter().peekable();
+    while found.peek().is_some() {
+        let part = found.by_ref().take(PART).collect();
+        let parsed = evaluator.parse(part, &blobs);
+        // Nearly all refer to nobody: there is nothing to wait for.
+        let (refer, free): (Vec<_>, Vec<_>) =
+            parsed.into_iter().partition(|parsed| parsed.references().next().is_some());
+        let shelf = evaluator.shelf(&free).await?;
+        done.extend(evaluator.render_all(free, &shelf));
+        left.extend(refer);
+    }
     drop(blobs);
-    evaluate_parsed(evaluator, parsed).await
+    finish(evaluator, left, done).await
 }
 
 /// As [`evaluate`], for files that were read already.
@@ -176,9 +192,22 @@ pub async fn evaluate_parsed(
     evaluator: &Evaluator<'_>,
     parsed: Vec<Parsed>,
 ) -> Result<Vec<Evaluated>, PassError> {
-    let mut shelf = evaluator.shelf(&parsed).await?;
-    let mut done: Vec<Evaluated> = Vec::with_capacity(parsed.len());
-    let mut left: Vec<Parsed> = parsed;
+    finish(evaluator, parsed, Vec::new()).await
+}
+
+/// Renders what is `left`, given what is done already.
+async fn finish(
+    evaluator: &Evaluator<'_>,
+    mut left: Vec<Parsed>,
+    mut done: Vec<Evaluated>,
+) -> Result<Vec<Evaluated>, PassError> {
+    if left.is_empty() {
+        return Ok(done);
+    }
+    let mut shelf = evaluator.shelf(&left).await?;
+    let referred: BTreeSet<RequestId> = left.iter().flat_map(Parsed::references).cloned().collect();
+    let known = done.iter().map(|evaluated| &evaluated.row.desired);
+    known.filter(|desired| referred.contains(&desired.id)).for_each(|desired| shelf.put(desired));
     while !left.is_empty() {
         let waiting: BTreeSet<&RequestId> = left.iter().map(|p| &p.found.id).collect();
         let is_free = |p: &Parsed| p.references().all(|r| r == &p.found.id || !waiting.contains(r));
@@ -297,7 +326,7 @@ pub fn row(
     // The fingerprint leaves out what an apply does not depend on; status shows it all the same.
     let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
     let key = digest::of(&(desired.content, shown));
-    let row = DesiredRow { blob: found.blob, key, fingerprint, desired };
+    let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
     Evaluated { row, artifacts }
 }
 

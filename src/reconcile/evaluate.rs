@@ -252,12 +252,12 @@ impl Evaluator<'_> {
             }
         }
         let Some(store) = self.store else { return Ok(shelf) };
-        let wanted = |id: &&RequestId| self.memory.records().contains_key(*id);
+        let wanted = |id: &&RequestId| self.memory.records().contains(id);
         let records: Vec<RequestId> = records.into_iter().filter(wanted).cloned().collect();
         for record in store.records(&records).await? {
             shelf.records.insert(record.id.clone(), Arc::new(record));
         }
-        let wanted = |id: &&RequestId| self.memory.desired().contains_key(*id);
+        let wanted = |id: &&RequestId| self.memory.desired().contains(id);
         let desired: Vec<RequestId> = referred.into_iter().filter(wanted).cloned().collect();
         for desired in store.desired(&desired).await? {
             shelf.put(self.fresh_or(&desired));

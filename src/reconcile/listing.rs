@@ -70,9 +70,9 @@ impl Pass<'_> {
         if touched.whole {
             let source = &self.snapshots[n].source.name;
             let there: BTreeSet<&RequestId> = touched.found.iter().map(|f| &f.id).collect();
-            let entries = self.memory.desired().values();
-            let lost = entries.filter(|d| d.origin.source == *source && !there.contains(&d.id));
-            gone.extend(lost.map(|d| (d.id.clone(), d.origin.clone())));
+            let entries = self.memory.desired().iter();
+            let lost = entries.filter(|d| d.spot.source() == source && !there.contains(&d.id));
+            gone.extend(lost.map(|d| (d.id.clone(), d.spot.origin(&d.id))));
         }
         for (id, origin) in gone {
             if self.lose(n, &id, &origin, seeds, writes)
@@ -95,8 +95,8 @@ impl Pass<'_> {
         for file in touched.found {
             let key = path_key(&file.origin.source, &file.origin.path);
             let holder = found.get(&file.id).map(|f| f.origin.clone());
-            let holder =
-                holder.or_else(|| self.memory.desired().get(&file.id).map(|d| d.origin.clone()));
+            let holder = holder
+                .or_else(|| self.memory.desired().get(&file.id).map(|d| d.spot.origin(&d.id)));
             // A source that is not configured any more holds nothing against one that is.
             let stands = |name: &SourceName| self.snapshots.iter().any(|s| s.source.name == *name);
             match holder.filter(|h| h.source != file.origin.source && stands(&h.source)) {
@@ -136,14 +136,14 @@ impl Pass<'_> {
 
     /// The file of an entry of the index, to be read again.
     pub(super) fn refind(&self, entry: &DesiredEntry) -> Found {
-        let DesiredEntry { id, origin, blob, valid, .. } = entry;
-        let mut found =
-            Found { id: id.clone(), origin: origin.clone(), blob: *blob, kind: Kind::File };
+        let DesiredEntry { id, spot, blob, valid, .. } = entry;
+        let origin = spot.origin(id);
+        let mut found = Found { id: id.clone(), origin, blob: *blob, kind: Kind::File };
         // What could be read is a file; what could not may be a link.
         if !valid
-            && let Some(snapshot) = self.snapshots.iter().find(|s| s.source.name == origin.source)
+            && let Some(snapshot) = self.snapshots.iter().find(|s| s.source.name == *spot.source())
             && let Some(commit) = &snapshot.commit
-            && let Ok(Some(there)) = snapshot.source.mirror().find(commit, &origin.path)
+            && let Ok(Some(there)) = snapshot.source.mirror().find(commit, &found.origin.path)
         {
             found.kind = there.kind;
         }
@@ -161,14 +161,14 @@ impl Pass<'_> {
         writes: &mut Vec<Write>,
     ) -> bool {
         self.memory.paths.remove(&path_key(&origin.source, &origin.path));
-        let ours = self.memory.desired().get(id).is_some_and(|d| d.origin == *origin);
+        let ours = self.memory.desired().get(id).is_some_and(|d| d.spot.origin(id) == *origin);
         if !ours {
             return false;
         }
         let last = self.memory.sources.get(&origin.source).and_then(|s| s.commit.clone());
         let gone = self.last_words(n, id, &origin.path, last.as_ref());
         let in_flight = self.memory.journal.keys().any(|key| key.request == *id);
-        if in_flight || self.memory.records().contains_key(id) {
+        if in_flight || self.memory.records().contains(id) {
             let value = serde_json::to_value(&gone).ok();
             writes.push(Write::Value { key: gone_key(id), value });
         }

@@ -8,19 +8,21 @@ use jiff::Timestamp;
 
 use super::DriftClock;
 use super::preview::Prepared;
+use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Counts, Diagnostic, HoldReason, Journalled, RequestId, Retry, Revision, SourceName,
-    Sources, TargetKey, TemplateId,
+    Approval, Counts, Diagnostic, HoldReason, Journalled, Origin, RequestId, Retry, Revision,
+    SourceName, Sources, TargetKey, TemplateId,
 };
-use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry};
+use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
 
 /// See the module.
 #[derive(Default)]
 pub struct Memory {
-    desired: BTreeMap<RequestId, DesiredEntry>,
-    records: BTreeMap<RequestId, RecordEntry>,
+    desired: Table<DesiredEntry>,
+    records: Table<RecordEntry>,
+    frames: Frames,
     /// Requests whose record does not satisfy what is desired; kept with every put and drop, so
     /// that a pass need not compare all with all.
     unsettled: BTreeSet<RequestId>,
@@ -101,8 +103,7 @@ impl Memory {
             drift,
             ..Self::default()
         };
-        records.into_iter().for_each(|entry| memory.put_record(entry));
-        desired.into_iter().for_each(|entry| memory.put_desired(entry));
+        memory.take(Table::load(desired), Table::load(records));
         for row in journal {
             memory.journal.insert(row.change.target.key.clone(), row);
         }
@@ -112,13 +113,38 @@ impl Memory {
         memory
     }
 
+    /// Takes the lists of all requests in, of which nothing was known: what follows from them is
+    /// made in one go.
+    fn take(&mut self, desired: Table<DesiredEntry>, records: Table<RecordEntry>) {
+        for entry in records.iter() {
+            self.link(&entry.id, &entry.references);
+            match self.teams.get_mut(entry.id.team()) {
+                Some(count) => *count += 1,
+                None => drop(self.teams.insert(entry.id.team().to_owned(), 1)),
+            }
+        }
+        let drift = self.drift;
+        self.looks = records.iter().map(|entry| (drift.due(entry), entry.id.clone())).collect();
+        desired.iter().for_each(|entry| self.link(&entry.id, &entry.references));
+        (self.desired, self.records) = (desired, records);
+        let is_open = |id: &&RequestId| !self.is_settled(id);
+        let desired = self.desired.iter().map(|entry| &entry.id).filter(is_open);
+        let records = self.records.iter().map(|entry| &entry.id).filter(is_open);
+        self.unsettled = desired.chain(records).cloned().collect();
+    }
+
+    /// Packs where a request's file lies.
+    pub fn spot(&mut self, id: &RequestId, origin: &Origin) -> Spot {
+        self.frames.pack(id, &origin.source, &origin.path)
+    }
+
     /// What Git asks for.
-    pub fn desired(&self) -> &BTreeMap<RequestId, DesiredEntry> {
+    pub fn desired(&self) -> &Table<DesiredEntry> {
         &self.desired
     }
 
     /// What was applied.
-    pub fn records(&self) -> &BTreeMap<RequestId, RecordEntry> {
+    pub fn records(&self) -> &Table<RecordEntry> {
         &self.records
     }
 
@@ -133,16 +159,19 @@ impl Memory {
         }
     }
 
-    fn settle(&mut self, id: &RequestId) {
-        let settled = match (self.desired.get(id), self.records.get(id)) {
+    fn is_settled(&self, id: &RequestId) -> bool {
+        match (self.desired.get(id), self.records.get(id)) {
             (Some(desired), Some(record)) => {
                 record.settled == Some(desired.fingerprint)
-                    && record.origin.source == desired.origin.source
+                    && record.source == *desired.spot.source()
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
-        };
-        if settled {
+        }
+    }
+
+    fn settle(&mut self, id: &RequestId) {
+        if self.is_settled(id) {
             self.unsettled.remove(id);
         } else {
             self.unsettled.insert(id.clone());
@@ -153,7 +182,7 @@ impl Memory {
     pub fn put_desired(&mut self, entry: DesiredEntry) {
         let id = entry.id.clone();
         self.link(&id, &entry.references);
-        self.desired.insert(id.clone(), entry);
+        self.desired.put(entry);
         self.settle(&id);
     }
 
@@ -169,7 +198,7 @@ impl Memory {
         self.link(&id, &entry.references);
         self.looking.remove(&id);
         self.looks.insert((self.drift.due(&entry), id.clone()));
-        match self.records.insert(id.clone(), entry) {
+        match self.records.put(entry) {
             Some(before) => self.forget_look(&before),
             None => *self.teams.entry(id.team().to_owned()).or_default() += 1,
         }
@@ -221,7 +250,10 @@ impl Memory {
     /// Requests that `id` refers to: as desired, or as recorded where the file cannot be read.
     pub fn references(&self, id: &RequestId) -> Vec<RequestId> {
         let desired = self.desired.get(id).filter(|d| d.valid).map(|d| &d.references);
-        desired.or(self.records.get(id).map(|r| &r.references)).cloned().unwrap_or_default()
+        desired
+            .or(self.records.get(id).map(|r| &r.references))
+            .map(|r| r.to_vec())
+            .unwrap_or_default()
     }
 
     /// Recorded requests, in all and by team.
@@ -251,5 +283,17 @@ impl Memory {
         let passing =
             |r: &HoldReason| matches!(r, HoldReason::NotObserved { .. } | HoldReason::Busy { .. });
         self.holds.values().flatten().any(|row| passing(&row.hold.reason))
+    }
+}
+
+impl Entry for DesiredEntry {
+    fn id(&self) -> &RequestId {
+        &self.id
+    }
+}
+
+impl Entry for RecordEntry {
+    fn id(&self) -> &RequestId {
+        &self.id
     }
 }

@@ -27,6 +27,7 @@ mod publish;
 mod round;
 pub mod source;
 mod step;
+mod table;
 mod turn;
 
 use std::path::PathBuf;

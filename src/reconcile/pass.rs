@@ -303,7 +303,7 @@ impl<'a> Pass<'a> {
         let mut changed = self.resume().await?;
         if cut_off {
             // Whose outputs changed then, and who had not read them yet, nothing tells.
-            let entries = self.memory.desired().values();
+            let entries = self.memory.desired().iter();
             changed.extend(entries.flat_map(|entry| entry.references.iter().cloned()));
         }
         self.rounds(self.with_dependents(changed)).await?;
@@ -340,8 +340,8 @@ impl<'a> Pass<'a> {
     /// After a pass that was cut off before it had said what it did, all is looked through: nothing
     /// else tells which statuses are behind.
     async fn touch_all(&mut self) -> Result<(), PassError> {
-        self.touched.extend(self.memory.desired().keys().cloned());
-        self.touched.extend(self.memory.records().keys().cloned());
+        self.touched.extend(self.memory.desired().iter().map(|entry| entry.id.clone()));
+        self.touched.extend(self.memory.records().iter().map(|entry| entry.id.clone()));
         let mut after: Option<RequestId> = None;
         loop {
             let page = self.engine.store.statuses_after(after.as_ref(), PAGE).await?;
@@ -422,7 +422,7 @@ impl<'a> Pass<'a> {
             .into_iter()
             .filter(is_whole)
             .partition(|f| self.snapshots.iter().any(|s| s.source.name == f.origin.source));
-        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
+        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &*e.row.desired);
         let evaluator = self.evaluator(&fresh, None);
         let mut evaluated = desired::evaluate(&evaluator, found, blobs).await?;
         evaluated.extend(self.homeless(&homeless).await?);
@@ -437,7 +437,7 @@ impl<'a> Pass<'a> {
         }
         for evaluated in evaluated {
             let id = evaluated.row.desired.id.clone();
-            let entry = entry(&evaluated);
+            let entry = entry(&mut self.memory, &evaluated);
             if self.memory.desired().get(&id) != Some(&entry) {
                 writes.push(Write::Desired(Box::new(evaluated.row.clone())));
                 self.memory.put_desired(entry);
@@ -536,14 +536,14 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn entry(evaluated: &Evaluated) -> DesiredEntry {
+fn entry(memory: &mut Memory, evaluated: &Evaluated) -> DesiredEntry {
     let row = &evaluated.row;
     let spec = row.desired.spec();
     let references: BTreeSet<RequestId> =
         spec.iter().flat_map(|s| s.references.values().map(|r| r.request.clone())).collect();
     DesiredEntry {
         id: row.desired.id.clone(),
-        origin: row.desired.origin.clone(),
+        spot: memory.spot(&row.desired.id, &row.desired.origin),
         blob: row.blob,
         key: row.key,
         fingerprint: row.fingerprint,

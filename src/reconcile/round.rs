@@ -146,7 +146,7 @@ impl Pass<'_> {
     pub(super) async fn load_records(&mut self, ids: Vec<RequestId>) -> Result<(), PassError> {
         let missing: Vec<RequestId> = ids
             .into_iter()
-            .filter(|id| !self.records.contains_key(id) && self.memory.records().contains_key(id))
+            .filter(|id| !self.records.contains_key(id) && self.memory.records().contains(id))
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -175,7 +175,7 @@ impl Pass<'_> {
         let mut cases = Vec::with_capacity(ids.len());
         for id in ids {
             // A file that could not be read says nothing, least of all that it is gone.
-            if self.memory.desired().contains_key(&id) && !self.fresh.contains_key(&id) {
+            if self.memory.desired().contains(&id) && !self.fresh.contains_key(&id) {
                 continue;
             }
             cases.push(self.case(id).await?);
@@ -183,11 +183,9 @@ impl Pass<'_> {
         Ok(cases)
     }
 
-    pub(super) fn desired_of(&self, id: &RequestId) -> Option<&Desired> {
-        self.fresh
-            .get(id)
-            .map(|e| &e.row.desired)
-            .filter(|_| self.memory.desired().contains_key(id))
+    pub(super) fn desired_of(&self, id: &RequestId) -> Option<&Arc<Desired>> {
+        let fresh = self.fresh.get(id).filter(|_| self.memory.desired().contains(id));
+        fresh.map(|e| &e.row.desired)
     }
 
     async fn case(&self, id: RequestId) -> Result<Case, PassError> {
@@ -261,8 +259,8 @@ impl Pass<'_> {
     fn ground(&self) -> Ground<'_> {
         let memory = &self.memory;
         let stands =
-            |id: &RequestId| memory.desired().contains_key(id) || memory.records().contains_key(id);
-        let unsettled = memory.unsettled().iter().filter(|id| memory.desired().contains_key(id));
+            |id: &RequestId| memory.desired().contains(id) || memory.records().contains(id);
+        let unsettled = memory.unsettled().iter().filter(|id| memory.desired().contains(id));
         let settled = (memory.desired().len() - unsettled.count()) as u64;
         Ground {
             pass: self,
@@ -333,7 +331,7 @@ impl Pass<'_> {
         let (blobs, broken) = desired::read(&found, &self.snapshots, max);
         let is_whole = |f: &Found| !broken.iter().any(|(source, _)| *source == f.origin.source);
         let found = found.into_iter().filter(is_whole).collect();
-        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &e.row.desired);
+        let fresh = |id: &RequestId| self.fresh.get(id).map(|e| &*e.row.desired);
         desired::evaluate(&self.evaluator(&fresh, Some(foresight)), found, blobs).await
     }
 
@@ -348,7 +346,7 @@ impl Pass<'_> {
             plan.steps.iter().map(|s| &s.target.key.request).collect();
         // What could not be read was not looked at.
         let looked =
-            |id: &RequestId| !self.memory.desired().contains_key(id) || self.fresh.contains_key(id);
+            |id: &RequestId| !self.memory.desired().contains(id) || self.fresh.contains_key(id);
         let is_over = |key: &&TargetKey| {
             let id = &key.request;
             looked(id)
@@ -434,7 +432,7 @@ impl Pass<'_> {
                 continue;
             }
             let retry = Retry {
-                fingerprint: self.desired_of(&hold.request).map(Desired::fingerprint),
+                fingerprint: self.desired_of(&hold.request).map(|d| d.fingerprint()),
                 attempts: before.map_or(0, |b| b.attempts) + 1,
                 until,
                 error: error.clone(),
@@ -463,7 +461,7 @@ impl Sight for Pass<'_> {
 
     fn users(&self, id: &RequestId) -> Vec<RequestId> {
         let readable = |id: &RequestId| self.memory.desired().get(id).is_some_and(|d| d.valid);
-        let own = self.desired_of(id).and_then(Desired::spec);
+        let own = self.desired_of(id).and_then(|d| d.spec());
         let own = own.filter(|s| s.components.iter().any(|c| !c.needs.is_empty()));
         let own = own.map(|_| id.clone());
         self.memory.dependents(id).into_iter().filter(readable).chain(own).collect()

@@ -124,7 +124,7 @@ impl Pass<'_> {
             let token =
                 Token::derive(&self.engine.instance, &step.target.name, &step_digest, attempt, now);
             let desired = self.desired_of(&key.request);
-            let spec = desired.and_then(Desired::spec);
+            let spec = desired.and_then(|d| d.spec());
             let of_spec = spec.map(|s| (&s.template, s.protect));
             let of_record = record.as_ref().map(|r| (&r.template, r.protect));
             let (template, protect) = of_spec.or(of_record).unzip();
@@ -179,7 +179,7 @@ impl Pass<'_> {
                 artifact: step.artifact,
                 step: step_digest,
                 plan,
-                fingerprint: desired.map(Desired::fingerprint),
+                fingerprint: desired.map(|d| d.fingerprint()),
                 attempt,
                 phase: Phase::Intent,
                 ticket: None,

@@ -14,6 +14,7 @@
 mod error;
 mod lease;
 mod row;
+mod spot;
 mod sqlite;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use row::{
     DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry, StatusRow,
     Swept, TemplateRow, Write,
 };
+pub use spot::{Frames, Spot};
 pub use sqlite::{Options, Sqlite};
 
 /// Where recorded state lives.

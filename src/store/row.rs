@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::spot::Spot;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Artifact, ComponentName, Desired, Event, Hold, Journalled, ObjectId, Origin, Record,
-    RequestId, Retry, Revision, SourceName, SourceRecord, Sources, TargetKey, TargetName,
-    TemplateId, Token,
+    Approval, Artifact, ComponentName, Desired, Event, Hold, Journalled, ObjectId, Record,
+    RequestId, Retry, Revision, SourceName, SourceRecord, Sources, TargetKey, TemplateId, Token,
 };
 
 /// One write of a pass. The writes of a commit take effect in their order, all or none.
@@ -148,7 +148,7 @@ pub enum PersonWrite {
 #[derive(Clone, PartialEq, Debug)]
 pub struct DesiredRow {
     /// The whole.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// The file it was read from.
     pub blob: ObjectId,
     /// Digest of everything that it depends on: the same key gives the same result.
@@ -241,7 +241,7 @@ pub struct DesiredEntry {
     /// The request.
     pub id: RequestId,
     /// Where its file lies.
-    pub origin: Origin,
+    pub spot: Spot,
     /// See [`DesiredRow::blob`].
     pub blob: ObjectId,
     /// See [`DesiredRow::key`].
@@ -249,7 +249,7 @@ pub struct DesiredEntry {
     /// See [`DesiredRow::fingerprint`].
     pub fingerprint: Digest,
     /// The requests that it refers to, sorted, each once.
-    pub references: Vec<RequestId>,
+    pub references: Box<[RequestId]>,
     /// Whether it has a spec.
     pub valid: bool,
     /// The template of its spec.
@@ -263,14 +263,10 @@ pub struct RecordEntry {
     pub id: RequestId,
     /// See [`Record::settled`].
     pub settled: Option<Digest>,
-    /// Where its file lay.
-    pub origin: Origin,
+    /// The source that its file lay in.
+    pub source: SourceName,
     /// The requests that it refers to, sorted, each once.
-    pub references: Vec<RequestId>,
-    /// Deleting needs a tombstone.
-    pub protect: bool,
-    /// Its targets, by component.
-    pub targets: Vec<(ComponentName, TargetName)>,
+    pub references: Box<[RequestId]>,
     /// When the target that was looked at longest ago was looked at; `None` when one never was.
     pub checked: Option<Timestamp>,
 }

@@ -93,6 +93,7 @@ fn wanted(name: &str, text: &str, wanted: Wanted) -> Box<DesiredRow> {
     };
     let fingerprint = desired.fingerprint();
     let blob = ObjectId(digest(name).bytes()[..20].try_into().unwrap());
+    let desired = Arc::new(desired);
     Box::new(DesiredRow { desired, blob, key: digest(&format!("{name} {text}")), fingerprint })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -308,7 +309,7 @@ impl World {
                     .map(|(k, v)| (k.component.clone(), v.clone()))
                     .collect(),
                 drift_due: self.drift_due && recorded.is_some(),
-                desired,
+                desired: desired.map(Arc::new),
                 recorded,
             });
         }

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::codec::{Sum, damaged, digest, request, split, text, timestamp, unnet, unseal};
+use super::codec::{Sum, damaged, digest, request, split, text, timestamp, unseal};
 use super::read;
 use crate::digest::Digest;
-use crate::model::{
-    Approval, ComponentName, ObjectId, Origin, SourceName, SourceRecord, Sources, TargetName,
-    TemplateId,
-};
-use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry, StoreError};
+use crate::model::{Approval, ObjectId, SourceName, SourceRecord, Sources, TemplateId};
+use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, StoreError};
 
 /// Everything, in the read transaction that the caller has begun.
 pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
@@ -44,7 +41,7 @@ pub(super) fn standing(db: &Connection) -> Result<Index, StoreError> {
 struct Words {
     sources: Known<SourceName>,
     templates: Known<Arc<TemplateId>>,
-    components: Known<ComponentName>,
+    frames: Frames,
 }
 
 /// Values by their text. Most rows have what the row before had, which needs no hashing.
@@ -84,10 +81,6 @@ impl<T: Clone> Known<T> {
 impl Words {
     fn source(&mut self, text: &str) -> Result<SourceName, StoreError> {
         self.sources.get(text, || Ok(SourceName::new(text)))
-    }
-
-    fn component(&mut self, text: &str) -> Result<ComponentName, StoreError> {
-        self.components.get(text, || Ok(ComponentName::new(text)))
     }
 
     fn template(&mut self, text: &str) -> Result<Arc<TemplateId>, StoreError> {
@@ -147,9 +140,12 @@ fn desired_entry(row: &Row<'_>, words: &mut Words) -> Result<DesiredEntry, Store
     if row.get_ref(9)?.as_i64().map_err(|_| wrong())? != sum {
         return Err(wrong());
     }
+    let id = request(id)?;
+    let source = words.source(source)?;
+    let spot = words.frames.pack(&id, &source, path);
     Ok(DesiredEntry {
-        id: request(id)?,
-        origin: Origin { source: words.source(source)?, path: path.into() },
+        id,
+        spot,
         blob: ObjectId(blob),
         key,
         fingerprint,
@@ -167,8 +163,7 @@ fn records(
 ) -> Result<Vec<RecordEntry>, StoreError> {
     let mut list = Vec::with_capacity(desired.len());
     let mut desired = desired.iter().peekable();
-    let sql = "SELECT id, settled, source, path, refs, protect, targets, checked, sum
-        FROM record ORDER BY id";
+    let sql = "SELECT id, settled, source, refs, checked, sum FROM record ORDER BY id";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -190,50 +185,25 @@ fn record_entry(
     let wrong = || damaged("record row", id);
     let settled = row.get_ref(1)?.as_blob_or_null().map_err(|_| wrong())?;
     let source = text(row.get_ref(2)?, "source")?;
-    let path = text(row.get_ref(3)?, "path")?;
-    let references = row.get_ref(4)?.as_str_or_null().map_err(|_| wrong())?;
-    let protect = row.get_ref(5)?.as_i64().map_err(|_| wrong())?;
-    let targets = text(row.get_ref(6)?, "target")?;
-    let checked = row.get_ref(7)?.as_i64_or_null().map_err(|_| wrong())?;
+    let references = row.get_ref(3)?.as_str_or_null().map_err(|_| wrong())?;
+    let checked = row.get_ref(4)?.as_i64_or_null().map_err(|_| wrong())?;
     let sum = Sum::new("record row")
         .text(id)
         .option(settled)
         .text(source)
-        .text(path)
         .option(references.map(str::as_bytes))
-        .word(protect.cast_unsigned())
-        .text(targets)
         .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
         .finish();
-    if row.get_ref(8)?.as_i64().map_err(|_| wrong())? != sum {
+    if row.get_ref(5)?.as_i64().map_err(|_| wrong())? != sum {
         return Err(wrong());
     }
-    let twin_path = twin.map(|twin| &twin.origin.path).filter(|known| ***known == *path);
     Ok(RecordEntry {
         id: twin.map_or_else(|| request(id), |twin| Ok(twin.id.clone()))?,
         settled: settled.map(|bytes| digest(bytes, "record row", id)).transpose()?,
-        origin: Origin {
-            source: words.source(source)?,
-            path: twin_path.map_or_else(|| path.into(), Arc::clone),
-        },
+        source: words.source(source)?,
         references: split(references)?,
-        protect: protect != 0,
-        targets: split_targets(targets, words).ok_or_else(wrong)?,
         checked: checked.map(timestamp),
     })
-}
-
-fn split_targets(mut rest: &str, words: &mut Words) -> Option<Vec<(ComponentName, TargetName)>> {
-    // Nearly all have one.
-    let mut list = Vec::with_capacity(1);
-    while !rest.is_empty() {
-        let (component, after) = unnet(rest)?;
-        let (target, after) = unnet(after)?;
-        list.push((words.component(component).ok()?, TargetName::new(target)));
-        rest = after;
-    }
-    list.shrink_to_fit();
-    Some(list)
 }
 
 fn holds(db: &Connection) -> Result<Vec<HeldRow>, StoreError> {

@@ -9,7 +9,7 @@ use super::*;
 use crate::model::*;
 use crate::store::contract::{lease, wait};
 use crate::store::sample::*;
-use crate::store::{DesiredEntry, DesiredRow, HeldRow, RecordEntry};
+use crate::store::{DesiredEntry, DesiredRow, Frames, HeldRow, RecordEntry};
 
 const NAMES: [&str; 4] = ["a", "b", "b-1", "c"];
 const TEXTS: [&str; 3] = ["1", "two", "three"];
@@ -144,9 +144,14 @@ impl Model {
             let ids: BTreeSet<_> = list.values().map(|r| r.request.clone()).collect();
             ids.into_iter().collect()
         };
+        let mut frames = Frames::default();
         let desired = self.desired.values().map(|row| DesiredEntry {
             id: row.desired.id.clone(),
-            origin: row.desired.origin.clone(),
+            spot: frames.pack(
+                &row.desired.id,
+                &row.desired.origin.source,
+                &row.desired.origin.path,
+            ),
             blob: row.blob,
             key: row.key,
             fingerprint: row.fingerprint,
@@ -157,10 +162,8 @@ impl Model {
         let records = self.records.values().map(|record| RecordEntry {
             id: record.id.clone(),
             settled: record.settled,
-            origin: record.origin.clone(),
+            source: record.origin.source.clone(),
             references: references(&record.references),
-            protect: record.protect,
-            targets: record.components.iter().map(|(n, c)| (n.clone(), c.target.clone())).collect(),
             checked: record.components.values().map(|c| c.checked).min().flatten(),
         });
         Index {
@@ -273,7 +276,7 @@ proptest! {
         let store = Sqlite::open(&path).unwrap();
         prop_assert_eq!(wait(store.index()).unwrap(), model.index());
         let ids: Vec<_> = NAMES.iter().map(|name| id(name)).collect();
-        let desired: Vec<_> = model.desired.into_values().map(|row| row.desired).collect();
+        let desired: Vec<_> = model.desired.into_values().map(|row| (*row.desired).clone()).collect();
         prop_assert_eq!(wait(store.desired(&ids)).unwrap(), desired);
         let records: Vec<_> = model.records.into_values().collect();
         prop_assert_eq!(wait(store.records(&ids)).unwrap(), records);

@@ -43,10 +43,7 @@ CREATE TABLE record (
     id TEXT PRIMARY KEY,
     settled BLOB,
     source TEXT NOT NULL,
-    path TEXT NOT NULL,
     refs TEXT,
-    protect INTEGER NOT NULL,
-    targets TEXT NOT NULL,          -- netstrings: component, target, component, target ...
     checked INTEGER,
     sum INTEGER NOT NULL,
     document INTEGER NOT NULL,

@@ -144,7 +144,7 @@ fn a_damaged_document_is_told() {
         ("artifact", "body"),
         ("journal", "body"),
         ("desired", "path"),
-        ("record", "targets"),
+        ("record", "source"),
     ]
     .into_iter()
     .enumerate()

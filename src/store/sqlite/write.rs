@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::codec::{Sum, join, nanoseconds, net, pack, seal};
+use super::codec::{Sum, join, nanoseconds, pack, seal};
 use super::read::count;
 use super::{journal, read};
 use crate::digest::Digest;
@@ -152,39 +152,23 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> Done {
     let references: BTreeSet<_> = record.references.values().map(|r| r.request.clone()).collect();
     let references = join(&references.into_iter().collect::<Vec<_>>());
     let components = &record.components;
-    let targets = net(components.iter().flat_map(|(name, c)| [name.as_str(), c.target.as_str()]));
     // The least of options: one that was never looked at comes first.
     let checked = components.values().map(|c| c.checked).min().flatten().map(nanoseconds);
     let artifacts = pack(components.values().map(|c| &c.digest));
     let settled = record.settled.as_ref().map(Digest::bytes);
-    let origin = &record.origin;
+    let source = record.origin.source.as_str();
     let sum = Sum::new("record row")
         .text(id.as_str())
         .option(settled.map(|digest| &digest[..]))
-        .text(origin.source.as_str())
-        .text(&origin.path)
+        .text(source)
         .option(references.as_deref().map(str::as_bytes))
-        .word(record.protect.into())
-        .text(&targets)
         .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
         .finish();
     let place = document(db, "record", id, &seal("record", id.as_str(), record))?;
     run(
         db,
-        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        params![
-            id.as_str(),
-            settled,
-            origin.source.as_str(),
-            origin.path,
-            references,
-            record.protect,
-            targets,
-            checked,
-            sum,
-            place,
-            artifacts,
-        ],
+        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        params![id.as_str(), settled, source, references, checked, sum, place, artifacts,],
     )
 }
 
