@@ -5,10 +5,14 @@ N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo test bench fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test bench fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
+
+demo-aws: ## The sample requests against a local AWS API, in ./demo-aws
+	$(CARGO) build --quiet --locked
+	scripts/demo-aws target/debug/vend demo-aws
 
 test: $(DENY) ## Everything that must hold before a change lands
 	scripts/test
