@@ -3,7 +3,7 @@
 //! Finding it takes CloudFormation from seconds to many minutes, so it goes on beside the passes: the
 //! first look begins it, and says that it is pending; a look after its end has the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,12 +36,14 @@ enum Detection {
 /// The detections of one account's region, by stack.
 pub(super) struct Detections {
     by_stack: Mutex<BTreeMap<String, Detection>>,
+    /// Stacks that this process has looked at.
+    known: Mutex<BTreeSet<String>>,
     room: Semaphore,
 }
 
 impl Default for Detections {
     fn default() -> Self {
-        Self { by_stack: Mutex::default(), room: Semaphore::new(AT_ONCE) }
+        Self { by_stack: Mutex::default(), known: Mutex::default(), room: Semaphore::new(AT_ONCE) }
     }
 }
 
@@ -53,12 +55,35 @@ impl Detections {
             None => all.remove(stack),
         }
     }
+
+    /// Whether this is this process's first look at a stack.
+    fn is_first(&self, stack: &str) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(stack.to_owned())
+    }
+
+    /// What was found, if it was.
+    fn take_found(&self, stack: &str) -> Option<Detection> {
+        let mut all = self.by_stack.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.remove(stack)? {
+            Detection::Pending => all.insert(stack.to_owned(), Detection::Pending),
+            found @ Detection::Found(_) => Some(found),
+        }
+    }
 }
 
+/// How long a look waits for what it began: small stacks have their answer by then, and a process
+/// that makes one pass and ends would never see it otherwise.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What CloudFormation found so lately is not looked for again by a process that looks for the first
+/// time: one that ended before the answer has left it there.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
 /// `live` with its drift, or with the word that it is being looked for.
-pub(super) fn inspect(
-    session: &Arc<Session>,
-    stack: &Arc<Stack>,
+pub(super) async fn inspect(
+    session: Arc<Session>,
+    stack: Arc<Stack>,
     live: Live,
 ) -> Result<Observation, ProviderError> {
     let whole = stack.standing() == Standing::Whole && live.owner == Owner::Ours;
@@ -66,35 +91,48 @@ pub(super) fn inspect(
         return Ok(Observation::Present(live));
     }
     let detections = &session.limits.detections;
-    let pending = |live| Ok(Observation::Present(Live { pending: true, ..live }));
-    match detections.put(&stack.id, Some(Detection::Pending)) {
-        Some(Detection::Found(Ok(drift))) => {
-            detections.put(&stack.id, None);
-            Ok(Observation::Present(Live { drift, ..live }))
-        }
-        Some(Detection::Found(Err(trouble))) => {
-            detections.put(&stack.id, None);
-            Err(trouble.of_a_look())
-        }
-        Some(Detection::Pending) => pending(live),
+    let before = detections.put(&stack.id, Some(Detection::Pending));
+    let before = match before {
         None => {
-            let (session, stack) = (session.clone(), stack.clone());
-            tokio::spawn(async move {
-                let detections = &session.limits.detections;
-                let found = tokio::time::timeout(DEADLINE, session.detect(&stack)).await;
+            let (theirs, looked_at) = (session.clone(), stack.clone());
+            let look = tokio::spawn(async move {
+                let found = tokio::time::timeout(DEADLINE, theirs.drift(&looked_at)).await;
                 let found = found.unwrap_or_else(|_| {
                     Err(Trouble::Unsent("looking for drift took over half an hour".into()))
                 });
-                detections.put(&stack.id, Some(Detection::Found(found)));
+                let detections = &theirs.limits.detections;
+                detections.put(&looked_at.id, Some(Detection::Found(found)));
             });
-            pending(live)
+            // The look itself goes on when nobody waits for it any more.
+            let _ = tokio::time::timeout(GRACE, look).await;
+            detections.take_found(&stack.id)
         }
+        before => before,
+    };
+    match before {
+        Some(Detection::Found(found)) => {
+            detections.put(&stack.id, None);
+            let drift = found.map_err(Trouble::of_a_look)?;
+            Ok(Observation::Present(Live { drift, ..live }))
+        }
+        Some(Detection::Pending) | None => Ok(Observation::Present(Live { pending: true, ..live })),
     }
 }
 
 impl Session {
-    /// What differs in a stack from what was applied.
-    async fn detect(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
+    /// What differs in a stack from what was applied, as lately found or found now.
+    async fn drift(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
+        let first = self.limits.detections.is_first(&stack.id);
+        if !(first && is_fresh(stack)) {
+            self.detect(stack).await?;
+        }
+        let mut drift: Vec<DriftItem> = self.by_another(stack).await?.into_iter().collect();
+        drift.extend(self.differences(stack).await?);
+        Ok(drift)
+    }
+
+    /// Has CloudFormation look, and waits until it has.
+    async fn detect(&self, stack: &Stack) -> Result<(), Trouble> {
         let room = self.limits.detections.room.acquire().await;
         let _room = room.map_err(|_| Trouble::Unsent("looking for drift was given up".into()))?;
         let call = |client: &aws_sdk_cloudformation::Client| {
@@ -119,9 +157,7 @@ impl Session {
             }
             wait = (wait * 2).min(Duration::from_secs(10));
         }
-        let mut drift: Vec<DriftItem> = self.by_another(stack).await?.into_iter().collect();
-        drift.extend(self.differences(stack).await?);
-        Ok(drift)
+        Ok(())
     }
 
     async fn differences(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
@@ -168,6 +204,17 @@ impl Session {
 
 /// How the tokens of vend's changes begin.
 const OUR_TOKENS: &str = "vend-";
+
+/// Whether CloudFormation's last look is lately enough, and newer than the last change.
+fn is_fresh(stack: &Stack) -> bool {
+    let now = jiff::Timestamp::now();
+    stack.drift_checked.is_some_and(|at| {
+        let age = now.duration_since(at);
+        !age.is_negative()
+            && age.unsigned_abs() < FRESH
+            && stack.changed.is_none_or(|changed| changed < at)
+    })
+}
 
 fn of_resource(drift: &StackResourceDrift) -> Vec<DriftItem> {
     let name = drift.logical_resource_id.clone().unwrap_or_default();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::error::Trouble;
 use super::session::Session;
+use super::stack::moment;
 use super::status::{self, Ending};
 use super::ticket::Operation;
 use crate::model::{Happening, Token};
@@ -27,8 +28,7 @@ struct Event {
 
 impl Event {
     fn of(event: StackEvent) -> Option<Self> {
-        let at = event.timestamp?;
-        let at = Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()?;
+        let at = moment(event.timestamp?)?;
         Some(Self {
             id: event.event_id?,
             at,

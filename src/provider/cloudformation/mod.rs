@@ -182,19 +182,29 @@ impl CloudFormation {
         let names: Vec<String> =
             group.iter().map(|(n, place)| stack_name(place, &targets[*n])).collect();
         let stacks = session.stacks(&names).await;
-        let seen = group.iter().zip(stacks).map(|((n, _), stack)| {
-            let observation = match stack {
-                Ok(Some(stack)) => match (stack.observation(&targets[*n]), depth) {
-                    (Observation::Present(live), Depth::Drift) => {
-                        drift::inspect(&session, &stack, live)
-                    }
-                    (observation, Depth::Status | Depth::Drift) => Ok(observation),
-                },
-                Ok(None) => Ok(Observation::Absent),
-                Err(trouble) => Err(trouble.of_a_look()),
+        let mut seen = Vec::with_capacity(group.len());
+        let mut deep = JoinSet::new();
+        for ((n, _), stack) in group.into_iter().zip(stacks) {
+            let stack = match stack {
+                Ok(Some(stack)) => stack,
+                Ok(None) => {
+                    seen.push((n, Ok(Observation::Absent)));
+                    continue;
+                }
+                Err(trouble) => {
+                    seen.push((n, Err(trouble.of_a_look())));
+                    continue;
+                }
             };
-            (*n, observation)
-        });
-        seen.collect()
+            match (stack.observation(&targets[n]), depth) {
+                (Observation::Present(live), Depth::Drift) => {
+                    let session = session.clone();
+                    deep.spawn(async move { (n, drift::inspect(session, stack, live).await) });
+                }
+                (observation, Depth::Status | Depth::Drift) => seen.push((n, Ok(observation))),
+            }
+        }
+        seen.extend(deep.join_all().await);
+        seen
     }
 }

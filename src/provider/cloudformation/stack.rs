@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::{Stack as Described, StackStatus, Tag};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::status::{self, Standing};
@@ -35,6 +37,10 @@ pub(super) struct Stack {
     /// The change set that was executed last.
     pub(super) change_set: Option<String>,
     pub(super) protected: bool,
+    /// When it was made or updated last.
+    pub(super) changed: Option<Timestamp>,
+    /// When CloudFormation last looked for drift in it.
+    pub(super) drift_checked: Option<Timestamp>,
     pub(super) outputs: Map,
     tags: BTreeMap<String, String>,
 }
@@ -52,6 +58,11 @@ impl Stack {
             reason: described.stack_status_reason,
             change_set: described.change_set_id,
             protected: described.enable_termination_protection.unwrap_or(false),
+            changed: described.last_updated_time.or(described.creation_time).and_then(moment),
+            drift_checked: described
+                .drift_information
+                .and_then(|d| d.last_check_timestamp)
+                .and_then(moment),
             outputs: outputs.map(|(key, value)| (key, Value::String(value))).collect(),
             tags: tags.filter_map(|t| text((t.key, t.value))).collect(),
         })
@@ -117,6 +128,11 @@ impl Stack {
             pending: false,
         })
     }
+}
+
+/// A moment of the SDK's, in ours.
+pub(super) fn moment(at: DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
 /// The tags of a stack that is made or changed by `change`. The error says which one the service
