@@ -283,11 +283,8 @@ impl Pass<'_> {
             self.load_records(ids.iter().cloned().collect()).await?;
             self.read_foreseen(ids, &mut foreseer).await?;
             foreseer.as_recorded();
-            let is_settled = |id: &&RequestId| !self.memory.unsettled().contains(*id);
-            let added = foreseer.added().filter(is_settled).count() as u64;
             let ground = self.ground();
-            let mut situation = ground.situation(std::mem::take(&mut foreseer.cases));
-            situation.settled -= added;
+            let situation = ground.situation(std::mem::take(&mut foreseer.cases));
             foreseer.seen.plan = plan::plan(&situation);
             foreseer.cases = situation.cases;
         }
@@ -485,12 +482,17 @@ impl Ground<'_> {
         let Pass { engine, memory, clock, report, .. } = self.pass;
         let (recorded, by_team) = memory.totals();
         let breaker = &engine.config.settings.reconcile.breaker;
+        // Those that are looked at for drift, or for what follows, are settled and among the cases.
+        let looked_at = |case: &&Case| {
+            memory.desired().contains(&case.id) && !memory.unsettled().contains(&case.id)
+        };
+        let looked_at = cases.iter().filter(looked_at).count() as u64;
         Situation {
             now: clock(),
             instance: &engine.instance,
             cases,
             totals: Totals { recorded, by_team },
-            settled: self.settled,
+            settled: self.settled.saturating_sub(looked_at),
             sources: report.problems.iter().cloned().collect(),
             dependents: &*self.dependents,
             references: &*self.references,
