@@ -34,19 +34,22 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Fewer than this are looked at one by one while nobody knows how many pages there are.
 const FEW: usize = 3;
 
-/// Counts somebody who waits, for as long as it waits.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts those who wait, for as long as they wait.
+struct Waiting<'a> {
+    all: &'a AtomicUsize,
+    ours: usize,
+}
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize, by: usize) -> Vec<Self> {
-        count.fetch_add(by, Ordering::SeqCst);
-        (0..by).map(|_| Self(count)).collect()
+    fn new(all: &'a AtomicUsize, ours: usize) -> Self {
+        all.fetch_add(ours, Ordering::SeqCst);
+        Self { all, ours }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.all.fetch_sub(self.ours, Ordering::SeqCst);
     }
 }
 

@@ -99,7 +99,7 @@ impl Stack {
         status::row(&self.status).standing
     }
 
-    /// The status with the service's reason.
+    /// The service's word for its status.
     pub(super) fn state(&self) -> String {
         self.status.as_str().to_owned()
     }
