@@ -1,0 +1,255 @@
+//! Where pull requests live: GitHub first.
+//!
+//! # Flow
+//! A forge never decides: it is asked what is there, and told what to say. What it is told is level:
+//! `say` and `check` bring a comment and a check to what they should be, whatever they are now.
+//!
+//! # Guarantees
+//! - A write whose answer was lost is looked for by its marker or external id before it is made again:
+//!   nothing is said twice.
+//! - Reads are tried again; writes are not.
+//! - A forge that cannot be asked is [`ForgeError::Unavailable`]: never "no pull requests", never
+//!   "nobody approved".
+
+mod error;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Pull, Remarked, Revision, Verdict};
+
+pub use error::ForgeError;
+
+/// A repository on a forge.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Repo {
+    /// The user or organisation.
+    pub owner: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+/// One forge. Cheap to share; each method may be called at the same time as any other.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// Who we are there.
+    async fn me(&self) -> Result<Me, ForgeError>;
+
+    /// The pull requests that are open, and those that were closed or merged at `since` or later.
+    async fn pulls(&self, repo: &Repo, since: Timestamp) -> Result<Vec<Pull>, ForgeError>;
+
+    /// One of them; `Gone` when it was deleted.
+    async fn pull(&self, repo: &Repo, number: u64) -> Result<Pull, ForgeError>;
+
+    /// The merged pull requests that a commit came with; none when it was pushed directly.
+    async fn pulls_of(&self, repo: &Repo, commit: &Revision) -> Result<Vec<Pull>, ForgeError>;
+
+    /// What people said of it, the oldest first.
+    async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError>;
+
+    /// What was written below it, the oldest first; with `since`, what changed at it or later.
+    async fn remarks(
+        &self,
+        repo: &Repo,
+        number: u64,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Remarked>, ForgeError>;
+
+    /// Brings our one comment to `body`, which holds `marker`: the comment `id` if it is there, else
+    /// the one of ours with the marker, else a new one. Gives its id.
+    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<u64, ForgeError>;
+
+    /// Brings the check of that name and external id on its commit to what it should be; the same
+    /// care as [`Self::say`]. Gives its id.
+    async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>) -> Result<u64, ForgeError>;
+
+    /// Sets a commit status.
+    async fn status(&self, repo: &Repo, status: &CommitStatus) -> Result<(), ForgeError>;
+
+    /// Suggests changes on the lines of a commit, in one review; those whose marker stands there
+    /// already are left out.
+    async fn suggest(
+        &self,
+        repo: &Repo,
+        number: u64,
+        commit: &Revision,
+        suggestions: &[Suggestion],
+    ) -> Result<(), ForgeError>;
+
+    /// Answers a comment with a reaction; again changes nothing.
+    async fn react(&self, repo: &Repo, comment: u64, with: Reaction) -> Result<(), ForgeError>;
+
+    /// What somebody may do in a repository.
+    async fn permission(&self, repo: &Repo, user: &str) -> Result<Permission, ForgeError>;
+
+    /// Those of `teams` (by slug, of the repository's organisation) that somebody is in.
+    async fn teams_of(
+        &self,
+        repo: &Repo,
+        user: &str,
+        teams: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, ForgeError>;
+
+    /// A token that opens the repository over https for a while; `None` when git has its own ways.
+    async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError>;
+}
+
+/// Who we are on a forge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Me {
+    /// The handle under which our comments stand, such as `vend[bot]`.
+    pub login: String,
+    /// Check runs may be written; else commit statuses are all there is.
+    pub checks: bool,
+}
+
+/// Our one comment on a pull request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Saying {
+    /// The comment, when it is known.
+    pub id: Option<u64>,
+    /// What makes it ours; stands in `body`.
+    pub marker: String,
+    /// Markdown.
+    pub body: String,
+}
+
+/// A check on a commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// Such as `vend`: what branch protection names.
+    pub name: String,
+    /// The commit.
+    pub head: Revision,
+    /// What it is found by.
+    pub external_id: String,
+    /// How it stands.
+    pub state: CheckState,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub summary: String,
+    /// Markdown; may be empty.
+    pub text: String,
+    /// Every one; the forge cuts them into batches.
+    pub annotations: Vec<Annotation>,
+}
+
+/// How a check stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CheckState {
+    /// Not begun.
+    Queued,
+    /// Under way.
+    Running,
+    /// All is well.
+    Success,
+    /// It is not.
+    Failure,
+    /// Neither; it does not stand in the way.
+    Neutral,
+    /// A person has to do something.
+    ActionRequired,
+}
+
+/// A remark on lines of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// First line, from 1.
+    pub line: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// First column, from 1; only where both lines are the same.
+    pub column: Option<u32>,
+    /// Last column, inclusive.
+    pub end_column: Option<u32>,
+    /// How bad it is.
+    pub level: Level,
+    /// One line.
+    pub title: String,
+    /// Plain text.
+    pub message: String,
+}
+
+/// How bad what is annotated is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// For information.
+    Notice,
+    /// Somebody should look.
+    Warning,
+    /// It does not pass.
+    Failure,
+}
+
+/// A commit status, for where checks cannot be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitStatus {
+    /// The commit.
+    pub commit: Revision,
+    /// Its name, such as `vend`.
+    pub context: String,
+    /// How it stands.
+    pub state: CheckState,
+    /// One line of plain text; cut where the forge has less room.
+    pub description: String,
+}
+
+/// A change to lines of a file that is surely right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Suggestion {
+    /// What makes it ours and unlike any other; stands in `body`.
+    pub marker: String,
+    /// The file.
+    pub path: String,
+    /// First line, from 1.
+    pub line: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// Markdown with a suggestion block.
+    pub body: String,
+}
+
+/// An answer without words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reaction {
+    /// Seen, and being done.
+    Eyes,
+    /// Done.
+    ThumbsUp,
+    /// Not allowed.
+    ThumbsDown,
+    /// Not understood.
+    Confused,
+}
+
+/// What somebody may do in a repository, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Permission {
+    /// Nothing, or nothing that is known.
+    None,
+    /// Look.
+    Read,
+    /// Sort issues.
+    Triage,
+    /// Push.
+    Write,
+    /// Manage without what is dangerous.
+    Maintain,
+    /// Everything.
+    Admin,
+}

@@ -1,0 +1,299 @@
+//! Pull requests, as every forge has them, and what is to be said on one.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Diagnostic, Plan, RequestId, Revision, SourceName, Status};
+use crate::digest::Digest;
+
+/// A pull request of one of the repositories that are read.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct PullKey {
+    /// The source whose repository it is in.
+    pub source: SourceName,
+    /// Its number there.
+    pub number: u64,
+}
+
+impl std::fmt::Display for PullKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.source, self.number)
+    }
+}
+
+/// What a forge knows of a pull request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pull {
+    /// Its number in its repository.
+    pub number: u64,
+    /// Its title, as somebody wrote it.
+    pub title: String,
+    /// The handle of who opened it.
+    pub author: String,
+    /// The commit that it wants to be merged.
+    pub head: Revision,
+    /// The branch it is to be merged into.
+    pub base: String,
+    /// Its head lies in another repository.
+    pub fork: bool,
+    /// It is marked as not ready.
+    pub draft: bool,
+    /// Whether it is open.
+    pub state: PullState,
+    /// When anything about it changed last.
+    pub updated: Timestamp,
+    /// For people.
+    pub url: String,
+}
+
+/// Whether a pull request is open.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PullState {
+    /// It is.
+    Open,
+    /// It was closed without being merged.
+    Closed,
+    /// It was merged.
+    Merged {
+        /// As this commit of the base branch.
+        commit: Revision,
+        /// When.
+        at: Timestamp,
+        /// By whom, where the forge says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+}
+
+/// A person's verdict on a pull request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The handle.
+    pub by: String,
+    /// What they say.
+    pub kind: VerdictKind,
+    /// Of which commit; `None` when that commit is gone.
+    pub commit: Option<Revision>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a verdict says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VerdictKind {
+    /// Yes.
+    Approved,
+    /// Not like this.
+    ChangesRequested,
+    /// It was taken back.
+    Dismissed,
+    /// Neither yes nor no.
+    Commented,
+}
+
+/// What somebody wrote below a pull request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Remarked {
+    /// The forge's id.
+    pub id: u64,
+    /// The handle.
+    pub by: String,
+    /// Whether a program wrote it.
+    pub bot: bool,
+    /// As it was written.
+    pub body: String,
+    /// When it was written first.
+    pub at: Timestamp,
+    /// When it was changed last.
+    pub updated: Timestamp,
+}
+
+/// All that is to be said on a pull request now. Wording is `report`'s.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Brief {
+    /// The pull request.
+    pub pull: Pull,
+    /// How far it is.
+    pub stage: Stage,
+    /// The base's commit that it was merged with, in memory.
+    pub base: Option<Revision>,
+    /// The catalog's commit that was used.
+    pub catalog: Option<Revision>,
+    /// Problems of the files that it changes, with paths in its repository.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What would be done once it is merged; after that, what it came with.
+    pub plan: Plan,
+    /// Requests that use outputs which the plan changes, in ways that cannot be told before.
+    pub untold: Vec<RequestId>,
+    /// The world was looked at for the plan; else why it was not, for people.
+    pub blind: Option<Blind>,
+    /// Approvals that it needs, with those that it has.
+    pub needs: Vec<Need>,
+    /// What a reviewer should know besides.
+    pub warnings: Vec<Warned>,
+    /// Against what was said of the last commit; `None`: this is the first.
+    pub since: Option<Since>,
+    /// After the merge: how the requests stand that it touched.
+    pub standing: Vec<Status>,
+    /// Answers to what people asked in comments, the newest last.
+    pub replies: Vec<Reply>,
+}
+
+/// How far a pull request is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// It can be merged, and this is what would come of it.
+    Planned,
+    /// It cannot be merged as it stands.
+    Conflict {
+        /// Paths that conflict.
+        paths: Vec<String>,
+    },
+    /// It could not be looked at; for people.
+    Unknown {
+        /// Why.
+        error: String,
+    },
+    /// It changes nothing that vend reads.
+    Nothing,
+    /// It is merged.
+    Merged {
+        /// As this commit.
+        commit: Revision,
+        /// The plan that was reviewed, when it is not what would be done now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed: Option<Changed>,
+        /// It takes back what this pull request brought.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reverts: Option<u64>,
+    },
+    /// It was closed without being merged.
+    Closed,
+}
+
+/// More would happen than was reviewed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Changed {
+    /// Digest of the plan that was reviewed.
+    pub reviewed: Digest,
+    /// Digest of the plan that would be executed: what a person approves.
+    pub now: Digest,
+    /// What was reviewed, a line each, such as `update orders/dev/events#queue`.
+    pub before: Vec<String>,
+    /// What would be done, likewise.
+    pub after: Vec<String>,
+}
+
+/// Why the world was not looked at for a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Blind {
+    /// It comes from a fork, and nobody who may has asked for this very commit.
+    Fork,
+    /// It changes templates or environments, which are rendered and never executed.
+    Catalog,
+}
+
+/// An approval that is needed, and who has given it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Need {
+    /// For these requests.
+    pub requests: Vec<RequestId>,
+    /// Why, for people: the rule, or what would be lost.
+    pub why: String,
+    /// Whose approval counts; empty: anybody's who may write to the repository.
+    pub teams: Vec<String>,
+    /// How many different people.
+    pub count: u32,
+    /// Who has given theirs.
+    pub had: Vec<String>,
+}
+
+impl Need {
+    /// Whether enough people said yes.
+    pub fn is_met(&self) -> bool {
+        self.had.len() >= self.count as usize
+    }
+}
+
+/// What a reviewer should know besides the plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Warned {
+    /// A newer version could be taken.
+    Newer {
+        /// Whose.
+        request: RequestId,
+        /// The template's name.
+        template: String,
+        /// In use.
+        version: semver::Version,
+        /// The newer one.
+        newer: semver::Version,
+    },
+    /// What was changed outside of vend would be overwritten.
+    Overwrites {
+        /// On which target.
+        target: super::TargetKey,
+        /// What differs there, a phrase each.
+        items: Vec<String>,
+    },
+    /// Somebody may reach it from the internet, or it says who may do what.
+    Exposes {
+        /// On which target.
+        target: super::TargetKey,
+        /// The resource's name in its template.
+        resource: String,
+        /// Its type, such as `AWS::IAM::Role`.
+        kind: String,
+        /// What is to be looked at.
+        what: Exposure,
+    },
+}
+
+/// Why a resource deserves a second look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Exposure {
+    /// It says who may do what.
+    Permissions,
+    /// Anybody on the internet may reach it.
+    Public,
+}
+
+/// What a push did to the plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Since {
+    /// The commit of which something was said before.
+    pub head: Revision,
+    /// Steps that were not in the plan before, a line each as in [`Changed`].
+    pub added: Vec<String>,
+    /// Steps that are not in it any more.
+    pub gone: Vec<String>,
+}
+
+impl Since {
+    /// Whether the plan is as it was.
+    pub fn is_same(&self) -> bool {
+        self.added.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// An answer to a command in a comment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// The comment.
+    pub comment: u64,
+    /// Who asked.
+    pub by: String,
+    /// What, as it was understood, such as `/vend retry`.
+    pub command: String,
+    /// The answer: plain text, which may have several lines.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
