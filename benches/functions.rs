@@ -288,6 +288,7 @@ fn plan(c: &mut Criterion) {
             in_flight: BTreeMap::new(),
             retries: BTreeMap::new(),
             drift_due: false,
+            barred: None,
         };
         let (instance, none) = (world::instance(), BTreeSet::new());
         let situation = Situation {

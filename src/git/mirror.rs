@@ -49,6 +49,13 @@ impl std::fmt::Debug for Mirror {
     }
 }
 
+impl Remote {
+    /// The followed branch into our ref.
+    fn branch_spec(&self) -> String {
+        format!("+{}:{}", self.location.remote_ref(), self.location.fetched_ref())
+    }
+}
+
 impl Mirror {
     /// Opens the mirror in `folder`, or makes an empty one. Reaches nothing but the disk.
     ///
@@ -176,7 +183,7 @@ impl Mirror {
             return Ok(before);
         }
         let lock = self.lock(remote).await?;
-        match fetch_into(remote, &self.inner.folder, lock).await {
+        match fetch_into(remote, &self.inner.folder, lock, &[remote.branch_spec()]).await {
             Err(GitError::Corrupt { what, text }) => {
                 tracing::warn!(what, text, "mirror is damaged: cloning anew");
                 self.clone_anew(remote).await?;
@@ -189,6 +196,17 @@ impl Mirror {
             self.forget_open();
         }
         Ok(tip)
+    }
+
+    /// Fetches other refs than the branch.
+    pub(super) async fn fetch_specs(&self, specs: &[String]) -> Result<(), GitError> {
+        let remote = self.remote()?;
+        let turn = self.inner.turn.lock().await;
+        let lock = self.lock(remote).await?;
+        let fetched = fetch_into(remote, &self.inner.folder, lock, specs).await;
+        drop(turn);
+        self.forget_open();
+        fetched
     }
 
     /// The branch's tip at the last fetch or push; `None` before the first.
@@ -281,7 +299,7 @@ impl Mirror {
         let new = beside(folder, "new");
         let _ = std::fs::remove_dir_all(&new);
         drop(init(&new)?);
-        fetch_into(remote, &new, copy).await?;
+        fetch_into(remote, &new, copy, &[remote.branch_spec()]).await?;
         let old = beside(folder, "old");
         let _ = std::fs::remove_dir_all(&old);
         let doing = || format!("replacing the damaged mirror `{}`", folder.display());
@@ -343,10 +361,14 @@ impl Mirror {
     }
 }
 
-/// `git fetch` of one branch into our ref, in one transaction of `git`'s own.
-async fn fetch_into(remote: &Remote, folder: &Path, lock: File) -> Result<(), GitError> {
+/// `git fetch` of refs into refs of ours, in one transaction of `git`'s own.
+async fn fetch_into(
+    remote: &Remote,
+    folder: &Path,
+    lock: File,
+    specs: &[String],
+) -> Result<(), GitError> {
     let Remote { location, transport } = remote;
-    let spec = format!("+{}:{}", location.remote_ref(), location.fetched_ref());
     let args = [
         "fetch",
         "--quiet",
@@ -357,9 +379,9 @@ async fn fetch_into(remote: &Remote, folder: &Path, lock: File) -> Result<(), Gi
         "--no-show-forced-updates",
         "--end-of-options",
         &location.url,
-        &spec,
     ];
-    let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+    let specs = specs.iter().map(String::as_str);
+    let args: Vec<&OsStr> = args.into_iter().chain(specs).map(OsStr::new).collect();
     let environment = transport.environment(Some(location)).await?;
     let ended = child::run(transport, environment, folder, lock, &args).await?;
     if ended.success() {

@@ -69,6 +69,16 @@ pub enum HoldReason {
         /// What would happen now.
         now: Digest,
     },
+    /// It came to the branch, and nobody has said that it came with a pull request.
+    NeedsPullRequest {
+        /// The forge was asked, and says that it was pushed directly. Else it has not answered yet.
+        direct: bool,
+        /// The commit that brought it, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<super::Revision>,
+        /// `vend approve` takes this.
+        digest: Digest,
+    },
     /// Deleting a protected request needs its tombstone first.
     Protected,
     /// One pass would delete too much at once.
@@ -193,6 +203,7 @@ impl HoldReason {
             Self::WaitingFor { .. } => "WaitingFor",
             Self::NeedsApproval { .. } => "NeedsApproval",
             Self::PlanChanged { .. } => "PlanChanged",
+            Self::NeedsPullRequest { .. } => "NeedsPullRequest",
             Self::Protected => "Protected",
             Self::TooManyDeletes { .. } => "TooManyDeletes",
             Self::LooksLikeAMove { .. } => "LooksLikeAMove",
@@ -223,6 +234,7 @@ impl HoldReason {
             | Self::Refused { .. }
             | Self::Unknown { .. }
             | Self::InFlight { .. }
+            | Self::NeedsPullRequest { direct: false, .. }
             | Self::Source { .. } => false,
             Self::Invalid { .. }
             | Self::NotSupportedYet { .. }
@@ -231,6 +243,7 @@ impl HoldReason {
             | Self::WaitingFor { .. }
             | Self::NeedsApproval { .. }
             | Self::PlanChanged { .. }
+            | Self::NeedsPullRequest { direct: true, .. }
             | Self::Protected
             | Self::TooManyDeletes { .. }
             | Self::LooksLikeAMove { .. }

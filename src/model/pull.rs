@@ -198,6 +198,23 @@ pub enum Blind {
     Catalog,
 }
 
+/// How what a request's file says came to its branch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Passage {
+    /// Digest of the file; `None`: it is gone.
+    pub content: Option<Digest>,
+    /// The commit that brought it, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Revision>,
+    /// The pull request; `None`: it was pushed directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<u64>,
+    /// More would happen than was reviewed: the plan then and the plan now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<(Digest, Digest)>,
+}
+
 /// An approval that is needed, and who has given it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Need {

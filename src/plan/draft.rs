@@ -274,6 +274,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         | HoldReason::WaitingFor { .. }
         | HoldReason::NeedsApproval { .. }
         | HoldReason::PlanChanged { .. }
+        | HoldReason::NeedsPullRequest { .. }
         | HoldReason::Protected
         | HoldReason::TooManyDeletes { .. }
         | HoldReason::LooksLikeAMove { .. }

@@ -62,6 +62,9 @@ impl Subject<'_> {
         if self.spec.suspend {
             return Some(Gate::IfPending(HoldReason::Suspended));
         }
+        if let Some(reason) = &self.case.barred {
+            return Some(Gate::IfPending(reason.clone()));
+        }
         if let Some(reason) = self.changed_source(context) {
             return Some(Gate::Always(reason));
         }

@@ -71,6 +71,7 @@ fn guard(context: &Context, key: &TargetKey, removal: &Removal) -> Option<HoldRe
     let record = owner.recorded.as_ref()?;
     let spec = case.desired.as_ref().and_then(|d| d.spec());
     doubtful_source(context, case, record)
+        .or_else(|| case.barred.clone())
         .or_else(|| is_protected(case, record, spec).then_some(HoldReason::Protected))
         .or_else(|| removal.whole.then(|| context.moves.held.get(&key.request).cloned()).flatten())
         .or_else(|| {

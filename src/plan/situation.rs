@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::model::{
-    Action, ComponentName, Desired, InstanceId, Observation, Record, RequestId, Retry, Revision,
-    SourceName, SourceProblem, TargetKey,
+    Action, ComponentName, Desired, HoldReason, InstanceId, Observation, Record, RequestId, Retry,
+    Revision, SourceName, SourceProblem, TargetKey,
 };
 
 /// Everything the planner looks at.
@@ -88,6 +88,8 @@ pub struct Case {
     pub retries: BTreeMap<ComponentName, Retry>,
     /// It is time to look for drift.
     pub drift_due: bool,
+    /// How its file came to the branch lets nothing be done with it.
+    pub barred: Option<HoldReason>,
 }
 
 impl Situation<'_> {

@@ -171,6 +171,7 @@ impl Pass<'_> {
         if in_flight || self.memory.records().contains(id) {
             let value = serde_json::to_value(&gone).ok();
             writes.push(Write::Value { key: gone_key(id), value });
+            self.lost.insert(id.clone(), gone);
         }
         self.memory.drop_desired(id);
         writes.push(Write::DropDesired(id.clone()));

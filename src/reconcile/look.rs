@@ -1,6 +1,6 @@
 //! Planning without doing, and taking a store over.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -32,18 +32,7 @@ impl Engine {
         let run = pass.run().await;
         pass.drop_all_prepared().await;
         run?;
-        let steps = &pass.report.plan.steps;
-        let recorded: BTreeSet<Digest> = steps.iter().filter_map(|s| s.from).collect();
-        let recorded: Vec<Digest> = recorded.into_iter().collect();
-        let read = pass.fresh.values().chain(pass.foreseen.values());
-        let fresh = read.flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
-        let mut artifacts: HashMap<Digest, _> =
-            fresh.filter_map(|a| Some((a.digest?, a))).collect();
-        for artifact in pass.engine.store.artifacts(&recorded).await? {
-            if let Some(digest) = artifact.digest {
-                artifacts.insert(digest, Arc::new(artifact));
-            }
-        }
+        let artifacts = pass.artifacts().await?;
         Ok(Look { report: pass.report, artifacts })
     }
 

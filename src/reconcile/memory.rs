@@ -59,6 +59,8 @@ pub struct Memory {
     pub paths: BTreeMap<String, Diagnostic>,
     /// The inputs that the desired index was built from.
     pub built: Built,
+    /// From which commit on sources need pull requests.
+    pub gates: BTreeMap<SourceName, Revision>,
     /// A pass was cut off before it had said what it did.
     pub unsaid: bool,
     /// How often people had written when this was loaded.

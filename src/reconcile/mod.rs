@@ -12,6 +12,7 @@ pub mod evaluate;
 mod execute;
 pub mod foresee;
 mod front;
+mod gate;
 mod ledger;
 pub mod lint;
 mod listing;
@@ -24,12 +25,14 @@ mod pass;
 mod preview;
 mod promise;
 mod publish;
+pub mod review;
 mod round;
 pub mod source;
 mod step;
 mod table;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,7 +42,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::git::{Author, Block, Credential, GitError, Transport};
-use crate::model::{Action, Happening, InstanceId, PassReport, SourceName, TargetKey};
+use crate::model::{Action, Happening, InstanceId, PassReport, Revision, SourceName, TargetKey};
 use crate::provider::Providers;
 use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
 use crate::provider::files::{Files, FilesSettings};
@@ -206,6 +209,10 @@ pub struct Engine {
     looked: Option<Timestamp>,
     stop: Arc<AtomicBool>,
     watch: Arc<dyn Watch>,
+    /// Sources of which nothing is done that came without a pull request.
+    gated: BTreeSet<SourceName>,
+    /// A catalog that a review need not read again.
+    shelf: Option<(Arc<crate::catalog::Catalog>, Revision)>,
 }
 
 impl Engine {
@@ -243,12 +250,19 @@ impl Engine {
             looked: None,
             stop: Arc::new(AtomicBool::new(false)),
             watch: Arc::new(Unwatched),
+            gated: BTreeSet::new(),
+            shelf: None,
         })
     }
 
     /// Tells `watch` what happens from now on.
     pub fn watched(&mut self, watch: Arc<dyn Watch>) {
         self.watch = watch;
+    }
+
+    /// From now on nothing is done of these sources that came without a pull request.
+    pub fn gate(&mut self, sources: BTreeSet<SourceName>) {
+        self.gated = sources;
     }
 
     /// Set it, and no new batch of effects begins.

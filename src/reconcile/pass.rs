@@ -21,6 +21,7 @@ use crate::model::{
     Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
     SourceProblem, SourceRecord, TargetKey, Wanted,
 };
+use crate::plan::Gone;
 use crate::store::{DesiredEntry, Index, Lease, Quiet, Write};
 
 /// What a pass is for.
@@ -57,6 +58,12 @@ pub(super) struct Pass<'a> {
     pub(super) told: Told,
     /// Providers are asked for previews although nothing is done.
     pub(super) previews: bool,
+    /// Only these are planned; `None`: all that differ.
+    pub(super) scope: Option<BTreeSet<RequestId>>,
+    /// Nothing in the world is looked at.
+    pub(super) blind: bool,
+    /// What files that this pass found gone last said.
+    pub(super) lost: BTreeMap<RequestId, Option<Gone>>,
     /// When the last plan was made.
     pub(super) planned: Timestamp,
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
@@ -247,17 +254,26 @@ impl<'a> Pass<'a> {
         engine: &'a Engine,
         wake: Wake<'a>,
         clock: &'a (dyn Fn() -> Timestamp + Sync),
-        mut memory: Memory,
+        memory: Memory,
         fetched: Vec<Fetched>,
     ) -> Result<Self, PassError> {
         let now = clock();
-        let snapshots: Vec<Snapshot> = fetched
-            .into_iter()
-            .map(|f| {
-                let record = memory.sources.get(&f.source.name).cloned().unwrap_or_default();
-                f.settle(&record, now)
-            })
-            .collect();
+        let settle = |f: Fetched| {
+            let record = memory.sources.get(&f.source.name).cloned().unwrap_or_default();
+            f.settle(&record, now)
+        };
+        let snapshots = fetched.into_iter().map(settle).collect();
+        Ok(Self::at(engine, wake, clock, memory, snapshots))
+    }
+
+    /// A pass at these commits.
+    pub(super) fn at(
+        engine: &'a Engine,
+        wake: Wake<'a>,
+        clock: &'a (dyn Fn() -> Timestamp + Sync),
+        mut memory: Memory,
+        snapshots: Vec<Snapshot>,
+    ) -> Self {
         let lease = match wake {
             Wake::Apply(lease) => Some(lease),
             Wake::Look { .. } => None,
@@ -265,7 +281,7 @@ impl<'a> Pass<'a> {
         if memory.built.reading != Some(engine.reading()) {
             memory.built = Built { reading: Some(engine.reading()), ..Built::default() };
         }
-        Ok(Self {
+        Self {
             engine,
             lease,
             clock,
@@ -279,13 +295,16 @@ impl<'a> Pass<'a> {
             records: HashMap::new(),
             touched: BTreeSet::new(),
             said: Said::Nothing,
-            planned: now,
+            scope: None,
+            blind: false,
+            lost: BTreeMap::new(),
+            planned: clock(),
             unfinished: false,
             again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
             report: PassReport::default(),
-        })
+        }
     }
 
     pub(super) async fn run(&mut self) -> Result<(), PassError> {
@@ -298,6 +317,7 @@ impl<'a> Pass<'a> {
         let seeds = self.read_catalog(&mut writes)?;
         let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
+        self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
         self.commit(writes).await?;
         let mut changed = self.resume().await?;
@@ -352,7 +372,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads the catalog when its commit moved; gives the requests that this touches.
-    fn read_catalog(&mut self, writes: &mut Vec<Write>) -> Result<BTreeSet<RequestId>, PassError> {
+    pub(super) fn read_catalog(
+        &mut self,
+        writes: &mut Vec<Write>,
+    ) -> Result<BTreeSet<RequestId>, PassError> {
         let Some(commit) = self.snapshots[0].commit.clone() else {
             // Nothing was ever fetched: every request waits for its template.
             return Ok(BTreeSet::new());

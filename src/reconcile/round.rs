@@ -35,7 +35,10 @@ impl Pass<'_> {
         for round in 0..MAX_ROUNDS {
             self.planned = (self.clock)();
             self.read_again(std::mem::take(&mut again)).await?;
-            let ids = self.differing();
+            let ids = match &self.scope {
+                Some(scope) => scope.clone(),
+                None => self.differing(),
+            };
             let looked = ids.clone();
             let cases = self.cases(ids).await?;
             let (plan, cases) = self.look_and_plan(cases, &mut live).await;
@@ -211,6 +214,7 @@ impl Pass<'_> {
         let in_flight = in_flight.collect();
         let retries =
             self.components(&id, &self.memory.retries).map(|(c, r)| (c, r.clone())).collect();
+        let barred = self.barred(&id, desired.as_deref(), recorded.as_ref()).await?;
         let drift_due = self
             .memory
             .records()
@@ -225,6 +229,7 @@ impl Pass<'_> {
             in_flight,
             retries,
             drift_due,
+            barred,
         })
     }
 
@@ -240,6 +245,9 @@ impl Pass<'_> {
     }
 
     async fn gone(&self, id: &RequestId) -> Result<Option<Gone>, PassError> {
+        if let Some(lost) = self.lost.get(id) {
+            return Ok(lost.clone());
+        }
         let value = self.engine.store.value(&gone_key(id)).await?;
         Ok(value.and_then(|v| serde_json::from_value(v).ok()))
     }
@@ -252,7 +260,9 @@ impl Pass<'_> {
     ) -> (Plan, Vec<Case>) {
         let ground = self.ground();
         let mut situation = ground.situation(cases);
-        self.observe(&mut situation, live).await;
+        if !self.blind {
+            self.observe(&mut situation, live).await;
+        }
         (plan::plan(&situation), situation.cases)
     }
 
@@ -479,7 +489,7 @@ struct Ground<'a> {
 
 impl Ground<'_> {
     fn situation(&self, cases: Vec<Case>) -> Situation<'_> {
-        let Pass { engine, memory, clock, report, .. } = self.pass;
+        let Pass { engine, memory, clock, report, blind, .. } = self.pass;
         let (recorded, by_team) = memory.totals();
         let breaker = &engine.config.settings.reconcile.breaker;
         // Those that are looked at for drift, or for what follows, are settled and among the cases.
@@ -503,7 +513,7 @@ impl Ground<'_> {
                 max_share: breaker.max_percent / 100.0,
                 team_min: breaker.team_min,
             },
-            blind: false,
+            blind: *blind,
         }
     }
 }

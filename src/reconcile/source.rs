@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::PassError;
-use crate::catalog::Pattern;
+use crate::catalog::{PathIs, Pattern};
 use crate::config::Settings;
 use crate::error::chain;
 use crate::git::{GitError, Location, Mirror, Transport, Trust};
-use crate::model::{Revision, SourceName, SourceProblem, SourceRecord};
+use crate::model::{RequestId, Revision, SourceName, SourceProblem, SourceRecord};
 
 /// The catalog's name among the sources.
 pub const CATALOG: &str = "catalog";
@@ -302,11 +302,24 @@ impl Source {
     /// pattern's fixed start.
     pub fn watched_folder(&self) -> String {
         let fixed = self.pattern.as_ref().map_or("", |p| p.folder().trim_end_matches('/'));
-        [self.folder.as_str(), fixed]
-            .iter()
-            .filter(|p| !p.is_empty())
-            .copied()
-            .collect::<Vec<_>>()
-            .join("/")
+        join(&self.folder, fixed)
     }
+
+    /// The request whose file lies at a path of the repository, if any does.
+    pub fn request_at(&self, path: &str) -> Option<RequestId> {
+        let inner = match self.folder.trim_matches('/') {
+            "" => path,
+            folder => path.strip_prefix(folder)?.strip_prefix('/')?,
+        };
+        match self.pattern.as_ref()?.id(inner) {
+            PathIs::Request(id) => Some(id),
+            PathIs::Ignored | PathIs::Note(_) | PathIs::Bad(_) => None,
+        }
+    }
+}
+
+/// A path below a folder, either of which may be the root.
+pub fn join(folder: &str, path: &str) -> String {
+    let parts = [folder.trim_matches('/'), path];
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/")
 }

@@ -94,6 +94,17 @@ pub fn reason(reason: &HoldReason) -> String {
             reviewed.short(),
             now.short()
         ),
+        HoldReason::NeedsPullRequest { direct: false, .. } => {
+            "the forge has not said yet which pull request brought it; it is asked again".into()
+        }
+        HoldReason::NeedsPullRequest { direct: true, commit, digest } => {
+            let at = commit.as_ref().map(|c| format!(" by commit {}", short(c)));
+            format!(
+                "it came to the branch{} without a pull request; bring it with one, or `vend \
+                 approve {digest}`",
+                at.unwrap_or_default()
+            )
+        }
         HoldReason::Protected => "it is protected; put the file back with \
             `delete: {confirm: <name>}`, let that be applied, then remove it"
             .into(),

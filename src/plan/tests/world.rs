@@ -309,6 +309,7 @@ impl World {
                     .map(|(k, v)| (k.component.clone(), v.clone()))
                     .collect(),
                 drift_due: self.drift_due && recorded.is_some(),
+                barred: None,
                 desired: desired.map(Arc::new),
                 recorded,
             });

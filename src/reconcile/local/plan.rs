@@ -114,6 +114,7 @@ impl<'a> Table<'a> {
             in_flight: BTreeMap::new(),
             retries: BTreeMap::new(),
             drift_due: false,
+            barred: None,
         })
     }
 
@@ -176,6 +177,7 @@ impl<'a> Table<'a> {
                 in_flight: BTreeMap::new(),
                 retries: BTreeMap::new(),
                 drift_due: false,
+                barred: None,
             });
         }
         Ok(())

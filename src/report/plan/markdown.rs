@@ -98,6 +98,7 @@ fn held(held: &Hold) -> String {
         HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
         HoldReason::Stuck { digest, .. } => *digest,
         HoldReason::PlanChanged { now, .. } => Some(*now),
+        HoldReason::NeedsPullRequest { direct: true, digest, .. } => Some(*digest),
         _ => None,
     };
     let paste = digest.map(|d| format!("\n  `/vend approve {d}`")).unwrap_or_default();

@@ -1,0 +1,213 @@
+//! Planning what commits that are on no branch yet would do: the same pass, at other commits, with
+//! nothing written.
+//!
+//! # Guarantees
+//! - The plan is of what these commits change against the last pass, and of nothing else that is
+//!   under way or waits.
+//! - A blind review reaches no provider.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::pass::{Pass, Wake};
+use super::source::{self, Snapshot};
+use super::{Engine, PassError};
+use crate::digest::Digest;
+use crate::git::{Delta, GitError};
+use crate::model::{Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName};
+
+/// What is asked: the sources that would be at another commit.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Each source's commit.
+    pub at: BTreeMap<SourceName, Revision>,
+    /// Ask providers what changes would do.
+    pub previews: bool,
+    /// Look at nothing in the world.
+    pub blind: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Reviewed {
+    /// What would be done.
+    pub plan: Plan,
+    /// Requests of which no step can be told.
+    pub untold: Vec<RequestId>,
+    /// Requests whose own files differ.
+    pub own: BTreeSet<RequestId>,
+    /// Requests that would be desired otherwise, those of `own` among them; `None`: it would be gone.
+    pub desired: BTreeMap<RequestId, Option<Arc<Desired>>>,
+    /// What is recorded of them.
+    pub records: BTreeMap<RequestId, Record>,
+    /// Problems of the files that differ, and of the catalog where that is at another commit, each
+    /// with the source whose file it is.
+    pub diagnostics: Vec<(SourceName, Diagnostic)>,
+    /// Recorded and desired artifacts, by digest.
+    pub artifacts: HashMap<Digest, Arc<Artifact>>,
+    /// The catalog's commit that was used.
+    pub catalog: Option<Revision>,
+}
+
+impl Engine {
+    /// The commits that the last pass worked on, by source.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn commits(&self) -> Result<BTreeMap<SourceName, Revision>, PassError> {
+        let standing = self.store.standing().await?;
+        let known = standing.sources.into_iter();
+        Ok(known.filter_map(|(name, record)| Some((name, record.commit?))).collect())
+    }
+
+    /// Plans what other commits would do, without writing anything.
+    ///
+    /// # Errors
+    /// When the store or a mirror cannot be read.
+    pub async fn review(
+        &mut self,
+        question: &Question,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Reviewed, PassError> {
+        let mut memory = self.memory().await?;
+        let known = memory.built.clone();
+        memory.catalog = self.shelf.take().filter(|(_, at)| known.catalog.as_ref() == Some(at));
+        let snapshots: Vec<Snapshot> = self
+            .sources
+            .all()
+            .map(|source| Snapshot {
+                source: source.clone(),
+                commit: question.at.get(&source.name).cloned().or_else(|| {
+                    memory.sources.get(&source.name).and_then(|record| record.commit.clone())
+                }),
+                problem: None,
+            })
+            .collect();
+        let wake = Wake::Look { previews: question.previews && !question.blind };
+        let mut pass = Pass::at(self, wake, clock, memory, snapshots);
+        pass.blind = question.blind;
+        let outcome = pass.review(&known.sources, &known.catalog).await;
+        pass.drop_all_prepared().await;
+        let read = pass.memory.catalog.take();
+        let reviewed = outcome?;
+        drop(pass);
+        self.shelf = read.filter(|(_, at)| known.catalog.as_ref() == Some(at));
+        // The indexes are as they would be: the next review starts from what is.
+        self.memory = None;
+        Ok(reviewed)
+    }
+}
+
+impl Pass<'_> {
+    async fn review(
+        &mut self,
+        sources: &BTreeMap<SourceName, Revision>,
+        catalog: &Option<Revision>,
+    ) -> Result<Reviewed, PassError> {
+        let fail = |name: &SourceName| {
+            let name = name.clone();
+            move |source| PassError::Source { name, source }
+        };
+        let mut own = BTreeSet::new();
+        let mut paths = BTreeSet::new();
+        for snapshot in &self.snapshots[1..] {
+            let name = &snapshot.source.name;
+            let deltas = deltas(snapshot, sources.get(name)).map_err(fail(name))?;
+            let folder = snapshot.source.watched_folder();
+            for delta in deltas {
+                let path = source::join(&folder, &delta.path);
+                if let Some(id) = snapshot.source.request_at(&path) {
+                    own.insert(id);
+                }
+                paths.insert(format!("{name}:{path}"));
+            }
+        }
+        let was: HashMap<RequestId, Digest> =
+            self.memory.desired().iter().map(|e| (e.id.clone(), e.fingerprint)).collect();
+        let mut writes = Vec::new();
+        let seeds = self.read_catalog(&mut writes)?;
+        let found = self.list(seeds, &mut writes);
+        self.evaluate(found, &mut writes).await?;
+        let differs = self
+            .fresh
+            .iter()
+            .filter(|(id, evaluated)| was.get(*id) != Some(&evaluated.row.fingerprint));
+        let mut scope: BTreeSet<RequestId> = differs.map(|(id, _)| id.clone()).collect();
+        scope.extend(own.iter().cloned());
+        let moved = scope.iter().filter_map(|id| self.desired_of(id)?.spec()?.moved_from.clone());
+        let moved: Vec<RequestId> = moved.collect();
+        scope.extend(moved);
+        self.scope = Some(scope.clone());
+        self.rounds(BTreeSet::new()).await?;
+        let mut diagnostics = Vec::new();
+        if self.snapshots[0].commit != *catalog {
+            let name = SourceName::new(source::CATALOG);
+            let problems = self.memory.catalog_problems.iter().cloned();
+            diagnostics.extend(problems.map(|problem| (name.clone(), problem)));
+        }
+        for (key, problem) in &self.memory.paths {
+            if paths.contains(key)
+                && let Some((name, _)) = key.split_once(':')
+            {
+                diagnostics.push((SourceName::new(name), problem.clone()));
+            }
+        }
+        let mut desired = BTreeMap::new();
+        for id in &scope {
+            let now = self.desired_of(id).cloned();
+            if let Some(now) = &now {
+                let problems = match &now.wanted {
+                    crate::model::Wanted::Invalid(problems) => problems.clone(),
+                    crate::model::Wanted::Valid(_) | crate::model::Wanted::Waiting(_) => Vec::new(),
+                };
+                let said = problems.into_iter().chain(now.notes.iter().cloned());
+                diagnostics.extend(said.map(|d| (now.origin.source.clone(), d)));
+            }
+            desired.insert(id.clone(), now);
+        }
+        self.load_records(scope.iter().cloned().collect()).await?;
+        let records =
+            scope.iter().filter_map(|id| Some((id.clone(), self.records.get(id)?.clone()?)));
+        let records = records.collect();
+        Ok(Reviewed {
+            artifacts: self.artifacts().await?,
+            plan: std::mem::take(&mut self.report.plan),
+            untold: std::mem::take(&mut self.report.untold),
+            own,
+            desired,
+            records,
+            diagnostics,
+            catalog: self.snapshots[0].commit.clone(),
+        })
+    }
+
+    /// The artifacts that the plan speaks of, by digest.
+    pub(super) async fn artifacts(&self) -> Result<HashMap<Digest, Arc<Artifact>>, PassError> {
+        let recorded: BTreeSet<Digest> =
+            self.report.plan.steps.iter().filter_map(|s| s.from).collect();
+        let recorded: Vec<Digest> = recorded.into_iter().collect();
+        let read = self.fresh.values().chain(self.foreseen.values());
+        let fresh = read.flat_map(|e| e.artifacts.iter().map(|(_, a)| a.clone()));
+        let mut artifacts: HashMap<Digest, _> =
+            fresh.filter_map(|a| Some((a.digest?, a))).collect();
+        for artifact in self.engine.store.artifacts(&recorded).await? {
+            if let Some(digest) = artifact.digest {
+                artifacts.insert(digest, Arc::new(artifact));
+            }
+        }
+        Ok(artifacts)
+    }
+}
+
+/// What differs in a source's folder between the last pass's commit and the one that is asked about.
+fn deltas(snapshot: &Snapshot, last: Option<&Revision>) -> Result<Vec<Delta>, GitError> {
+    let (Some(last), Some(now)) = (last, &snapshot.commit) else { return Ok(Vec::new()) };
+    if last == now {
+        return Ok(Vec::new());
+    }
+    let mirror = snapshot.source.mirror();
+    let folder = snapshot.source.watched_folder();
+    mirror.diff(mirror.tree(last, &folder)?, mirror.tree(now, &folder)?)
+}
