@@ -283,12 +283,14 @@ pub struct RateSettings {
     pub changes: f64,
     /// Calls that look at stacks.
     pub looks: f64,
+    /// Calls that read what happened to a stack.
+    pub events: f64,
 }
 
 impl Default for RateSettings {
     /// About what CloudFormation allows an account by default, shared with whoever else works in it.
     fn default() -> Self {
-        Self { changes: 10.0, looks: 5.0 }
+        Self { changes: 10.0, looks: 5.0, events: 10.0 }
     }
 }
 

@@ -36,6 +36,10 @@ const CALLS: usize = 16;
 /// Tickets asked about at once.
 const POLLS: usize = 64;
 
+/// How often those are asked about that are under way while others wait for their turn to begin:
+/// asked together, many cost a provider little more than one.
+const ASK: SignedDuration = SignedDuration::from_secs(1);
+
 /// Characters of a provider's names for things that are kept.
 const NAME_MAX: usize = 300;
 
@@ -60,6 +64,9 @@ pub struct Executor<'a> {
     pub total: usize,
 }
 
+/// What a provider said of rows; of a lane, where they took its room for calls.
+type Asked = (Option<String>, Answers);
+
 /// What came of a set of effects.
 #[derive(Default)]
 pub struct Done {
@@ -82,7 +89,8 @@ pub struct Done {
 
 impl Executor<'_> {
     /// Begins `rows`, which are new, in their order: journals their intents first. `under_way` has
-    /// its room already.
+    /// its room already. Where beginning takes long, since a provider allows no more, those that have
+    /// begun are asked about meanwhile.
     pub async fn begin(
         &self,
         rows: Vec<Journalled>,
@@ -98,10 +106,16 @@ impl Executor<'_> {
         rows.into_iter().for_each(|row| turns.put(self.lane(&row), row));
         let mut calls: BTreeMap<String, usize> = BTreeMap::new();
         let mut asked = JoinSet::new();
+        let mut next_poll = now() + ASK;
         loop {
             if !self.stop.load(Ordering::Relaxed) {
                 let next = turns.next(&mut room, |lane| self.most(lane, &calls));
                 self.send(next, &mut calls, &mut asked, &mut done).await?;
+                let at = now();
+                if !turns.is_empty() && at >= next_poll {
+                    next_poll = at + ASK;
+                    self.ask(&mut done.under_way, at, &mut asked);
+                }
             }
             let Some(answered) = asked.join_next().await else {
                 done.stopped = self.stop.load(Ordering::Relaxed) && !turns.is_empty();
@@ -110,8 +124,10 @@ impl Executor<'_> {
             let mut answers = Vec::new();
             let mut ended = Some(answered);
             while let Some(answered) = ended {
-                let (lane, more): (String, Answers) = answered.map_err(PassError::task)?;
-                calls.entry(lane).and_modify(|n| *n -= 1);
+                let (lane, more): Asked = answered.map_err(PassError::task)?;
+                if let Some(lane) = lane {
+                    calls.entry(lane).and_modify(|n| *n -= 1);
+                }
                 answers.extend(more);
                 ended = asked.try_join_next();
             }
@@ -126,7 +142,7 @@ impl Executor<'_> {
         &self,
         next: BTreeMap<String, Vec<Journalled>>,
         calls: &mut BTreeMap<String, usize>,
-        asked: &mut JoinSet<(String, Answers)>,
+        asked: &mut JoinSet<Asked>,
         done: &mut Done,
     ) -> Result<(), PassError> {
         if next.is_empty() {
@@ -141,10 +157,28 @@ impl Executor<'_> {
                 let batch = std::mem::replace(&mut rows, rest);
                 let (lane, provider) = (lane.clone(), provider.clone());
                 *calls.entry(lane.clone()).or_default() += 1;
-                asked.spawn(async move { (lane, call::submit(provider, batch).await) });
+                asked.spawn(async move { (Some(lane), call::submit(provider, batch).await) });
             }
         }
         Ok(())
+    }
+
+    /// Asks about those of `under_way` that are due, as far as there is room for that.
+    fn ask(&self, under_way: &mut Vec<Journalled>, now: Timestamp, asked: &mut JoinSet<Asked>) {
+        let is_due =
+            |row: &Journalled| row.phase == Phase::Sent && row.next.is_some_and(|next| next <= now);
+        for row in std::mem::take(under_way) {
+            let provider = self.providers.get(&row.change.target.provider).cloned();
+            match (provider, row.ticket.clone()) {
+                (Some(provider), Some(ticket)) if is_due(&row) && asked.len() < POLLS => {
+                    asked.spawn(async move {
+                        let (row, answer) = call::poll(provider, row, ticket).await;
+                        (None, vec![(row, answer.of_a_resumed())])
+                    });
+                }
+                (_, _) => under_way.push(row),
+            }
+        }
     }
 
     /// How many rows of a lane may be sent now: one batch at a time, or several small ones.

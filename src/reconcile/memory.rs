@@ -275,8 +275,10 @@ impl Memory {
         let looks = overdue.into_iter().chain(next);
         let blind = self.is_blind().then_some(poll);
         let looking = self.looking.values().copied();
-        let due = flights.chain(retries).chain(looks).chain(looking).chain(blind);
-        due.map(|due| if due > now { due } else { poll }).min()
+        let due = retries.chain(looks).chain(looking).chain(blind);
+        let due = due.map(|due| if due > now { due } else { poll });
+        // What came due while others were begun was not asked about.
+        due.chain(flights).min()
     }
 
     /// Whether something is held only because it could not be seen, or because somebody else was at

@@ -354,6 +354,7 @@ pub fn providers(
         endpoint: aws.endpoint.clone(),
         changes: Rate::of(aws.rates.changes),
         looks: Rate::of(aws.rates.looks),
+        events: Rate::of(aws.rates.events),
     });
     Ok(Providers::new().with(files.map_err(PassError::Settings)?).with(cloudformation))
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::PassError;
 use super::execute::{Done, Executor};
 use super::pass::Pass;
@@ -12,6 +14,9 @@ use crate::model::{
     Action, AppliedOutcome, Artifact, Change, Desired, Journalled, Outcome, Phase, RequestId,
     Revision, SourceName, Step, TargetKey, Token,
 };
+
+/// What comes due within that time is asked about with what is due.
+const TOGETHER: SignedDuration = SignedDuration::from_millis(500);
 
 impl Pass<'_> {
     /// Asks about everything in the journal that is due.
@@ -22,12 +27,16 @@ impl Pass<'_> {
             return Ok(BTreeSet::new());
         }
         let now = (self.clock)();
-        let is_due = |row: &&Journalled| row.next.is_none_or(|next| next <= now);
-        let mut rows: Vec<Journalled> =
-            self.memory.journal.values().filter(is_due).cloned().collect();
-        if rows.is_empty() {
+        let due_by = |row: &Journalled, at: Timestamp| row.next.is_none_or(|next| next <= at);
+        if !self.memory.journal.values().any(|row| due_by(row, now)) {
             return Ok(BTreeSet::new());
         }
+        // Asked together they cost a provider less than one by one, and us one pass instead of many.
+        let at = now + TOGETHER;
+        let soon =
+            |row: &&Journalled| due_by(row, now) || row.phase == Phase::Sent && due_by(row, at);
+        let rows = self.memory.journal.values().filter(soon);
+        let mut rows: Vec<Journalled> = rows.cloned().collect();
         self.mark_unsaid().await?;
         self.rejoin(&mut rows).await?;
         let ids: Vec<RequestId> =

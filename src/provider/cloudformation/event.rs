@@ -106,7 +106,7 @@ impl Session {
             let call = |client: &aws_sdk_cloudformation::Client| {
                 client.describe_stack_events().stack_name(stack).set_next_token(page).send()
             };
-            let said = match self.look(call).await {
+            let said = match self.look_among(&self.limits.events, call).await {
                 Ok(said) => said,
                 Err(trouble) if trouble.says_absent() => break,
                 Err(trouble) => return Err(trouble),
@@ -145,7 +145,7 @@ impl Session {
             let filters = EventFilter::builder().failed_events(true).build();
             client.describe_events().stack_name(stack).filters(filters).send()
         };
-        let Ok(said) = self.look(call).await else { return };
+        let Ok(said) = self.look_among(&self.limits.events, call).await else { return };
         let checks = said.operation_events.unwrap_or_default().into_iter();
         let mut checks: Vec<Event> = checks.filter_map(|e| Event::of_check(e, token)).collect();
         // An update's events may hold earlier operations' checks, where no token tells.

@@ -1,7 +1,7 @@
 //! How fast one account's region is asked: a bucket of tokens for each kind of call.
 //!
-//! CloudFormation allows an account a few calls a second, shared with everybody else who works in
-//! it. Whoever would come too early waits for its turn, in the order of asking; an answer that says
+//! CloudFormation allows an account a few calls a second of each operation, shared with everybody
+//! else who works in it. Whoever would come too early waits for its turn, in the order of asking; an answer that says
 //! "too fast" empties the bucket, so that all wait, not only who got it.
 
 use std::sync::{Mutex, PoisonError};
@@ -19,9 +19,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// That many a second, and twice as many at once after a pause.
+    /// That many a second, and after a pause all of a second's but one at once: a service that counts
+    /// the same has then always one left for a call that comes sooner after the last than it was sent.
     pub fn of(per_second: f64) -> Self {
-        Self { per_second, burst: (per_second * 2.0).max(1.0) }
+        Self { per_second, burst: (per_second - 1.0).max(1.0) }
     }
 }
 
@@ -45,6 +46,18 @@ impl Bucket {
         }
     }
 
+    /// How much may be asked in `time`, in the long run.
+    pub(super) fn in_time(&self, time: Duration) -> f64 {
+        self.rate.per_second * time.as_secs_f64()
+    }
+
+    /// Whether there is room for a call that may as well not be made: what must be asked would not
+    /// wait for it.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.grown(*state, now) >= (self.rate.burst / 2.0).max(1.0)
+    }
+
     /// The service said that it was too fast: nobody asks for the next second.
     pub(super) fn slow_down(&self) {
         let now = Instant::now();
@@ -58,7 +71,7 @@ impl Bucket {
         (tokens + more).min(self.rate.burst)
     }
 
-    fn reserve(&self, now: Instant) -> Duration {
+    pub(super) fn reserve(&self, now: Instant) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let left = self.grown(*state, now) - 1.0;
         *state = (left, now);
@@ -80,6 +93,38 @@ mod tests {
         let waits: Vec<_> = (0..4).map(|_| bucket.reserve(now).as_millis()).collect();
         assert_eq!(waits, [0, 0, 100, 200]);
         assert_eq!(bucket.reserve(now + Duration::from_secs(5)).as_millis(), 0, "after a pause");
+    }
+
+    #[test]
+    fn there_is_room_while_half_is_left() {
+        let bucket = Bucket::new(Rate { per_second: 0.001, burst: 4.0 });
+        let room: Vec<bool> = (0..4)
+            .map(|_| {
+                bucket.reserve(Instant::now());
+                bucket.has_room(Instant::now())
+            })
+            .collect();
+        assert_eq!(room, [true, true, false, false]);
+        assert!(
+            Bucket::new(Rate::of(1.0)).has_room(Instant::now()),
+            "the slowest has room at times"
+        );
+    }
+
+    #[test]
+    fn who_counts_the_same_is_never_asked_too_fast() {
+        let (rate, jitter) = (Rate::of(10.0), 0.09);
+        let ours = Bucket::new(rate);
+        let begin = Instant::now();
+        // The other's bucket holds all of a second's, and the first call comes late to it.
+        let (mut tokens, mut last) = (10.0_f64, jitter);
+        for n in 0..100 {
+            let sent = ours.reserve(begin).as_secs_f64();
+            let at = if n == 0 { jitter } else { sent.max(jitter) };
+            tokens = (tokens + (at - last) * 10.0).min(10.0) - 1.0;
+            last = at;
+            assert!(tokens >= 0.0, "call {n} at {at}: {tokens}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! calls.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,7 +26,26 @@ pub(super) struct Looks {
     /// Pages of the last listing.
     pages: AtomicUsize,
     waiting: AtomicUsize,
+    /// Stacks in which this process began something lately, by id.
+    begun: Mutex<HashMap<String, Instant>>,
 }
+
+impl Looks {
+    /// Something was begun in a stack: what was seen before says nothing of it any more.
+    pub(super) fn begun(&self, stack: &str) {
+        let now = Instant::now();
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.retain(|_, at| now.saturating_duration_since(*at) < RECENT);
+        begun.insert(stack.to_owned(), now);
+    }
+
+    fn begun_at(&self, stack: &str) -> Option<Instant> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(stack).copied()
+    }
+}
+
+/// Whoever asks how things are getting on takes what was seen so lately.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// How long the first who looks waits for others who look too.
 const GATHER: Duration = Duration::from_millis(20);
@@ -59,14 +78,36 @@ impl Session {
         &self,
         names: &[String],
     ) -> Vec<Result<Option<Arc<Stack>>, Trouble>> {
+        self.stacks_since(names, Instant::now()).await
+    }
+
+    /// The stack of this id as it was lately, and not before this process began something in it.
+    pub(super) async fn recent(&self, id: &str) -> Result<Option<Arc<Stack>>, Trouble> {
+        let now = Instant::now();
+        let since = now.checked_sub(RECENT).unwrap_or(now);
+        let since = self.limits.listed.begun_at(id).map_or(since, |begun| begun.max(since));
+        let mut stacks = self.stacks_since(&[id.to_owned()], since).await;
+        stacks.pop().unwrap_or(Ok(None))
+    }
+
+    async fn stacks_since(
+        &self,
+        names: &[String],
+        since: Instant,
+    ) -> Vec<Result<Option<Arc<Stack>>, Trouble>> {
         let looks = &self.limits.listed;
         let _waiting = Waiting::new(&looks.waiting, names.len());
-        let asked = Instant::now();
+        let found = |listed: &Listed| {
+            names.iter().map(|n| Ok(listed.stacks.get(n).cloned())).collect::<Vec<_>>()
+        };
+        if let Some(listed) = looks.last.lock().await.as_ref().filter(|l| l.began >= since) {
+            return found(listed);
+        }
         tokio::time::sleep(GATHER).await;
         let pages = looks.pages.load(Ordering::Relaxed).max(FEW);
         if looks.waiting.load(Ordering::SeqCst) > pages {
-            return match self.listing(asked).await {
-                Ok(listed) => names.iter().map(|n| Ok(listed.stacks.get(n).cloned())).collect(),
+            return match self.listing(since).await {
+                Ok(listed) => found(&listed),
                 Err(trouble) => names.iter().map(|_| Err(trouble.clone())).collect(),
             };
         }
@@ -97,12 +138,12 @@ impl Session {
         }
     }
 
-    /// All stacks, as they were at `asked` or later.
-    async fn listing(&self, asked: Instant) -> Result<Arc<Listed>, Trouble> {
+    /// All stacks, as they were at `since` or later.
+    async fn listing(&self, since: Instant) -> Result<Arc<Listed>, Trouble> {
         let looks = &self.limits.listed;
         // Whoever waited here while another listed takes what that one found.
         let mut last = looks.last.lock().await;
-        if let Some(listed) = last.as_ref().filter(|l| l.began >= asked) {
+        if let Some(listed) = last.as_ref().filter(|l| l.began >= since) {
             return Ok(listed.clone());
         }
         let began = Instant::now();

@@ -7,6 +7,7 @@
 mod drift;
 mod error;
 mod event;
+mod flight;
 mod limiter;
 mod look;
 mod poll;

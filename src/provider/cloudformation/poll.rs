@@ -1,6 +1,7 @@
 //! Asking how an operation is getting on.
 
 use aws_sdk_cloudformation::types::ChangeSetStatus;
+use tokio::time::Instant;
 
 use super::error::Trouble;
 use super::event::Story;
@@ -25,16 +26,27 @@ impl CloudFormation {
         if let Some(change_set) = notes.change_set.clone() {
             return self.advance(ticket, place, notes, &change_set).await;
         }
-        let mut seen = session.stacks(std::slice::from_ref(&notes.stack)).await;
-        let mut seen = seen.pop().unwrap_or(Ok(None)).map_err(Trouble::of_a_look)?;
-        if seen.is_none() {
-            // Listings leave out what is deleted; asked by its id, the service still knows it.
-            seen = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
+        let mut seen = session.recent(&notes.stack).await.map_err(Trouble::of_a_look)?;
+        let (limits, id) = (session.limits.clone(), notes.stack.clone());
+        if let Some(stack) = seen.as_ref().filter(|s| s.standing() == Standing::Busy)
+            && !limits.flights.is_to_be_read(&id, &stack.state(), &limits.events, Instant::now())
+        {
+            return Ok(Progress::Running { ticket: ticket.clone(), events: Vec::new() });
         }
-        let story = session.story(&notes.stack, &ticket.token).await;
+        let story = session.story(&id, &ticket.token).await;
         let mut story = story.map_err(Trouble::of_a_look)?;
-        session.explain(&mut story, &notes.stack, &ticket.token).await;
-        Ok(tell(ticket, notes, seen.as_deref(), &story))
+        // Listings leave out what is deleted. Its events tell that; and else the service, asked by
+        // the id, still knows it.
+        let deleted = notes.operation == Operation::Delete && story.ending(&ticket.token).is_some();
+        if seen.is_none() && !deleted {
+            seen = session.stack(&id).await.map_err(Trouble::of_a_look)?;
+        }
+        session.explain(&mut story, &id, &ticket.token).await;
+        let told = tell(ticket, notes, seen.as_deref(), &story);
+        if !matches!(told, Progress::Running { .. }) {
+            limits.flights.end(&id);
+        }
+        Ok(told)
     }
 
     /// Executes the change set once it is there.
@@ -49,7 +61,7 @@ impl CloudFormation {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.describe_change_set().change_set_name(change_set).send()
         };
-        let made = match session.look(call).await {
+        let made = match session.look_among(&session.limits.change_sets, call).await {
             Ok(made) => made,
             Err(trouble) if trouble.says_absent() => {
                 return Err(ProviderError::Stale("its change set is gone".into()));

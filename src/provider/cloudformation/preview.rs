@@ -170,7 +170,8 @@ impl Session {
             let page = client.describe_change_set().change_set_name(id).set_next_token(next);
             page.include_property_values(true).send()
         };
-        self.look(call).await.map_err(Trouble::of_a_look)
+        let answer = self.look_among(&self.limits.change_sets, call).await;
+        answer.map_err(Trouble::of_a_look)
     }
 
     /// All pages of a change set, in our words.

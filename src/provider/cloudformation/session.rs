@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use super::drift::Detections;
 use super::error::Trouble;
+use super::flight::Flights;
 use super::limiter::{Bucket, Rate};
 use super::look::Looks;
 use super::settings::Place;
@@ -31,8 +32,10 @@ pub struct CloudFormationSettings {
     pub endpoint: Option<String>,
     /// Calls that change something.
     pub changes: Rate,
-    /// Calls that look at stacks.
+    /// Calls that look at stacks, and as many again at change sets.
     pub looks: Rate,
+    /// Calls that read what happened to a stack.
+    pub events: Rate,
 }
 
 /// Whose rights a call needs.
@@ -67,8 +70,12 @@ pub(super) struct Session {
 pub(super) struct Limits {
     changes: Bucket,
     looks: Bucket,
+    pub(super) change_sets: Bucket,
+    pub(super) events: Bucket,
     /// The stacks as last listed.
     pub(super) listed: Looks,
+    /// Operations that go on.
+    pub(super) flights: Flights,
     /// Looks for drift that go on.
     pub(super) detections: Detections,
 }
@@ -146,7 +153,10 @@ impl Sessions {
             Arc::new(Limits {
                 changes: Bucket::new(self.settings.changes),
                 looks: Bucket::new(self.settings.looks),
+                change_sets: Bucket::new(self.settings.looks),
+                events: Bucket::new(self.settings.events),
                 listed: Looks::default(),
+                flights: Flights::default(),
                 detections: Detections::default(),
             })
         };
@@ -216,10 +226,24 @@ impl Session {
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        self.limits.looks.take().await;
+        self.look_among(&self.limits.looks, call).await
+    }
+
+    /// As [`Session::look`], in a turn among other calls than those that look at stacks: the service
+    /// counts each kind by itself.
+    pub(super) async fn look_among<T, E, F>(
+        &self,
+        bucket: &Bucket,
+        call: impl FnOnce(&Client) -> F,
+    ) -> Result<T, Trouble>
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        bucket.take().await;
         let answer = call(&self.looks).await.map_err(Trouble::of);
         if let Err(Trouble::Throttled(_)) = answer {
-            self.limits.looks.slow_down();
+            bucket.slow_down();
         }
         answer
     }

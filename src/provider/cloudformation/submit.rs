@@ -54,6 +54,7 @@ impl CloudFormation {
 
 impl Work<'_> {
     fn running(&self, notes: &Notes) -> Progress {
+        self.session.limits.listed.begun(&notes.stack);
         Progress::Running { ticket: notes.of(self.change), events: Vec::new() }
     }
 
@@ -194,7 +195,8 @@ impl Work<'_> {
                 let call = |client: &aws_sdk_cloudformation::Client| {
                     client.describe_change_set().stack_name(stack).change_set_name(name).send()
                 };
-                let found = self.session.look(call).await.map_err(Trouble::of_a_look)?;
+                let found = self.session.look_among(&self.session.limits.change_sets, call).await;
+                let found = found.map_err(Trouble::of_a_look)?;
                 found
                     .change_set_id
                     .ok_or_else(|| ProviderError::unknown("a change set without an id"))

@@ -27,6 +27,7 @@ impl Aws {
             endpoint: Some(server.endpoint()),
             changes: Rate::of(1_000.0),
             looks: Rate::of(1_000.0),
+            events: Rate::of(1_000.0),
         };
         let credentials = Credentials::new("test", "test", None, None, "test");
         let config = aws_config::defaults(BehaviorVersion::latest())

@@ -85,6 +85,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
             json!(s.providers.cloudformation.rates.changes),
         ),
         ("/providers/cloudformation/rates/looks", json!(s.providers.cloudformation.rates.looks)),
+        ("/providers/cloudformation/rates/events", json!(s.providers.cloudformation.rates.events)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Account;
+use crate::daemon::Serving;
 use crate::world::{Edit, ask, request};
 
 #[test]
@@ -41,10 +42,45 @@ fn the_rate_is_kept() {
     it.apply();
     let calls = it.aws.calls();
     let writes: Vec<_> = calls.iter().filter(|c| c.writes()).map(|c| c.at).collect();
-    // Ten at once after a pause, and five a second after those.
-    for window in writes.windows(17) {
+    // Four at once after a pause, and five a second after those.
+    for window in writes.windows(11) {
         let time = *window.last().unwrap() - window[0];
-        assert!(time.as_millis() >= 900, "17 changes in {time:?}:\n{}", it.aws.history());
+        assert!(time.as_millis() >= 900, "11 changes in {time:?}:\n{}", it.aws.history());
+    }
+    it.again_nothing();
+}
+
+#[test]
+fn of_many_that_go_on_only_those_that_move_have_their_events_read_each_time() {
+    const STACKS: usize = 24;
+    let mut it = Account::new();
+    it.world.configure(|config| {
+        config["providers"]["cloudformation"]["rates"]["events"] = json!(6);
+    });
+    let id = |n: usize| format!("orders/dev/slow-{n}");
+    let one = |n: usize| ask(&id(n), request("slow@1.0.0", "{}"));
+    it.world.requests.commit((0..STACKS).map(one).collect::<Vec<Edit>>());
+    let mut daemon = Serving::ready(&it.world);
+    it.aws.eventually("all are under way", || (it.aws.stacks().len() == STACKS).then_some(()));
+    let (looks, events) = (it.aws.count("DescribeStacks"), it.aws.count("DescribeStackEvents"));
+    it.aws.eventually("they are asked about a few times", || {
+        (it.aws.count("DescribeStacks") >= looks + 5).then_some(())
+    });
+    let read = it.aws.count("DescribeStackEvents") - events;
+    assert!(read < 3 * STACKS, "{read} reads of events:\n{}", it.aws.history());
+    for (stack, _) in it.aws.stacks() {
+        it.aws.signal(&stack, "Handle1", "SUCCESS");
+    }
+    it.aws.eventually("all are ready", || {
+        (0..STACKS)
+            .all(|n| it.world.status_or_none(&id(n)).is_some_and(|s| s["phase"] == "Ready"))
+            .then_some(())
+    });
+    daemon.stop();
+    // Each event was told once, whether it was read on the way or at the end.
+    for n in 0..STACKS {
+        let logs = it.world.vend(&["logs", &id(n)]).stdout;
+        assert_eq!(logs.matches("CREATE_COMPLETE").count(), 3, "{logs}");
     }
     it.again_nothing();
 }

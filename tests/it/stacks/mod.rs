@@ -32,7 +32,7 @@ impl Account {
         let mut world = World::empty();
         world.environment(aws.environment());
         world.configure(|config| {
-            let rates = json!({"changes": 500, "looks": 500});
+            let rates = json!({"changes": 500, "looks": 500, "events": 500});
             config["providers"]["cloudformation"] =
                 json!({"endpoint": aws.endpoint(), "rates": rates});
         });
