@@ -12,6 +12,11 @@
 //!   "nobody approved".
 
 mod error;
+pub mod github;
+mod marker;
+mod repo;
+mod secret;
+pub mod webhook;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Pull, Remarked, Revision, Verdict};
 
 pub use error::ForgeError;
+pub use marker::{is_ours, marker};
+pub use secret::Secret;
 
 /// A repository on a forge.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

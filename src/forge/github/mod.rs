@@ -1,0 +1,229 @@
+//! GitHub, and GitHub Enterprise, as an App or with a person's token.
+//!
+//! # Flow
+//! `wire` sends one request with octocrab. `call` puts manners around it: gates for limits, ETags,
+//! retries of reads, one look before a write is repeated. The rest says what is asked and what is said.
+//!
+//! # Guarantees
+//! - A write is sent once. When its end was not seen, what it should have made is looked for; it is
+//!   repeated once if that is not there, and is [`ForgeError::Unknown`] after that.
+//! - After a limit nothing of that kind is asked until it is over; nothing sleeps for it in here.
+//! - Tokens and keys are in no log, no error and no address.
+//!
+//! # Assumptions
+//! Whoever calls says one thing at a time: two calls at once with the same marker could both find
+//! nothing and say it twice.
+
+mod auth;
+mod cache;
+mod call;
+mod check;
+mod comment;
+mod manners;
+mod people;
+mod pull;
+mod review;
+mod wire;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use octocrab::Octocrab;
+
+use super::{
+    Check, CommitStatus, Forge, ForgeError, Me, Permission, Reaction, Repo, Saying, Suggestion,
+};
+use crate::model::{Pull, Remarked, Revision, Verdict};
+use auth::{Account, Identity, Keys};
+use cache::Cache;
+use manners::Gate;
+use wire::Api;
+
+/// The API of github.com.
+pub const API: &str = "https://api.github.com";
+
+/// Who tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Where GitHub is, and who we are there.
+#[derive(Clone, Debug)]
+pub struct GitHubSettings {
+    /// The API's address: [`API`], or `https://HOST/api/v3` for Enterprise. It is the operator's, so it
+    /// may lie on an inner network; it is `https` unless it is this very machine.
+    pub api: String,
+    /// Certificates of the authorities to believe, in PEM; without it the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Who we are.
+    pub auth: Auth,
+    /// The longest that one call may take.
+    pub deadline: Duration,
+    /// Before a read is tried again, and before a lost write is looked for; doubled each time.
+    pub pause: Duration,
+}
+
+impl GitHubSettings {
+    /// github.com, 30 seconds, a quarter of a second.
+    pub fn new(auth: Auth) -> Self {
+        Self {
+            api: API.to_owned(),
+            ca_file: None,
+            auth,
+            deadline: Duration::from_secs(30),
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Who we are on GitHub.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Auth {
+    /// An App, where it is installed.
+    App {
+        /// Its number.
+        id: u64,
+        /// Its private key, in PEM; read once.
+        key_file: PathBuf,
+    },
+    /// A person, or a machine that has an account.
+    Token {
+        /// One line; read anew at each use.
+        file: PathBuf,
+    },
+}
+
+/// GitHub.
+pub struct GitHub {
+    api: Api,
+    identity: Identity,
+    deadline: Duration,
+    pause: Duration,
+    clock: Clock,
+    /// Opened by the first call, in the runtime that it runs in.
+    client: OnceLock<Octocrab>,
+    keys: Keys,
+    cache: Mutex<Cache>,
+    gates: Mutex<HashMap<Account, Gate>>,
+    me: Mutex<Option<(Timestamp, Me)>>,
+}
+
+impl std::fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitHub").field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+impl GitHub {
+    /// Reads the App's key; asks nobody anything yet.
+    ///
+    /// # Errors
+    /// `Refused`: an address that is none, a key that cannot be read.
+    pub fn new(settings: GitHubSettings, clock: Clock) -> Result<Self, ForgeError> {
+        let GitHubSettings { api, ca_file, auth, deadline, pause } = settings;
+        Ok(Self {
+            api: Api::parse(&api, ca_file)?,
+            identity: Identity::open(auth)?,
+            deadline,
+            pause,
+            clock,
+            client: OnceLock::new(),
+            keys: Keys::default(),
+            cache: Mutex::default(),
+            gates: Mutex::default(),
+            me: Mutex::default(),
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// Nothing under our locks can be left half done.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Forge for GitHub {
+    async fn me(&self) -> Result<Me, ForgeError> {
+        Ok(self.who_we_are().await?)
+    }
+
+    async fn pulls(&self, repo: &Repo, since: Timestamp) -> Result<Vec<Pull>, ForgeError> {
+        Ok(self.list_pulls(repo, since).await?)
+    }
+
+    async fn pull(&self, repo: &Repo, number: u64) -> Result<Pull, ForgeError> {
+        Ok(self.one_pull(repo, number).await?)
+    }
+
+    async fn pulls_of(&self, repo: &Repo, commit: &Revision) -> Result<Vec<Pull>, ForgeError> {
+        Ok(self.merged_with(repo, commit).await?)
+    }
+
+    async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError> {
+        Ok(self.reviews(repo, number).await?)
+    }
+
+    async fn remarks(
+        &self,
+        repo: &Repo,
+        number: u64,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Remarked>, ForgeError> {
+        Ok(self.comments(repo, number, since).await?)
+    }
+
+    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<u64, ForgeError> {
+        Ok(self.bring_comment(repo, number, saying).await?)
+    }
+
+    async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>) -> Result<u64, ForgeError> {
+        if self.who_we_are().await?.checks {
+            Ok(self.bring_check(repo, check, id).await?)
+        } else {
+            Ok(self.bring_status(repo, &check::as_status(check)).await?)
+        }
+    }
+
+    async fn status(&self, repo: &Repo, status: &CommitStatus) -> Result<(), ForgeError> {
+        self.bring_status(repo, status).await?;
+        Ok(())
+    }
+
+    async fn suggest(
+        &self,
+        repo: &Repo,
+        number: u64,
+        commit: &Revision,
+        suggestions: &[Suggestion],
+    ) -> Result<(), ForgeError> {
+        Ok(self.bring_suggestions(repo, number, commit, suggestions).await?)
+    }
+
+    async fn react(&self, repo: &Repo, comment: u64, with: Reaction) -> Result<(), ForgeError> {
+        Ok(self.add_reaction(repo, comment, with).await?)
+    }
+
+    async fn permission(&self, repo: &Repo, user: &str) -> Result<Permission, ForgeError> {
+        Ok(self.permission_of(repo, user).await?)
+    }
+
+    async fn teams_of(
+        &self,
+        repo: &Repo,
+        user: &str,
+        teams: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, ForgeError> {
+        Ok(self.memberships(repo, user, teams).await?)
+    }
+
+    async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError> {
+        let token = self.token_for_git(repo).await?;
+        Ok(Some(token.expose().to_owned()))
+    }
+}

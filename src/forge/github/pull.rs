@@ -1,0 +1,202 @@
+//! Pull requests.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::GitHub;
+use super::auth::Who;
+use super::call::{Trouble, encode, read};
+use crate::forge::Repo;
+use crate::model::{Pull, PullState, Revision};
+
+/// Who something is by when GitHub does not know any more: its own name for an account that is gone.
+const NOBODY: &str = "ghost";
+
+/// Somebody, or nobody any more.
+#[derive(Deserialize)]
+pub(super) struct UserShape {
+    pub(super) login: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+}
+
+/// The handle of somebody.
+pub(super) fn login(user: Option<UserShape>) -> String {
+    user.and_then(|user| user.login).unwrap_or_else(|| NOBODY.to_owned())
+}
+
+#[derive(Deserialize)]
+struct PullShape {
+    number: u64,
+    title: Option<String>,
+    user: Option<UserShape>,
+    head: EndShape,
+    base: EndShape,
+    draft: Option<bool>,
+    state: Option<String>,
+    merged_at: Option<Timestamp>,
+    merge_commit_sha: Option<String>,
+    merged_by: Option<UserShape>,
+    updated_at: Timestamp,
+    html_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EndShape {
+    #[serde(rename = "ref")]
+    branch: Option<String>,
+    sha: Option<String>,
+    /// Not there when it was deleted.
+    repo: Option<RepoShape>,
+}
+
+#[derive(Deserialize)]
+struct RepoShape {
+    id: Option<u64>,
+}
+
+impl PullShape {
+    /// Without what every pull request has, it cannot be believed.
+    fn pull(self) -> Result<Pull, Trouble> {
+        let number = self.number;
+        let strange = |what: &str| Trouble::later(format!("pull request {number} without {what}"));
+        let head = self.head.sha.as_deref().and_then(revision);
+        let state = match (self.merged_at, self.state.as_deref()) {
+            (Some(at), _) => {
+                let commit = self.merge_commit_sha.as_deref().and_then(revision);
+                let commit = commit.ok_or_else(|| strange("the commit it was merged as"))?;
+                let by = self.merged_by.and_then(|user| user.login);
+                PullState::Merged { commit, at, by }
+            }
+            (None, Some("open")) => PullState::Open,
+            (None, Some("closed")) => PullState::Closed,
+            (None, _) => return Err(strange("a state")),
+        };
+        let id = |end: Option<RepoShape>| end.and_then(|repo| repo.id);
+        let (from, into) = (id(self.head.repo), id(self.base.repo));
+        Ok(Pull {
+            number,
+            title: self.title.unwrap_or_default(),
+            author: login(self.user),
+            head: head.ok_or_else(|| strange("a head"))?,
+            base: self.base.branch.ok_or_else(|| strange("a base"))?,
+            // One whose repository is gone is nobody's to trust.
+            fork: from.is_none() || from != into,
+            draft: self.draft.unwrap_or_default(),
+            state,
+            updated: self.updated_at,
+            url: self.html_url.unwrap_or_default(),
+        })
+    }
+}
+
+/// A commit's id as Git has them.
+pub(super) fn revision(sha: &str) -> Option<Revision> {
+    let is_sha = matches!(sha.len(), 40 | 64) && sha.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sha.then(|| Revision::new(sha.to_ascii_lowercase()))
+}
+
+impl GitHub {
+    pub(super) async fn list_pulls(
+        &self,
+        repo: &Repo,
+        since: Timestamp,
+    ) -> Result<Vec<Pull>, Trouble> {
+        let path = |rest: &str| format!("/repos/{repo}/pulls?per_page=100&{rest}");
+        let who = Who::Of(repo);
+        // Closed ones first: one that is closed in between is then in neither list and comes with the
+        // next poll, but never as open after it was seen closed.
+        let mut closed = Vec::new();
+        self.pages(who, &path("state=closed&sort=updated&direction=desc"), |body| {
+            let page: Vec<PullShape> = read(body)?;
+            let more = page.iter().all(|pull| pull.updated_at >= since);
+            closed.extend(page.into_iter().filter(|pull| pull.updated_at >= since));
+            Ok(more)
+        })
+        .await?;
+        let open: Vec<PullShape> =
+            self.list(who, &path("state=open&sort=created&direction=asc")).await?;
+        let mut pulls = Vec::with_capacity(open.len() + closed.len());
+        for shape in closed.into_iter().chain(open) {
+            pulls.push(shape.pull()?);
+        }
+        // A page that moved while it was read shows some twice.
+        pulls.sort_by_key(|pull: &Pull| (pull.number, std::cmp::Reverse(pull.updated)));
+        pulls.dedup_by_key(|pull| pull.number);
+        Ok(pulls)
+    }
+
+    pub(super) async fn one_pull(&self, repo: &Repo, number: u64) -> Result<Pull, Trouble> {
+        let body = self.get(Who::Of(repo), &format!("/repos/{repo}/pulls/{number}")).await?;
+        read::<PullShape>(&body)?.pull()
+    }
+
+    pub(super) async fn merged_with(
+        &self,
+        repo: &Repo,
+        commit: &Revision,
+    ) -> Result<Vec<Pull>, Trouble> {
+        let path = format!("/repos/{repo}/commits/{}/pulls?per_page=100", encode(commit.as_str()));
+        let all: Vec<PullShape> = self.list(Who::Of(repo), &path).await?;
+        // Open ones with that commit in them are named too.
+        all.into_iter().filter(|pull| pull.merged_at.is_some()).map(PullShape::pull).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn pull(change: impl FnOnce(&mut serde_json::Value)) -> Result<Pull, Trouble> {
+        let mut value = json!({
+            "number": 7, "title": "t", "user": {"login": "ada", "type": "User"},
+            "head": {"sha": SHA, "ref": "x", "repo": {"id": 1}},
+            "base": {"ref": "main", "repo": {"id": 1}},
+            "state": "open", "merged_at": null, "merge_commit_sha": SHA,
+            "updated_at": "2026-01-02T03:04:05Z", "html_url": "https://h/7",
+        });
+        change(&mut value);
+        serde_json::from_value::<PullShape>(value).unwrap().pull()
+    }
+
+    #[test]
+    fn one_of_an_account_or_a_repository_that_is_gone_is_a_forks() {
+        let plain = pull(|_| {}).unwrap();
+        assert!(!plain.fork && plain.state == PullState::Open && plain.author == "ada");
+        assert!(pull(|v| v["head"]["repo"] = json!(null)).unwrap().fork);
+        assert!(pull(|v| v["head"]["repo"]["id"] = json!(2)).unwrap().fork);
+        assert_eq!(pull(|v| v["user"] = json!(null)).unwrap().author, "ghost");
+    }
+
+    #[test]
+    fn an_open_one_has_a_merge_commit_too_and_is_not_merged() {
+        assert_eq!(pull(|v| v["state"] = json!("closed")).unwrap().state, PullState::Closed);
+        let merged = |v: &mut serde_json::Value| v["merged_at"] = json!("2026-01-02T03:04:05Z");
+        let PullState::Merged { commit, by, .. } = pull(merged).unwrap().state else {
+            panic!("it was merged")
+        };
+        assert_eq!((commit.as_str(), by), (SHA, None));
+    }
+
+    #[test]
+    fn one_without_what_every_one_has_is_not_believed() {
+        for field in ["/head/sha", "/base/ref", "/state"] {
+            for value in [json!(null), json!("..")] {
+                if field == "/base/ref" && value.is_string() {
+                    continue;
+                }
+                let odd = pull(|v| *v.pointer_mut(field).unwrap() = value.clone());
+                assert!(matches!(odd, Err(Trouble::Later { .. })), "{field} {value}");
+            }
+        }
+        let lost = pull(|v| {
+            v["merged_at"] = json!("2026-01-02T03:04:05Z");
+            v["merge_commit_sha"] = json!(null);
+        });
+        assert!(matches!(lost, Err(Trouble::Later { .. })));
+    }
+}

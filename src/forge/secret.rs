@@ -1,0 +1,84 @@
+//! Text that opens something, and that nothing prints.
+
+use std::path::Path;
+
+use super::ForgeError;
+
+/// A token or key. It has no `Display` and no `Serialize`, and its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes it in.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The first and only line of a file, read now.
+    ///
+    /// # Errors
+    /// `Refused`: it cannot be read, or is not one line of printable ASCII.
+    pub fn read_line(file: &Path) -> Result<Self, ForgeError> {
+        let text = Self::read(file)?;
+        let line = text.0.trim();
+        if line.is_empty() || !line.bytes().all(|b| b.is_ascii_graphic()) {
+            let text = format!("file `{}`: expected one line with a secret", file.display());
+            return Err(ForgeError::Refused { text });
+        }
+        Ok(Self(line.to_owned()))
+    }
+
+    /// All of a file, read now.
+    ///
+    /// # Errors
+    /// `Refused`: it cannot be read.
+    pub fn read(file: &Path) -> Result<Self, ForgeError> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let text = format!("cannot read the file `{}`: {error}", file.display());
+            ForgeError::Refused { text }
+        })?;
+        Ok(Self(text))
+    }
+
+    /// The text itself, for whoever must show it to a server.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b74_a_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(Secret(..))");
+    }
+
+    #[test]
+    fn a_file_holds_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        for (bytes, expected) in [
+            ("abc\n", Some("abc")),
+            ("  abc\r\n", Some("abc")),
+            ("", None),
+            ("a\nb", None),
+            ("a b", None),
+            ("a\u{1b}[2J", None),
+            ("é", None),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let read = Secret::read_line(&file).ok();
+            assert_eq!(read.as_ref().map(Secret::expose), expected, "{bytes:?}");
+        }
+        let missing = Secret::read_line(&folder.path().join("none")).unwrap_err();
+        assert!(missing.to_string().contains("none"));
+    }
+}
