@@ -114,7 +114,10 @@ impl Step {
             preview,
             released: _,
         } = self;
-        let lost = preview.iter().flat_map(|p| &p.resources).filter(|r| r.loses());
+        // A deletion says by itself that all goes.
+        let tells = *action != Action::Delete;
+        let lost = preview.iter().filter(|_| tells).flat_map(|p| &p.resources);
+        let lost = lost.filter(|r| r.loses());
         let lost: std::collections::BTreeSet<_> =
             lost.map(|r| (&r.name, &r.kind, r.action)).collect();
         digest::of(&(&target.name, &target.key, action, artifact, moved_from, lost))

@@ -22,11 +22,14 @@ pub enum Foretold {
     Held(HoldReason),
 }
 
-/// Whether a step's effect is asked for before it is begun: it changes what is there.
-pub fn wants_preview(step: &Step) -> bool {
+/// Whether a step's effect is asked for before it is begun: it changes what is there. What a
+/// creation makes and a deletion takes along hides nothing from a reviewer, and is `asked` for by
+/// people only: two hundred creations are not two hundred previews.
+pub fn wants_preview(step: &Step, asked: bool) -> bool {
     match step.action {
         Action::Update | Action::Replace | Action::Restore => step.is_ready(),
-        Action::Create | Action::Delete | Action::Forget | Action::Move => false,
+        Action::Create | Action::Delete => asked && step.is_ready(),
+        Action::Forget | Action::Move => false,
     }
 }
 
@@ -47,7 +50,9 @@ pub fn assess(
             Some(before) => {
                 Some(HoldReason::WaitingFor { dependency: Dependency::Target(before.clone()) })
             }
-            None => match foretold.get(&key).filter(|_| wants_preview(&step)) {
+            None => match foretold.get(&key).filter(|_| wants_preview(&step, true)) {
+                // It goes all the same: who cannot see what goes along must not read that it stays.
+                Some(Foretold::Held(_)) if step.action == Action::Delete => None,
                 Some(Foretold::Held(reason)) => Some(reason.clone()),
                 Some(Foretold::Preview(preview, previewed)) => {
                     step.preview = Some(preview.clone());
@@ -99,11 +104,13 @@ fn question(
     })
 }
 
-/// Whether the files alone say that something like this is lost: the schema calls the changed
-/// parameter one that replaces, or another template takes over, which has an approval of its own.
+/// Whether the files alone say that something like this is lost: the target itself goes, the schema
+/// calls the changed parameter one that replaces, or another template takes over, which has an
+/// approval of its own.
 fn is_known(step: &Step, action: ResourceAction) -> bool {
     let swaps = step.remarks.iter().any(|r| matches!(r, Remark::Swap { .. }));
-    swaps || (step.action == Action::Replace && action == ResourceAction::Replace)
+    let deletes = step.action == Action::Delete;
+    deletes || swaps || (step.action == Action::Replace && action == ResourceAction::Replace)
 }
 
 #[cfg(test)]
@@ -237,6 +244,18 @@ mod tests {
         let gone = resource("Table", ResourceAction::Delete);
         let plan = assessed(Action::Replace, vec![replaced, gone], true);
         assert_eq!(plan.holds.len(), 2);
+    }
+
+    #[test]
+    fn a_deletion_says_by_itself_that_all_goes() {
+        let plain = assessed(Action::Delete, Vec::new(), true);
+        let told = assessed(Action::Delete, vec![resource("Queue", ResourceAction::Delete)], true);
+        assert_eq!((&told.holds, told.steps.len()), (&Vec::new(), 2));
+        assert_eq!(told.steps[0].digest(), plain.steps[0].digest(), "the same to approve");
+        let unseen = Foretold::Held(HoldReason::NotObserved { error: "no rights".into() });
+        let plan = Plan { steps: vec![step(ONE, Action::Delete, &[])], ..Plan::default() };
+        let plan = assess(plan, &[(key(ONE), unseen)].into(), &BTreeSet::new(), true);
+        insta::assert_snapshot!(show(&plan), @"Delete a/prod/one#main");
     }
 
     #[test]

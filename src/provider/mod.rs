@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::{
-    Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
+    Action, Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
 };
 
 pub use error::{Fault, ProviderError};
@@ -110,6 +110,13 @@ pub trait Provider: Send + Sync {
     /// see: then each is previewed before it is begun. Pure.
     fn previews(&self) -> bool {
         false
+    }
+
+    /// What making or deleting comes to, as the artifact alone tells; `None` where it tells nothing
+    /// that its files do not. Pure.
+    fn outline(&self, action: Action, artifact: &Artifact) -> Option<Preview> {
+        let _ = (action, artifact);
+        None
     }
 
     /// What `change` would do, resource by resource, replacements marked, without doing it.

@@ -32,7 +32,7 @@ impl Engine {
         let run = pass.run().await;
         pass.drop_all_prepared().await;
         run?;
-        let artifacts = pass.artifacts().await?;
+        let artifacts = pass.outlined().await?;
         Ok(Look { report: pass.report, artifacts })
     }
 

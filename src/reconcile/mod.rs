@@ -21,6 +21,7 @@ mod look;
 mod maintain;
 mod memory;
 mod observe;
+mod outline;
 mod pass;
 mod preview;
 mod promise;

@@ -27,13 +27,18 @@ use super::turn::Room;
 use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::model::{
-    Change, HoldReason, Observation, Plan, Preview, Previewed, Step, Target, TargetKey, Token,
+    Action, Change, HoldReason, Observation, Plan, Preview, Previewed, Step, Target, TargetKey,
+    Token,
 };
 use crate::plan::{self, Foretold, Seen, assess, wants_preview};
 use crate::provider::{Provider, ProviderError};
 
 /// Previews asked for at once in one lane.
 const CALLS: usize = 16;
+
+/// What more than these creations would make is told from their artifacts alone where the changes of
+/// a pull request are looked at: it would keep all else waiting.
+const CREATIONS: usize = 20;
 
 /// What a hold keeps of a preview is made anew after this: the provider may see it otherwise.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -62,7 +67,7 @@ impl Pass<'_> {
     /// Whether a step must not begin before its provider has said what it would do.
     pub(super) fn must_preview(&self, step: &Step) -> bool {
         let provider = self.engine.providers.get(&step.target.provider);
-        provider.is_some_and(|p| p.previews()) && wants_preview(step)
+        provider.is_some_and(|p| p.previews()) && wants_preview(step, self.previews)
     }
 
     /// Asks for the previews that the plan needs, and gives the plan as they leave it.
@@ -71,10 +76,13 @@ impl Pass<'_> {
         plan: Plan,
         live: &HashMap<TargetKey, Seen>,
     ) -> Result<Plan, PassError> {
+        let creations = plan.steps.iter().filter(|s| s.action == Action::Create).count();
+        let too_many = self.scope.is_some() && creations > CREATIONS;
         let wanted: BTreeMap<TargetKey, Digest> = plan
             .steps
             .iter()
             .filter(|step| self.must_preview(step))
+            .filter(|step| !(too_many && step.action == Action::Create))
             .map(|step| (step.target.key.clone(), basis(step, live.get(&step.target.key))))
             .collect();
         self.drop_others(&wanted).await;
@@ -97,7 +105,9 @@ impl Pass<'_> {
             left = rest;
             let asked: Vec<&Step> = begun
                 .iter()
-                .filter(|step| wanted.contains_key(&step.target.key) && wants_preview(step))
+                .filter(|step| {
+                    wanted.contains_key(&step.target.key) && wants_preview(step, self.previews)
+                })
                 .filter(|step| !foretold.contains_key(&step.target.key))
                 .copied()
                 .collect();
@@ -178,7 +188,7 @@ impl Pass<'_> {
     ) -> BTreeMap<TargetKey, Foretold> {
         let now = (self.clock)();
         let mut known = BTreeMap::new();
-        for step in plan.steps.iter().filter(|s| wants_preview(s)) {
+        for step in plan.steps.iter().filter(|s| wants_preview(s, self.previews)) {
             let key = &step.target.key;
             let Some(basis) = wanted.get(key) else { continue };
             let prepared =

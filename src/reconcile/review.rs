@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::pass::{Pass, Wake};
 use super::source::{self, Snapshot};
-use super::{Engine, PassError};
+use super::{Engine, PassError, outline};
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName};
@@ -172,7 +172,7 @@ impl Pass<'_> {
             scope.iter().filter_map(|id| Some((id.clone(), self.records.get(id)?.clone()?)));
         let records = records.collect();
         Ok(Reviewed {
-            artifacts: self.artifacts().await?,
+            artifacts: self.outlined().await?,
             plan: std::mem::take(&mut self.report.plan),
             untold: std::mem::take(&mut self.report.untold),
             own,
@@ -181,6 +181,17 @@ impl Pass<'_> {
             diagnostics,
             catalog: self.snapshots[0].commit.clone(),
         })
+    }
+
+    /// Fills in what the plan's creations and deletions come to; the artifacts that it speaks of, by
+    /// digest.
+    pub(super) async fn outlined(&mut self) -> Result<HashMap<Digest, Arc<Artifact>>, PassError> {
+        let artifacts = self.artifacts().await?;
+        let find = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d).cloned());
+        outline::fill(&mut self.report.plan, &self.engine.providers, |step| {
+            (find(step.from), find(step.artifact))
+        });
+        Ok(artifacts)
     }
 
     /// The artifacts that the plan speaks of, by digest.

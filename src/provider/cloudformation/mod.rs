@@ -10,6 +10,7 @@ mod event;
 mod flight;
 mod limiter;
 mod look;
+mod outline;
 mod poll;
 mod preview;
 mod session;
@@ -33,7 +34,7 @@ use self::session::{Purpose, Sessions};
 use self::settings::Place;
 use super::{Provider, ProviderError};
 use crate::model::{
-    Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
+    Action, Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
 };
 
 pub use limiter::Rate;
@@ -109,6 +110,10 @@ impl Provider for CloudFormation {
 
     async fn discard(&self, target: &Target, handle: &Value) {
         self.drop_preview(target, handle).await;
+    }
+
+    fn outline(&self, action: Action, artifact: &Artifact) -> Option<Preview> {
+        outline::outline(action, artifact)
     }
 
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {

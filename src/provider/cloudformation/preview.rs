@@ -1,15 +1,17 @@
 //! What a change would do, resource by resource, by a change set that is not executed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
     ChangeAction, ChangeSetStatus, PolicyAction, Replacement, RequiresRecreation,
-    ResourceAttribute, ResourceChange as Described, ResourceChangeDetail,
+    ResourceAttribute, ResourceChange as Described, ResourceChangeDetail, ResourceStatus,
 };
 use serde_json::Value;
 
 use super::error::Trouble;
+use super::outline::{self, Fate};
 use super::poll::says_no_changes;
 use super::session::{Purpose, Session};
 use super::settings::Place;
@@ -22,6 +24,7 @@ use crate::model::{
     Action, Change, Preview, PropertyChange, Recreates, ResourceAction, ResourceChange,
 };
 use crate::provider::ProviderError;
+use crate::yaml;
 
 /// How long CloudFormation may take to work out a change set.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
@@ -48,6 +51,8 @@ impl CloudFormation {
             Some(stack) if stack.standing() != Standing::Rubble => {
                 work.foresee_update(&stack).await
             }
+            // CloudFormation works out no change set for it before it is deleted.
+            Some(stack) if stack.state() != "REVIEW_IN_PROGRESS" => Ok(work.outline()),
             Some(_) | None => work.foresee_creation().await,
         }
     }
@@ -114,6 +119,12 @@ impl Work<'_> {
             self.session.change(call).await.map_err(Trouble::of_a_look)?;
         }
         preview
+    }
+
+    /// As the template alone tells.
+    fn outline(&self) -> Preview {
+        let artifact = self.change.artifact.as_ref();
+        artifact.and_then(|a| outline::outline(Action::Create, a)).unwrap_or_default()
     }
 
     /// Values that stand in the template for parameters that are not to be shown. The service hides
@@ -211,38 +222,50 @@ impl Session {
             client.get_template().stack_name(&stack.id).send()
         };
         let sent = self.look(call).await.map_err(Trouble::of_a_look)?;
-        let text = sent.template_body.unwrap_or_default();
-        let template: Value = serde_json::from_str(&text).unwrap_or_default();
-        let mut resources = Vec::new();
-        let mut next: Option<String> = None;
+        let template = parsed(&sent.template_body.unwrap_or_default());
+        let fates = template.as_ref().map(outline::fates).unwrap_or_default();
+        let unknown = || Fate {
+            action: ResourceAction::Delete,
+            cause: Some("its policy is not known".into()),
+        };
+        let (mut resources, mut next) = (Vec::new(), None::<String>);
         loop {
             let page = next.take();
             let call = |client: &aws_sdk_cloudformation::Client| {
                 client.list_stack_resources().stack_name(&stack.id).set_next_token(page).send()
             };
             let said = self.look(call).await.map_err(Trouble::of_a_look)?;
-            for resource in said.stack_resource_summaries.unwrap_or_default() {
+            let there = said.stack_resource_summaries.unwrap_or_default().into_iter();
+            let there = there.filter(|r| r.resource_status != Some(ResourceStatus::DeleteComplete));
+            resources.extend(there.map(|resource| {
                 let name = resource.logical_resource_id.unwrap_or_default();
-                let policy =
-                    template.get("Resources").and_then(|r| r.get(&name)?.get("DeletionPolicy"));
-                let stays = policy.and_then(Value::as_str).is_some_and(|p| p.starts_with("Retain"));
-                let action = if stays { ResourceAction::Retain } else { ResourceAction::Delete };
-                let cause = policy.and_then(Value::as_str).map(|p| format!("DeletionPolicy: {p}"));
+                let Fate { action, cause } =
+                    fates.get(name.as_str()).cloned().unwrap_or_else(unknown);
+                // Whoever is left with it must find it again.
+                let id = resource.physical_resource_id.filter(|_| action == ResourceAction::Retain);
+                let cause = match (cause, id) {
+                    (Some(cause), Some(id)) => Some(format!("{cause}; it is {id}")),
+                    (cause, _) => cause,
+                };
                 let kind = resource.resource_type.unwrap_or_default();
-                resources.push(ResourceChange {
-                    name,
-                    kind,
-                    action,
-                    cause,
-                    properties: Vec::new(),
-                });
-            }
+                ResourceChange { name, kind, action, cause, properties: Vec::new() }
+            }));
             next = said.next_token;
             if next.is_none() {
                 return Ok(Preview { resources, handle: None });
             }
         }
     }
+}
+
+/// A stack's template as it stands there: vend's are JSON, a person's may be YAML.
+fn parsed(text: &str) -> Option<Value> {
+    if let Ok(template) = serde_json::from_str(text) {
+        return Some(template);
+    }
+    let name = Arc::from("template");
+    let nodes = yaml::read(&name, text.as_bytes(), &yaml::Options::rendered()).ok()?;
+    Some(nodes.first()?.to_json())
 }
 
 /// One resource's change; `None`: only our own tags on it change, or nothing does.

@@ -1,6 +1,6 @@
 //! Planning from what a laptop has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use super::super::PassError;
 use super::super::desired::Evaluated;
 use super::super::foresee::{self, Foreseen, Foreseer, Sight};
+use super::super::outline;
 use super::published::Published;
 use super::requests::{LocalRequests, local_providers};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::digest::Digest;
 use crate::model::{Artifact, InstanceId, Plan, Record, RequestId, Step};
 use crate::plan::{self, Case, Gone, Guards, Situation, Totals};
 use crate::provider::Providers;
@@ -62,6 +64,15 @@ pub async fn plan(desk: &Desk<'_>) -> Result<Foreseen, PassError> {
     }
     let mut seen = foreseer.finish();
     seen.untold.extend(elsewhere);
+    let evaluated = desk.evaluated.values().chain(seen.evaluated.values());
+    let read: HashMap<Digest, Arc<Artifact>> = evaluated
+        .flat_map(|e| &e.artifacts)
+        .filter_map(|(_, artifact)| Some((artifact.digest?, artifact.clone())))
+        .collect();
+    let find = |digest: Option<Digest>| {
+        digest.and_then(|d| read.get(&d).or_else(|| desk.published.artifacts.get(&d)).cloned())
+    };
+    outline::fill(&mut seen.plan, &table.providers, |step| (find(step.from), find(step.artifact)));
     Ok(seen)
 }
 

@@ -211,7 +211,10 @@ fn remark(remark: &Remark) -> String {
         Remark::ComponentGone => "it is no longer in the template".into(),
         Remark::MayChange => "it may change: all that differs is known after apply".into(),
         Remark::Adopts => "it stands there already, and is taken over".into(),
-        Remark::Rubble => "it is what is left of an earlier try, and empty".into(),
+        Remark::Rubble => {
+            "it is what is left of an earlier try, and empty: it is deleted, and then made anew"
+                .into()
+        }
     }
 }
 

@@ -40,6 +40,11 @@ fn a_plan_shows_what_would_come_and_leaves_nothing_behind() {
     it.world.requests.commit([ask(ID, queue("{}"))]);
     let plan = it.world.vend_ends(0, &["plan"]).stdout;
     assert!(plan.contains("1 to create"), "{plan}");
+    assert!(plan.contains("create AWS::SQS::Queue Queue"), "the template tells it: {plan}");
+    assert_eq!(it.aws.count("CreateChangeSet"), 0, "two hundred would be as many change sets");
+    let plan = it.world.vend_ends(0, &["plan", "--preview"]).stdout;
+    assert!(plan.contains("create AWS::SQS::Queue Queue"), "{plan}");
+    assert_eq!(it.aws.count("CreateChangeSet"), 1);
     assert!(it.aws.stacks().is_empty(), "{:?}", it.aws.stacks());
     assert!(it.aws.effects("").is_empty());
     it.apply();

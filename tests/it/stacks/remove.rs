@@ -72,6 +72,16 @@ fn what_its_policy_keeps_stays() {
     it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: kept-bucket}"))]);
     it.apply();
     it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| {
+        // The recorded template tells it without asking anybody.
+        let plan = it.world.vend_ends(0, &["plan"]).stdout;
+        assert!(plan.contains("DELETE AWS::SQS::Queue Queue"), "{plan}");
+        let stays = "let go of (it stays) AWS::S3::Bucket Bucket (DeletionPolicy: Retain)";
+        assert!(plan.contains(stays), "{plan}");
+        let plan = it.world.vend_ends(0, &["plan", "--preview"]).stdout;
+        let stays = "AWS::S3::Bucket Bucket (DeletionPolicy: Retain; it is kept-bucket)";
+        assert!(plan.contains(stays) && plan.contains("DELETE AWS::SQS::Queue Queue"), "{plan}");
+    });
     let said = it.apply();
     assert!(said.contains("1 deleted"), "{said}");
     assert!(it.aws.has_bucket("kept-bucket"));
