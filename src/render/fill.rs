@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::eval::Hole;
 use super::problem::Problem;
+use super::reference::{self, RESOLVE};
 use super::scope::Val;
 use super::shape::{Shape, Word};
 use super::{Flavour, Library, text};
@@ -39,6 +40,36 @@ impl Filled {
 
 impl Filler<'_, '_> {
     pub fn fill(&mut self, shape: &Shape) -> Node {
+        let node = self.fill_in(shape);
+        if self.flavour == Flavour::CloudFormation
+            && reference::is_assembled(&node)
+            && let Some(hole) = self.first_value(shape)
+        {
+            self.problem(hole, dynamic_reference());
+        }
+        node
+    }
+
+    /// The first value in it that is not a secret's reference.
+    fn first_value(&self, shape: &Shape) -> Option<usize> {
+        let value = |hole: usize| {
+            let secret = self.holes[hole].val.json().is_some_and(|value| self.is_secret(value));
+            (!secret).then_some(hole)
+        };
+        let word = |words: &[Word]| words.iter().filter_map(Word::hole).find_map(value);
+        match shape {
+            Shape::Fixed(_) => None,
+            Shape::Typed(hole) => value(*hole),
+            Shape::Text { words, .. } | Shape::GetAtt(words) => word(words),
+            Shape::List { items, .. } => items.iter().find_map(|item| self.first_value(item)),
+            Shape::Map { entries, .. } => {
+                let mut entries = entries.iter();
+                entries.find_map(|(words, item)| word(words).or_else(|| self.first_value(item)))
+            }
+        }
+    }
+
+    fn fill_in(&mut self, shape: &Shape) -> Node {
         match shape {
             Shape::Fixed(node) => node.clone(),
             Shape::Typed(hole) => self.typed(*hole),
@@ -77,7 +108,7 @@ impl Filler<'_, '_> {
                 let value = val.json().unwrap_or(&Value::Null);
                 if self.flavour == Flavour::CloudFormation
                     && !self.is_secret(value)
-                    && let Some(problem) = means_more(value)
+                    && let Some(problem) = means_more(value).or_else(|| may_complete(value))
                 {
                     self.problem(hole, problem);
                 }
@@ -128,6 +159,18 @@ impl Filler<'_, '_> {
             if let Some(hole) = hole.filter(|hole| !secret(hole)) {
                 self.problem(hole, dynamic_reference());
             }
+        }
+        // Parts of one that another text may complete.
+        let end = filled.text.len();
+        if reference::may_begin(&filled.text)
+            && let Some(hole) = filled.hole(&(0..1))
+        {
+            self.problem(hole, part_of_reference());
+        }
+        if reference::may_end(&filled.text)
+            && let Some(hole) = filled.hole(&(end - 1..end))
+        {
+            self.problem(hole, part_of_reference());
         }
     }
 
@@ -285,12 +328,18 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_')
 }
 
-/// How CloudFormation's dynamic references begin.
-const RESOLVE: &str = "{{resolve:";
-
 fn dynamic_reference() -> Problem {
     let message = "a value holds `{{resolve:`, which CloudFormation would fetch";
     Problem::new("TPL005", 0..0, message).help("write the reference into the template")
+}
+
+fn part_of_reference() -> Problem {
+    let message = "a value holds a part of `{{resolve:`, which another text could complete";
+    Problem::new("TPL005", 0..0, message).help("write the reference into the template")
+}
+
+fn may_complete(value: &Value) -> Option<Problem> {
+    reference::may_complete_in(value).then(part_of_reference)
 }
 
 fn is_function(key: &str) -> bool {

@@ -19,6 +19,7 @@ mod name;
 mod output;
 mod parse;
 mod problem;
+mod reference;
 mod scope;
 mod shape;
 mod syntax;

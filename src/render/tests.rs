@@ -268,6 +268,44 @@ fn what_cloudformation_would_do_with_a_value_is_refused() {
 }
 
 #[test]
+fn a_dynamic_reference_is_not_assembled_from_values_either() {
+    let with = |text: &str, v: &str, w: &str| cfn(text, &json!({"v": v, "w": w}));
+    let refused = |text: &str, v: &str, w: &str| {
+        let error = with(text, v, w).unwrap_err();
+        assert!(error.contains("TPL005") && error.contains("{{resolve:"), "{text}: {error}");
+    };
+    let join = "A: !Join [\"\", [{{parameters.v}}, {{parameters.w}}]]\n";
+    let spread = "A: !Join\n  - \"\"\n  - - \"{{parameters.v}}\"\n    - \"{{parameters.w}}\"\n";
+    let long = "A:\n  Fn::Join:\n    - \"{{parameters.v}}\"\n    - [a, b, \"{{parameters.w}}\"]\n";
+    let sub = "A: !Sub\n  - \"${a}${b}\"\n  - a: {{parameters.v}}\n    b: {{parameters.w}}\n";
+    let nested =
+        "A: !Join [\"\", [!Sub [\"${a}\", {a: \"{{parameters.v}}\"}], {{parameters.w}}]]\n";
+    let parted = "A: !Join [\"\", !Split [\"|\", \"{{parameters.v}}\"]]\n";
+    let reference = "P: {{parameters.v}}\nA: !Sub \"${P}{{parameters.w}}\"\n";
+    for text in [join, spread, sub, nested, reference] {
+        for cut in 1.."{{resolve:".len() {
+            let (v, w) = "{{resolve:ssm:/x}}".split_at(cut);
+            // From the template's parameter, a value would come only if it could be its first part.
+            if cut > 1 || text != reference {
+                refused(text, v, w);
+            }
+        }
+        assert!(with(text, "{", "}").is_ok(), "{text}");
+        assert!(with(text, "host", ":8080").is_ok(), "{text}");
+    }
+    refused(long, "{", "{resolve:ssm:/x}}");
+    refused(parted, "{{res|olve:ssm:/x}}", "");
+    refused(parted, "{|{resolve:ssm:/x}}", "");
+    assert!(with(parted, "a|b", "").is_ok());
+    // Text with braces of its own is text, and the template may put its own reference together.
+    assert!(with(join, "<b>{{name}}</b>", "resolve:").is_ok());
+    let own = "A: !Join [\":\", [\"\\{{resolve\", ssm, \"/{{parameters.v}}}}\"]]\n";
+    assert!(cfn(own, &json!({"v": "key"})).is_err(), "the value could be all of it");
+    let secret = cfn(join, &json!({"v": SECRET, "w": "x"}));
+    assert!(secret.is_ok(), "{secret:?}");
+}
+
+#[test]
 fn keys_take_safe_names_only() {
     let text = "m:\n  a: 1\n  {{parameters.k}}: 2\n  x-{{parameters.k}}: 3\n";
     insta::assert_snapshot!(yaml(text, &json!({"k": "app.kubernetes.io/name"})), @r"

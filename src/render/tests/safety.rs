@@ -132,7 +132,10 @@ proptest! {
                 });
                 prop_assert_eq!(value, expected);
             }
-            Err(said) => prop_assert!(x.contains("{{resolve:"), "{}", said),
+            Err(said) => {
+                let part = crate::render::reference::may_complete(&x);
+                prop_assert!(part || x.contains("{{resolve:"), "{}", said);
+            }
         }
     }
 
