@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::catalog;
+use crate::forge::github::{self, GitHubSettings};
 use crate::git::Block;
 use crate::model::SourceName;
 
@@ -46,6 +47,9 @@ pub struct Settings {
     /// Credentials by URL prefix.
     #[serde(default)]
     pub credentials: Vec<CredentialSettings>,
+    /// The service that hosts the repositories, when there is one.
+    #[serde(default)]
+    pub forge: Option<ForgeSettings>,
     /// What may be reached.
     #[serde(default)]
     pub network: NetworkSettings,
@@ -330,6 +334,67 @@ pub struct CredentialSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// The service that hosts the repositories.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForgeSettings {
+    /// github.com, or GitHub Enterprise.
+    pub github: ForgeGitHub,
+    /// Deliveries that wake the daemon; without it polling does.
+    #[serde(default)]
+    pub webhook: Option<WebhookSettings>,
+}
+
+/// github.com, or GitHub Enterprise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForgeGitHub {
+    /// The address of its API.
+    #[serde(default = "github_api")]
+    pub api: String,
+    /// The App that vend is; or else `token_file`.
+    #[serde(default)]
+    pub app: Option<AppSettings>,
+    /// A file with the token of the account that vend is.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// The certificates of the authorities to trust.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl ForgeGitHub {
+    /// As the forge takes it; `None` when nothing says who we are, which the schema refuses.
+    pub fn settings(&self) -> Option<GitHubSettings> {
+        let app = self
+            .app
+            .as_ref()
+            .map(|app| github::Auth::App { id: app.id, key_file: app.private_key_file.clone() });
+        let token = || self.token_file.clone().map(|file| github::Auth::Token { file });
+        let auth = app.or_else(token)?;
+        let (api, ca_file) = (self.api.clone(), self.ca_file.clone());
+        Some(GitHubSettings { api, ca_file, ..GitHubSettings::new(auth) })
+    }
+}
+
+/// A GitHub App.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppSettings {
+    /// Its number.
+    pub id: u64,
+    /// A file with its private key.
+    pub private_key_file: PathBuf,
+}
+
+/// Deliveries that wake the daemon.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// A file with the secret that they are signed with.
+    pub secret_file: PathBuf,
+}
+
 /// What may be reached.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -393,6 +458,10 @@ fn main() -> String {
     "main".into()
 }
 
+fn github_api() -> String {
+    github::API.into()
+}
+
 fn status_branch() -> String {
     "vend/status".into()
 }
@@ -437,6 +506,15 @@ impl Settings {
             let files = [ssh_key_file, known_hosts_file, token_file, ca_file];
             files.into_iter().flatten().for_each(path);
         }
+        if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
+            let ForgeGitHub { api: _, app, token_file, ca_file } = github;
+            let key = app.as_mut().map(|app| &mut app.private_key_file);
+            let secret = webhook.as_mut().map(|webhook| &mut webhook.secret_file);
+            [key, token_file.as_mut(), ca_file.as_mut(), secret]
+                .into_iter()
+                .flatten()
+                .for_each(path);
+        }
     }
 
     fn check(&self) -> Result<(), (String, String)> {
@@ -461,6 +539,11 @@ impl Settings {
                     format!("`{block}` is not a block of addresses such as `10.1.0.0/16`");
                 return Err((format!("/network/allow/{n}"), message));
             }
+        }
+        if let Some(forge) = &self.forge
+            && let Err(error) = github::check_api(&forge.github.api)
+        {
+            return Err(("/forge/github/api".into(), error.into()));
         }
         if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {
             let message = format!(

@@ -12,6 +12,7 @@
 //!   "nobody approved".
 
 mod error;
+mod git;
 pub mod github;
 mod marker;
 mod repo;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Pull, Remarked, Revision, Verdict};
 
 pub use error::ForgeError;
+pub use git::tokens;
 pub use marker::{is_ours, marker};
 pub use secret::Secret;
 

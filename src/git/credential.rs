@@ -1,6 +1,8 @@
 //! What opens a server, and to which addresses it is shown.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 
 use super::error::{GitError, io};
 
@@ -30,6 +32,56 @@ impl Credential {
             && (prefix.user.is_none() || prefix.user == url.user)
             && url.path.starts_with(&prefix.path);
         same.then_some((prefix.path.len(), prefix.user.is_some()))
+    }
+}
+
+/// Tokens for https that somebody else makes, good for a while; asked for at every use. Where a
+/// [`Credential`] has a token for an address too, that one is shown.
+#[derive(Clone)]
+pub struct Tokens {
+    covers: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    give: Arc<dyn Fn(String) -> Giving + Send + Sync>,
+}
+
+/// A token on its way.
+type Giving = Pin<Box<dyn Future<Output = Result<Option<String>, GitError>> + Send>>;
+
+impl Tokens {
+    /// `covers`: whether an address is one that there are tokens for. `give`: the token for such an
+    /// address; `None` when there is none after all.
+    pub fn new<F>(
+        covers: impl Fn(&str) -> bool + Send + Sync + 'static,
+        give: impl Fn(String) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Option<String>, GitError>> + Send + 'static,
+    {
+        Self { covers: Arc::new(covers), give: Arc::new(move |url| Box::pin(give(url))) }
+    }
+
+    pub(super) fn covers(&self, url: &str) -> bool {
+        (self.covers)(url)
+    }
+
+    /// The header for an address.
+    pub(super) async fn authorization(&self, url: &str) -> Result<Option<String>, GitError> {
+        if !self.covers(url) {
+            return Ok(None);
+        }
+        let Some(token) = (self.give)(url.to_owned()).await? else { return Ok(None) };
+        // A line break would begin another setting of git's, or another header.
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            let what = "the token for an address".to_owned();
+            let text = "it is not one line of printable text".to_owned();
+            return Err(GitError::Refused { code: "SRC003", what, text });
+        }
+        Ok(Some(header(&token)))
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(..)")
     }
 }
 
@@ -90,9 +142,13 @@ pub(super) fn authorization(file: &Path) -> Result<String, GitError> {
         let text = "expected one line with a token".to_owned();
         return Err(GitError::Refused { code: "SRC003", what, text });
     }
+    Ok(header(token))
+}
+
+fn header(token: &str) -> String {
     let pair =
         if token.contains(':') { token.to_owned() } else { format!("x-access-token:{token}") };
-    Ok(format!("Authorization: Basic {}", base64(pair.as_bytes())))
+    format!("Authorization: Basic {}", base64(pair.as_bytes()))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -123,6 +179,22 @@ mod tests {
             (base64(b"a"), base64(b"ab"), base64(b"")),
             ("YQ==".into(), "YWI=".into(), "".into())
         );
+    }
+
+    #[tokio::test]
+    async fn a_token_that_somebody_makes_is_for_what_it_covers_and_is_one_line() {
+        let tokens = |token: &'static str| {
+            let covers = |url: &str| url.starts_with("https://h/");
+            Tokens::new(covers, move |_| async move { Ok(Some(token.to_owned())) })
+        };
+        let header = tokens("abc").authorization("https://h/x").await.unwrap();
+        assert_eq!(header.as_deref(), Some("Authorization: Basic eC1hY2Nlc3MtdG9rZW46YWJj"));
+        assert_eq!(tokens("abc").authorization("https://other/x").await.unwrap(), None);
+        for odd in ["", "a\nb", "a b"] {
+            let error = tokens(odd).authorization("https://h/x").await.unwrap_err();
+            assert_eq!(error.code(), Some("SRC003"), "{odd:?}");
+        }
+        assert_eq!(format!("{:?}", tokens("abc")), "Tokens(..)");
     }
 
     fn of(prefix: &str) -> Credential {

@@ -43,7 +43,7 @@ mod transport;
 mod working_copy;
 
 pub use commit::Edit;
-pub use credential::Credential;
+pub use credential::{Credential, Tokens};
 pub use error::GitError;
 pub use location::{Location, Trust};
 pub use mirror::Mirror;

@@ -7,7 +7,7 @@ use super::child::Ended;
 use super::error::GitError;
 use super::location::Location;
 use super::path::escape;
-use super::transport::Transport;
+use super::transport::{Shown, Transport};
 
 /// The server answered: there is no such thing, or not for us.
 const MISSING: [&str; 15] = [
@@ -210,7 +210,7 @@ fn said(location: &Location, transport: &Transport, ended: &Ended) -> Said {
     let (remote, ours): (Vec<_>, Vec<_>) =
         lower.lines().partition(|line| line.starts_with("remote:"));
     let ours = ours.join("\n");
-    let text = match plainly(&ours, transport.shows_secret_to(location)) {
+    let text = match plainly(&ours, transport.shows_to(location)) {
         Some(meaning) => format!("{meaning} ({})", words(&ended.stderr)),
         None => words(&ended.stderr),
     };
@@ -218,14 +218,16 @@ fn said(location: &Location, transport: &Transport, ended: &Ended) -> Said {
 }
 
 /// What `git` means by words that only those understand who know how it is run here.
-fn plainly(ours: &str, shown: bool) -> Option<&'static str> {
+fn plainly(ours: &str, shown: Shown) -> Option<&'static str> {
     let has = |word: &str| ours.contains(word);
     let wants = ["could not read username", "could not read password", "authentication failed"];
     if any(ours, &wants) || has("returned error: 401") {
-        return Some(if shown {
-            "the server refuses the token that `credentials` has for it"
-        } else {
-            "the server wants a token, and `credentials` has none for this address"
+        return Some(match shown {
+            Shown::Credential => "the server refuses the token that `credentials` has for it",
+            Shown::Token => "the server refuses the token that `forge` has for it",
+            Shown::Nothing => {
+                "the server wants a token, and `credentials` has none for this address"
+            }
         });
     }
     if has("identification has changed") {
@@ -238,7 +240,7 @@ fn plainly(ours: &str, shown: bool) -> Option<&'static str> {
         return Some("others can read the key's file, so ssh does not use it");
     }
     if has("permission denied (") {
-        return Some(if shown {
+        return Some(if shown != Shown::Nothing {
             "the server refuses the key that `credentials` has for it"
         } else {
             "the server wants a key, and `credentials` has none for this address"

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::credential::{Credential, authorization, find};
+use super::credential::{Credential, Tokens, authorization, find};
 use super::error::{GitError, io};
 use super::location::{Location, Reach, Trust};
 use super::network::{Block, is_open, is_open_host};
@@ -26,6 +26,16 @@ impl Default for Author {
     }
 }
 
+/// What a server is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shown {
+    Nothing,
+    /// What `credentials` has for it.
+    Credential,
+    /// A token that was made for it.
+    Token,
+}
+
 /// How servers are reached.
 #[derive(Clone, Debug)]
 pub struct Transport {
@@ -33,6 +43,8 @@ pub struct Transport {
     pub deadline: Duration,
     /// Of each setting the longest matching prefix wins.
     pub credentials: Vec<Credential>,
+    /// Tokens for https beside those.
+    pub tokens: Option<Tokens>,
     /// Addresses that content may lead to although they are not public.
     pub allow_inner: Vec<Block>,
     /// An empty home for the children, with our own `gitconfig` in it; in the state folder.
@@ -53,6 +65,7 @@ impl Transport {
         Self {
             deadline: Duration::from_secs(120),
             credentials: Vec::new(),
+            tokens: None,
             allow_inner: Vec::new(),
             home: home.into(),
             allow_local: Vec::new(),
@@ -99,7 +112,7 @@ impl Transport {
             };
             match location.reach() {
                 Reach::Https { host, port } => {
-                    config.extend(self.https_config(location, &host, port, &addresses)?);
+                    config.extend(self.https_config(location, &host, port, &addresses).await?);
                 }
                 // A user's own ssh knows their keys, agents and host names.
                 Reach::Ssh { host, port } if !self.users_own => {
@@ -166,7 +179,7 @@ impl Transport {
         Ok(env)
     }
 
-    fn https_config(
+    async fn https_config(
         &self,
         location: &Location,
         host: &str,
@@ -178,9 +191,14 @@ impl Transport {
             config.push(("http.curloptResolve".into(), resolve_entry(host, port, addresses)));
         }
         let (all, url) = (&self.credentials, &location.url);
+        let header = match (find(all, url, |c| c.token_file.as_deref()), &self.tokens) {
+            (Some(file), _) => Some(authorization(file)?),
+            (None, Some(tokens)) => tokens.authorization(url).await?,
+            (None, None) => None,
+        };
         // The narrowest scope there is: this address and nothing else.
-        if let Some(file) = find(all, url, |c| c.token_file.as_deref()) {
-            config.push((format!("http.{url}.extraHeader"), authorization(file)?));
+        if let Some(header) = header {
+            config.push((format!("http.{url}.extraHeader"), header));
         }
         if let Some(file) = find(all, url, |c| c.ca_file.as_deref()) {
             // Else said by some TLS libraries in words that name neither file nor reason.
@@ -196,10 +214,15 @@ impl Transport {
         Ok(config)
     }
 
-    /// Whether a token or key goes with what is asked of this location.
-    pub(super) fn shows_secret_to(&self, location: &Location) -> bool {
+    /// Whose token or key goes with what is asked of this location.
+    pub(super) fn shows_to(&self, location: &Location) -> Shown {
         let (all, url) = (&self.credentials, &location.url);
-        find(all, url, |c| c.token_file.as_ref().or(c.ssh_key_file.as_ref())).is_some()
+        if find(all, url, |c| c.token_file.as_ref().or(c.ssh_key_file.as_ref())).is_some() {
+            return Shown::Credential;
+        }
+        let is_https = matches!(location.reach(), Reach::Https { .. });
+        let covered = self.tokens.as_ref().is_some_and(|tokens| is_https && tokens.covers(url));
+        if covered { Shown::Token } else { Shown::Nothing }
     }
 
     /// Whether content may name this location at all, before anything is looked up.

@@ -328,6 +328,7 @@ pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
     Arc::new(Transport {
         deadline: settings.limits.git_deadline.unsigned_abs(),
         credentials: credentials.collect(),
+        tokens: None,
         allow_inner: settings.network.allow.iter().filter_map(|b| Block::parse(b)).collect(),
         home: state.join("git-home"),
         allow_local: named.filter_map(local).collect(),

@@ -46,6 +46,14 @@ use wire::Api;
 /// The API of github.com.
 pub const API: &str = "https://api.github.com";
 
+/// Whether an address can be an API's.
+///
+/// # Errors
+/// A sentence: it is none, or one over which a token would travel in the clear.
+pub fn check_api(address: &str) -> Result<(), &'static str> {
+    Api::parse(address, None).map(|_| ())
+}
+
 /// Who tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -124,7 +132,8 @@ impl GitHub {
     pub fn new(settings: GitHubSettings, clock: Clock) -> Result<Self, ForgeError> {
         let GitHubSettings { api, ca_file, auth, deadline, pause } = settings;
         Ok(Self {
-            api: Api::parse(&api, ca_file)?,
+            api: Api::parse(&api, ca_file)
+                .map_err(|why| ForgeError::Refused { text: why.to_owned() })?,
             identity: Identity::open(auth)?,
             deadline,
             pause,

@@ -37,21 +37,17 @@ pub(super) struct Api {
 
 impl Api {
     /// # Errors
-    /// `Refused`: not an address, or one over which a token would travel in the clear.
-    pub(super) fn parse(address: &str, ca_file: Option<PathBuf>) -> Result<Self, ForgeError> {
-        let refused = |why: &str| {
-            let text = format!("the address of its API: {why}");
-            ForgeError::Refused { text }
-        };
-        let base: Uri = address.parse().map_err(|_| refused("expected a URL"))?;
-        let authority = base.authority().ok_or_else(|| refused("expected a host"))?;
+    /// A sentence: not an address, or one over which a token would travel in the clear.
+    pub(super) fn parse(address: &str, ca_file: Option<PathBuf>) -> Result<Self, &'static str> {
+        let base: Uri = address.parse().map_err(|_| "the API's address is not a URL")?;
+        let authority = base.authority().ok_or("the API's address has no host")?;
         if authority.as_str().contains('@') || base.query().is_some() {
-            return Err(refused("it holds neither a user nor a query"));
+            return Err("the API's address holds neither a user nor a query");
         }
         match base.scheme_str() {
             Some("https") => {}
             Some("http") if is_loopback(authority) => {}
-            _ => return Err(refused("expected `https`")),
+            _ => return Err("the API's address begins with `https://`, since a token goes there"),
         }
         Ok(Self { base, ca_file })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
-use vend::config::{Config, Settings};
+use vend::config::{Config, ForgeGitHub, Settings};
 
 use super::{Laptop, run};
 use crate::world::World;
@@ -57,6 +57,7 @@ fn every_property_has_a_field_and_every_field_a_property() {
 fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let minimal = json!({"catalog": {"repository": "/c"}, "requests": [{"repository": "/r"}]});
     let s: Settings = serde_json::from_value(minimal).unwrap();
+    let github: ForgeGitHub = serde_json::from_value(json!({"tokenFile": "/t"})).unwrap();
     let seconds = |d: jiff::SignedDuration| format!("{}s", d.as_secs());
     let code = BTreeMap::from([
         ("/requests/0/pattern", json!(s.requests[0].pattern)),
@@ -86,6 +87,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ),
         ("/providers/cloudformation/rates/looks", json!(s.providers.cloudformation.rates.looks)),
         ("/providers/cloudformation/rates/events", json!(s.providers.cloudformation.rates.events)),
+        ("/forge/github/api", json!(github.api)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
@@ -161,7 +163,11 @@ fn errors_say_where_and_what_was_meant() {
         format!("{GOOD}reconcile: {{intervall: 60s}}\n"),
         format!("{GOOD}reconcile: {{interval: soon}}\n"),
         format!("{GOOD}reconcile: {{driftInterval: 1d, lease: 500ms}}\n"),
-        format!("{GOOD}forge: {{github: {{}}}}\nrequirePullRequest: true\n"),
+        format!("{GOOD}requirePullRequest: true\n"),
+        format!("{GOOD}forge: {{github: {{}}}}\n"),
+        format!("{GOOD}forge: {{github: {{tokenFile: t, app: {{id: 1, privateKeyFile: k}}}}}}\n"),
+        format!("{GOOD}forge: {{github: {{tokenFile: t, api: \"http://git.acme.example\"}}}}\n"),
+        format!("{GOOD}forge: {{github: {{tokenFile: t, api: \"http://127.0.0.1:4711\"}}}}\n"),
         format!("{GOOD}requirePullRequest: false\n"),
         format!("{GOOD}providers: {{cloudformation: {{rates: {{changes: 0}}}}}}\n"),
         format!("{GOOD}server: {{listen: \"0.0.0.0:80\"}}\n"),
@@ -190,8 +196,19 @@ fn errors_say_where_and_what_was_meant() {
     none
 
     requirePullRequest: true
-    SUP001 3:1 `forge` is not supported yet (take it out: it would not be obeyed)
-    SUP001 4:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
+    SUP001 3:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
+
+    forge: {github: {}}
+    SCH002 3:9 the field `app` is missing in `forge.github` (allowed are: an App; the token of an account)
+
+    forge: {github: {tokenFile: t, app: {id: 1, privateKeyFile: k}}}
+    SCH007 3:18 `forge.github.tokenFile` cannot be set here (allowed are: an App; the token of an account)
+
+    forge: {github: {tokenFile: t, api: "http://git.acme.example"}}
+    CFG001 3:37 the API's address begins with `https://`, since a token goes there ()
+
+    forge: {github: {tokenFile: t, api: "http://127.0.0.1:4711"}}
+    none
 
     requirePullRequest: false
     SUP001 3:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
