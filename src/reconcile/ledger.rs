@@ -107,10 +107,10 @@ pub fn retry(
 }
 
 /// How long until a change that is under way is asked about again: a tenth of the time it has been
-/// at it, from 1 s to 30 s.
+/// at it, from half a second to 30 s.
 pub fn poll_after(row: &Journalled, now: Timestamp) -> SignedDuration {
     let age = now.duration_since(row.since).as_secs_f64();
-    SignedDuration::from_secs_f64((age / 10.0).clamp(1.0, 30.0))
+    SignedDuration::from_secs_f64((age / 10.0).clamp(0.5, 30.0))
 }
 
 /// How long until a lost outcome is asked for again: about as long as it has been lost, from 1 s to

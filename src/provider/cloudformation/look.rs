@@ -1,7 +1,7 @@
 //! Looking at stacks: one by its name, or all of an account's region by pages, whichever is fewer
 //! calls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,9 @@ pub(super) struct Looks {
     /// Pages of the last listing.
     pages: AtomicUsize,
     waiting: AtomicUsize,
-    /// Stacks in which this process began something lately, by id.
+    /// When stacks were looked at one by one lately.
+    singles: Mutex<VecDeque<Instant>>,
+    /// Stacks in which this process began something lately, by id and by name.
     begun: Mutex<HashMap<String, Instant>>,
 }
 
@@ -39,13 +41,28 @@ impl Looks {
         begun.insert(stack.to_owned(), now);
     }
 
+    /// Whether a listing is fewer calls than what is asked for now, and what was asked for one by one
+    /// in the time for which a listing would have been good.
+    fn is_for_a_listing(&self) -> bool {
+        let pages = match self.pages.load(Ordering::Relaxed) {
+            0 => FEW,
+            pages => pages,
+        };
+        let mut singles = self.singles.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        while singles.front().is_some_and(|at| now.saturating_duration_since(*at) >= RECENT) {
+            singles.pop_front();
+        }
+        self.waiting.load(Ordering::SeqCst) + singles.len() > pages
+    }
+
     fn begun_at(&self, stack: &str) -> Option<Instant> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(stack).copied()
     }
 }
 
 /// Whoever asks how things are getting on takes what was seen so lately.
-const RECENT: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_millis(500);
 
 /// How long the first who looks waits for others who look too.
 const GATHER: Duration = Duration::from_millis(20);
@@ -81,12 +98,12 @@ impl Session {
         self.stacks_since(names, Instant::now()).await
     }
 
-    /// The stack of this id as it was lately, and not before this process began something in it.
-    pub(super) async fn recent(&self, id: &str) -> Result<Option<Arc<Stack>>, Trouble> {
+    /// The stack of this name or id as it was lately, and not before this process began something in it.
+    pub(super) async fn recent(&self, name: &str) -> Result<Option<Arc<Stack>>, Trouble> {
         let now = Instant::now();
         let since = now.checked_sub(RECENT).unwrap_or(now);
-        let since = self.limits.listed.begun_at(id).map_or(since, |begun| begun.max(since));
-        let mut stacks = self.stacks_since(&[id.to_owned()], since).await;
+        let since = self.limits.listed.begun_at(name).map_or(since, |begun| begun.max(since));
+        let mut stacks = self.stacks_since(&[name.to_owned()], since).await;
         stacks.pop().unwrap_or(Ok(None))
     }
 
@@ -104,8 +121,7 @@ impl Session {
             return found(listed);
         }
         tokio::time::sleep(GATHER).await;
-        let pages = looks.pages.load(Ordering::Relaxed).max(FEW);
-        if looks.waiting.load(Ordering::SeqCst) > pages {
+        if looks.is_for_a_listing() {
             return match self.listing(since).await {
                 Ok(listed) => found(&listed),
                 Err(trouble) => names.iter().map(|_| Err(trouble.clone())).collect(),
@@ -113,6 +129,7 @@ impl Session {
         }
         let mut stacks = Vec::with_capacity(names.len());
         for name in names {
+            looks.singles.lock().unwrap_or_else(PoisonError::into_inner).push_back(Instant::now());
             stacks.push(self.stack(name).await);
         }
         stacks

@@ -32,9 +32,9 @@ pub struct CloudFormationSettings {
     pub endpoint: Option<String>,
     /// Calls that change something.
     pub changes: Rate,
-    /// Calls that look at stacks, and as many again at change sets.
+    /// Calls that look at stacks.
     pub looks: Rate,
-    /// Calls that read what happened to a stack.
+    /// Calls that read what happened to a stack, and as many again at change sets.
     pub events: Rate,
 }
 
@@ -153,7 +153,7 @@ impl Sessions {
             Arc::new(Limits {
                 changes: Bucket::new(self.settings.changes),
                 looks: Bucket::new(self.settings.looks),
-                change_sets: Bucket::new(self.settings.looks),
+                change_sets: Bucket::new(self.settings.events),
                 events: Bucket::new(self.settings.events),
                 listed: Looks::default(),
                 flights: Flights::default(),

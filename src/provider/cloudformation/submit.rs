@@ -55,6 +55,7 @@ impl CloudFormation {
 impl Work<'_> {
     fn running(&self, notes: &Notes) -> Progress {
         self.session.limits.listed.begun(&notes.stack);
+        self.session.limits.listed.begun(&self.name);
         Progress::Running { ticket: notes.of(self.change), events: Vec::new() }
     }
 
@@ -110,7 +111,10 @@ impl Work<'_> {
     }
 
     async fn update(&self) -> Result<Progress, ProviderError> {
-        let Some(stack) = self.see().await? else {
+        // So much passes between a look and the change set's making in any case. What comes after that
+        // is found out when it is executed: it is good for no other stack than it was made for.
+        let seen = self.session.recent(&self.name).await.map_err(Trouble::of_a_look)?;
+        let Some(stack) = seen else {
             return Err(ProviderError::Stale(format!("there is no stack `{}`", self.name)));
         };
         let notes = Notes::new(Operation::Update, &stack.id);

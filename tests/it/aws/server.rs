@@ -51,7 +51,7 @@ pub fn strict() -> &'static Server {
 }
 
 /// The interpreter that has the server's package.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/python/bin/python");
     assert!(
         python.exists(),

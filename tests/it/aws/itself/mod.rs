@@ -2,6 +2,7 @@
 
 mod faults;
 mod manners;
+mod slow;
 mod stacks;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
