@@ -11,6 +11,7 @@
 //! - A forge that cannot be asked is [`ForgeError::Unavailable`]: never "no pull requests", never
 //!   "nobody approved".
 
+pub mod command;
 mod error;
 mod git;
 pub mod github;

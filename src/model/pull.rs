@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Plan, RequestId, Revision, SourceName, Status};
+use super::{Applying, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status};
 use crate::digest::Digest;
 
 /// A pull request of one of the repositories that are read.
@@ -136,8 +136,13 @@ pub struct Brief {
     pub warnings: Vec<Warned>,
     /// Against what was said of the last commit; `None`: this is the first.
     pub since: Option<Since>,
-    /// After the merge: how the requests stand that it touched.
+    /// After the merge: how the requests stand that it touched. One that the plan deletes and that is
+    /// not among them is gone.
     pub standing: Vec<Status>,
+    /// After the merge: what holds them.
+    pub holds: Vec<Hold>,
+    /// After the merge: what is under way on them, part by part.
+    pub applying: Vec<Applying>,
     /// Answers to what people asked in comments, the newest last.
     pub replies: Vec<Reply>,
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::digest::Digest;
 use crate::model::{
     Action, Dependency, Diagnostic, Hold, HoldReason, RequestId, ResourceAction, ResourceChange,
     Revision, SourceProblem, escape,
@@ -209,6 +210,37 @@ pub fn reason(reason: &HoldReason) -> String {
              `vend retry` tries it again",
             words(id)
         ),
+    }
+}
+
+/// What `approve` takes to let it go on.
+pub fn digest(reason: &HoldReason) -> Option<Digest> {
+    match reason {
+        HoldReason::NeedsApproval { digest, .. }
+        | HoldReason::NeedsPullRequest { digest, .. }
+        | HoldReason::TooManyDeletes { digest, .. } => Some(*digest),
+        HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
+        HoldReason::Stuck { digest, .. } => *digest,
+        HoldReason::PlanChanged { now, .. } => Some(*now),
+        HoldReason::Invalid { .. }
+        | HoldReason::NotSupportedYet { .. }
+        | HoldReason::NotObserved { .. }
+        | HoldReason::NotOurs { .. }
+        | HoldReason::WaitingFor { .. }
+        | HoldReason::Protected
+        | HoldReason::OutsideWindow { .. }
+        | HoldReason::Backoff { .. }
+        | HoldReason::Refused { .. }
+        | HoldReason::Suspended
+        | HoldReason::TemplateRetired
+        | HoldReason::Referenced { .. }
+        | HoldReason::Expired
+        | HoldReason::Source { .. }
+        | HoldReason::InFlight { .. }
+        | HoldReason::Busy { .. }
+        | HoldReason::ForbiddenChange { .. }
+        | HoldReason::Unknown { .. }
+        | HoldReason::InternalError { .. } => None,
     }
 }
 

@@ -138,7 +138,7 @@ fn cut(line: &str, width: usize) -> String {
 }
 
 /// A length of time in its two largest units.
-fn elapsed(time: SignedDuration) -> String {
+pub(super) fn elapsed(time: SignedDuration) -> String {
     // A provider's clock may be ahead.
     let seconds = time.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -12,6 +12,7 @@ mod hostile;
 mod init;
 mod layering;
 mod pages;
+mod pull;
 mod readme;
 mod remote;
 mod samples;

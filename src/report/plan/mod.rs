@@ -17,6 +17,7 @@ use crate::model::{
 
 pub use json::json;
 pub use markdown::markdown;
+pub(super) use markdown::{bullets, difference};
 pub use terminal::terminal;
 
 /// Finds the artifact that was applied, and the one that is desired, for a step; `None` where there is
@@ -90,7 +91,7 @@ fn sorted(plan: &Plan) -> (Vec<&Step>, Vec<&Step>, usize) {
 }
 
 /// What a reader must not miss: something that is there now goes.
-fn is_dangerous(step: &Step) -> bool {
+pub(super) fn is_dangerous(step: &Step) -> bool {
     let fates = step.preview.iter().flat_map(|p| &p.resources).map(|r| r.action);
     let loses = fates.into_iter().any(|fate| fate <= ResourceAction::MayReplace);
     match step.action {
@@ -111,7 +112,7 @@ fn sign(action: Action) -> &'static str {
     }
 }
 
-fn verb(action: Action) -> &'static str {
+pub(super) fn verb(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Update => "update",

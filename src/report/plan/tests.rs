@@ -186,7 +186,7 @@ fn a_plan_as_a_comment() {
     **DELETE** `orders/prod/gone#main`
 
 
-    - **held** `orders/prod/kept` (DELETE) NeedsApproval: a person must approve it: \`vend approve sha256:e3b0c4·4298fc·1c149a·fbf4c8·996fb9·2427ae·41e464·9b934c·a49599·1b7852·b855\`
+    - **held** `orders/prod/kept` (DELETE) NeedsApproval: a person must approve it: `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`
       `/vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`
 
     <details><summary>create <code>orders/prod/new#main</code></summary>

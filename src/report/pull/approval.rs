@@ -1,0 +1,73 @@
+//! Approvals: what is needed, who gave theirs, what is missing.
+
+use crate::model::{Brief, Need, RequestId};
+use crate::report::markdown::{code, listed, prose, short_code};
+
+/// At most so many names in one line.
+const NAMES: usize = 5;
+
+/// How many approvals are missing in all.
+pub(super) fn missing(brief: &Brief) -> usize {
+    brief.needs.iter().map(short).sum()
+}
+
+fn short(need: &Need) -> usize {
+    (need.count as usize).saturating_sub(need.had.len())
+}
+
+/// One line of plain text: `2 approvals are missing: 1 of dba, 1 of security`.
+pub(super) fn title(brief: &Brief) -> String {
+    let open: Vec<_> = brief.needs.iter().filter(|need| !need.is_met()).collect();
+    match (brief.needs.len(), open.len()) {
+        (0, _) => "No approval is needed".to_owned(),
+        (_, 0) => "Approved".to_owned(),
+        _ => {
+            let each = open.iter().map(|need| format!("{} of {}", short(need), bare(need)));
+            format!("Missing: {}", listed(each.collect(), NAMES))
+        }
+    }
+}
+
+/// Each with its state, what is missing first; empty when none is needed.
+pub(super) fn list(brief: &Brief) -> String {
+    if brief.needs.is_empty() {
+        return String::new();
+    }
+    let mut needs: Vec<&Need> = brief.needs.iter().collect();
+    needs.sort_by_key(|need| need.is_met());
+    let lines: String = needs.into_iter().map(line).collect();
+    format!("#### Approvals\n\n{lines}\n")
+}
+
+fn line(need: &Need) -> String {
+    let Need { requests, why, teams: _, count, had } = need;
+    let who = who(need);
+    let given = listed(had.iter().map(|by| short_code(by, 60)).collect(), NAMES);
+    let state = match (need.is_met(), had.is_empty()) {
+        (true, _) => format!("**given** by {given}"),
+        (false, true) if *count == 1 => format!("**missing**: one of {who}"),
+        (false, true) => format!("**missing**: {count} of {who}"),
+        (false, false) => {
+            format!("**missing**: {} more of {who}; given by {given}", short(need))
+        }
+    };
+    let why = if why.is_empty() { String::new() } else { format!(". {}", prose(why)) };
+    let names = listed(requests.iter().map(|id: &RequestId| code(id.as_str())).collect(), NAMES);
+    let of = if names.is_empty() { String::new() } else { format!(" ({names})") };
+    format!("- {state}{why}{of}\n")
+}
+
+fn who(need: &Need) -> String {
+    if need.teams.is_empty() {
+        return "those who may write here".to_owned();
+    }
+    need.teams.iter().map(|team| short_code(team, 80)).collect::<Vec<_>>().join(" or ")
+}
+
+fn bare(need: &Need) -> String {
+    if need.teams.is_empty() {
+        return "those who may write here".to_owned();
+    }
+    let teams = need.teams.iter().map(|team| crate::model::escape(team, 80));
+    teams.collect::<Vec<_>>().join(" or ")
+}

@@ -1,0 +1,262 @@
+//! What would be done, request by request: folded, with what the provider says and the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Action, Brief, Hold, RequestId, ResourceAction, Step};
+use crate::report::hold;
+use crate::report::markdown::{Page, code, fence, html, line, plural};
+use crate::report::plan::{Artifacts, Options, bullets, difference, is_dangerous, verb};
+
+/// More requests than this are counted by team and environment first.
+const MANY: usize = 20;
+
+/// Rows of that table.
+const ROWS: usize = 20;
+
+/// Room below which no further difference is looked for.
+const LEAST: usize = 400;
+
+/// Room for the line that says how many did not fit.
+const REST: usize = 200;
+
+/// What a list of holds may take of the page.
+const HELD: usize = 15;
+
+/// The steps of one request.
+struct Group<'a> {
+    id: &'a RequestId,
+    steps: Vec<&'a Step>,
+}
+
+impl Group<'_> {
+    fn is_dangerous(&self) -> bool {
+        self.steps.iter().any(|step| is_dangerous(step) && !step.may_change())
+    }
+
+    fn may_change(&self) -> bool {
+        self.steps.iter().all(|step| step.may_change())
+    }
+}
+
+/// What is dangerous first; each with its difference while there is room, else in one line of a list.
+pub(super) fn put(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) {
+    let groups = groups(brief);
+    if groups.len() > MANY {
+        page.put(&[table(&groups)]);
+    }
+    let flats: Vec<String> = groups.iter().map(flat).collect();
+    // Every request keeps room for its line before any gets its difference.
+    let mut kept: usize = flats.iter().map(String::len).sum::<usize>() + REST;
+    let mut left = Vec::new();
+    for (group, flat) in groups.iter().zip(&flats) {
+        let room = page.room().saturating_sub(kept - flat.len());
+        let folded = (room > LEAST).then(|| fold(group, artifacts, options));
+        match folded.filter(|text| text.len() <= room) {
+            Some(text) if page.put(&[&text]) => kept -= flat.len(),
+            _ => left.push(flat.as_str()),
+        }
+    }
+    put_left(page, &left, left.len() == groups.len());
+}
+
+/// The lines of those that got no fold of their own, folded when there are many.
+fn put_left(page: &mut Page, left: &[&str], all: bool) {
+    if left.is_empty() {
+        return;
+    }
+    let title = if all { "Every change" } else { "Every other change" };
+    let mut lines = String::new();
+    let mut shown = 0;
+    for line in left {
+        if lines.len() + line.len() + REST > page.room() {
+            break;
+        }
+        lines.push_str(line);
+        shown += 1;
+    }
+    let more = left.len() - shown;
+    let more = if more > 0 {
+        format!("\n{more} more; the whole plan is in the check and in `vend plan`.\n")
+    } else {
+        "\nTheir differences are in the check and in `vend plan`.\n".to_owned()
+    };
+    let head =
+        format!("<details><summary>{title}: {}</summary>\n\n", plural(left.len(), "request"));
+    page.put(&[format!("{head}{lines}{more}\n</details>\n\n"), more]);
+}
+
+/// By request, in the plan's order, what is dangerous first and what only may change last.
+fn groups(brief: &Brief) -> Vec<Group<'_>> {
+    let mut at: BTreeMap<&RequestId, usize> = BTreeMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for step in &brief.plan.steps {
+        let id = &step.target.key.request;
+        let n = *at.entry(id).or_insert(groups.len());
+        match groups.get_mut(n) {
+            Some(group) => group.steps.push(step),
+            None => groups.push(Group { id, steps: vec![step] }),
+        }
+    }
+    groups.sort_by_key(|group| (!group.is_dangerous(), group.may_change()));
+    groups
+}
+
+/// `create`, or `update, delete`.
+fn verbs(group: &Group) -> String {
+    if group.may_change() {
+        return "may change".to_owned();
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for step in group.steps.iter().filter(|step| !step.may_change()) {
+        let verb = verb(step.action);
+        if !seen.contains(&verb) {
+            seen.push(verb);
+        }
+    }
+    seen.join(", ").to_lowercase()
+}
+
+fn flat(group: &Group) -> String {
+    let resources = resources(&group.steps);
+    let resources = if resources.is_empty() { resources } else { format!(": {resources}") };
+    format!("- {} {}{resources}\n", verbs(group), code(group.id.as_str()))
+}
+
+/// `1 to replace, 3 to update`, of what its provider says.
+fn resources(steps: &[&Step]) -> String {
+    let mut counts: BTreeMap<ResourceAction, usize> = BTreeMap::new();
+    for resource in steps.iter().filter_map(|s| s.preview.as_ref()).flat_map(|p| &p.resources) {
+        *counts.entry(resource.action).or_default() += 1;
+    }
+    let said = counts.into_iter().map(|(action, n)| {
+        let word = match action {
+            ResourceAction::Delete => "deleted",
+            ResourceAction::Replace => "replaced",
+            ResourceAction::MayReplace => "perhaps replaced",
+            ResourceAction::Create => "created",
+            ResourceAction::Update => "updated",
+            ResourceAction::Retain => "let go of",
+        };
+        format!("{n} {word}")
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() { String::new() } else { format!("resources {}", said.join(", ")) }
+}
+
+fn fold(group: &Group, artifacts: &Artifacts, options: &Options) -> String {
+    let resources = resources(&group.steps);
+    let resources = if resources.is_empty() { resources } else { format!(" &middot; {resources}") };
+    let name = match group.steps.as_slice() {
+        [one] => one.target.key.to_string(),
+        _ => group.id.to_string(),
+    };
+    let title = format!("<b>{}</b> <code>{}</code>{resources}", verbs(group), html(&name));
+    let alone = group.steps.len() == 1;
+    let body = group.steps.iter().map(|step| part(step, alone, artifacts, options));
+    let body = body.collect::<Vec<_>>().join("\n");
+    let body = body.trim();
+    if body.is_empty() {
+        return format!("{title}<br>\n\n");
+    }
+    format!("<details><summary>{title}</summary>\n\n{body}\n\n</details>\n\n")
+}
+
+fn part(step: &Step, alone: bool, artifacts: &Artifacts, options: &Options) -> String {
+    let head = if alone {
+        String::new()
+    } else {
+        let component = code(step.target.key.component.as_str());
+        format!("**{}** {component}\n\n", verb(step.action).to_lowercase())
+    };
+    let (bullets, difference) = (bullets(step), difference(step, artifacts, options));
+    let gap = if bullets.is_empty() || difference.is_empty() { "" } else { "\n" };
+    format!("{head}{bullets}{gap}{difference}")
+}
+
+/// How many of each, by team and environment.
+fn table(groups: &[Group]) -> String {
+    let columns = [
+        (Action::Create, "create"),
+        (Action::Update, "update"),
+        (Action::Replace, "replace"),
+        (Action::Delete, "delete"),
+        (Action::Restore, "restore"),
+        (Action::Move, "move"),
+        (Action::Forget, "forget"),
+    ];
+    let mut rows: BTreeMap<(&str, &str), BTreeMap<Action, usize>> = BTreeMap::new();
+    for group in groups {
+        let row = rows.entry((group.id.team(), group.id.environment())).or_default();
+        for step in group.steps.iter().filter(|s| !s.may_change()) {
+            *row.entry(step.action).or_default() += 1;
+        }
+    }
+    let used: BTreeSet<Action> = rows.values().flat_map(|row| row.keys().copied()).collect();
+    let columns: Vec<_> = columns.into_iter().filter(|(action, _)| used.contains(action)).collect();
+    let heads: Vec<&str> = columns.iter().map(|(_, verb)| *verb).collect();
+    let mut out = format!(
+        "| team | environment | {} |\n|---|---|{}\n",
+        heads.join(" | "),
+        "---:|".repeat(columns.len())
+    );
+    let mut sorted: Vec<_> = rows.iter().collect();
+    sorted.sort_by_key(|(_, row)| std::cmp::Reverse(row.values().sum::<usize>()));
+    for ((team, environment), row) in sorted.iter().take(ROWS) {
+        let cell = |(action, _): &(Action, &str)| {
+            row.get(action).map_or(String::new(), ToString::to_string)
+        };
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        out.push_str(&format!("| {team} | {environment} | {} |\n", cells.join(" | ")));
+    }
+    let more = sorted.len().saturating_sub(ROWS);
+    if more > 0 {
+        out.push_str(&format!("\n{more} more teams and environments.\n"));
+    }
+    out + "\n"
+}
+
+/// What is held and why, with the lines that let it go on.
+pub(super) fn held(holds: &[&Hold]) -> String {
+    if holds.is_empty() {
+        return String::new();
+    }
+    let groups = hold::grouped(holds.iter().copied());
+    let mut out = "#### Held\n\n".to_owned();
+    for (said, group) in groups.iter().take(HELD) {
+        let reason = group.first().map_or("", |held| held.reason.name());
+        let asks = group.first().and_then(|held| hold::digest(&held.reason));
+        let line = sentence(said, asks.map(|d| d.to_string()).as_deref());
+        out.push_str(&format!("- **{reason}** {}: {line}\n", names(group)));
+        if let Some(digest) = asks {
+            // Within the item, so that the block stands with what it is for.
+            let block = fence("text", &format!("/vend approve {digest}"));
+            out.push_str(&block.lines().map(|l| format!("  {l}\n")).collect::<String>());
+        }
+    }
+    let more = groups.len().saturating_sub(HELD);
+    if more > 0 {
+        out.push_str(&format!("- {more} more: `vend plan` names them\n"));
+    }
+    out + "\n"
+}
+
+fn names(group: &[&Hold]) -> String {
+    match group {
+        [Hold { request, component: Some(component), .. }] => {
+            code(&format!("{request}#{component}"))
+        }
+        _ => {
+            let ids = hold::requests(group).into_iter().map(|id| code(id.as_str()));
+            crate::report::markdown::listed(ids.collect(), 5)
+        }
+    }
+}
+
+/// A hold's sentence as a comment says it: what is typed at a terminal is a line to paste here.
+pub(super) fn sentence(said: &str, asks: Option<&str>) -> String {
+    let said = match asks {
+        Some(digest) => said.replace(&format!("`vend approve {digest}`"), "the line below"),
+        None => said.to_owned(),
+    };
+    line(&said.replace("`vend retry`", "`/vend retry`"))
+}

@@ -1,0 +1,168 @@
+//! Checks and commit statuses: what branch protection can demand.
+
+use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level};
+use crate::model::{Brief, Diagnostic, Place, Revision, Severity, Stage, visible};
+use crate::report::markdown::words;
+use crate::report::plan::{Artifacts, Options, markdown};
+
+use super::{after, approval as needs, danger, has_errors, problem, title};
+
+/// GitHub's limits: of a summary or text in bytes, and of a status' description in characters.
+const TEXT_MAX: usize = 65_535;
+const DESCRIPTION_MAX: usize = 140;
+/// Of a title GitHub says nothing; its page shows about so much.
+const TITLE_MAX: usize = 200;
+/// Of an annotation's message, 64 KB; nobody reads that much.
+const MESSAGE_MAX: usize = 4_000;
+
+/// Lines of difference of one target, in the check's page.
+const DIFF_LINES: usize = 400;
+
+/// Problems that are named in the summary; each is an annotation besides.
+const PROBLEMS: usize = 100;
+
+/// The check `vend`: whether the files are sound, what would be done, and the whole plan. `head` is the
+/// commit it is for: the pull request's, or a merge queue's.
+pub fn check(
+    brief: &Brief,
+    head: &Revision,
+    external_id: &str,
+    artifacts: &Artifacts,
+    options: &Options,
+) -> Check {
+    let state = match &brief.stage {
+        Stage::Planned if has_errors(brief) => CheckState::Failure,
+        Stage::Planned | Stage::Nothing => CheckState::Success,
+        Stage::Conflict { .. } => CheckState::Failure,
+        // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
+        Stage::Unknown { .. } => CheckState::Running,
+        Stage::Merged { .. } => is_good(brief),
+        Stage::Closed => CheckState::Neutral,
+    };
+    let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
+    let text = match &brief.stage {
+        Stage::Planned if !brief.plan.is_empty() || !brief.plan.holds.is_empty() => {
+            markdown(&brief.plan, artifacts, &options)
+        }
+        Stage::Planned
+        | Stage::Conflict { .. }
+        | Stage::Unknown { .. }
+        | Stage::Nothing
+        | Stage::Merged { .. }
+        | Stage::Closed => String::new(),
+    };
+    Check {
+        name: "vend".to_owned(),
+        head: head.clone(),
+        external_id: external_id.to_owned(),
+        state,
+        title: visible(&title(brief), TITLE_MAX),
+        summary: summary(brief),
+        text,
+        annotations: brief.diagnostics.iter().map(annotation).collect(),
+    }
+}
+
+fn is_good(brief: &Brief) -> CheckState {
+    match after::is_good(brief) {
+        None => CheckState::Running,
+        Some(true) => CheckState::Success,
+        Some(false) => CheckState::Failure,
+    }
+}
+
+fn summary(brief: &Brief) -> String {
+    let mut page = crate::report::markdown::Page::new(TEXT_MAX - 200);
+    let errors = problem::errors(brief, PROBLEMS);
+    let others = problem::others(brief, PROBLEMS);
+    let unknown = match &brief.stage {
+        Stage::Unknown { error } => words(error, 20),
+        _ => String::new(),
+    };
+    let sections = [unknown, errors, danger::alert(brief), needs::list(brief), others];
+    let whole = sections.iter().all(|section| page.put(&[section]));
+    let mut text = page.into_text();
+    if !whole {
+        text.push_str("\nNot all of it fits here; every problem stands on its line.\n");
+    }
+    if text.is_empty() {
+        text = format!("{}.\n", title(brief));
+    }
+    text
+}
+
+/// The check `vend/approval`: whether those who must have said yes.
+pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
+    let open = matches!(brief.stage, Stage::Planned) && has_errors(brief)
+        || matches!(brief.stage, Stage::Conflict { .. } | Stage::Unknown { .. });
+    let (state, title) = match needs::missing(brief) {
+        // What will be asked is known only when it can be planned.
+        _ if open => (CheckState::Queued, "Waits for a plan".to_owned()),
+        0 => (CheckState::Success, needs::title(brief)),
+        _ => (CheckState::ActionRequired, needs::title(brief)),
+    };
+    let list = needs::list(brief);
+    let summary = if list.is_empty() { format!("{title}.\n") } else { list };
+    let mut page = crate::report::markdown::Page::new(TEXT_MAX);
+    page.put(&[summary, format!("{}.\n", visible(&title, TITLE_MAX))]);
+    Check {
+        name: "vend/approval".to_owned(),
+        head: head.clone(),
+        external_id: external_id.to_owned(),
+        state,
+        title: visible(&title, TITLE_MAX),
+        summary: page.into_text(),
+        text: String::new(),
+        annotations: Vec::new(),
+    }
+}
+
+/// The commit status of a merge commit: how its requests stand. `None` before the merge.
+pub fn merged(brief: &Brief) -> Option<CommitStatus> {
+    let Stage::Merged { commit, .. } = &brief.stage else { return None };
+    let description = visible(&title(brief), DESCRIPTION_MAX - 1);
+    let context = "vend".to_owned();
+    Some(CommitStatus { commit: commit.clone(), context, state: is_good(brief), description })
+}
+
+/// A check as a commit status, for a token that cannot write checks.
+pub fn status(check: &Check) -> CommitStatus {
+    CommitStatus {
+        commit: check.head.clone(),
+        context: check.name.clone(),
+        state: check.state,
+        description: visible(&check.title, DESCRIPTION_MAX - 1),
+    }
+}
+
+fn annotation(found: &Diagnostic) -> Annotation {
+    let Diagnostic { code, severity, place, message, help, related, fix: _ } = found;
+    let Place { file, line, column, end_line, end_column } = place;
+    let (line, end_line) = (*line.max(&1), (*end_line).max(*line).max(1));
+    // GitHub refuses columns of a stretch over several lines; none means the whole line.
+    let columns =
+        (end_line == line && end_column > column && *column > 0).then(|| (*column, end_column - 1));
+    let level = match severity {
+        Severity::Error => Level::Failure,
+        Severity::Warning => Level::Warning,
+        Severity::Note => Level::Notice,
+    };
+    let mut lines = vec![visible(message, MESSAGE_MAX)];
+    if !help.is_empty() {
+        lines.push(format!("To mend it: {}", visible(help, MESSAGE_MAX)));
+    }
+    for (place, label) in related.iter().take(10) {
+        let at = visible(&place.file, 300);
+        lines.push(format!("See {at}:{}: {}", place.line, visible(label, 300)));
+    }
+    Annotation {
+        path: file.to_string(),
+        line,
+        end_line,
+        column: columns.map(|(first, _)| first),
+        end_column: columns.map(|(_, last)| last),
+        level,
+        title: visible(&format!("{code}: {message}"), TITLE_MAX),
+        message: lines.join("\n"),
+    }
+}

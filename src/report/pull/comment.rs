@@ -1,0 +1,212 @@
+//! The one living comment.
+
+use crate::model::{Blind, Brief, Changed, Hold, Reply, Since, Stage, visible};
+use crate::report::markdown::{Page, code, fence, prose, short_code, words};
+use crate::report::plan::{Artifacts, Options};
+
+use super::{after, approval, changes, danger, link, problem, title, warning};
+
+/// Room for what is said of what did not fit.
+const FRAME: usize = 300;
+
+/// Answers that are shown, the newest, and lines of one.
+const REPLIES: usize = 5;
+const REPLY_LINES: usize = 40;
+
+/// Lines of what a push did to the plan, and of two plans side by side.
+const SINCE: usize = 20;
+const BOTH: usize = 60;
+
+/// The comment's Markdown, within `options.limit` bytes, beginning with `marker`, which stands in it
+/// once, whatever else it says. `None`: there is nothing to say, and nobody was told otherwise.
+pub fn comment(
+    brief: &Brief,
+    marker: &str,
+    artifacts: &Artifacts,
+    options: &Options,
+) -> Option<String> {
+    if brief.stage == Stage::Nothing && brief.since.is_none() && brief.replies.is_empty() {
+        return None;
+    }
+    let foot = format!("{}{}", replies(brief), footer(brief));
+    let room = options.limit.saturating_sub(marker.len() + foot.len() + FRAME);
+    let mut page = Page::new(room);
+    page.put(&[format!("### {}\n\n", heading(brief))]);
+    let whole = match &brief.stage {
+        Stage::Planned => planned(&mut page, brief, artifacts, options),
+        Stage::Conflict { paths } => page.put(&[conflict(paths)]),
+        Stage::Unknown { error } => page.put(&[format!(
+            "It could not be looked at, and is tried again by itself.\n\n{}\n",
+            words(error, 20)
+        )]),
+        Stage::Nothing => true,
+        Stage::Merged { commit: _, changed, reverts } => {
+            let reverts = reverts.map(|number| {
+                format!(
+                    "It takes back {} and restores the former state.\n\n",
+                    link::pull(brief, number)
+                )
+            });
+            reverts.is_none_or(|text| page.put(&[text]))
+                & changed.as_ref().is_none_or(|changed| page.put(&[both(changed)]))
+                & after::put(&mut page, brief, changed.as_ref())
+        }
+        Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
+    };
+    let rest = "Not all of it fits here; the whole plan is in the check and in `vend plan`.\n\n";
+    let body = format!("{}{}{foot}", page.into_text(), if whole { "" } else { rest });
+    Some(format!("{marker}\n{}", unmarked(&body, marker)))
+}
+
+/// The answer to `/vend help`, and to what was not understood.
+pub fn help(asked: Option<&str>) -> String {
+    let unknown =
+        asked.map(|asked| format!("I do not know `{}`. ", visible(asked, 60).replace('`', "'")));
+    format!(
+        "{}`/vend plan` plans it again, `/vend plan <commit>` also looks at the accounts for a fork's \
+         commit, `/vend retry [request]` tries again what failed, `/vend approve <digest>` lets go on \
+         what is held, `/vend explain <request>` says where a request stands and why.",
+        unknown.unwrap_or_default()
+    )
+}
+
+/// No HTML comment of others, ours least of all.
+fn unmarked(body: &str, marker: &str) -> String {
+    let body = body.replace("<!--", "<\u{200B}!--");
+    let Some(first) = marker.chars().next() else { return body };
+    body.replace(marker, &format!("{first}\u{200B}{}", &marker[first.len_utf8()..]))
+}
+
+fn heading(brief: &Brief) -> String {
+    let title = title(brief);
+    if brief.stage != Stage::Planned || super::has_errors(brief) || brief.needs.is_empty() {
+        return title;
+    }
+    match approval::missing(brief) {
+        0 => format!("{title}; approved"),
+        1 => format!("{title}; 1 approval is missing"),
+        n => format!("{title}; {n} approvals are missing"),
+    }
+}
+
+fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) -> bool {
+    let (errors, others) = problem::in_comment(brief);
+    let holds: Vec<&Hold> = brief.plan.holds.iter().collect();
+    let sections = [
+        blind(brief),
+        errors,
+        danger::alert(brief),
+        approval::list(brief),
+        changes::held(&holds),
+        warning::list(brief, &others),
+        since(brief),
+    ];
+    let whole = sections.iter().filter(|text| !text.is_empty()).all(|text| page.put(&[text]));
+    changes::put(page, brief, artifacts, options);
+    whole
+}
+
+fn blind(brief: &Brief) -> String {
+    match brief.blind {
+        None => String::new(),
+        Some(Blind::Catalog) => {
+            "Templates and environments are rendered here and never executed: no account was asked.\n\n"
+                .to_owned()
+        }
+        Some(Blind::Fork) => format!(
+            "It comes from a fork: its files were read, and no account was asked. A maintainer who has \
+             read this commit asks for it with\n\n{}\n",
+            fence("text", &format!("/vend plan {}", visible(brief.pull.head.as_str(), 64)))
+        ),
+    }
+}
+
+fn conflict(paths: &[String]) -> String {
+    let paths: String =
+        paths.iter().take(20).map(|path| format!("- {}\n", short_code(path, 200))).collect();
+    format!("Nothing is planned until the conflict is resolved.\n\n{paths}\n")
+}
+
+/// What a push did to the plan.
+fn since(brief: &Brief) -> String {
+    let Some(since) = &brief.since else { return String::new() };
+    let Since { head, added, gone } = since;
+    // The same commit was planned again: there was no push to speak of.
+    let at = link::commit(brief, head);
+    if since.is_same() {
+        let same = *head == brief.pull.head;
+        return if same { String::new() } else { format!("The plan is as it was at {at}.\n\n") };
+    }
+    let signed = |sign: char, lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| format!("{sign} {}", visible(line, 300))).collect()
+    };
+    let mut lines = signed('-', gone);
+    lines.extend(signed('+', added));
+    format!("Since {at}:\n\n{}\n", cut("diff", lines, SINCE))
+}
+
+/// The plan that was reviewed and the one that would be carried out, in one.
+fn both(changed: &Changed) -> String {
+    let Changed { reviewed: _, now, before, after } = changed;
+    let mut lines = Vec::new();
+    for line in before {
+        let sign = if after.contains(line) { ' ' } else { '-' };
+        lines.push(format!("{sign} {}", visible(line, 300)));
+    }
+    let added = after.iter().filter(|line| !before.contains(line));
+    lines.extend(added.map(|line| format!("+ {}", visible(line, 300))));
+    // What differs is what is asked about.
+    lines.sort_by_key(|line| line.starts_with(' '));
+    format!(
+        "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
+         `-` was reviewed and does not come; `+` comes and was not reviewed:\n\n{}\nIf that is meant:\n\n{}\n",
+        cut("diff", lines, BOTH),
+        fence("text", &format!("/vend approve {now}"))
+    )
+}
+
+fn cut(kind: &str, mut lines: Vec<String>, most: usize) -> String {
+    let more = lines.len().saturating_sub(most);
+    lines.truncate(most);
+    lines.extend((more > 0).then(|| format!("… {more} more lines")));
+    fence(kind, &lines.join("\n"))
+}
+
+fn replies(brief: &Brief) -> String {
+    if brief.replies.is_empty() {
+        return String::new();
+    }
+    let skipped = brief.replies.len().saturating_sub(REPLIES);
+    let shown: String = brief.replies.iter().skip(skipped).map(reply).collect();
+    format!("#### Asked\n\n{shown}\n")
+}
+
+fn reply(reply: &Reply) -> String {
+    let Reply { comment: _, by, command, text, at: _ } = reply;
+    let head = format!("{} {}", short_code(by, 60), short_code(command, 200));
+    match text.trim() {
+        "" => format!("- {head}\n"),
+        one if !one.contains('\n') => format!("- {head}: {}\n", prose(&visible(one, 2_000))),
+        many => {
+            let block = words(many, REPLY_LINES);
+            let block: String = block.lines().map(|l| format!("  {l}\n")).collect();
+            format!("- {head}:\n{block}")
+        }
+    }
+}
+
+/// Which commits it is about, and how to ask.
+fn footer(brief: &Brief) -> String {
+    let Brief { pull, stage, base, catalog, .. } = brief;
+    let mut said = match stage {
+        Stage::Nothing | Stage::Closed => return String::new(),
+        Stage::Merged { commit, .. } => vec![format!("merged as {}", link::commit(brief, commit))],
+        Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
+            let onto = base.iter().map(|b| format!(" on {}", link::commit(brief, b)));
+            vec![format!("{}{}", link::commit(brief, &pull.head), onto.collect::<String>())]
+        }
+    };
+    said.extend(catalog.iter().map(|c| format!("catalog {}", code(c.short()))));
+    said.push("`/vend help` says what can be asked".to_owned());
+    format!("<sub>{}</sub>\n", said.join(" &middot; "))
+}

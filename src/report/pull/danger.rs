@@ -1,0 +1,110 @@
+//! What a reviewer must not miss: what goes, what is made anew, what opens to others.
+
+use crate::model::{
+    Action, Brief, Exposure, ResourceAction, ResourceChange, Step, TargetKey, Warned,
+};
+use crate::report::markdown::{code, listed, plural, short_code};
+
+/// At most so many lines; the rest is counted, and stands with its request.
+const MOST: usize = 25;
+
+/// At most so many resources in one line.
+const NAMES: usize = 6;
+
+/// The alert, unfolded; empty when there is nothing to fear.
+pub(super) fn alert(brief: &Brief) -> String {
+    let mut lines: Vec<(u8, String)> = brief.plan.steps.iter().flat_map(of_step).collect();
+    lines.extend(brief.warnings.iter().filter_map(exposed));
+    if lines.is_empty() {
+        return String::new();
+    }
+    lines.sort_by_key(|(rank, _)| *rank);
+    let mut out = "> [!CAUTION]\n".to_owned();
+    for (_, line) in lines.iter().take(MOST) {
+        out.push_str(&format!("> - {line}\n"));
+    }
+    let more = lines.len().saturating_sub(MOST);
+    if more > 0 {
+        out.push_str(&format!("> - {more} more like these\n"));
+    }
+    out + "\n"
+}
+
+fn of_step(step: &Step) -> Vec<(u8, String)> {
+    let resources = || step.preview.iter().flat_map(|p| &p.resources);
+    let key = name(&step.target.key);
+    if step.action == Action::Delete {
+        return vec![(0, format!("**Deletes** {key}{}", fate(resources())))];
+    }
+    let may = if step.may_change() { " (if it changes at all)" } else { "" };
+    let mut lines: Vec<_> = resources().filter_map(|r| of_resource(r, &key, may)).collect();
+    // Its parts say it better than the whole.
+    if step.action == Action::Replace && lines.is_empty() {
+        lines.push((1, format!("**Replaces** {key}: it is deleted and made anew{may}")));
+    }
+    lines
+}
+
+fn of_resource(resource: &ResourceChange, key: &str, may: &str) -> Option<(u8, String)> {
+    let (rank, verb) = match resource.action {
+        ResourceAction::Delete => (0, "Deletes"),
+        ResourceAction::Replace => (1, "Replaces"),
+        ResourceAction::MayReplace => (2, "May replace"),
+        ResourceAction::Create | ResourceAction::Update | ResourceAction::Retain => return None,
+    };
+    let cause = match (resource.action, resource.why()) {
+        (ResourceAction::Delete, _) | (_, None) => String::new(),
+        (_, Some(why)) => format!(": {} changes{}", short_code(&why, 200), values(resource)),
+    };
+    Some((rank, format!("**{verb}** {} in {key}{cause}{may}", called(resource))))
+}
+
+/// From what to what, for the one property that makes it anew.
+fn values(resource: &ResourceChange) -> String {
+    let mut causes =
+        resource.properties.iter().filter(|p| p.recreates != crate::model::Recreates::Never);
+    let (Some(one), None) = (causes.next(), causes.next()) else { return String::new() };
+    match (&one.before, &one.after) {
+        (Some(before), Some(after)) => {
+            format!(" from {} to {}", short_code(before, 80), short_code(after, 80))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What goes with a target that is deleted, and what stays.
+fn fate<'a>(resources: impl Iterator<Item = &'a ResourceChange>) -> String {
+    let (stays, goes): (Vec<_>, Vec<_>) = resources
+        .filter(|r| r.action == ResourceAction::Retain || r.loses())
+        .partition(|r| r.action == ResourceAction::Retain);
+    let goes_too = if goes.is_empty() {
+        String::new()
+    } else {
+        format!(": {} ({})", plural(goes.len(), "resource"), some(&goes))
+    };
+    let stay =
+        if stays.is_empty() { String::new() } else { format!("; what stays: {}", some(&stays)) };
+    format!("{goes_too}{stay}")
+}
+
+fn some(resources: &[&ResourceChange]) -> String {
+    listed(resources.iter().map(|r| called(r)).collect(), NAMES)
+}
+
+fn called(resource: &ResourceChange) -> String {
+    let ResourceChange { name, kind, .. } = resource;
+    format!("{} {}", short_code(kind, 120), short_code(name, 200))
+}
+
+fn exposed(warned: &Warned) -> Option<(u8, String)> {
+    let Warned::Exposes { target, resource, kind, what } = warned else { return None };
+    let at = format!("{} {} in {}", short_code(kind, 120), short_code(resource, 200), name(target));
+    Some(match what {
+        Exposure::Public => (3, format!("**Public**: anybody on the internet may reach {at}")),
+        Exposure::Permissions => (4, format!("**Permissions**: {at} says who may do what")),
+    })
+}
+
+fn name(key: &TargetKey) -> String {
+    code(&key.to_string())
+}

@@ -1,0 +1,73 @@
+//! A pull request, as its people see it: the one comment, the checks, what is annotated and
+//! suggested. What others wrote stays text, nothing that is empty is said, and it always fits.
+
+mod after;
+mod approval;
+mod changes;
+mod check;
+mod comment;
+mod danger;
+mod link;
+mod problem;
+mod suggest;
+mod warning;
+
+use crate::model::{Action, Blind, Brief, Stage};
+use crate::report::markdown::plural;
+
+pub use check::{approval, check, merged, status};
+pub use comment::{comment, help};
+pub use suggest::suggestions;
+
+/// What there is to say, in one line of plain text: the check's title.
+pub fn title(brief: &Brief) -> String {
+    match &brief.stage {
+        Stage::Planned if has_errors(brief) => problem::count(brief),
+        Stage::Planned => planned(brief),
+        Stage::Conflict { paths } if paths.is_empty() => "Conflicts with its base".to_owned(),
+        Stage::Conflict { paths } => {
+            format!("Conflicts with its base in {}", plural(paths.len(), "file"))
+        }
+        Stage::Unknown { .. } => "Not looked at yet".to_owned(),
+        Stage::Nothing => "Nothing here for vend to do".to_owned(),
+        Stage::Merged { changed: Some(_), .. } => {
+            "Held: more would happen than was reviewed".to_owned()
+        }
+        Stage::Merged { .. } => after::title(brief),
+        Stage::Closed => "Closed: nothing of it is applied".to_owned(),
+    }
+}
+
+/// Whether a file that it changes cannot be used.
+fn has_errors(brief: &Brief) -> bool {
+    brief.diagnostics.iter().any(crate::model::Diagnostic::is_error)
+}
+
+fn planned(brief: &Brief) -> String {
+    let plan = &brief.plan;
+    let sure = || plan.steps.iter().filter(|step| !step.may_change());
+    let verbs = [
+        (Action::Create, "create"),
+        (Action::Update, "update"),
+        (Action::Replace, "replace"),
+        (Action::Delete, "delete"),
+        (Action::Restore, "restore"),
+        (Action::Move, "move"),
+        (Action::Forget, "forget"),
+    ];
+    let counted = verbs.map(|(action, verb)| (sure().filter(|s| s.action == action).count(), verb));
+    let some = counted.iter().filter(|(n, _)| *n > 0);
+    let mut parts: Vec<String> = some.map(|(n, verb)| format!("{n} to {verb}")).collect();
+    let may = plan.steps.len() - sure().count();
+    parts.extend((may > 0).then(|| format!("{may} may change")));
+    let held = plan.holds.len();
+    parts.extend((held > 0).then(|| format!("{held} held")));
+    if parts.is_empty() {
+        parts.push("Nothing to do".to_owned());
+    }
+    let blind = match brief.blind {
+        Some(Blind::Fork) => "; from a fork, no account was asked",
+        Some(Blind::Catalog) | None => "",
+    };
+    format!("{}{blind}", parts.join(", "))
+}

@@ -1,0 +1,690 @@
+//! Pull requests as people meet them, as values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use vend::digest::sha256;
+use vend::model::{
+    Action, Applying, Artifact, Blind, Brief, Changed, ComponentName, Diagnostic, Exposure,
+    Happening, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan, Preview, PropertyChange,
+    Pull, PullState, Recreates, Remark, Reply, RequestId, RequestPhase, ResourceAction,
+    ResourceChange, Revision, Since, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
+    Warned,
+};
+
+/// A brief, and what was rendered before and after for its targets.
+pub struct Story {
+    pub brief: Brief,
+    pub rendered: BTreeMap<TargetKey, (Option<String>, Option<String>)>,
+}
+
+impl Story {
+    pub fn artifacts(&self) -> impl Fn(&Step) -> (Option<Arc<Artifact>>, Option<Arc<Artifact>>) {
+        let of = |text: &String| {
+            let files = BTreeMap::from([("template.yaml".to_owned(), text.clone())]);
+            Arc::new(Artifact { files, digest: None })
+        };
+        move |step| match self.rendered.get(&step.target.key) {
+            Some((old, new)) => (old.as_ref().map(of), new.as_ref().map(of)),
+            None => (None, None),
+        }
+    }
+
+    fn rendered(mut self, at: &str, old: Option<&str>, new: Option<&str>) -> Self {
+        self.rendered.insert(key(at), (old.map(Into::into), new.map(Into::into)));
+        self
+    }
+}
+
+pub fn all() -> Vec<(&'static str, Story)> {
+    vec![
+        ("new-queue", new_queue()),
+        ("replacement", replacement()),
+        ("deletion", deletion()),
+        ("invalid", invalid()),
+        ("many", many()),
+        ("pushed", pushed()),
+        ("applying", applying()),
+        ("done", done()),
+        ("failed", failed()),
+        ("changed", changed()),
+        ("hostile", hostile()),
+        ("fork", fork()),
+        ("revert", revert()),
+        ("conflict", conflict()),
+        ("catalog", catalog()),
+        ("nothing-any-more", nothing_any_more()),
+        ("asked", asked()),
+    ]
+}
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub fn id(text: &str) -> RequestId {
+    RequestId::parse(text).unwrap()
+}
+
+/// `orders/dev/events#queue`.
+pub fn key(text: &str) -> TargetKey {
+    let (request, component) = text.split_once('#').unwrap();
+    TargetKey { request: id(request), component: ComponentName::new(component) }
+}
+
+fn commit(c: char) -> Revision {
+    Revision::new(format!("{c}1a2b3c4d5").repeat(4))
+}
+
+pub fn step(at: &str, action: Action) -> Step {
+    let instance = InstanceId::new("i");
+    let key = key(at);
+    let settings = json!({"region": "eu-west-1"});
+    Step {
+        target: Target {
+            name: TargetName::compute(&instance, &key),
+            key,
+            instance,
+            provider: "cloudformation".into(),
+            settings: serde_json::from_value(settings).unwrap(),
+        },
+        action,
+        artifact: Some(sha256(b"new")),
+        from: Some(sha256(b"old")),
+        moved_from: None,
+        after: Vec::new(),
+        unknown: Vec::new(),
+        remarks: Vec::new(),
+        preview: None,
+        released: Vec::new(),
+    }
+}
+
+fn resource(action: ResourceAction, kind: &str, name: &str) -> ResourceChange {
+    let (name, kind) = (name.into(), kind.into());
+    ResourceChange { name, kind, action, cause: None, properties: Vec::new() }
+}
+
+fn property(path: &str, before: &str, after: &str, recreates: Recreates) -> PropertyChange {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    PropertyChange { path: path.into(), before: some(before), after: some(after), recreates }
+}
+
+fn previewed(mut step: Step, resources: Vec<ResourceChange>) -> Step {
+    step.preview = Some(Preview { resources, handle: None });
+    step
+}
+
+pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
+    let pull = Pull {
+        number: 12,
+        title: "A queue for order events".into(),
+        author: "mira".into(),
+        head: commit('a'),
+        base: "main".into(),
+        fork: false,
+        draft: false,
+        state: PullState::Open,
+        updated: at(0),
+        url: "https://github.com/acme/requests/pull/12".into(),
+    };
+    let brief = Brief {
+        pull,
+        stage,
+        base: Some(commit('b')),
+        catalog: Some(commit('c')),
+        diagnostics: Vec::new(),
+        plan: Plan { steps, settled: 41, ..Plan::default() },
+        untold: Vec::new(),
+        blind: None,
+        needs: Vec::new(),
+        warnings: Vec::new(),
+        since: None,
+        standing: Vec::new(),
+        holds: Vec::new(),
+        applying: Vec::new(),
+        replies: Vec::new(),
+    };
+    Story { brief, rendered: BTreeMap::new() }
+}
+
+fn merged() -> Stage {
+    Stage::Merged { commit: commit('d'), changed: None, reverts: None }
+}
+
+const QUEUE: &str = "Resources:\n  DeadLetters:\n    Type: AWS::SQS::Queue\n  Queue:\n    Type: \
+    AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 30\n      RedrivePolicy:\n        \
+    maxReceiveCount: 5\n";
+
+fn queue() -> Step {
+    use ResourceAction::Create;
+    let resources = vec![
+        resource(Create, "AWS::SQS::Queue", "Queue"),
+        resource(Create, "AWS::SQS::Queue", "DeadLetters"),
+    ];
+    previewed(step("orders/dev/events#queue", Action::Create), resources)
+}
+
+fn new_queue() -> Story {
+    let story = story(Stage::Planned, vec![queue()]);
+    story.rendered("orders/dev/events#queue", None, Some(QUEUE))
+}
+
+fn replacement() -> Story {
+    let instance = ResourceChange {
+        cause: Some("Engine".into()),
+        properties: vec![
+            property("Engine", "postgres", "aurora-postgresql", Recreates::Always),
+            property("AllocatedStorage", "20", "", Recreates::Never),
+        ],
+        ..resource(ResourceAction::Replace, "AWS::RDS::DBInstance", "Database")
+    };
+    let alarm = resource(ResourceAction::Update, "AWS::CloudWatch::Alarm", "FreeStorage");
+    let database =
+        previewed(step("orders/prod/ledger#database", Action::Update), vec![alarm, instance]);
+    let role = resource(ResourceAction::Update, "AWS::IAM::Role", "Writer");
+    let access = previewed(step("orders/prod/ledger#access", Action::Update), vec![role]);
+    let mut swap = step("orders/prod/cache#cache", Action::Update);
+    swap.remarks
+        .push(Remark::Downgrade { from: "2.1.0".parse().unwrap(), to: "1.9.3".parse().unwrap() });
+    let mut story = story(Stage::Planned, vec![access, database, swap]);
+    let brief = &mut story.brief;
+    let ledger = id("orders/prod/ledger");
+    brief.needs = vec![
+        Need {
+            requests: vec![ledger.clone()],
+            why: "`policies/databases.yaml`: a database in prod is replaced".into(),
+            teams: vec!["dba".into()],
+            count: 2,
+            had: vec!["alex".into()],
+        },
+        Need {
+            requests: vec![ledger.clone(), id("orders/prod/cache")],
+            why: "the environment `prod` asks for it".into(),
+            teams: vec!["orders-leads".into(), "platform".into()],
+            count: 1,
+            had: vec!["kim".into()],
+        },
+    ];
+    brief.warnings = vec![
+        Warned::Exposes {
+            target: key("orders/prod/ledger#access"),
+            resource: "Writer".into(),
+            kind: "AWS::IAM::Role".into(),
+            what: Exposure::Permissions,
+        },
+        Warned::Overwrites {
+            target: key("orders/prod/ledger#database"),
+            items: vec!["Database.BackupRetentionPeriod changed".into()],
+        },
+        Warned::Newer {
+            request: ledger,
+            template: "postgres".into(),
+            version: "3.2.0".parse().unwrap(),
+            newer: "3.4.1".parse().unwrap(),
+        },
+    ];
+    story
+        .rendered(
+            "orders/prod/ledger#database",
+            Some("Engine: postgres\nAllocatedStorage: 20\n"),
+            Some("Engine: aurora-postgresql\n"),
+        )
+        .rendered(
+            "orders/prod/ledger#access",
+            Some("Actions:\n- read\n"),
+            Some("Actions:\n- read\n- write\n"),
+        )
+        .rendered("orders/prod/cache#cache", Some("size: 2\n"), Some("size: 1\n"))
+}
+
+fn deletion() -> Story {
+    use ResourceAction::{Delete, Retain};
+    let resources = vec![
+        resource(Delete, "AWS::SQS::Queue", "Queue"),
+        resource(Delete, "AWS::SQS::Queue", "DeadLetters"),
+        resource(Retain, "AWS::S3::Bucket", "Archive"),
+    ];
+    let gone = previewed(step("orders/dev/events#queue", Action::Delete), resources);
+    let mut story = story(Stage::Planned, vec![gone]);
+    story.brief.plan.holds.push(Hold {
+        request: id("orders/prod/ledger"),
+        component: None,
+        action: Some(Action::Delete),
+        reason: HoldReason::Referenced { by: vec![id("web/prod/shop")] },
+    });
+    story
+}
+
+fn place(file: &str, line: u32, column: u32, end_column: u32) -> Place {
+    Place { file: file.into(), line, column, end_line: line, end_column }
+}
+
+fn invalid() -> Story {
+    let file = "requests/orders/dev/events.yaml";
+    let mut story = story(Stage::Planned, vec![queue()]);
+    story.brief.diagnostics = vec![
+        Diagnostic::error("SCH001", place(file, 9, 3, 12), "unknown field `retenton`")
+            .help("did you mean `retention`?")
+            .fix(place(file, 9, 3, 12), "retention"),
+        Diagnostic::error("SCH003", place(file, 11, 12, 16), "expected at most 14, found 1400")
+            .help("write a number of days from 1 to 14"),
+        Diagnostic::error(
+            "YAML002",
+            place("requests/orders/dev/jobs.yaml", 7, 3, 7),
+            "the key `size` stands twice",
+        )
+        .help("remove one of them")
+        .related(place("requests/orders/dev/jobs.yaml", 5, 3, 7), "the first one"),
+        Diagnostic::warning(
+            "REF010",
+            place(file, 5, 12, 27),
+            "`sqs-queue@1.2.0` is deprecated: it has no encryption",
+        )
+        .help("take 1.4.0"),
+    ];
+    story
+}
+
+fn many() -> Story {
+    let mut steps = Vec::new();
+    let mut texts = Vec::new();
+    for n in 0..300 {
+        let team = ["orders", "web", "billing", "search"][n % 4];
+        let environment = ["dev", "staging", "prod"][n % 3];
+        let at = format!("{team}/{environment}/queue-{n}#queue");
+        let action = match n {
+            0..12 => Action::Delete,
+            12..40 => Action::Create,
+            _ => Action::Update,
+        };
+        let fate = match (n, action) {
+            (100 | 200, _) => ResourceAction::Replace,
+            (_, Action::Create) => ResourceAction::Create,
+            (_, Action::Delete) => ResourceAction::Delete,
+            _ => ResourceAction::Update,
+        };
+        let mut changed = resource(fate, "AWS::SQS::Queue", "Queue");
+        changed.properties = match n {
+            100 | 200 => vec![property("FifoQueue", "false", "true", Recreates::Always)],
+            _ => vec![property("MessageRetentionPeriod", "345600", "1209600", Recreates::Never)],
+        };
+        steps.push(previewed(step(&at, action), vec![changed]));
+        texts.push(at);
+    }
+    let mut story = story(Stage::Planned, steps);
+    story.brief.needs = vec![Need {
+        requests: story.brief.plan.steps.iter().map(|s| s.target.key.request.clone()).collect(),
+        why: "more than 50 requests change at once".into(),
+        teams: vec!["platform".into()],
+        count: 1,
+        had: Vec::new(),
+    }];
+    for at in texts {
+        story = story.rendered(
+            &at,
+            Some("MessageRetentionPeriod: 345600\n"),
+            Some("MessageRetentionPeriod: 1209600\n"),
+        );
+    }
+    story
+}
+
+fn pushed() -> Story {
+    let mut story = new_queue();
+    let mut bucket = step("orders/dev/files#bucket", Action::Create);
+    bucket.unknown.push(Symbol {
+        request: id("orders/dev/events"),
+        component: None,
+        output: "queueArn".into(),
+    });
+    bucket.after.push(key("orders/dev/events#queue"));
+    story.brief.plan.steps.push(bucket);
+    story.brief.since = Some(Since {
+        head: commit('e'),
+        added: vec!["create orders/dev/files#bucket".into()],
+        gone: vec!["delete orders/dev/old#queue".into()],
+    });
+    story.rendered(
+        "orders/dev/files#bucket",
+        None,
+        Some("Notify: <known after apply: orders/dev/events#queueArn>\n"),
+    )
+}
+
+fn status(request: &str, phase: RequestPhase, more: &serde_json::Value) -> Status {
+    let mut status = json!({
+        "apiVersion": "vend.dev/v1",
+        "kind": "Status",
+        "metadata": {"id": request},
+        "phase": phase,
+        "waitingFor": null,
+        "source": {"repository": "main", "path": format!("requests/{request}.yaml")},
+        "observed": {"commit": null, "catalogCommit": null, "requestDigest": null},
+        "conditions": [],
+    });
+    for (name, value) in more.as_object().unwrap() {
+        status[name] = value.clone();
+    }
+    serde_json::from_value(status).unwrap()
+}
+
+fn component(name: &str, target: &str) -> serde_json::Value {
+    json!({
+        "name": name,
+        "provider": "cloudformation",
+        "target": target,
+        "digest": sha256(b"new"),
+        "state": "CREATE_COMPLETE",
+        "settings": {"region": "eu-west-1", "account": "123456789012"},
+        "token": "t",
+    })
+}
+
+fn happening(second: i64, what: &str, state: &str, message: Option<&str>) -> Happening {
+    Happening {
+        at: at(second),
+        what: what.into(),
+        kind: Some("AWS::SQS::Queue".into()),
+        state: state.into(),
+        message: message.map(Into::into),
+    }
+}
+
+fn applying() -> Story {
+    let mut story = story(
+        merged(),
+        vec![
+            queue(),
+            step("orders/dev/files#bucket", Action::Create),
+            step("orders/dev/old#queue", Action::Delete),
+        ],
+    );
+    let mut queue = Applying::new(key("orders/dev/events#queue"), Action::Create, at(4));
+    queue.hear(&happening(5, "DeadLetters", "CREATE_COMPLETE", None));
+    queue.hear(&happening(6, "Queue", "CREATE_IN_PROGRESS", None));
+    story.brief.applying = vec![queue];
+    story.brief.standing = vec![
+        status("orders/dev/events", RequestPhase::Applying, &json!({})),
+        status(
+            "orders/dev/files",
+            RequestPhase::Waiting,
+            &json!({"waitingFor": "it waits for `orders/dev/events#queue`, and goes on after that"}),
+        ),
+    ];
+    story
+}
+
+fn ready(request: &str) -> Status {
+    let apply = LastApply {
+        plan: sha256(b"plan"),
+        started_at: at(4),
+        ended_at: Some(at(76)),
+        approved_by: Vec::new(),
+    };
+    let outputs = json!({
+        "queueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/vend-orders-dev-events",
+        "queueArn": "arn:aws:sqs:eu-west-1:123456789012:vend-orders-dev-events",
+        "apiKey": {"sensitive": "cloudformation/vend-orders-dev-events-queue-0123456789/ApiKey"},
+        "retentionDays": 14,
+    });
+    let components = json!([component("queue", "vend-orders-dev-events-queue-0123456789")]);
+    status(
+        request,
+        RequestPhase::Ready,
+        &json!({"outputs": outputs, "lastApply": apply, "components": components}),
+    )
+}
+
+fn done() -> Story {
+    let mut story = story(merged(), vec![queue(), step("orders/dev/old#queue", Action::Delete)]);
+    story.brief.standing = vec![ready("orders/dev/events")];
+    story
+}
+
+fn failed() -> Story {
+    let mut story = story(
+        merged(),
+        vec![
+            queue(),
+            step("orders/dev/files#bucket", Action::Create),
+            step("orders/dev/jobs#queue", Action::Update),
+        ],
+    );
+    story.brief.standing = vec![
+        ready("orders/dev/jobs"),
+        status(
+            "orders/dev/events",
+            RequestPhase::Failed,
+            &json!({"components": [component("queue", "vend-orders-dev-events-queue-0123456789")]}),
+        ),
+        status(
+            "orders/dev/files",
+            RequestPhase::Waiting,
+            &json!({"waitingFor": "it waits for `orders/dev/events#queue`, and goes on after that"}),
+        ),
+    ];
+    story.brief.holds = vec![Hold {
+        request: id("orders/dev/events"),
+        component: Some(ComponentName::new("queue")),
+        action: Some(Action::Create),
+        reason: HoldReason::Stuck {
+            state: "ROLLBACK_COMPLETE".into(),
+            advice: "its creation was rolled back".into(),
+            error: Some(
+                "Queue (AWS::SQS::Queue): A queue named orders-events already exists and has other \
+                 attributes. (Service: Sqs, Status Code: 400, Request ID: 5d1f)"
+                    .into(),
+            ),
+            digest: Some(sha256(b"again")),
+        },
+    }];
+    story
+}
+
+fn changed() -> Story {
+    let changed = Changed {
+        reviewed: sha256(b"then"),
+        now: sha256(b"now"),
+        before: vec!["update orders/prod/ledger#database".into()],
+        after: vec![
+            "update orders/prod/ledger#database".into(),
+            "replace orders/prod/ledger#database Database (AWS::RDS::DBInstance)".into(),
+        ],
+    };
+    let stage = Stage::Merged { commit: commit('d'), changed: Some(changed), reverts: None };
+    let mut story = story(stage, vec![step("orders/prod/ledger#database", Action::Update)]);
+    story.brief.standing = vec![status("orders/prod/ledger", RequestPhase::Held, &json!({}))];
+    story.brief.holds = vec![Hold {
+        request: id("orders/prod/ledger"),
+        component: Some(ComponentName::new("database")),
+        action: Some(Action::Update),
+        reason: HoldReason::PlanChanged { reviewed: sha256(b"then"), now: sha256(b"now") },
+    }];
+    story
+}
+
+/// All that a person who means ill can write, wherever text of others goes.
+pub const EVIL: &str = "@acme/everyone fixes #7 GH-7 acme/x#7 [click](https://evil.example) \
+    ![x](https://evil.example/x.png) <img src=x onerror=alert(1)> https://evil.example www.evil.example \
+    a@evil.example :tada: $`x`$ </details></summary><!-- vend:pull:orders:12:3f9c --> \
+    ```\n@acme/everyone\n````\n| a | b |\n> [!CAUTION]\n# big\n- [x] done\n\u{202e}\u{200b}\u{1b}[2J \
+    0123456789abcdef0123456789abcdef01234567 **bold** `code` ``x`` \\";
+
+/// The same text in every place of a brief that holds text of others.
+pub fn planted(text: &str) -> Story {
+    let mut broken = ResourceChange {
+        cause: Some(text.into()),
+        properties: vec![property(text, text, text, Recreates::Always)],
+        ..resource(ResourceAction::Replace, text, text)
+    };
+    let mut update =
+        previewed(step("orders/dev/events#queue", Action::Update), vec![broken.clone()]);
+    update.remarks = vec![
+        Remark::Swap { from: text.into(), to: text.into() },
+        Remark::Drifted(vec![vend::model::DriftItem { what: text.into(), how: text.into() }]),
+    ];
+    update.unknown.push(Symbol { request: id("a/b/c"), component: None, output: text.into() });
+    broken.action = ResourceAction::Retain;
+    let gone = previewed(step("orders/dev/old#queue", Action::Delete), vec![broken.clone()]);
+    let mut story = story(Stage::Planned, vec![update, gone]);
+    let brief = &mut story.brief;
+    brief.pull.title = text.into();
+    brief.pull.author = text.into();
+    brief.diagnostics = vec![
+        Diagnostic::error("SCH001", place(text, 3, 1, 4), text)
+            .help(text)
+            .related(place(text, 1, 1, 2), text),
+        Diagnostic::warning("SCH001", place(text, 3, 1, 4), text).help(text),
+    ];
+    let hold = |reason| Hold {
+        request: id("orders/dev/held"),
+        component: Some(ComponentName::new("queue")),
+        action: Some(Action::Update),
+        reason,
+    };
+    brief.plan.holds = vec![
+        hold(HoldReason::NotObserved { error: text.into() }),
+        hold(HoldReason::ForbiddenChange { what: text.into() }),
+        hold(HoldReason::NeedsApproval { digest: sha256(b""), lost: vec![broken], preview: None }),
+    ];
+    brief.needs = vec![Need {
+        requests: vec![id("orders/dev/events")],
+        why: text.into(),
+        teams: vec![text.into()],
+        count: 2,
+        had: vec![text.into()],
+    }];
+    brief.warnings = vec![
+        Warned::Overwrites { target: key("orders/dev/events#queue"), items: vec![text.into()] },
+        Warned::Exposes {
+            target: key("orders/dev/events#queue"),
+            resource: text.into(),
+            kind: text.into(),
+            what: Exposure::Public,
+        },
+        Warned::Newer {
+            request: id("orders/dev/events"),
+            template: text.into(),
+            version: "1.0.0".parse().unwrap(),
+            newer: "1.1.0".parse().unwrap(),
+        },
+    ];
+    brief.since =
+        Some(Since { head: commit('e'), added: vec![text.into()], gone: vec![text.into()] });
+    brief.replies = vec![
+        Reply {
+            comment: 1,
+            by: text.into(),
+            command: text.into(),
+            text: text.replace('\n', " "),
+            at: at(0),
+        },
+        Reply { comment: 2, by: text.into(), command: text.into(), text: text.into(), at: at(0) },
+    ];
+    story.rendered("orders/dev/events#queue", Some("a: 1\n"), Some(text))
+}
+
+/// The same after the merge.
+pub fn planted_after(text: &str) -> Story {
+    let mut story = planted(text);
+    let (before, after) = (vec![text.into()], vec![format!("{text}2")]);
+    let changed = Changed { reviewed: sha256(b"then"), now: sha256(b"now"), before, after };
+    let brief = &mut story.brief;
+    brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed), reverts: Some(11) };
+    brief.holds = std::mem::take(&mut brief.plan.holds);
+    brief.holds.push(Hold {
+        request: id("orders/dev/failed"),
+        component: None,
+        action: None,
+        reason: HoldReason::Refused { error: text.into(), until: at(9) },
+    });
+    let mut queue = Applying::new(key("orders/dev/going#queue"), Action::Create, at(4));
+    for (n, state) in ["CREATE_FAILED", "CREATE_IN_PROGRESS"].into_iter().enumerate() {
+        queue.hear(&happening(5, &format!("{text}{n}"), state, Some(text)));
+    }
+    queue.error = Some(text.into());
+    brief.applying = vec![queue];
+    let outputs = json!({text: text, "list": [text], "secret": {"sensitive": text}});
+    let mut hidden = component("queue", "t");
+    hidden["settings"]["region"] = text.into();
+    brief.standing = vec![
+        status(
+            "orders/dev/done",
+            RequestPhase::Ready,
+            &json!({"outputs": outputs, "components": [hidden]}),
+        ),
+        status("orders/dev/failed", RequestPhase::Failed, &json!({})),
+        status("orders/dev/held", RequestPhase::Held, &json!({})),
+        status("orders/dev/lost", RequestPhase::Failed, &json!({"waitingFor": text})),
+        status("orders/dev/later", RequestPhase::Waiting, &json!({"waitingFor": text})),
+    ];
+    story
+}
+
+fn hostile() -> Story {
+    planted(EVIL)
+}
+
+fn fork() -> Story {
+    let mut story = story(Stage::Planned, vec![step("orders/dev/events#queue", Action::Create)]);
+    story.brief.pull.fork = true;
+    story.brief.blind = Some(Blind::Fork);
+    story.rendered("orders/dev/events#queue", None, Some(QUEUE))
+}
+
+fn revert() -> Story {
+    let stage = Stage::Merged { commit: commit('d'), changed: None, reverts: Some(11) };
+    let mut story = story(stage, vec![step("orders/dev/events#queue", Action::Update)]);
+    story.brief.standing = vec![ready("orders/dev/events")];
+    story
+}
+
+fn conflict() -> Story {
+    let paths =
+        vec!["requests/orders/dev/events.yaml".into(), "requests/orders/dev/jobs.yaml".into()];
+    let mut story = story(Stage::Conflict { paths }, Vec::new());
+    story.brief.since = Some(Since { head: commit('e'), added: Vec::new(), gone: Vec::new() });
+    story
+}
+
+fn catalog() -> Story {
+    let steps = ["orders/dev/events#queue", "orders/prod/events#queue", "web/prod/jobs#queue"];
+    let mut story = story(Stage::Planned, steps.map(|at| step(at, Action::Update)).into());
+    story.brief.blind = Some(Blind::Catalog);
+    story.brief.untold = vec![id("web/prod/shop")];
+    for at in steps {
+        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
+    }
+    story
+}
+
+fn nothing_any_more() -> Story {
+    let mut story = story(Stage::Nothing, Vec::new());
+    let gone = vec!["create orders/dev/events#queue".into()];
+    story.brief.since = Some(Since { head: commit('e'), added: Vec::new(), gone });
+    story
+}
+
+fn asked() -> Story {
+    let mut story = new_queue();
+    let reply = |n, command: &str, text: &str| Reply {
+        comment: n,
+        by: "mira".into(),
+        command: command.into(),
+        text: text.into(),
+        at: at(n as i64),
+    };
+    story.brief.replies = vec![
+        reply(1, "/vend paln", &vend::report::pull::help(Some("/vend paln"))),
+        reply(2, "/vend plan", ""),
+        reply(
+            3,
+            "/vend explain orders/dev/jobs",
+            "orders/dev/jobs  Ready\n  sqs-queue@1.2.0\n  queueUrl = https://sqs.example/jobs",
+        ),
+    ];
+    story
+}
