@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod aws;
+mod backend;
 mod cli;
 mod crash;
 mod daemon;
 mod demo;
 mod diagnostics;
+mod github;
 mod hostile;
 mod init;
 mod layering;

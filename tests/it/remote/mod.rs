@@ -1,6 +1,5 @@
 //! Repositories behind real servers: https with a token, ssh with a key, and what goes wrong there.
 
-mod answer;
 mod certificate;
 mod https;
 mod lost;

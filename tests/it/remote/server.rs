@@ -3,21 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::answer::{Answer, Backend};
 use super::certificate::Authority;
+use crate::backend::{self, Answer};
 
 /// What it does with requests.
 #[derive(Clone, Debug, Default)]
@@ -200,51 +197,12 @@ impl Inner {
         }
         let is_sent = |service: &str| request.method() == "POST" && path.ends_with(service);
         let (fetches, pushes) = (is_sent("git-upload-pack"), is_sent("git-receive-pack"));
-        let answer = self.backend(request).await?;
+        let answer = backend::serve(&self.root, request).await?;
         match rules.fault {
             Some(Fault::LoseReplies) if pushes => Err(io::Error::other("lost")),
             Some(Fault::CutPacks(most)) if fetches => Ok(answer.map(|body| body.cut(most))),
             _ => Ok(answer),
         }
-    }
-
-    /// Hands a request to `git http-backend`, as a web server does (RFC 3875).
-    async fn backend(&self, request: Request<Incoming>) -> io::Result<Response<Answer>> {
-        let header = |name: &str| {
-            request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-        };
-        let mut command = tokio::process::Command::new("git");
-        command
-            .arg("http-backend")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_PROJECT_ROOT", &self.root)
-            .env("GIT_HTTP_EXPORT_ALL", "1")
-            .env("REQUEST_METHOD", request.method().as_str())
-            .env("PATH_INFO", request.uri().path())
-            .env("QUERY_STRING", request.uri().query().unwrap_or_default())
-            .env("CONTENT_TYPE", header("content-type"))
-            .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
-            .env("GIT_PROTOCOL", header("git-protocol"))
-            .env("REMOTE_USER", "somebody")
-            .env("REMOTE_ADDR", "127.0.0.1")
-            .env("SERVER_PROTOCOL", "HTTP/1.1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-        let mut child = command.env("CONTENT_LENGTH", body.len().to_string()).spawn()?;
-        let mut input = child.stdin.take().unwrap();
-        let writes = tokio::spawn(async move {
-            // It may have said all that it has to say before it read all.
-            let _ = input.write_all(&body).await;
-        });
-        let output = child.wait_with_output().await?;
-        writes.abort();
-        Backend::read(&Bytes::from(output.stdout))
     }
 }
 

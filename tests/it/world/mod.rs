@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use repository::{Edit, Repository, remove, write};
+pub use repository::{Edit, Repository, git, remove, write};
 
 /// What a run of the executable came to.
 #[derive(Debug)]

@@ -44,6 +44,11 @@ impl Repository {
         new
     }
 
+    /// One that is there already.
+    pub fn open(path: PathBuf, home: &Path) -> Self {
+        Self { path, home: home.to_owned() }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

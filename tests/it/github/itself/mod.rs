@@ -1,0 +1,5 @@
+//! The GitHub of the tests does what stories rely on.
+
+mod asking;
+mod client;
+mod pulls;
