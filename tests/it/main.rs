@@ -9,6 +9,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod diagnostics;
+mod forge;
 mod github;
 mod hostile;
 mod init;

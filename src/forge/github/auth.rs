@@ -22,8 +22,8 @@ use crate::forge::{ForgeError, Me, Repo};
 /// A token is renewed this long before it ends: longer than any call or fetch begins late.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 
-/// How long what the App may do is believed.
-const ME_FOR: Duration = Duration::from_secs(3_600);
+/// How long what GitHub says of us is believed.
+const BELIEVED_FOR: Duration = Duration::from_secs(3_600);
 
 /// Who is asked as; limits are counted for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -77,9 +77,18 @@ pub(super) struct Access {
 /// What was found out about the App's installations.
 #[derive(Default)]
 pub(super) struct Keys {
-    installations: Mutex<HashMap<Repo, u64>>,
+    installations: Mutex<HashMap<Repo, Installation>>,
     /// One waits for another's renewal instead of renewing too.
     tokens: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+}
+
+/// Where the App is installed, and what it may do there.
+#[derive(Clone, Copy)]
+struct Installation {
+    id: u64,
+    checks: bool,
+    /// Its number and its permissions change when somebody installs it anew.
+    until: Timestamp,
 }
 
 /// Tokens for everything of an installation, or for one repository.
@@ -101,14 +110,14 @@ struct TokenShape {
 }
 
 #[derive(Deserialize)]
-struct Numbered {
+struct InstallationShape {
     id: u64,
+    permissions: Option<HashMap<String, Option<String>>>,
 }
 
 #[derive(Deserialize)]
 struct AppShape {
     slug: String,
-    permissions: Option<HashMap<String, Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -128,7 +137,7 @@ impl GitHub {
                 Ok(Access { account: Account::App, client: self.client()?.clone() })
             }
             (Identity::App(_), Who::Of(repo)) => {
-                let installation = self.installation(repo).await?;
+                let installation = self.installation(repo).await?.id;
                 let token = self.token(TokenKey { installation, only: None }).await?;
                 let account = Account::Installation(installation);
                 Ok(Access { account, client: self.client_with(&token)? })
@@ -142,7 +151,7 @@ impl GitHub {
             (Identity::App(_), Who::Of(repo)) => {
                 let installation = lock(&self.keys.installations).remove(&key_of(repo));
                 if let Some(installation) = installation {
-                    let is_other = |key: &TokenKey| key.installation != installation;
+                    let is_other = |key: &TokenKey| key.installation != installation.id;
                     lock(&self.keys.tokens).retain(|key, _| is_other(key));
                 }
                 true
@@ -161,14 +170,7 @@ impl GitHub {
         let me = match &self.identity {
             Identity::App(_) => {
                 let app: AppShape = read(&self.get(Who::Itself, "/app").await?)?;
-                let checks = app.permissions.as_ref().and_then(|all| all.get("checks"));
-                let checks = match (&app.permissions, checks) {
-                    (Some(_), level) => {
-                        level.is_some_and(|level| level.as_deref() == Some("write"))
-                    }
-                    (None, _) => true,
-                };
-                Me { login: format!("{}[bot]", app.slug), checks }
+                Me { login: format!("{}[bot]", app.slug), checks: true }
             }
             Identity::Token(_) => {
                 let user: UserShape = read(&self.get(Who::Itself, "/user").await?)?;
@@ -176,9 +178,18 @@ impl GitHub {
                 Me { login: user.login, checks: false }
             }
         };
-        let until = now.checked_add(ME_FOR).unwrap_or(Timestamp::MAX);
+        let until = now.checked_add(BELIEVED_FOR).unwrap_or(Timestamp::MAX);
         *lock(&self.me) = Some((until, me.clone()));
         Ok(me)
+    }
+
+    /// Whether check runs can be written on a repository's commits: by Apps alone, and where whoever
+    /// installed it agreed.
+    pub(super) async fn may_check(&self, repo: &Repo) -> Result<bool, Trouble> {
+        match &self.identity {
+            Identity::App(_) => Ok(self.installation(repo).await?.checks),
+            Identity::Token(_) => Ok(false),
+        }
     }
 
     /// A token that opens one repository and nothing else, where GitHub lets us have that.
@@ -186,7 +197,7 @@ impl GitHub {
         match &self.identity {
             Identity::Token(file) => Ok(Secret::read_line(file).map_err(Trouble::from)?),
             Identity::App(_) => {
-                let installation = self.installation(repo).await?;
+                let installation = self.installation(repo).await?.id;
                 let only = Some(repo.name.to_lowercase());
                 self.token(TokenKey { installation, only }).await
             }
@@ -210,21 +221,31 @@ impl GitHub {
         client.map_err(|_| Trouble::refused("a token that cannot be used"))
     }
 
-    async fn installation(&self, repo: &Repo) -> Result<u64, Trouble> {
+    async fn installation(&self, repo: &Repo) -> Result<Installation, Trouble> {
+        let now = self.now();
         let known = lock(&self.keys.installations).get(&key_of(repo)).copied();
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| now < known.until) {
             return Ok(known);
         }
         let app = Access { account: Account::App, client: self.client()?.clone() };
         let found = self.get_as(&app, &format!("/repos/{repo}/installation")).await;
-        let found: Numbered = read(&found.map_err(|trouble| match trouble {
-            Trouble::Gone { text } => {
-                Trouble::refused(format!("the App is not installed on `{repo}` ({text})"))
+        let found = match found.and_then(|body| read::<InstallationShape>(&body)) {
+            Ok(found) => found,
+            Err(Trouble::Gone { text }) => {
+                let text = format!("the App is not installed on `{repo}` ({text})");
+                return Err(Trouble::refused(text));
             }
-            other => other,
-        })?)?;
-        lock(&self.keys.installations).insert(key_of(repo), found.id);
-        Ok(found.id)
+            // It is as likely as before to be where it was.
+            Err(other) => return known.ok_or(other),
+        };
+        let level = found.permissions.and_then(|mut all| all.remove("checks"));
+        let new = Installation {
+            id: found.id,
+            checks: level.flatten().as_deref() == Some("write"),
+            until: now.checked_add(BELIEVED_FOR).unwrap_or(Timestamp::MAX),
+        };
+        lock(&self.keys.installations).insert(key_of(repo), new);
+        Ok(new)
     }
 
     async fn token(&self, key: TokenKey) -> Result<Secret, Trouble> {
@@ -248,7 +269,7 @@ impl GitHub {
             Err(trouble) => {
                 *slot = None;
                 // Installed anew, it has another number.
-                lock(&self.keys.installations).retain(|_, id| *id != key.installation);
+                lock(&self.keys.installations).retain(|_, it| it.id != key.installation);
                 Err(trouble)
             }
         }

@@ -194,7 +194,10 @@ impl GitHub {
                 Trouble::later(format!("{ask}: the next page lies at another address"))
             })?),
         };
-        if let Some(etag) = answer.headers.get("etag").and_then(|etag| etag.to_str().ok()) {
+        let etag = answer.headers.get("etag").and_then(|etag| etag.to_str().ok());
+        // One that was spoiled on its way would be right for as long as nothing changes.
+        let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_ok();
+        if let Some(etag) = etag.filter(|_| is_whole()) {
             let (etag, body) = (etag.to_owned(), answer.body.clone());
             let kept = Kept { etag, body, next: next.clone() };
             lock(&self.cache).put(access.account, path, kept);

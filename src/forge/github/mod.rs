@@ -192,7 +192,7 @@ impl Forge for GitHub {
     }
 
     async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>) -> Result<u64, ForgeError> {
-        if self.who_we_are().await?.checks {
+        if self.may_check(repo).await? {
             Ok(self.bring_check(repo, check, id).await?)
         } else {
             Ok(self.bring_status(repo, &check::as_status(check)).await?)

@@ -60,6 +60,7 @@ use crate::world::Repository;
 use http::Inner;
 use state::{AccountKind, App, Installation, State};
 
+pub use description::examples;
 pub use fault::{Fault, is_match};
 pub use git::Method;
 pub use hook::Delivery;
