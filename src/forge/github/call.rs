@@ -244,9 +244,16 @@ impl GitHub {
         })?;
         let answer = match wire::send(&access.client, ask, self.deadline).await {
             Ok(answer) => answer,
-            Err(Silence::Unsent(text)) => return Err(Trouble::later(text)),
-            Err(Silence::Lost(text)) => return Err(Trouble::Lost { text }),
+            Err(silence) => {
+                let (Silence::Unsent(text) | Silence::Lost(text)) = &silence;
+                tracing::debug!(as_whom = ?access.account, text, "no answer of GitHub's");
+                return Err(match silence {
+                    Silence::Unsent(text) => Trouble::later(text),
+                    Silence::Lost(text) => Trouble::Lost { text },
+                });
+            }
         };
+        tracing::debug!(as_whom = ?access.account, %ask, status = answer.status, "GitHub answered");
         self.judge(access, kind, ask, answer)
     }
 

@@ -254,3 +254,52 @@ fn a_token_of_somebody_is_read_anew_and_its_bearer_knows_who_they_are() {
     let git = desk.run(desk.forge.git_token(&desk.repo())).unwrap();
     assert_eq!(git.as_deref(), Some(std::fs::read_to_string(desk.token_file()).unwrap().as_str()));
 }
+
+/// Where everything that is logged goes.
+#[derive(Clone, Default)]
+struct Logged(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn b74_no_token_is_in_a_log_an_error_or_an_address() {
+    let desk = Desk::app();
+    desk.open("one");
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let (token, errors) = tracing::subscriber::with_default(subscriber, || {
+        let pulls = || desk.run(desk.forge.pulls(&desk.repo(), Timestamp::UNIX_EPOCH));
+        pulls().unwrap();
+        let token = desk.run(desk.forge.git_token(&desk.repo())).unwrap().unwrap();
+        let mut errors = String::new();
+        for fault in [Fault::Status(500), Fault::Cut, Fault::Refused(403, "no".into())] {
+            desk.hub.fault("GET", PULLS, Some(3), fault);
+            errors.push_str(&format!("{}\n", pulls().unwrap_err()));
+            desk.hub.mend();
+        }
+        (token, errors)
+    });
+    let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("/repos/acme/requests/pulls"), "it is the log of these calls");
+    let addresses: String =
+        desk.hub.log().iter().map(|it| format!("{}{}", it.path, it.query)).collect();
+    for text in [logged, errors, addresses, format!("{:?}", desk.forge)] {
+        // An installation's token, the beginning of a signed one, and of the key.
+        for secret in [token.as_str(), "ghs_", "Bearer", "eyJ", "PRIVATE KEY"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}
