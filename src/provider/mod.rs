@@ -128,6 +128,13 @@ pub trait Provider: Send + Sync {
         let _ = (target, handle);
     }
 
+    /// Clears away what previews of this instance left at targets that are its own, and in their
+    /// accounts, so long ago that nobody will ask for it: the process that prepared it ended before
+    /// it could [discard](Provider::discard) it. Best effort; called often, and cheap when it is.
+    async fn sweep(&self, targets: &[Target]) {
+        let _ = targets;
+    }
+
     /// Begins `change`, or finds that it has begun: called again after a crash with the same token.
     /// Refuses with `Stale` when the target is not what `change` says it was.
     /// One entry for each asked: `files` makes one commit of many.

@@ -6,7 +6,7 @@ use super::pass::Pass;
 use crate::catalog;
 use crate::error::chain;
 use crate::git::{Blob, Mirror};
-use crate::model::{RequestId, Revision, Target, TargetKey};
+use crate::model::{Observation, Owner, RequestId, Revision, Target, TargetKey};
 use crate::plan::{self, Case, Gone, Looks, Seen, Situation};
 use crate::provider::ProviderError;
 
@@ -35,6 +35,9 @@ impl Pass<'_> {
                     } else {
                         provider.observe(&targets).await
                     };
+                    if deep && self.lease.is_some() {
+                        provider.sweep(&ours(&seen)).await;
+                    }
                     for (target, seen) in seen {
                         let seen = match seen {
                             Ok(observation) => Seen::Observed(observation),
@@ -74,6 +77,12 @@ impl Pass<'_> {
         let gone = last_words(snapshot.source.mirror(), id, path, after, commit, max)?;
         Some(Gone { commit: Some(commit.clone()), ..gone })
     }
+}
+
+/// Those that are there, ours, and at rest.
+fn ours(seen: &[(Target, Result<Observation, ProviderError>)]) -> Vec<Target> {
+    let rests = |seen: &Result<Observation, ProviderError>| matches!(seen, Ok(Observation::Present(live)) if live.owner == Owner::Ours && !live.busy);
+    seen.iter().filter(|(_, seen)| rests(seen)).map(|(target, _)| target.clone()).collect()
 }
 
 /// What a file that is gone at `upto` said in the newest commit after `after` that has it, or in

@@ -18,6 +18,7 @@ mod settings;
 mod stack;
 mod status;
 mod submit;
+mod sweep;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,10 @@ impl Provider for CloudFormation {
 
     fn outline(&self, action: Action, artifact: &Artifact) -> Option<Preview> {
         outline::outline(action, artifact)
+    }
+
+    async fn sweep(&self, targets: &[Target]) {
+        self.clear_away(targets).await;
     }
 
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {

@@ -22,6 +22,7 @@ use super::flight::Flights;
 use super::limiter::{Bucket, Rate};
 use super::look::Looks;
 use super::settings::Place;
+use super::sweep::Sweeps;
 use crate::model::TargetKey;
 use crate::provider::ProviderError;
 
@@ -78,6 +79,8 @@ pub(super) struct Limits {
     pub(super) flights: Flights,
     /// Looks for drift that go on.
     pub(super) detections: Detections,
+    /// When what previews left was looked for.
+    pub(super) sweeps: Sweeps,
 }
 
 /// All connections of this process.
@@ -158,6 +161,7 @@ impl Sessions {
                 listed: Looks::default(),
                 flights: Flights::default(),
                 detections: Detections::default(),
+                sweeps: Sweeps::default(),
             })
         };
         limits.entry(place.lane()).or_insert_with(open).clone()

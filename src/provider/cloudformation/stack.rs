@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::model::{Change, Live, Map, Observation, Owner, Stuck, Target};
 
 /// Whose a stack is.
-const INSTANCE: &str = "vend:instance";
+pub(super) const INSTANCE: &str = "vend:instance";
 /// Which target of that instance's.
 const TARGET: &str = "vend:target";
 /// Digest of the artifact it was last applied from.
@@ -88,6 +88,11 @@ impl Stack {
                 Owner::Other(format!("`{whose}`"))
             }
         }
+    }
+
+    /// The vend instance that its tags name.
+    pub(super) fn instance(&self) -> Option<&str> {
+        self.tag(INSTANCE)
     }
 
     /// Digest of the artifact it was last applied from, by its own mark.

@@ -10,6 +10,7 @@ mod fail;
 mod fault;
 mod many;
 mod remove;
+mod sweep;
 
 use serde_json::json;
 

@@ -1,0 +1,189 @@
+//! What previews left behind when the process that made them ended before it cleared away: change
+//! sets that nobody will execute, and stacks that hold nothing but one.
+//!
+//! # Guarantees
+//! - Nothing of this instance's that a preview made and lost gets a day old, as long as stacks of
+//!   the same account and region are looked at for drift.
+//! - Only what bears vend's names is dropped: change sets of stacks that are ours by their tags, and
+//!   empty stacks whose change set, or they themselves, bear this instance's tag.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_sdk_cloudformation::primitives::DateTime;
+use aws_sdk_cloudformation::types::{ChangeSetSummary, ExecutionStatus, StackStatus, Tag};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::error::Trouble;
+use super::session::{Purpose, Session};
+use super::settings::Place;
+use super::stack::{INSTANCE, moment};
+use super::{CloudFormation, stack_name};
+use crate::model::{InstanceId, Target};
+
+/// What is older is lost: no preview waits so long to be executed.
+const LOST: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+
+/// How often each stack is asked.
+const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How the names of change sets begin that vend makes.
+const OUR_NAMES: &str = "vend-";
+
+/// When what was asked last; the empty name stands for the account's empty stacks.
+#[derive(Default)]
+pub(super) struct Sweeps(Mutex<BTreeMap<String, Instant>>);
+
+impl Sweeps {
+    /// Whether it is time; if so, it is noted that it is done.
+    fn is_due(&self, name: &str, now: Instant) -> bool {
+        let mut asked = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if asked.get(name).is_some_and(|at| now.duration_since(*at) < EVERY) {
+            return false;
+        }
+        asked.insert(name.to_owned(), now);
+        true
+    }
+}
+
+impl CloudFormation {
+    /// Best effort: what fails is tried again at the next time.
+    pub(super) async fn clear_away(&self, targets: &[Target]) {
+        for target in targets {
+            let Ok(place) = Place::read(&target.settings) else { continue };
+            let name = stack_name(&place, target);
+            let session = self.0.get(&place, Purpose::Change, &target.key).await;
+            let now = Instant::now();
+            if session.limits.sweeps.is_due(&name, now) {
+                let swept = session.sweep(&name).await;
+                note(&name, swept);
+            }
+            if session.limits.sweeps.is_due("", now) {
+                let swept = session.sweep_empty(&target.instance).await;
+                note("empty stacks", swept);
+            }
+        }
+    }
+}
+
+fn note(what: &str, swept: Result<(), Trouble>) {
+    if let Err(trouble) = swept {
+        tracing::warn!(what, ?trouble, "what previews left was not cleared away");
+    }
+}
+
+impl Session {
+    /// Drops the lost change sets of a stack that is ours.
+    async fn sweep(&self, stack: &str) -> Result<(), Trouble> {
+        let now = Timestamp::now();
+        for made in self.change_sets_of(stack).await? {
+            let name = made.change_set_name.as_deref().unwrap_or_default();
+            let executed = made.execution_status == Some(ExecutionStatus::ExecuteInProgress);
+            if name.starts_with(OUR_NAMES) && !executed && is_lost(made.creation_time, now) {
+                self.drop_change_set(made.change_set_id.as_deref().unwrap_or_default()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the empty stacks that were made for lost previews.
+    async fn sweep_empty(&self, instance: &InstanceId) -> Result<(), Trouble> {
+        let (now, mut next) = (Timestamp::now(), None::<String>);
+        loop {
+            let page = next.take();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                let list = client.list_stacks().set_next_token(page);
+                list.stack_status_filter(StackStatus::ReviewInProgress).send()
+            };
+            let said = self.look(call).await?;
+            for stack in said.stack_summaries.unwrap_or_default() {
+                let Some(id) = stack.stack_id.filter(|_| is_lost(stack.creation_time, now)) else {
+                    continue;
+                };
+                let name = stack.stack_name.unwrap_or_default();
+                if self.is_lost_preview(&name, instance).await? {
+                    let call = |client: &aws_sdk_cloudformation::Client| {
+                        client.delete_stack().stack_name(&id).send()
+                    };
+                    self.change(call).await?;
+                }
+            }
+            next = said.next_token;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether an empty stack holds nothing but a preview of this instance's, if anything.
+    async fn is_lost_preview(&self, name: &str, instance: &InstanceId) -> Result<bool, Trouble> {
+        let made = self.change_sets_of(name).await?;
+        let ours = |name: &Option<String>| {
+            name.as_deref().is_some_and(|name| name.starts_with("vend-preview-"))
+        };
+        if !made.iter().all(|m| ours(&m.change_set_name)) {
+            return Ok(false);
+        }
+        let Some(first) = made.first().and_then(|m| m.change_set_id.clone()) else {
+            let stack = self.stack(name).await?;
+            return Ok(stack.is_some_and(|s| s.instance() == Some(instance.as_str())));
+        };
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            client.describe_change_set().change_set_name(&first).send()
+        };
+        let said = self.look(call).await?;
+        let is_it = |tag: &Tag| {
+            tag.key.as_deref() == Some(INSTANCE) && tag.value.as_deref() == Some(instance.as_str())
+        };
+        Ok(said.tags.unwrap_or_default().iter().any(is_it))
+    }
+
+    async fn change_sets_of(&self, stack: &str) -> Result<Vec<ChangeSetSummary>, Trouble> {
+        let (mut made, mut next) = (Vec::new(), None::<String>);
+        loop {
+            let page = next.take();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.list_change_sets().stack_name(stack).set_next_token(page).send()
+            };
+            let said = self.look(call).await?;
+            made.extend(said.summaries.unwrap_or_default());
+            next = said.next_token;
+            if next.is_none() {
+                return Ok(made);
+            }
+        }
+    }
+}
+
+fn is_lost(made: Option<DateTime>, now: Timestamp) -> bool {
+    made.and_then(moment).is_some_and(|at| now.duration_since(at) > LOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_asked_once_in_a_while() {
+        let (sweeps, now) = (Sweeps::default(), Instant::now());
+        assert!(sweeps.is_due("one", now) && sweeps.is_due("", now));
+        assert!(!sweeps.is_due("one", now + EVERY / 2));
+        assert!(sweeps.is_due("two", now + EVERY / 2));
+        assert!(sweeps.is_due("one", now + EVERY));
+    }
+
+    #[test]
+    fn what_is_young_or_without_a_date_is_not_lost() {
+        let now: Timestamp = "2026-11-20T20:00:00Z".parse().unwrap();
+        let at = |text: &str| {
+            let at: Timestamp = text.parse().unwrap();
+            is_lost(Some(DateTime::from_secs(at.as_second())), now)
+        };
+        assert!(at("2026-11-20T07:59:59Z"));
+        assert!(!at("2026-11-20T08:00:01Z"));
+        assert!(!at("2026-11-21T08:00:00Z"), "the clocks differ");
+        assert!(!is_lost(None, now));
+    }
+}

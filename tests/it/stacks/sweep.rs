@@ -1,0 +1,78 @@
+//! What previews left when they were killed.
+
+use aws_sdk_cloudformation::types::{ChangeSetType, Tag};
+
+use super::Account;
+use crate::aws::{Fault, Rule, stack};
+use crate::daemon::Serving;
+use crate::world::{ask, request};
+
+const ID: &str = "orders/dev/events";
+
+/// Names of the change sets that a stack has.
+fn change_sets(it: &Account, stack: &str) -> Vec<String> {
+    let call = it.aws.client.list_change_sets().stack_name(stack).send();
+    let mut names: Vec<String> = it
+        .aws
+        .wait(call)
+        .unwrap()
+        .summaries
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|made| made.change_set_name)
+        .collect();
+    names.sort();
+    names
+}
+
+fn prepare(it: &Account, stack: &str, name: &str, kind: &ChangeSetType, instance: &str) {
+    let tag = Tag::builder().key("vend:instance").value(instance).build();
+    let call = it.aws.client.create_change_set().stack_name(stack).change_set_name(name);
+    let call = call.change_set_type(kind.clone()).tags(tag);
+    it.aws.wait(call.template_body(stack::queue(999).to_string()).send()).unwrap();
+}
+
+#[test]
+fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
+    let it = Account::watchful();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let instance = it.aws.tag(&stack, "vend:instance").unwrap();
+    let (update, create) = (ChangeSetType::Update, ChangeSetType::Create);
+    prepare(&it, &stack, "vend-preview-1", &update, &instance);
+    prepare(&it, &stack, "somebodys", &update, &instance);
+    prepare(&it, "lost", "vend-preview-2", &create, &instance);
+    prepare(&it, "anothers", "vend-preview-3", &create, "another");
+    prepare(&it, "persons", "by-hand", &create, &instance);
+
+    // What is young may still be asked for.
+    let mut daemon = Serving::ready(&it.world);
+    it.aws.eventually("it is looked for", || (it.aws.count("ListStacks") > 0).then_some(()));
+    daemon.stop();
+    assert_eq!(change_sets(&it, &stack), ["somebodys", "vend-preview-1"]);
+    assert_eq!(it.aws.stacks().len(), 4);
+
+    for action in ["ListStacks", "ListChangeSets"] {
+        it.aws.rule(Rule::on(
+            action,
+            Fault::answer(|_, answer| {
+                let text = answer.text();
+                let mut parts = text.split("<CreationTime>");
+                let first = parts.next().unwrap_or_default().to_owned();
+                let aged = parts.fold(first, |all, part| {
+                    let after = part.split_once('<').map_or("", |(_, after)| after);
+                    format!("{all}<CreationTime>2026-01-01T00:00:00.000Z<{after}")
+                });
+                answer.body = aged.into();
+            }),
+        ));
+    }
+    let mut daemon = Serving::ready(&it.world);
+    let gone = || it.aws.stack("lost").is_none() && change_sets(&it, &stack).len() == 1;
+    it.aws.eventually("they are cleared away", || gone().then_some(()));
+    daemon.stop();
+    assert_eq!(change_sets(&it, &stack), ["somebodys"]);
+    assert!(it.aws.stack("anothers").is_some() && it.aws.stack("persons").is_some());
+    assert_eq!(it.aws.effects(&stack), ["create"]);
+}
