@@ -244,6 +244,7 @@ mod world {
             digest,
             state: "Written".into(),
             outputs: Map::new(),
+            link: None,
             needs: vec![],
             attempts: 1,
             drift: vec![],

@@ -111,6 +111,9 @@ pub struct ComponentRecord {
     /// What it gives.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub outputs: Map,
+    /// The page on which a person sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// Components it came after: deletions go the other way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<ComponentName>,

@@ -150,6 +150,9 @@ pub struct StatusComponent {
     pub digest: Digest,
     /// The provider's word.
     pub state: String,
+    /// The page on which a person sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// What it was applied with.
     pub settings: Map,
     /// Components it came after.

@@ -144,6 +144,12 @@ pub trait Provider: Send + Sync {
     /// answer.
     async fn poll(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
 
+    /// The page on which a person sees what a change makes, where there is one. Pure.
+    fn link(&self, ticket: &Ticket) -> Option<String> {
+        let _ = ticket;
+        None
+    }
+
     /// Stops a change where that is safe; where it is not, answers as [`Provider::poll`] does.
     async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
 }

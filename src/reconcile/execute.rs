@@ -299,7 +299,9 @@ impl Executor<'_> {
                     let id = row.change.target.key.request.clone();
                     let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
                     let before = known.unwrap_or_else(|| records.get(&id).cloned().flatten());
-                    changed.insert(id, ledger::apply(before, &row, outputs, state, now));
+                    let provider = self.providers.get(&row.change.target.provider);
+                    let link = provider.zip(row.ticket.as_ref()).and_then(|(p, t)| p.link(t));
+                    changed.insert(id, ledger::apply(before, &row, outputs, state, link, now));
                     self.succeed(row, now, &mut writes, done);
                 }
                 // It was carried out and came to nothing: a change or a person is what helps.

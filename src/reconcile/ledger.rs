@@ -30,6 +30,7 @@ pub fn apply(
     row: &Journalled,
     outputs: Map,
     state: String,
+    link: Option<String>,
     now: Timestamp,
 ) -> Option<Record> {
     let component = &row.change.target.key.component;
@@ -39,9 +40,12 @@ pub fn apply(
     match &row.outcome {
         Outcome::Applied(applied) => {
             let components = record.map(|r| r.components).unwrap_or_default();
-            let drift_since = components.get(component).and_then(|c| c.drift_since);
-            let mut record = Record { components, ..applied.record.clone() };
+            let before = components.get(component);
+            let drift_since = before.and_then(|c| c.drift_since);
             let target = &row.change.target;
+            let same = before.filter(|c| c.provider == target.provider && c.target == target.name);
+            let link = link.or_else(|| same.and_then(|c| c.link.clone()));
+            let mut record = Record { components, ..applied.record.clone() };
             let digest = row.artifact.expect("an applied change has an artifact");
             let made = ComponentRecord {
                 provider: target.provider.clone(),
@@ -50,6 +54,7 @@ pub fn apply(
                 digest,
                 state,
                 outputs,
+                link,
                 needs: applied.needs.clone(),
                 token: row.change.token.clone(),
                 attempts: row.attempt + 1,
@@ -166,7 +171,7 @@ mod tests {
         .into();
         let outputs =
             [("Password", "hunter2"), ("Url", "https://x")].map(|(n, v)| (n.into(), v.into()));
-        let record = apply(None, &row, outputs.into(), "DONE".into(), row.since).unwrap();
+        let record = apply(None, &row, outputs.into(), "DONE".into(), None, row.since).unwrap();
         assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
         assert_eq!(record.outputs(), [("url".to_owned(), "https://x".into())].into());
         let missing: Vec<_> = record.missing_outputs().iter().map(|(name, _)| *name).collect();

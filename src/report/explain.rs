@@ -110,6 +110,9 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
         );
         row(paint, "component", &text, out);
         row(paint, "", &format!("rendered to {}", component.digest.short()), out);
+        if let Some(link) = &component.link {
+            row(paint, "", &format!("see {}", crate::model::escape(link, 600)), out);
+        }
     }
     for (name, value) in &status.outputs {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -247,6 +247,7 @@ fn components(record: &Record) -> Vec<StatusComponent> {
             target: c.target.clone(),
             digest: c.digest,
             state: c.state.clone(),
+            link: c.link.clone(),
             settings: c.settings.clone(),
             needs: c.needs.clone(),
             outputs: c

@@ -4,6 +4,7 @@
 //! Nothing is created but by one call that carries the change's token, nothing changed but by a
 //! change set, and how an operation ended is what the stack's own events say under that token.
 
+mod console;
 mod drift;
 mod error;
 mod event;
@@ -115,6 +116,13 @@ impl Provider for CloudFormation {
 
     fn outline(&self, action: Action, artifact: &Artifact) -> Option<Preview> {
         outline::outline(action, artifact)
+    }
+
+    /// Another endpoint has no console.
+    fn link(&self, ticket: &Ticket) -> Option<String> {
+        let place = Place::read(&ticket.target.settings).ok()?;
+        let real = self.0.endpoint().is_none() && place.endpoint.is_none();
+        ticket::Notes::read(ticket).filter(|_| real).and_then(|n| console::page(&n.stack))
     }
 
     async fn sweep(&self, targets: &[Target]) {

@@ -143,6 +143,7 @@ pub fn record(status: &Status) -> Option<Record> {
             settings: c.settings.clone(),
             digest: c.digest,
             state: c.state.clone(),
+            link: c.link.clone(),
             outputs: c.outputs.clone(),
             needs: c.needs.clone(),
             token: c.token.clone(),

@@ -30,6 +30,7 @@ fn a_request_becomes_a_stack_with_our_marks_and_its_outputs_are_told() {
     let status = it.world.status(ID);
     assert_eq!(status["outputs"]["url"], json!(url));
     assert_eq!(status["components"][0]["state"], "CREATE_COMPLETE");
+    assert!(status["components"][0].get("link").is_none(), "another endpoint has no console");
     assert_eq!(it.aws.retention(&url), "60");
     it.again_nothing();
 }
