@@ -14,12 +14,39 @@ pub(super) fn fence(kind: &str, text: &str) -> String {
 /// Somebody else's words as a block: at most `lines` lines, each on its own and cut, with what is
 /// invisible or moves the cursor written out.
 pub(super) fn words(text: &str, lines: usize) -> String {
-    const WIDTH: usize = 400;
     let all: Vec<&str> = text.trim().lines().collect();
-    let mut shown: Vec<_> = all.iter().take(lines).map(|line| visible(line, WIDTH)).collect();
+    let mut shown: Vec<_> = all.iter().take(lines).map(|line| wrapped(line)).collect();
     let more = all.len().saturating_sub(lines);
     shown.extend((more > 0).then(|| format!("… {more} more lines")));
     fence("text", &shown.join("\n"))
+}
+
+/// A long line on several, so that nobody has to scroll sideways for the end of a sentence.
+fn wrapped(line: &str) -> String {
+    const CUT: usize = 2_000;
+    const WIDTH: usize = 110;
+    let line = visible(line, CUT);
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    let (mut out, mut column) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + length > WIDTH {
+            out.truncate(out.trim_end().len());
+            out.push_str("\n  ");
+            column = 2;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// With its first letter as a sentence has it.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// A code span that nothing inside can end.

@@ -1,6 +1,7 @@
 //! A pull request's comment as its people see it, story by story: each is a page under
 //! `tests/it/pull/screens`. `VEND_BLESS=1` writes them anew; they are then to be read.
 
+mod checks;
 mod reader;
 mod stories;
 

@@ -1,10 +1,10 @@
 //! A plan as a comment on GitHub: text from files stays text, and it always fits.
 
 use super::diff;
-use super::{Artifacts, Options, is_dangerous, notes, sorted, summary, verb};
+use super::{Artifacts, Options, is_dangerous, notes, parts, sorted, summary, verb};
 use crate::model::{Action, Hold, Plan, Step};
 use crate::report::hold;
-use crate::report::markdown::{Page, code, fence, html, line, prose};
+use crate::report::markdown::{Page, code, fence, html, line, prose, short_code};
 
 /// Room for the summary and the line on what did not fit.
 const FRAME: usize = 600;
@@ -53,11 +53,10 @@ pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
 
 /// All about a step that is not its difference, as a list.
 pub fn bullets(step: &Step) -> String {
-    let bullet = |note: &String| match note.strip_prefix("  ") {
-        Some(part) => format!("  - {}\n", line(part)),
-        None => format!("- {}\n", line(note)),
-    };
-    notes(step).iter().map(bullet).collect()
+    let mut out: String = notes(step).iter().map(|note| format!("- {}\n", line(note))).collect();
+    let parts = parts(step, &|text, most| short_code(text, most));
+    out.extend(parts.into_iter().map(|(depth, line)| format!("{}- {line}\n", "  ".repeat(depth))));
+    out
 }
 
 /// What becomes of a step's rendered text, as a block; empty where nothing does.

@@ -124,7 +124,7 @@ pub(super) fn verb(action: Action) -> &'static str {
     }
 }
 
-/// Everything about a step that is not its difference, a line each.
+/// What is to be said of a step beside its resources and its difference, a line each.
 fn notes(step: &Step) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(from) = &step.moved_from {
@@ -141,7 +141,6 @@ fn notes(step: &Step) -> Vec<String> {
     if !step.unknown.is_empty() {
         notes.push(format!("known after apply: {}", some(unknown)));
     }
-    notes.extend(resources(step));
     notes
 }
 
@@ -151,9 +150,15 @@ const PROPERTIES_SHOWN: usize = 12;
 
 /// What a provider says of a step, resource by resource, what goes first.
 fn resources(step: &Step) -> Vec<String> {
+    let text = |text: &str, most: usize| escape(text, most);
+    parts(step, &text).into_iter().map(|(depth, line)| "  ".repeat(depth) + &line).collect()
+}
+
+/// The same with the depth of each line, and names and values as `shown` has them.
+fn parts(step: &Step, shown: &dyn Fn(&str, usize) -> String) -> Vec<(usize, String)> {
     let Some(preview) = &step.preview else { return Vec::new() };
     if preview.resources.is_empty() {
-        return vec!["its provider says that nothing changes there".into()];
+        return vec![(0, "its provider says that nothing changes there".into())];
     }
     let mut sorted: Vec<_> = preview.resources.iter().collect();
     sorted.sort_by_key(|resource| resource.action);
@@ -167,22 +172,23 @@ fn resources(step: &Step) -> Vec<String> {
             ResourceAction::Update => "update",
             ResourceAction::Retain => "let go of (it stays)",
         };
-        let (kind, name) = (escape(&resource.kind, 120), escape(&resource.name, 200));
-        let why = resource.why().map(|why| format!(" ({})", escape(&why, 200)));
-        lines.push(format!("{fate} {kind} {name}{}", why.unwrap_or_default()));
-        lines.extend(resource.properties.iter().take(PROPERTIES_SHOWN).map(property));
+        let (kind, name) = (shown(&resource.kind, 120), shown(&resource.name, 200));
+        let why = resource.why().map(|why| format!(" ({})", shown(&why, 200)));
+        lines.push((0, format!("{fate} {kind} {name}{}", why.unwrap_or_default())));
+        let properties = resource.properties.iter().take(PROPERTIES_SHOWN);
+        lines.extend(properties.map(|p| (1, property(p, shown))));
         let more = resource.properties.len().saturating_sub(PROPERTIES_SHOWN);
-        lines.extend((more > 0).then(|| format!("  {more} more properties")));
+        lines.extend((more > 0).then(|| (1, format!("{more} more properties"))));
     }
     let more = sorted.len().saturating_sub(RESOURCES_SHOWN);
-    lines.extend((more > 0).then(|| format!("{more} more resources")));
+    lines.extend((more > 0).then(|| (0, format!("{more} more resources"))));
     lines
 }
 
-fn property(property: &PropertyChange) -> String {
+fn property(property: &PropertyChange, shown: &dyn Fn(&str, usize) -> String) -> String {
     let PropertyChange { path, before, after, recreates } = property;
     let value = |value: &Option<String>| {
-        value.as_ref().map_or_else(|| "?".to_owned(), |text| escape(text, 100))
+        value.as_ref().map_or_else(|| "?".to_owned(), |text| shown(text, 100))
     };
     let values = match (before, after) {
         (None, None) => String::new(),
@@ -193,7 +199,7 @@ fn property(property: &PropertyChange) -> String {
         Recreates::Conditionally => " (may make it anew)",
         Recreates::Always => " (makes it anew)",
     };
-    format!("  {}{values}{recreates}", escape(path, 200))
+    format!("{}{values}{recreates}", shown(path, 200))
 }
 
 fn remark(remark: &Remark) -> String {

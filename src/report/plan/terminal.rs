@@ -1,7 +1,7 @@
 //! A plan on a terminal.
 
 use super::diff::{self, Kind, Line};
-use super::{Artifacts, Options, is_dangerous, notes, sign, sorted, summary, verb};
+use super::{Artifacts, Options, is_dangerous, notes, resources, sign, sorted, summary, verb};
 use crate::model::{Action, Hold, Plan, Step};
 use crate::report::hold;
 
@@ -54,7 +54,7 @@ fn head(step: &Step, options: &Options, out: &mut String) {
     let line = format!("{sign:>3} {verb} {}", target.key);
     let place = format!("{} {}", target.provider, target.name);
     out.push_str(&format!("{}  {}\n", paint(options, colour, &line), paint(options, DIM, &place)));
-    for note in notes(step) {
+    for note in notes(step).into_iter().chain(resources(step)) {
         out.push_str(&format!("      {note}\n"));
     }
 }

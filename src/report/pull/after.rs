@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::report::hold;
 use crate::report::live::elapsed;
-use crate::report::markdown::{Page, code, fence, html, plural, prose, short_code, words};
+use crate::report::markdown::{Page, capital, code, fence, html, plural, prose, short_code, words};
 
 use super::changes::{self, sentence};
 use super::link;
@@ -102,17 +102,26 @@ pub(super) fn put(page: &mut Page, brief: &Brief, changed: Option<&Changed>) -> 
         held.retain(|held| !matches!(held.reason, HoldReason::PlanChanged { .. }));
     }
     for facts in all.iter().filter(|f| matches!(f.state, State::Failed | State::Unknown)) {
-        whole &= page.put(&[failed(facts), line(facts, "failed")]);
+        whole &= page.put(&[failed(facts), format!("{}\n", line(facts, "failed"))]);
     }
     let held = changes::held(&held);
     whole &= held.is_empty() || page.put(&[held]);
     let going: String = all.iter().filter_map(under_way).collect();
-    whole &= going.is_empty() || page.put(&[format!("{going}\n")]);
+    whole &= going.is_empty() || page.put(&[going.as_str()]);
+    if !going.is_empty() && all.iter().all(|f| !f.is_over()) {
+        page.put(&["\n"]);
+    }
     let done: Vec<&Facts> = all.iter().filter(|f| f.is_over()).collect();
     let folded = done.len() > UNFOLDED;
+    if folded && !going.is_empty() {
+        page.put(&["\n"]);
+    }
     for facts in &done {
         let form = if folded { fold(facts) } else { over(facts) };
         whole &= page.put(&[form, line(facts, word(facts.state))]);
+    }
+    if !done.is_empty() {
+        page.put(&["\n"]);
     }
     whole
 }
@@ -180,7 +189,7 @@ fn word(state: State) -> &'static str {
 }
 
 fn line(facts: &Facts, word: &str) -> String {
-    format!("- **{word}** {}\n\n", code(facts.id.as_str()))
+    format!("- **{word}** {}\n", code(facts.id.as_str()))
 }
 
 /// The provider's words, then what helps, then the line to paste.
@@ -311,14 +320,13 @@ fn failures(one: &Applying) -> Vec<String> {
 
 fn over(facts: &Facts) -> String {
     let took = took(facts).map(|t| format!(" in {t}")).unwrap_or_default();
-    let mut out = format!(
+    let out = format!(
         "- **{}** {}{took}{}\n",
         word(facts.state),
         code(facts.id.as_str()),
         consoles(facts)
     );
-    out.push_str(&outputs(facts, "  "));
-    out + "\n"
+    out + &outputs(facts, "  ")
 }
 
 fn fold(facts: &Facts) -> String {
@@ -394,11 +402,6 @@ fn console(component: &StatusComponent) -> Option<String> {
         "https://{host}/{page}?region={region}#/stacks?filteringText={}",
         link::encoded(target.as_str())
     ))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn time(at: Timestamp) -> String {

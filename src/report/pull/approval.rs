@@ -41,17 +41,15 @@ pub(super) fn list(brief: &Brief) -> String {
 
 fn line(need: &Need) -> String {
     let Need { requests, why, teams: _, count, had } = need;
-    let who = who(need);
     let given = listed(had.iter().map(|by| short_code(by, 60)).collect(), NAMES);
     let state = match (need.is_met(), had.is_empty()) {
-        (true, _) => format!("**given** by {given}"),
-        (false, true) if *count == 1 => format!("**missing**: one of {who}"),
-        (false, true) => format!("**missing**: {count} of {who}"),
+        (true, _) => format!("**Given** by {given}"),
+        (false, true) => format!("**Missing**: {count} of {}", who(need)),
         (false, false) => {
-            format!("**missing**: {} more of {who}; given by {given}", short(need))
+            format!("**Missing**: {} more of {}, beside {given}", short(need), who(need))
         }
     };
-    let why = if why.is_empty() { String::new() } else { format!(". {}", prose(why)) };
+    let why = if why.is_empty() { String::new() } else { format!(": {}", prose(why)) };
     let names = listed(requests.iter().map(|id: &RequestId| code(id.as_str())).collect(), NAMES);
     let of = if names.is_empty() { String::new() } else { format!(" ({names})") };
     format!("- {state}{why}{of}\n")

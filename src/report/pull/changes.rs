@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::danger;
 use crate::model::{Action, Brief, Hold, RequestId, ResourceAction, Step};
 use crate::report::hold;
-use crate::report::markdown::{Page, code, fence, html, line, plural};
+use crate::report::markdown::{Page, code, fence, html, line, listed, plural};
 use crate::report::plan::{Artifacts, Options, bullets, difference, is_dangerous, verb};
 
-/// More requests than this are counted by team and environment first.
+/// More requests than this are counted by team and environment first; no more are folded each.
 const MANY: usize = 20;
 
 /// Rows of that table.
 const ROWS: usize = 20;
 
-/// Room below which no further difference is looked for.
-const LEAST: usize = 400;
+/// So many that change alike are shown together.
+const ALIKE: usize = 4;
+
+/// The differences of so many are looked at.
+const COMPARED: usize = 2_000;
 
 /// Room for the line that says how many did not fit.
 const REST: usize = 200;
@@ -39,49 +43,110 @@ impl Group<'_> {
 }
 
 /// What is dangerous first; each with its difference while there is room, else in one line of a list.
+/// Many that change alike are one.
 pub(super) fn put(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) {
     let groups = groups(brief);
     if groups.len() > MANY {
         page.put(&[table(&groups)]);
     }
-    let flats: Vec<String> = groups.iter().map(flat).collect();
+    let entries = entries(brief, &groups, artifacts, options);
     // Every request keeps room for its line before any gets its difference.
-    let mut kept: usize = flats.iter().map(String::len).sum::<usize>() + REST;
-    let mut left = Vec::new();
-    for (group, flat) in groups.iter().zip(&flats) {
-        let room = page.room().saturating_sub(kept - flat.len());
-        let folded = (room > LEAST).then(|| fold(group, artifacts, options));
-        match folded.filter(|text| text.len() <= room) {
-            Some(text) if page.put(&[&text]) => kept -= flat.len(),
-            _ => left.push(flat.as_str()),
+    let mut kept: usize = entries.iter().map(|entry| entry.flat.len()).sum::<usize>() + REST;
+    let (mut left, mut shown) = (Vec::new(), 0);
+    for entry in &entries {
+        let room = page.room().saturating_sub(kept - entry.flat.len());
+        if shown < MANY && entry.folded.len() <= room && page.put(&[&entry.folded]) {
+            kept -= entry.flat.len();
+            shown += 1;
+        } else {
+            left.push(entry);
         }
     }
-    put_left(page, &left, left.len() == groups.len());
+    put_left(page, &left, shown == 0);
+}
+
+/// One fold, or a line of a list in its place.
+struct Entry {
+    folded: String,
+    flat: String,
+    count: usize,
+}
+
+/// The changes, those that are alike together at the place of the first.
+fn entries(
+    brief: &Brief,
+    groups: &[Group],
+    artifacts: &Artifacts,
+    options: &Options,
+) -> Vec<Entry> {
+    let told = danger::has_room(brief);
+    let untold = groups.iter().filter(|g| !(told && g.steps.iter().all(|s| danger::tells(s))));
+    let mut alike: Vec<(Vec<&Group>, String)> = Vec::new();
+    let mut at: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (n, group) in untold.enumerate() {
+        let body = if n < COMPARED { body(group, artifacts, options) } else { String::new() };
+        if n >= COMPARED || body.is_empty() {
+            alike.push((vec![group], body));
+            continue;
+        }
+        let place = *at.entry((verbs(group), body.clone())).or_insert(alike.len());
+        match alike.get_mut(place) {
+            Some((members, _)) => members.push(group),
+            None => alike.push((vec![group], body)),
+        }
+    }
+    let each = alike.into_iter().flat_map(|(members, body)| {
+        if members.len() >= ALIKE {
+            return vec![together(&members, &body)];
+        }
+        let one =
+            |group: &&Group| Entry { folded: fold(group, &body), flat: flat(group), count: 1 };
+        members.iter().map(one).collect()
+    });
+    each.collect()
+}
+
+/// Those that change alike: who, then what once.
+fn together(members: &[&Group], body: &str) -> Entry {
+    let (count, verbs) = (members.len(), members.first().map(|g| verbs(g)).unwrap_or_default());
+    let names: Vec<String> = members.iter().map(|group| code(group.id.as_str())).collect();
+    let resources = members.first().map(|g| resources(&g.steps)).unwrap_or_default();
+    let resources =
+        if resources.is_empty() { resources } else { format!(" &middot; each {resources}") };
+    let title = format!("<b>{verbs}</b> {count} requests alike{resources}");
+    Entry {
+        folded: format!(
+            "<details><summary>{title}</summary>\n\n{}\n\n{}\n\n</details>\n\n",
+            names.join(", "),
+            body.trim()
+        ),
+        flat: format!("- {verbs} {count} requests alike: {}\n", listed(names, 10)),
+        count,
+    }
 }
 
 /// The lines of those that got no fold of their own, folded when there are many.
-fn put_left(page: &mut Page, left: &[&str], all: bool) {
+fn put_left(page: &mut Page, left: &[&Entry], all: bool) {
     if left.is_empty() {
         return;
     }
     let title = if all { "Every change" } else { "Every other change" };
-    let mut lines = String::new();
-    let mut shown = 0;
-    for line in left {
-        if lines.len() + line.len() + REST > page.room() {
+    let (mut lines, mut shown) = (String::new(), 0);
+    for entry in left {
+        if lines.len() + entry.flat.len() + REST > page.room() {
             break;
         }
-        lines.push_str(line);
-        shown += 1;
+        lines.push_str(&entry.flat);
+        shown += entry.count;
     }
-    let more = left.len() - shown;
+    let count: usize = left.iter().map(|entry| entry.count).sum();
+    let more = count - shown;
     let more = if more > 0 {
         format!("\n{more} more; the whole plan is in the check and in `vend plan`.\n")
     } else {
         "\nTheir differences are in the check and in `vend plan`.\n".to_owned()
     };
-    let head =
-        format!("<details><summary>{title}: {}</summary>\n\n", plural(left.len(), "request"));
+    let head = format!("<details><summary>{title}: {}</summary>\n\n", plural(count, "request"));
     page.put(&[format!("{head}{lines}{more}\n</details>\n\n"), more]);
 }
 
@@ -137,13 +202,16 @@ fn resources(steps: &[&Step]) -> String {
             ResourceAction::Update => "updated",
             ResourceAction::Retain => "let go of",
         };
-        format!("{n} {word}")
+        (n, word)
     });
-    let said: Vec<String> = said.collect();
-    if said.is_empty() { String::new() } else { format!("resources {}", said.join(", ")) }
+    let said = said.enumerate().map(|(at, (n, word))| match at {
+        0 => format!("{} {word}", plural(n, "resource")),
+        _ => format!("{n} {word}"),
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
-fn fold(group: &Group, artifacts: &Artifacts, options: &Options) -> String {
+fn fold(group: &Group, body: &str) -> String {
     let resources = resources(&group.steps);
     let resources = if resources.is_empty() { resources } else { format!(" &middot; {resources}") };
     let name = match group.steps.as_slice() {
@@ -151,14 +219,16 @@ fn fold(group: &Group, artifacts: &Artifacts, options: &Options) -> String {
         _ => group.id.to_string(),
     };
     let title = format!("<b>{}</b> <code>{}</code>{resources}", verbs(group), html(&name));
-    let alone = group.steps.len() == 1;
-    let body = group.steps.iter().map(|step| part(step, alone, artifacts, options));
-    let body = body.collect::<Vec<_>>().join("\n");
-    let body = body.trim();
     if body.is_empty() {
         return format!("{title}<br>\n\n");
     }
     format!("<details><summary>{title}</summary>\n\n{body}\n\n</details>\n\n")
+}
+
+fn body(group: &Group, artifacts: &Artifacts, options: &Options) -> String {
+    let alone = group.steps.len() == 1;
+    let parts = group.steps.iter().map(|step| part(step, alone, artifacts, options));
+    parts.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 fn part(step: &Step, alone: bool, artifacts: &Artifacts, options: &Options) -> String {
@@ -247,7 +317,7 @@ fn names(group: &[&Hold]) -> String {
         }
         _ => {
             let ids = hold::requests(group).into_iter().map(|id| code(id.as_str()));
-            crate::report::markdown::listed(ids.collect(), 5)
+            listed(ids.collect(), 5)
         }
     }
 }

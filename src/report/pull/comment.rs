@@ -159,7 +159,7 @@ fn both(changed: &Changed) -> String {
     lines.sort_by_key(|line| line.starts_with(' '));
     format!(
         "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
-         `-` was reviewed and does not come; `+` comes and was not reviewed:\n\n{}\nIf that is meant:\n\n{}\n",
+         `-` was reviewed and does not come; `+` comes and was not reviewed:\n\n{}\nIf that is meant:\n\n{}\nElse take the commit back.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )
@@ -200,10 +200,11 @@ fn footer(brief: &Brief) -> String {
     let Brief { pull, stage, base, catalog, .. } = brief;
     let mut said = match stage {
         Stage::Nothing | Stage::Closed => return String::new(),
-        Stage::Merged { commit, .. } => vec![format!("merged as {}", link::commit(brief, commit))],
+        Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
             let onto = base.iter().map(|b| format!(" on {}", link::commit(brief, b)));
-            vec![format!("{}{}", link::commit(brief, &pull.head), onto.collect::<String>())]
+            let head = link::commit(brief, &pull.head);
+            vec![format!("Commit {head}{}", onto.collect::<String>())]
         }
     };
     said.extend(catalog.iter().map(|c| format!("catalog {}", code(c.short()))));

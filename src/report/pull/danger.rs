@@ -11,10 +11,29 @@ const MOST: usize = 25;
 /// At most so many resources in one line.
 const NAMES: usize = 6;
 
-/// The alert, unfolded; empty when there is nothing to fear.
-pub(super) fn alert(brief: &Brief) -> String {
+/// Whether the alert says all there is to say of a step, when it has room for all lines: it need not
+/// be said again.
+pub(super) fn tells(step: &Step) -> bool {
+    let resources = step.preview.as_ref().map_or(0, |preview| preview.resources.len());
+    let plain = step.remarks.is_empty() && step.after.is_empty() && step.unknown.is_empty();
+    step.action == Action::Delete && plain && resources <= NAMES
+}
+
+/// Whether the alert has room for all lines.
+pub(super) fn has_room(brief: &Brief) -> bool {
+    lines(brief).len() <= MOST
+}
+
+/// What stands in the alert, each with its rank.
+fn lines(brief: &Brief) -> Vec<(u8, String)> {
     let mut lines: Vec<(u8, String)> = brief.plan.steps.iter().flat_map(of_step).collect();
     lines.extend(brief.warnings.iter().filter_map(exposed));
+    lines
+}
+
+/// The alert, unfolded; empty when there is nothing to fear.
+pub(super) fn alert(brief: &Brief) -> String {
+    let mut lines = lines(brief);
     if lines.is_empty() {
         return String::new();
     }
@@ -80,7 +99,7 @@ fn fate<'a>(resources: impl Iterator<Item = &'a ResourceChange>) -> String {
     let goes_too = if goes.is_empty() {
         String::new()
     } else {
-        format!(": {} ({})", plural(goes.len(), "resource"), some(&goes))
+        format!(", {}: {}", plural(goes.len(), "resource"), some(&goes))
     };
     let stay =
         if stays.is_empty() { String::new() } else { format!("; what stays: {}", some(&stays)) };
@@ -93,12 +112,13 @@ fn some(resources: &[&ResourceChange]) -> String {
 
 fn called(resource: &ResourceChange) -> String {
     let ResourceChange { name, kind, .. } = resource;
-    format!("{} {}", short_code(kind, 120), short_code(name, 200))
+    format!("{} ({})", short_code(name, 200), short_code(kind, 120))
 }
 
 fn exposed(warned: &Warned) -> Option<(u8, String)> {
     let Warned::Exposes { target, resource, kind, what } = warned else { return None };
-    let at = format!("{} {} in {}", short_code(kind, 120), short_code(resource, 200), name(target));
+    let at =
+        format!("{} ({}) in {}", short_code(resource, 200), short_code(kind, 120), name(target));
     Some(match what {
         Exposure::Public => (3, format!("**Public**: anybody on the internet may reach {at}")),
         Exposure::Permissions => (4, format!("**Permissions**: {at} says who may do what")),

@@ -12,7 +12,7 @@ mod problem;
 mod suggest;
 mod warning;
 
-use crate::model::{Action, Blind, Brief, Stage};
+use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
 use crate::report::markdown::plural;
 
 pub use check::{approval, check, merged, status};
@@ -58,6 +58,20 @@ fn planned(brief: &Brief) -> String {
     let counted = verbs.map(|(action, verb)| (sure().filter(|s| s.action == action).count(), verb));
     let some = counted.iter().filter(|(n, _)| *n > 0);
     let mut parts: Vec<String> = some.map(|(n, verb)| format!("{n} to {verb}")).collect();
+    let lost = |fate| {
+        let resources =
+            sure().filter(|s| s.action != Action::Delete).filter_map(|s| s.preview.as_ref());
+        resources.flat_map(|p| &p.resources).filter(|r| r.action == fate).count()
+    };
+    let fates = [
+        (ResourceAction::Replace, "replaces"),
+        (ResourceAction::MayReplace, "may replace"),
+        (ResourceAction::Delete, "deletes"),
+    ];
+    let lost = fates.map(|(fate, verb)| (lost(fate), verb)).into_iter().filter(|(n, _)| *n > 0);
+    let lost: Vec<String> =
+        lost.map(|(n, verb)| format!("{verb} {}", plural(n, "resource"))).collect();
+    let lost = if lost.is_empty() { String::new() } else { format!("; {}", lost.join(", ")) };
     let may = plan.steps.len() - sure().count();
     parts.extend((may > 0).then(|| format!("{may} may change")));
     let held = plan.holds.len();
@@ -69,5 +83,5 @@ fn planned(brief: &Brief) -> String {
         Some(Blind::Fork) => "; from a fork, no account was asked",
         Some(Blind::Catalog) | None => "",
     };
-    format!("{}{blind}", parts.join(", "))
+    format!("{}{lost}{blind}", parts.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{Brief, Diagnostic, Severity};
 use crate::report::diagnostic;
-use crate::report::markdown::prose;
+use crate::report::markdown::{capital, prose};
 
 use super::link;
 
@@ -53,7 +53,7 @@ fn item(brief: &Brief, found: &Diagnostic) -> String {
     let at = link::place(brief, &place.file, place.line, place.column);
     let mut out = format!("- {at} **{code}** {}\n", prose(message));
     if !help.is_empty() {
-        out.push_str(&format!("  <br>To mend it: {}\n", prose(help)));
+        out.push_str(&format!("  <br>{}\n", prose(&capital(help))));
     }
     for (place, label) in related {
         let at = link::place(brief, &place.file, place.line, place.column);

@@ -266,9 +266,9 @@ fn invalid() -> Story {
     let file = "requests/orders/dev/events.yaml";
     let mut story = story(Stage::Planned, vec![queue()]);
     story.brief.diagnostics = vec![
-        Diagnostic::error("SCH001", place(file, 9, 3, 12), "unknown field `retenton`")
+        Diagnostic::error("SCH001", place(file, 9, 3, 11), "unknown field `retenton`")
             .help("did you mean `retention`?")
-            .fix(place(file, 9, 3, 12), "retention"),
+            .fix(place(file, 9, 3, 11), "retention"),
         Diagnostic::error("SCH003", place(file, 11, 12, 16), "expected at most 14, found 1400")
             .help("write a number of days from 1 to 14"),
         Diagnostic::error(

@@ -1,0 +1,171 @@
+//! The checks, what is annotated, and what is suggested.
+
+use vend::forge::{CheckState, Level};
+use vend::model::{Brief, Diagnostic, Place, RequestPhase, Revision, Stage};
+use vend::report::plan::Options;
+use vend::report::pull;
+
+use super::stories::{EVIL, Story, all, planted, planted_after};
+
+fn named(name: &str) -> Story {
+    all().into_iter().find(|(known, _)| *known == name).expect("a story").1
+}
+
+fn check(story: &Story) -> vend::forge::Check {
+    let head = story.brief.pull.head.clone();
+    pull::check(&story.brief, &head, "id-1", &story.artifacts(), &Options::default())
+}
+
+#[test]
+fn each_story_has_its_conclusion_and_its_title() {
+    let said: Vec<String> = all()
+        .iter()
+        .filter(|(name, _)| *name != "hostile")
+        .map(|(name, story)| {
+            let check = check(story);
+            assert_eq!((check.name.as_str(), check.external_id.as_str()), ("vend", "id-1"));
+            format!("{name}: {:?}: {}", check.state, check.title)
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    new-queue: Success: 1 to create
+    replacement: Success: 3 to update; replaces 1 resource
+    deletion: Success: 1 to delete, 1 held
+    invalid: Failure: 3 errors, 1 warning in 2 files
+    many: Success: 28 to create, 260 to update, 12 to delete; replaces 2 resources
+    pushed: Success: 2 to create
+    applying: Running: Applying: 1 of 3 requests done
+    done: Success: Done: 2 requests
+    failed: Failure: Failed: 1 of 3 requests; 1 done
+    changed: Failure: Held: more would happen than was reviewed
+    fork: Success: 1 to create; from a fork, no account was asked
+    revert: Success: Done: 1 request
+    conflict: Failure: Conflicts with its base in 2 files
+    catalog: Success: 3 to update
+    nothing-any-more: Success: Nothing here for vend to do
+    asked: Success: 1 to create
+    ");
+}
+
+#[test]
+fn every_problem_is_annotated_where_it_is() {
+    let place = |line, column, end_line, end_column| Place {
+        file: "requests/a/b/c.yaml".into(),
+        line,
+        column,
+        end_line,
+        end_column,
+    };
+    let mut story = named("new-queue");
+    story.brief.diagnostics = vec![
+        Diagnostic::error("SCH001", place(9, 3, 9, 12), "unknown field").help("did you mean `x`?"),
+        Diagnostic::warning("REF010", place(9, 3, 11, 1), "over several lines"),
+        Diagnostic::error("REQ001", Place::file("requests/a/b/c.yaml"), "about all of it"),
+    ];
+    let found = check(&story).annotations;
+    let at: Vec<_> =
+        found.iter().map(|a| (a.line, a.end_line, a.column, a.end_column, a.level)).collect();
+    assert_eq!(
+        at,
+        [
+            (9, 9, Some(3), Some(11), Level::Failure),
+            (9, 11, None, None, Level::Warning),
+            (1, 1, None, None, Level::Failure),
+        ]
+    );
+    assert_eq!(found[0].title, "SCH001: unknown field");
+    assert_eq!(found[0].message, "unknown field\nTo mend it: did you mean `x`?");
+}
+
+#[test]
+fn an_approval_is_missing_until_every_need_is_met() {
+    let approval = |brief: &Brief| {
+        let check = pull::approval(brief, &brief.pull.head, "id-2");
+        assert_eq!(check.name, "vend/approval");
+        (check.state, check.title)
+    };
+    let mut story = named("replacement");
+    let missing = (CheckState::ActionRequired, "Missing: 1 of dba".to_owned());
+    assert_eq!(approval(&story.brief), missing);
+    story.brief.needs[0].had.push("sam".into());
+    assert_eq!(approval(&story.brief), (CheckState::Success, "Approved".to_owned()));
+    story.brief.needs.clear();
+    assert_eq!(approval(&story.brief), (CheckState::Success, "No approval is needed".to_owned()));
+    assert_eq!(approval(&named("invalid").brief).0, CheckState::Queued);
+    assert_eq!(approval(&named("conflict").brief).0, CheckState::Queued);
+}
+
+#[test]
+fn a_commit_status_says_as_much_as_it_has_room_for() {
+    let mut story = named("replacement");
+    story.brief.needs[0].teams = (0..40).map(|n| format!("team-{n}\u{202e}")).collect();
+    let approval = pull::approval(&story.brief, &Revision::new("a"), "id");
+    let status = pull::status(&approval);
+    assert_eq!(
+        (status.context.as_str(), status.state),
+        ("vend/approval", CheckState::ActionRequired)
+    );
+    assert_eq!(status.description.chars().count(), 140);
+    assert!(!status.description.contains('\u{202e}'));
+    assert_eq!(pull::merged(&story.brief), None);
+    let done = pull::merged(&named("done").brief).expect("it is merged");
+    assert_eq!((done.state, done.description.as_str()), (CheckState::Success, "Done: 2 requests"));
+    let mut waits = named("done");
+    waits.brief.standing[0].phase = RequestPhase::Waiting;
+    assert_eq!(pull::merged(&waits.brief).map(|s| s.state), Some(CheckState::Running));
+}
+
+#[test]
+fn f51_a_check_fits_whatever_it_has_to_say() {
+    let mut many = named("many");
+    let problem = |n: u32| {
+        let place = Place {
+            file: "requests/a/b/c.yaml".into(),
+            line: n,
+            column: 1,
+            end_line: n,
+            end_column: 2,
+        };
+        Diagnostic::error("SCH001", place, EVIL.repeat(20)).help(EVIL.repeat(20))
+    };
+    many.brief.diagnostics = (1..400).map(problem).collect();
+    for story in [many, planted(EVIL), planted_after(EVIL)] {
+        let check = check(&story);
+        assert!(check.summary.len() <= 65_535 && check.text.len() <= 65_535);
+        assert!(check.title.chars().count() <= 201);
+        assert_eq!(check.annotations.len(), story.brief.diagnostics.len());
+        assert!(check.annotations.iter().all(|a| a.title.chars().count() <= 255));
+        let approval = pull::approval(&story.brief, &story.brief.pull.head, "id");
+        assert!(approval.summary.len() <= 65_535);
+    }
+    let mut unknown = named("new-queue");
+    unknown.brief.stage = Stage::Unknown { error: EVIL.into() };
+    assert_eq!(check(&unknown).state, CheckState::Running, "nothing may be merged unseen");
+}
+
+#[test]
+fn a_sure_fix_is_suggested_on_its_whole_line() {
+    let file = "requests/orders/dev/events.yaml";
+    let mut story = named("invalid");
+    let text = "  retenton: 7 # días";
+    let read = |path: &str, line: u32| (path == file && line == 9).then(|| text.to_owned());
+    let [one] = &pull::suggestions(&story.brief, &read)[..] else { panic!("one is sure") };
+    assert_eq!((one.path.as_str(), one.line, one.end_line), (file, 9, 9));
+    assert!(one.body.contains("```suggestion\n  retention: 7 # días\n```\n"), "{}", one.body);
+    assert_eq!(one.body.matches(&one.marker).count(), 1);
+    assert_eq!(pull::suggestions(&story.brief, &read)[0].marker, one.marker);
+
+    // Two on one line are one; what the file does not have is not touched.
+    let place =
+        |from, to| Place { file: file.into(), line: 9, column: from, end_line: 9, end_column: to };
+    story
+        .brief
+        .diagnostics
+        .push(Diagnostic::error("YAML012", place(13, 14), "quote it").fix(place(13, 14), "\"7\""));
+    let [one] = &pull::suggestions(&story.brief, &read)[..] else { panic!("one line") };
+    assert!(one.body.contains("```suggestion\n  retention: \"7\" # días\n```\n"), "{}", one.body);
+    assert!(pull::suggestions(&story.brief, &|_, _| None).is_empty());
+    assert!(pull::suggestions(&story.brief, &|_, _| Some("x".into())).is_empty());
+    let hidden = |_: &str, _: u32| Some("  retenton: 7 \u{202e}".to_owned());
+    assert!(pull::suggestions(&story.brief, &hidden).is_empty(), "nobody sees all of it");
+}
