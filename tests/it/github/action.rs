@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::call::{Caller, Reply};
 use super::git::{self, Merge, Method};
-use super::state::{Comment, Issue, Pull, Review, State};
+use super::state::{CheckSuite, Comment, Installation, Issue, Pull, Review, State};
 
 /// GitHub's limit of a body, in characters.
 pub const MOST: usize = 65_536;
@@ -41,11 +41,41 @@ impl State {
             .collect();
         for (name, before, after) in moved {
             self.pushed(full, pusher, name, before, after);
+            self.want_checks(full, pusher, name, after);
             if let Some(branch) = name.strip_prefix("refs/heads/") {
                 self.head_moved(full, pusher, branch, after);
                 self.base_moved(full, pusher, branch, after);
             }
         }
+    }
+
+    /// Each App that writes checks has a suite of its own for each push to a branch.
+    fn want_checks(&mut self, full: &str, pusher: &str, name: &str, after: Option<Oid>) {
+        let Some(after) = after.filter(|_| name.starts_with("refs/heads/")) else { return };
+        let writes = |it: &&Installation| {
+            it.covers(full) && it.permissions.get("checks").is_some_and(|level| level == "write")
+        };
+        let apps: Vec<_> = self.installations.iter().filter(writes).map(|it| it.app).collect();
+        for app in apps {
+            let (id, is_new) = self.suite(full, app, after);
+            if is_new {
+                self.tell_suite(full, id, "requested", pusher);
+            }
+        }
+    }
+
+    /// The suite of an App's check runs on a commit, and whether it is new.
+    pub fn suite(&mut self, full: &str, app: u64, head: Oid) -> (u64, bool) {
+        let suites = &self.repos[full].check_suites;
+        if let Some(suite) = suites.values().find(|suite| suite.app == app && suite.head == head) {
+            return (suite.id, false);
+        }
+        let (id, created) = (self.fresh(), self.now());
+        let repo = self.repos.get_mut(full).unwrap();
+        let mut refs = repo.refs.iter().filter(|(_, id)| **id == head);
+        let branch = refs.find_map(|(name, _)| Some(name.strip_prefix("refs/heads/")?.to_owned()));
+        repo.check_suites.insert(id, CheckSuite { id, app, head, branch, created });
+        (id, true)
     }
 
     fn head_moved(&mut self, full: &str, pusher: &str, branch: &str, after: Option<Oid>) {
@@ -286,7 +316,7 @@ impl State {
         Ok(tip)
     }
 
-    fn set_merged(&mut self, full: &str, number: u64, by: &str, commit: Oid) {
+    pub fn set_merged(&mut self, full: &str, number: u64, by: &str, commit: Oid) {
         let now = self.now();
         let issue = self.issue(full, number);
         issue.is_open = false;

@@ -159,11 +159,12 @@ impl Reply {
 
     /// An error in GitHub's words.
     pub fn error(status: u16, message: &str) -> Self {
-        let body = json!({
-            "message": message,
-            "documentation_url": "https://docs.github.com/rest",
-            "status": status.to_string(),
-        });
+        let documentation = "https://docs.github.com/rest";
+        let mut body = json!({"message": message, "documentation_url": documentation});
+        // Where the description knows of it.
+        if !matches!(status, 405 | 409 | 422) {
+            body["status"] = status.to_string().into();
+        }
         Self::new(status, body)
     }
 

@@ -1,5 +1,6 @@
 //! Sends webhooks out, one after the other.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::hook::{Delivery, Outgoing};
 
 /// Sends all that comes; ends with the server.
-pub async fn deliver(mut queue: UnboundedReceiver<Outgoing>, all: Arc<Mutex<Vec<Delivery>>>) {
+pub async fn deliver(
+    mut queue: UnboundedReceiver<Outgoing>,
+    all: Arc<Mutex<Vec<Delivery>>>,
+    pending: Arc<AtomicUsize>,
+) {
     while let Some(outgoing) = queue.recv().await {
         let (index, answered) = (outgoing.index, outgoing.answered);
         let sent = send(outgoing.url, outgoing.headers, outgoing.body);
@@ -28,6 +33,7 @@ pub async fn deliver(mut queue: UnboundedReceiver<Outgoing>, all: Arc<Mutex<Vec<
         if let Some(answered) = answered {
             let _ = answered.send(answer);
         }
+        pending.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Webhooks: what an App is told when something happens.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use git2::Oid;
@@ -20,6 +21,8 @@ pub struct Hooks {
     /// All, the oldest first.
     pub deliveries: Arc<Mutex<Vec<Delivery>>>,
     sender: UnboundedSender<Outgoing>,
+    /// How many are under way.
+    pub pending: Arc<AtomicUsize>,
     pub wrong: Arc<Mutex<Vec<String>>>,
 }
 
@@ -49,7 +52,8 @@ pub struct Outgoing {
 impl Hooks {
     pub fn new(sender: UnboundedSender<Outgoing>) -> Self {
         let (deliveries, wrong) = (Arc::default(), Arc::default());
-        Self { target: None, times: 1, deliveries, sender, wrong }
+        let pending = Arc::default();
+        Self { target: None, times: 1, deliveries, sender, wrong, pending }
     }
 
     /// Keeps a delivery, and sends it if somebody wants it.
@@ -84,6 +88,7 @@ impl Hooks {
     }
 
     pub fn outgoing(&self, outgoing: Outgoing) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
         // Nobody takes them any more once the server ends.
         let _ = self.sender.send(outgoing);
     }
@@ -112,7 +117,7 @@ pub fn signature(secret: &str, body: &[u8]) -> String {
 
 impl State {
     /// Tells Apps that see the repository.
-    fn tell(&self, full: &str, event: &str, sender: &str, mut payload: Value) {
+    pub fn tell(&self, full: &str, event: &str, sender: &str, mut payload: Value) {
         // What an App is told names the installation.
         let Some(it) = self.installations.iter().find(|it| it.covers(full)) else { return };
         payload["repository"] = self.hooked_repository(full);
@@ -167,6 +172,50 @@ impl State {
         ];
         told.as_object_mut().unwrap().retain(|name, _| keep.contains(&name.as_str()));
         told
+    }
+
+    /// Tells that an App was installed.
+    pub fn tell_installed(&self, id: u64) {
+        let it = self.installations.iter().find(|it| it.id == id).expect("an installation");
+        let covered = self.repos.iter().filter(|(full, _)| it.covers(full));
+        let repositories = covered.map(|(full, repo)| {
+            json!({
+                "id": repo.id, "node_id": format!("R_{}", repo.id), "name": repo.name,
+                "full_name": full, "private": repo.is_private,
+            })
+        });
+        let payload = json!({
+            "action": "created",
+            "installation": self.installation(it),
+            "repositories": repositories.collect::<Vec<_>>(),
+            "requester": null,
+            "sender": self.user(&it.account),
+        });
+        self.hand_over("installation", payload);
+    }
+
+    /// Tells a new target of webhooks that it is one.
+    pub fn tell_ping(&self, app: u64, url: &str) {
+        let created = self.app(app).created;
+        let payload = json!({
+            "zen": "Mind your words, they are important.",
+            "hook_id": 1,
+            "hook": {
+                "type": "App", "id": 1, "name": "web", "active": true, "app_id": app,
+                "events": ["pull_request", "push"],
+                "config": {"content_type": "json", "insecure_ssl": "0", "url": url},
+                "created_at": created, "updated_at": created,
+            },
+        });
+        self.hand_over("ping", payload);
+    }
+
+    /// Tells of a check suite: one that was made for a push, or that somebody wants again.
+    pub fn tell_suite(&self, full: &str, id: u64, action: &str, sender: &str) {
+        let mut told = self.check_suite(full, &self.repos[full].check_suites[&id]);
+        told.as_object_mut().unwrap().remove("repository");
+        let payload = json!({"action": action, "check_suite": told});
+        self.tell(full, "check_suite", sender, payload);
     }
 
     pub fn tell_pull(&self, full: &str, number: u64, action: &str, sender: &str, more: Value) {

@@ -14,7 +14,7 @@ use super::auth;
 use super::call::{Call, Caller, Reply};
 use super::description;
 use super::fault::{Fault, Faults};
-use super::rest::{self, admit, find, unescape};
+use super::rest::{self, Need, admit, find, unescape};
 use super::state::State;
 use crate::backend::{self, Answer};
 
@@ -41,6 +41,9 @@ pub struct Inner {
     pub wrong: Mutex<Vec<String>>,
     pub root: PathBuf,
 }
+
+const SECONDARY: &str =
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
 
 /// Where the REST API is.
 const API: &str = "/api/v3";
@@ -107,10 +110,8 @@ impl Inner {
                 return Some(answer.body(page.into()).unwrap());
             }
             Fault::SecondaryLimit(after) => {
-                let text = "You have exceeded a secondary rate limit. Please wait a few minutes \
-                            before you try again.";
                 let headers = after.map(|after| header("retry-after", after.to_string()));
-                Reply { headers: headers.into_iter().collect(), ..Reply::error(403, text) }
+                Reply { headers: headers.into_iter().collect(), ..Reply::error(403, SECONDARY) }
             }
             Fault::PrimaryLimit(seconds) => {
                 let reset = now.as_second() + i64::try_from(*seconds).unwrap();
@@ -204,6 +205,12 @@ impl Inner {
         if !wrong.is_empty() {
             self.wrong(wrong);
             return Reply::invalid("Request", "body", "invalid", "Invalid request.");
+        }
+        let (now, writes) = (state.now(), entry.method != "GET" && route.need != Need::App);
+        if writes && !state.limits.write(&entry.caller, now) {
+            let mut refused = Reply::error(403, SECONDARY);
+            refused.headers.push(("retry-after".into(), "60".into()));
+            return refused;
         }
         let url = format!("{}{}", state.api(), entry.path);
         let call = Call { caller, path, query, body: entry.body.clone(), url };

@@ -9,6 +9,9 @@ pub struct Limits {
     /// Requests in an hour.
     pub most: u64,
     used: BTreeMap<String, (Timestamp, u64)>,
+    /// The secondary one: writes in a minute; none unless set.
+    pub writes: Option<usize>,
+    written: Vec<(String, Timestamp)>,
 }
 
 /// How somebody stands.
@@ -21,7 +24,7 @@ pub struct Standing {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { most: 5000, used: BTreeMap::new() }
+        Self { most: 5000, used: BTreeMap::new(), writes: None, written: Vec::new() }
     }
 }
 
@@ -40,6 +43,18 @@ impl Limits {
         let Standing { most, used, reset } = self.standing(who, now);
         let is_left = used < most;
         self.used.insert(who.to_owned(), (reset, used + u64::from(is_left)));
+        is_left
+    }
+
+    /// Counts one more write; false when there were too many in the last minute.
+    pub fn write(&mut self, who: &str, now: Timestamp) -> bool {
+        let minute = SignedDuration::from_secs(60);
+        self.written.retain(|(_, at)| *at + minute > now);
+        let count = self.written.iter().filter(|(it, _)| it == who).count();
+        let is_left = self.writes.is_none_or(|most| count < most);
+        if is_left {
+            self.written.push((who.to_owned(), now));
+        }
         is_left
     }
 

@@ -38,6 +38,7 @@ mod http;
 mod itself;
 mod limit;
 mod person;
+mod queue;
 mod rest;
 mod shape;
 mod state;
@@ -45,8 +46,9 @@ mod state;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
@@ -66,6 +68,7 @@ pub use git::Method;
 pub use hook::Delivery;
 pub use http::Entry;
 pub use person::{Repo, Said, Stated, Suggested, Verdict};
+pub use queue::Group;
 pub use state::CheckRun;
 
 /// A running server; it ends when it is dropped, and panics then if something was not as it should.
@@ -103,7 +106,11 @@ impl GitHub {
         let address = listener.local_addr().unwrap();
         let state =
             State::new(format!("http://{address}"), root.path().into(), hook::Hooks::new(sender));
-        runtime.spawn(deliver::deliver(queue, state.hooks.deliveries.clone()));
+        runtime.spawn(deliver::deliver(
+            queue,
+            state.hooks.deliveries.clone(),
+            state.hooks.pending.clone(),
+        ));
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
             faults: Mutex::default(),
@@ -134,7 +141,9 @@ impl GitHub {
         let (id, created) = (state.fresh(), state.now());
         state.account(&format!("{slug}[bot]"), AccountKind::Bot);
         let (key, public_key) = (key.clone(), public_key.clone());
-        state.apps.push(App { id, slug: slug.into(), key, public_key, created });
+        let permissions = PERMISSIONS.map(|(name, level)| (name.to_owned(), level.to_owned()));
+        let permissions = BTreeMap::from(permissions);
+        state.apps.push(App { id, slug: slug.into(), key, public_key, created, permissions });
         state.account("acme", AccountKind::Organization);
         id
     }
@@ -169,16 +178,17 @@ impl GitHub {
             return there.id;
         }
         let (id, created) = (state.fresh(), state.now());
-        let permissions = PERMISSIONS.map(|(name, level)| (name.to_owned(), level.to_owned()));
+        let permissions = state.app(app).permissions.clone();
         state.installations.push(Installation {
             id,
             app,
             account: account.into(),
-            permissions: BTreeMap::from(permissions),
+            permissions,
             selected: None,
             suspended: None,
             created,
         });
+        state.tell_installed(id);
         id
     }
 
@@ -188,8 +198,8 @@ impl GitHub {
         self.state().installations.retain(|it| it.app != app || it.account != account);
     }
 
-    /// Installations of the App on this account may do that from now on: `read`, `write`; nothing
-    /// for an empty one. Tokens that are there already stay as they are.
+    /// Installations on this account may do that from now on: `read`, `write`; nothing for an empty
+    /// one, as where an owner has not agreed yet. Tokens that are there already stay as they are.
     pub fn grant(&self, account: &str, permission: &str, level: &str) {
         for it in self.state().installations.iter_mut().filter(|it| it.account == account) {
             it.permissions.remove(permission);
@@ -251,6 +261,11 @@ impl GitHub {
         self.state().limits.leave(most);
     }
 
+    /// Everybody has only so many writes in a minute from now on; as many as they like for `None`.
+    pub fn limit_writes(&self, most: Option<usize>) {
+        self.state().limits.writes = most;
+    }
+
     /// What came in so far, the oldest first.
     pub fn log(&self) -> Vec<Entry> {
         self.inner.log.lock().unwrap().clone()
@@ -270,7 +285,9 @@ impl GitHub {
 
     /// Webhooks go to this address from now on, signed with the secret.
     pub fn hook(&self, url: &str, secret: &str) {
-        self.state().hooks.target = Some((url.into(), secret.into()));
+        let mut state = self.state();
+        state.hooks.target = Some((url.into(), secret.into()));
+        state.tell_ping(self.app, url);
     }
 
     /// How often each webhook is sent: 0 loses them, 2 sends each twice.
@@ -282,6 +299,17 @@ impl GitHub {
     pub fn deliveries(&self) -> Vec<Delivery> {
         let deliveries = self.state().hooks.deliveries.clone();
         deliveries.lock().unwrap().clone()
+    }
+
+    /// Waits until all that was sent is answered.
+    #[track_caller]
+    pub fn settle(&self) {
+        let pending = self.state().hooks.pending.clone();
+        let until = Instant::now() + Duration::from_secs(60);
+        while pending.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < until, "webhooks are not answered");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends a delivery so many times more.

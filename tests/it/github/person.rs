@@ -286,6 +286,17 @@ impl Repo<'_> {
         all.filter(|run| run.head.to_string() == at).cloned().collect()
     }
 
+    /// Somebody wants a check run done again.
+    pub fn rerequest(&self, user: &str, run: u64) {
+        let state = self.hub.state();
+        state.tell_check(
+            &self.full,
+            &state.repos[&self.full].check_runs[&run],
+            "rerequested",
+            user,
+        );
+    }
+
     /// The statuses on a commit or a branch's tip as they stand, by context.
     #[track_caller]
     pub fn statuses(&self, at: &str) -> Vec<Stated> {

@@ -60,6 +60,8 @@ pub struct App {
     pub key: String,
     pub public_key: String,
     pub created: Timestamp,
+    /// What it asks for.
+    pub permissions: BTreeMap<String, String>,
 }
 
 pub struct Installation {

@@ -98,6 +98,20 @@ fn faults_come_and_go() {
 }
 
 #[test]
+fn many_writes_in_a_minute_are_too_many() {
+    let hub = hub();
+    let vend = Client::installed(&hub, "acme");
+    hub.limit_writes(Some(2));
+    let say = || vend.post(COMMENTS, json!({"body": "hello"}));
+    say().is(201);
+    say().is(201);
+    assert_eq!(say().is(403).header("retry-after"), "60");
+    vend.get(COMMENTS).is(200);
+    hub.advance(Duration::from_secs(61));
+    say().is(201);
+}
+
+#[test]
 fn pages_and_tags() {
     let hub = hub();
     let repo = hub.repo("acme/requests");

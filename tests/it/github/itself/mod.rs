@@ -2,4 +2,6 @@
 
 mod asking;
 mod client;
+mod hooks;
 mod pulls;
+mod rest;

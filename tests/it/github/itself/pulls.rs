@@ -99,7 +99,7 @@ fn a_push_over_http_moves_the_pull_request() {
     let merge = repo.at(&format!("refs/pull/{n}/merge"));
     assert_eq!(repo.git().read(&merge, "a.yaml").as_deref(), Some("a: 3\n"));
     let events: Vec<_> = hub.deliveries().into_iter().map(|it| it.event).collect();
-    assert_eq!(events[events.len() - 2..], ["push", "pull_request"]);
+    assert_eq!(events[events.len() - 2..], ["check_suite", "pull_request"]);
 }
 
 #[test]

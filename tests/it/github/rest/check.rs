@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::call::{Call, Handled, Reply};
 use super::super::git;
-use super::super::state::{CheckRun, CheckSuite, State};
+use super::super::state::{CheckRun, State};
 use super::{Need, Route, route};
 
 pub const ROUTES: &[Route] = &[
@@ -36,7 +36,8 @@ fn create(state: &mut State, call: &Call) -> Handled {
     let Some(head) = head else {
         return Err(Reply::error(422, &format!("No commit found for SHA: {sha}")));
     };
-    let suite = suite(state, &full, app, head);
+    // All runs of an App on a commit are in one.
+    let (suite, _) = state.suite(&full, app, head);
     let now = state.now();
     let mut run = CheckRun {
         id: state.fresh(),
@@ -64,20 +65,6 @@ fn create(state: &mut State, call: &Call) -> Handled {
         state.tell_check(&full, &run, "completed", call.caller.login());
     }
     Ok(Reply::created(told))
-}
-
-/// All runs of an App on a commit are in one suite.
-fn suite(state: &mut State, full: &str, app: u64, head: Oid) -> u64 {
-    let suites = &state.repos[full].check_suites;
-    if let Some(suite) = suites.values().find(|suite| suite.app == app && suite.head == head) {
-        return suite.id;
-    }
-    let (id, created) = (state.fresh(), state.now());
-    let repo = state.repos.get_mut(full).unwrap();
-    let branch = repo.refs.iter().find(|(_, id)| **id == head);
-    let branch = branch.and_then(|(name, _)| Some(name.strip_prefix("refs/heads/")?.to_owned()));
-    repo.check_suites.insert(id, CheckSuite { id, app, head, branch, created });
-    id
 }
 
 /// Brings a run to what a call says.

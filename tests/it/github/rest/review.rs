@@ -22,6 +22,17 @@ pub const ROUTES: &[Route] = &[
     route("POST /repos/{owner}/{repo}/pulls/{pull_number}/comments", Need::Write(PULLS), remark),
 ];
 
+/// Says what is wrong with a field: reviews and remarks do it each in their way.
+type Refuse = fn(&str, &str) -> Reply;
+
+fn of_a_review(_: &str, text: &str) -> Reply {
+    Reply::unprocessable(text)
+}
+
+fn of_a_remark(field: &str, text: &str) -> Reply {
+    Reply::invalid("PullRequestReviewComment", field, "custom", text)
+}
+
 const PULLS: &str = "pull_requests";
 
 fn list(state: &mut State, call: &Call) -> Handled {
@@ -32,18 +43,18 @@ fn list(state: &mut State, call: &Call) -> Handled {
 }
 
 /// A commit of the pull request, as the call names it; its head where it names none.
-fn commit(state: &State, call: &Call) -> Result<Oid, Reply> {
+fn commit(state: &State, call: &Call, refuse: Refuse) -> Result<Oid, Reply> {
     let pull = find(state, call)?.pull();
     let Some(sha) = call.text("commit_id") else { return Ok(pull.head) };
     let git = git::open(&state.path(&call.repo()));
     let known = git::resolve(&git, &sha).filter(|_| sha.len() == 40);
-    known.ok_or_else(|| Reply::unprocessable("Commit is not part of the pull request"))
+    known.ok_or_else(|| refuse("commit_id", "commit_id is not part of the pull request"))
 }
 
 fn create(state: &mut State, call: &Call) -> Handled {
     let (full, by) = (call.repo(), call.caller.login().to_owned());
     let number = find(state, call)?.number;
-    let commit = commit(state, call)?;
+    let commit = commit(state, call, of_a_review)?;
     let review_state = match call.body["event"].as_str() {
         Some("APPROVE") => "APPROVED",
         Some("REQUEST_CHANGES") => "CHANGES_REQUESTED",
@@ -57,7 +68,7 @@ fn create(state: &mut State, call: &Call) -> Handled {
         return Err(Reply::unprocessable("Body can't be blank"));
     }
     // All or nothing.
-    let places = sent.iter().map(|it| place(state, call, commit, it));
+    let places = sent.iter().map(|it| place(state, call, commit, it, of_a_review));
     let places = places.collect::<Result<Vec<_>, _>>()?;
     let id = state.review_pull(&full, number, &by, review_state, body, Some(commit))?;
     for (sent, place) in sent.iter().zip(places) {
@@ -76,20 +87,24 @@ struct Place {
 }
 
 /// Where a remark belongs: only lines that the pull request's diff shows have any.
-fn place(state: &State, call: &Call, commit: Oid, sent: &Value) -> Result<Place, Reply> {
-    long("PullRequestReviewComment", sent["body"].as_str().unwrap_or_default())?;
-    let wrong = |field: &str| {
-        let text = format!("{field} must be part of the diff");
-        Reply::invalid("PullRequestReviewComment", field, "custom", &text)
-    };
+fn place(
+    state: &State,
+    call: &Call,
+    commit: Oid,
+    sent: &Value,
+    refuse: Refuse,
+) -> Result<Place, Reply> {
+    let body = sent["body"].as_str().unwrap_or_default();
+    if long("PullRequestReviewComment", body).is_err() {
+        return Err(refuse("body", "body is too long (maximum is 65536 characters)"));
+    }
+    let wrong = |field: &str| refuse(field, &format!("{field} must be part of the diff"));
     let pull = find(state, call)?.pull();
     let git = git::open(&state.path(&call.repo()));
     let files = git::changed(&git, pull.base, commit);
     let file = files.iter().find(|file| sent["path"] == *file.path).ok_or_else(|| wrong("path"))?;
     let shown = shown(file.patch.as_deref().unwrap_or_default(), sent["side"] == "LEFT");
-    // The older way: how many lines below the first hunk's head.
-    let position = sent["position"].as_u64().and_then(|n| shown.get(usize::try_from(n).ok()? - 1));
-    let line = sent["line"].as_u64().or(position.copied());
+    let line = sent["line"].as_u64();
     let line = line.filter(|line| shown.contains(line)).ok_or_else(|| wrong("line"))?;
     let start_line = sent["start_line"].as_u64();
     match start_line {
@@ -166,8 +181,8 @@ fn remarks(state: &mut State, call: &Call) -> Handled {
 fn remark(state: &mut State, call: &Call) -> Handled {
     let (full, by) = (call.repo(), call.caller.login().to_owned());
     let number = find(state, call)?.number;
-    let commit = commit(state, call)?;
-    let place = place(state, call, commit, &call.body)?;
+    let commit = commit(state, call, of_a_remark)?;
+    let place = place(state, call, commit, &call.body, of_a_remark)?;
     let review = state.review_pull(&full, number, &by, "COMMENTED", String::new(), Some(commit))?;
     let id = add(state, call, review, commit, &call.body, place);
     let issue = &state.repos[&full].issues[&number];

@@ -124,7 +124,7 @@ impl State {
             "html_url": format!("{base}/github-apps/{}", app.slug),
             "created_at": app.created,
             "updated_at": app.created,
-            "permissions": {"metadata": "read"},
+            "permissions": app.permissions,
             "events": ["pull_request", "push"],
         })
     }

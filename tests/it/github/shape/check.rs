@@ -67,17 +67,10 @@ impl State {
     pub fn check_suite(&self, full: &str, suite: &CheckSuite) -> Value {
         let git = super::super::git::open(&self.path(full));
         let commit = git.find_commit(suite.head).unwrap();
-        let person = |by: &git2::Signature<'_>| {
-            json!({
-                "name": String::from_utf8_lossy(by.name_bytes()),
-                "email": String::from_utf8_lossy(by.email_bytes()),
-            })
-        };
         let repo = &self.repos[full];
         let runs: Vec<_> = repo.check_runs.values().filter(|run| run.suite == suite.id).collect();
         let (status, conclusion) = conclude(&runs);
         let url = format!("{}/check-suites/{}", self.repo_url(full), suite.id);
-        let at = jiff::Timestamp::from_second(commit.time().seconds()).unwrap();
         json!({
             "id": suite.id,
             "node_id": node("CS", suite.id),
@@ -93,14 +86,7 @@ impl State {
             "repository": self.minimal_repository(full),
             "created_at": suite.created,
             "updated_at": suite.created,
-            "head_commit": {
-                "id": sha(suite.head),
-                "tree_id": sha(commit.tree_id()),
-                "message": String::from_utf8_lossy(commit.message_bytes()),
-                "timestamp": at,
-                "author": person(&commit.author()),
-                "committer": person(&commit.committer()),
-            },
+            "head_commit": self.simple_commit(&git, suite.head),
             "latest_check_runs_count": runs.len(),
             "check_runs_url": format!("{url}/check-runs"),
         })

@@ -58,6 +58,25 @@ impl State {
         told
     }
 
+    /// `simple-commit`.
+    pub fn simple_commit(&self, git: &Repository, id: Oid) -> Value {
+        let commit = git.find_commit(id).unwrap();
+        let person = |by: &git2::Signature<'_>| {
+            json!({
+                "name": String::from_utf8_lossy(by.name_bytes()),
+                "email": String::from_utf8_lossy(by.email_bytes()),
+            })
+        };
+        json!({
+            "id": sha(id),
+            "tree_id": sha(commit.tree_id()),
+            "message": String::from_utf8_lossy(commit.message_bytes()),
+            "timestamp": Timestamp::from_second(commit.time().seconds()).unwrap(),
+            "author": person(&commit.author()),
+            "committer": person(&commit.committer()),
+        })
+    }
+
     /// `diff-entry`.
     pub fn file(&self, full: &str, head: Oid, file: &Changed) -> Value {
         let path: Vec<_> = file.path.split('/').map(escape).collect();
