@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use super::args::{Args, Explain, Format};
 use super::failure::{Failure, Kind};
 use super::{approve, context, laptop, output, socket};
+use crate::reconcile::view;
 use crate::report;
-use crate::server::view;
 
 /// Prints the chain from the request's line to what it waits for.
 pub async fn run(args: &Args, explain: &Explain) -> Result<ExitCode, Failure> {
@@ -30,15 +30,7 @@ pub async fn run(args: &Args, explain: &Explain) -> Result<ExitCode, Failure> {
         output::print(&serde_json::to_string_pretty(&explained).map_err(anyhow::Error::new)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let facts = report::explain::Facts {
-        id: &id,
-        status: explained.status.as_ref(),
-        desired: explained.desired.as_ref(),
-        holds: &explained.holds,
-        retries: &explained.retries,
-        under_way: &explained.under_way,
-        events: &explained.events,
-    };
+    let facts = explained.facts(&id);
     output::print(&report::explain::terminal(&facts, output::is_colourful(&std::io::stdout())));
     Ok(ExitCode::SUCCESS)
 }

@@ -13,8 +13,8 @@ use crate::model::{Counts, RequestId, RequestPhase};
 use crate::reconcile::local::{
     Cache, Fetched, LocalCatalog, LocalRequests, Published, Stale, same_repository,
 };
+use crate::reconcile::view::{Explanation, Overview};
 use crate::report;
-use crate::server::view::{Explanation, Overview};
 
 /// Everything that reading a working copy needs.
 pub struct Bench {

@@ -11,8 +11,8 @@ use super::failure::{Failure, Kind};
 use super::look::Look;
 use super::{approve, context, output};
 use crate::model::{RequestId, RequestPhase};
+use crate::reconcile::view::{Log, LogQuery};
 use crate::report;
-use crate::server::view::{Log, LogQuery};
 use crate::store::Line;
 
 /// How often `--follow` looks. A look at a store in which nothing was written reads one number.

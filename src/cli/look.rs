@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::{context, socket};
 use crate::config::Config;
 use crate::model::RequestId;
-use crate::server::view::{self, Log, LogQuery, Overview};
+use crate::reconcile::view::{self, Log, LogQuery, Overview};
 use crate::store::Store;
 
 /// Asks again and again. A daemon may come and go meanwhile.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::args::{Args, Serve};
 use super::context;
@@ -15,7 +15,7 @@ use crate::config::ConfigError;
 use crate::daemon::{self, DaemonError, Hooks, Setup};
 use crate::error::chain;
 use crate::model::PassReport;
-use crate::server::{self, Metrics, Shared};
+use crate::server::{self, Hook, Metrics, Shared};
 
 /// Asks that wait for the loop; more than this and the asker waits.
 const ASKS: usize = 64;
@@ -33,9 +33,23 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening");
     }
+    let pulls = Arc::new(Notify::new());
+    if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
+        let listen = hook.listen;
+        let hook = Hook {
+            secret_file: hook.secret_file,
+            pulls: pulls.clone(),
+            asks: shared.asks.clone(),
+            metrics: shared.metrics.clone(),
+        };
+        let served = server::serve_webhooks(listen, hook).await;
+        let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
+        tracing::info!(%address, "listening for webhooks");
+    }
     let hooks = Box::new(Servers { socket: config.settings.socket(), shared });
     let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
-    match daemon::run(Setup { config, store, reload, now: context::now, asks, hooks }).await {
+    match daemon::run(Setup { config, store, reload, now: context::now, asks, hooks, pulls }).await
+    {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(DaemonError::Pass(error)) => Err(error.into()),
         Err(DaemonError::Store(error)) => Err(error.into()),

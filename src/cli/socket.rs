@@ -13,8 +13,8 @@ use tokio::net::UnixStream;
 use super::failure::{Failure, Kind};
 use crate::config::Config;
 use crate::model::{Applying, PassReport, RequestId};
+use crate::reconcile::view::{Explanation, Log, LogQuery, Overview};
 use crate::server::PersonCommand;
-use crate::server::view::{Explanation, Log, LogQuery, Overview};
 
 /// A daemon that answers.
 pub struct Daemon {

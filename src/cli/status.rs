@@ -11,8 +11,8 @@ use super::look::Look;
 use super::{context, laptop, output};
 use crate::config::Config;
 use crate::model::{self, Applying};
+use crate::reconcile::view::Overview;
 use crate::report;
-use crate::server::view::Overview;
 
 /// How often `--watch` looks. A look at a store in which nothing was written reads one number.
 const EVERY: Duration = Duration::from_millis(500);

@@ -50,6 +50,9 @@ pub struct Settings {
     /// The service that hosts the repositories, when there is one.
     #[serde(default)]
     pub forge: Option<ForgeSettings>,
+    /// Whether what came to a branch on the forge without a pull request waits for a person.
+    #[serde(default = "yes")]
+    pub require_pull_request: bool,
     /// What may be reached.
     #[serde(default)]
     pub network: NetworkSettings,
@@ -393,6 +396,20 @@ pub struct AppSettings {
 pub struct WebhookSettings {
     /// A file with the secret that they are signed with.
     pub secret_file: PathBuf,
+    /// Where they arrive.
+    #[serde(deserialize_with = "address")]
+    pub listen: SocketAddr,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom("expected an address and port, such as `0.0.0.0:8080`")
+    })
 }
 
 /// What may be reached.

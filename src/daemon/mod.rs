@@ -11,6 +11,7 @@
 //!   process ends within five seconds.
 
 mod lease;
+mod pulls;
 mod signal;
 mod systemd;
 mod watch;
@@ -21,20 +22,25 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 
 use self::lease::Keeper;
+use self::pulls::Pulls;
 use self::signal::{Signals, Told};
 use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
+use crate::reconcile::pull::Reviewer;
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError};
 
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+/// How long a stopping daemon waits for what is being said to a forge.
+const TURN_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long after a failed pass the next one begins, at first; it doubles up to the interval.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -87,6 +93,8 @@ pub struct Setup {
     pub asks: mpsc::Receiver<Ask>,
     /// Told how it goes.
     pub hooks: Box<dyn Hooks>,
+    /// Wakes whoever looks after pull requests.
+    pub pulls: Arc<Notify>,
 }
 
 /// Who is told how the daemon fares.
@@ -107,6 +115,7 @@ struct Daemon {
     changes: mpsc::Receiver<()>,
     change_sender: mpsc::Sender<()>,
     watcher: Option<watch::Watcher>,
+    pulls: Option<Pulls>,
     setup: Setup,
     pulse: Pulse,
     /// Who waits for effects to end, with what was done for them so far.
@@ -145,6 +154,7 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         changes,
         change_sender,
         watcher: None,
+        pulls: None,
         setup,
         pulse,
         waiting: Vec::new(),
@@ -327,6 +337,9 @@ impl Daemon {
         self.failures = 0;
         let now = (self.setup.now)();
         self.setup.hooks.passed(report, seconds, now);
+        if let Some(pulls) = self.pulls.as_ref().filter(|_| !report.quiet) {
+            pulls.passed(!report.done.is_empty());
+        }
         if !report.quiet {
             let summary = crate::report::pass::summary(report);
             tracing::info!(seconds, evaluated = report.evaluated, "{summary}");
@@ -406,9 +419,25 @@ impl Daemon {
         let mut engine = Engine::open(config.clone(), self.setup.store.clone()).await?;
         engine.watched(Arc::new(self.pulse.clone()));
         self.watcher = watch::Watcher::start(engine.sources(), self.change_sender.clone());
+        self.pulls = self.open_pulls(&engine).await?;
         self.engine = Some(engine);
         self.config = config;
         Ok(())
+    }
+
+    async fn open_pulls(&self, engine: &Engine) -> Result<Option<Pulls>, PassError> {
+        let Some(forge) = engine.forge().cloned() else { return Ok(None) };
+        let (config, store) = (engine.config().clone(), engine.store().clone());
+        let interval = config.settings.reconcile.interval.unsigned_abs();
+        let reviewer = Reviewer::open(config, store, forge).await?;
+        Ok(Some(Pulls::start(pulls::Start {
+            reviewer,
+            lease: self.keeper.lease().clone(),
+            now: self.setup.now,
+            interval,
+            wake: self.setup.pulls.clone(),
+            passes: self.change_sender.clone(),
+        })))
     }
 
     /// A new configuration takes effect between passes; a bad one is refused, and the old one stays.
@@ -426,7 +455,10 @@ impl Daemon {
 
     /// Leaves the place to a successor.
     async fn end(self, outcome: &Result<(), DaemonError>) {
-        let Self { keeper, setup, config, .. } = self;
+        let Self { keeper, setup, config, pulls, .. } = self;
+        if let Some(pulls) = pulls {
+            pulls.end(TURN_WITHIN).await;
+        }
         let is_ours = !matches!(outcome, Err(DaemonError::Store(StoreError::Fenced { .. })));
         // Whoever took the lease has put a socket of its own there.
         if let Some(path) = config.settings.socket().filter(|_| is_ours) {

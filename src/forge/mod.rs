@@ -54,7 +54,8 @@ pub trait Forge: Send + Sync {
     /// Who we are there.
     async fn me(&self) -> Result<Me, ForgeError>;
 
-    /// The pull requests that are open, and those that were closed or merged at `since` or later.
+    /// The pull requests that are open, and those of the others about which anything changed at `since`
+    /// or later.
     async fn pulls(&self, repo: &Repo, since: Timestamp) -> Result<Vec<Pull>, ForgeError>;
 
     /// One of them; `Gone` when it was deleted.
@@ -134,7 +135,7 @@ pub struct Saying {
 }
 
 /// A check on a commit.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Check {
     /// Such as `vend`: what branch protection names.
     pub name: String,
@@ -173,7 +174,7 @@ pub enum CheckState {
 }
 
 /// A remark on lines of a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Annotation {
     /// The file.
     pub path: String,
@@ -194,7 +195,7 @@ pub struct Annotation {
 }
 
 /// How bad what is annotated is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub enum Level {
     /// For information.
     Notice,

@@ -109,6 +109,7 @@ impl<'a> Parts<'a> {
     fn of(url: &'a str) -> Option<Self> {
         let (scheme, rest, divider) = match url.split_once("://") {
             Some(("https", rest)) => ("https", rest, '/'),
+            Some(("http", rest)) => ("http", rest, '/'),
             Some(("ssh", rest)) => ("ssh", rest, '/'),
             Some(_) => return None,
             // `user@host:path`; servers of repositories have no home that would tell it from `/path`.
@@ -125,7 +126,11 @@ impl<'a> Parts<'a> {
             Some(at) => (&host[..after_v6 + at], &host[after_v6 + at + 1..]),
             None => (host, ""),
         };
-        let usual = if scheme == "https" { "443" } else { "22" };
+        let usual = match scheme {
+            "https" => "443",
+            "http" => "80",
+            _ => "22",
+        };
         let port = if port.is_empty() { usual } else { port };
         let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         (!host.is_empty()).then_some(Self { scheme, user, host, port, path })

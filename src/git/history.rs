@@ -23,6 +23,14 @@ impl Mirror {
         })
     }
 
+    /// The commit's first parent; `None` for the first commit of all.
+    ///
+    /// # Errors
+    /// `Missing` when the commit is not here.
+    pub fn first_parent(&self, at: &Revision) -> Result<Option<Revision>, GitError> {
+        self.with(|repository| Ok(commit(repository, at)?.parent_id(0).ok().map(revision)))
+    }
+
     /// Whether `b` descends from `a` or is it. A commit that is not here is nobody's ancestor: the
     /// history of `b` is here whole.
     ///

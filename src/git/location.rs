@@ -30,8 +30,19 @@ pub struct Location {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Reach {
     Local(PathBuf),
-    Https { host: String, port: u16 },
-    Ssh { host: String, port: Option<u16> },
+    Https {
+        host: String,
+        port: u16,
+    },
+    /// `http`, on this very machine only.
+    Plain {
+        host: String,
+        port: u16,
+    },
+    Ssh {
+        host: String,
+        port: Option<u16>,
+    },
 }
 
 impl Location {
@@ -51,7 +62,7 @@ impl Location {
         }
         let reach = reach(url).map_err(refused)?;
         match (&reach, trust) {
-            (Reach::Local(_), Trust::Content) => {
+            (Reach::Local(_) | Reach::Plain { .. }, Trust::Content) => {
                 return Err(refused("only https and ssh addresses are allowed here"));
             }
             (Reach::Https { .. } | Reach::Ssh { .. }, Trust::Content) | (_, Trust::Operator) => {}
@@ -131,6 +142,16 @@ fn reach(url: &str) -> Result<Reach, &'static str> {
         }
         check_parts(rest)?;
         return Ok(Reach::Https { host, port: port.unwrap_or(443) });
+    }
+    if let Some(rest) = url.strip_prefix("http://") {
+        let (host, port, user) = authority(rest)?;
+        let loopback = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !loopback || user.is_some() {
+            return Err("only https, ssh, file and absolute paths are addresses, and http for \
+                        servers on this very machine, such as `http://127.0.0.1:3000/org/requests`");
+        }
+        check_parts(rest)?;
+        return Ok(Reach::Plain { host, port: port.unwrap_or(80) });
     }
     if let Some(rest) = url.strip_prefix("ssh://") {
         let (host, port, user) = authority(rest)?;
@@ -250,6 +271,10 @@ mod tests {
             "fd::3",
             "git://host/x",
             "http://host/x",
+            "http://localhost/x",
+            "http://127.0.0.1@evil/x",
+            "http://u@127.0.0.1/x",
+            "http://10.0.0.1/x",
             "ftp://host/x",
             "--upload-pack=id",
             "-oProxyCommand=id",

@@ -111,7 +111,7 @@ impl Transport {
                 Trust::Operator => Vec::new(),
             };
             match location.reach() {
-                Reach::Https { host, port } => {
+                Reach::Https { host, port } | Reach::Plain { host, port } => {
                     config.extend(self.https_config(location, &host, port, &addresses).await?);
                 }
                 // A user's own ssh knows their keys, agents and host names.
@@ -151,6 +151,7 @@ impl Transport {
             None => "",
             Some(Reach::Local(_)) => "file",
             Some(Reach::Https { .. }) => "https",
+            Some(Reach::Plain { .. }) => "http",
             Some(Reach::Ssh { .. }) => "ssh",
         };
         let mut env: Vec<(OsString, OsString)> = vec![
@@ -220,7 +221,7 @@ impl Transport {
         if find(all, url, |c| c.token_file.as_ref().or(c.ssh_key_file.as_ref())).is_some() {
             return Shown::Credential;
         }
-        let is_https = matches!(location.reach(), Reach::Https { .. });
+        let is_https = matches!(location.reach(), Reach::Https { .. } | Reach::Plain { .. });
         let covered = self.tokens.as_ref().is_some_and(|tokens| is_https && tokens.covers(url));
         if covered { Shown::Token } else { Shown::Nothing }
     }
@@ -244,7 +245,7 @@ impl Transport {
     /// that a second look-up cannot answer otherwise.
     async fn addresses(&self, location: &Location) -> Result<Vec<IpAddr>, GitError> {
         let (host, port) = match location.reach() {
-            Reach::Https { host, port } => (host, port),
+            Reach::Https { host, port } | Reach::Plain { host, port } => (host, port),
             Reach::Ssh { host, port } => (host, port.unwrap_or(22)),
             Reach::Local(_) => {
                 let text = "only https and ssh addresses are allowed here".to_owned();

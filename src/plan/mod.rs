@@ -20,6 +20,7 @@ mod change;
 mod component;
 mod decide;
 mod draft;
+mod exposure;
 mod gate;
 mod graph;
 mod guard;
@@ -36,6 +37,7 @@ use crate::model::{Plan, RequestId, Target};
 
 pub use assess::{Foretold, assess, wants_preview};
 pub use change::{LOCATION, forbidden, settings};
+pub use exposure::{Exposed, exposures};
 pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;
 pub use retry::backoff;

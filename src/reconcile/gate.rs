@@ -7,12 +7,7 @@ use super::PassError;
 use super::pass::Pass;
 use crate::digest::{self, Digest};
 use crate::model::{Desired, HoldReason, Passage, Record, RequestId, Revision, SourceName};
-use crate::store::Write;
-
-/// Where it is kept how a request's file came to its branch.
-pub(super) fn passage_key(id: &RequestId) -> String {
-    format!("passage/{id}")
-}
+use crate::store::{Write, passage_key};
 
 /// Where the commit is kept from which on everything of a source needs a pull request.
 fn since_key(source: &SourceName) -> String {

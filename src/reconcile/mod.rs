@@ -26,14 +26,16 @@ mod pass;
 mod preview;
 mod promise;
 mod publish;
+pub mod pull;
 pub mod review;
 mod round;
 pub mod source;
 mod step;
 mod table;
 mod turn;
+pub mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -42,6 +44,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
 use crate::digest::{self, Digest};
+use crate::forge::github::GitHub;
+use crate::forge::{Forge, Repo};
 use crate::git::{Author, Block, Credential, GitError, Transport};
 use crate::model::{Action, Happening, InstanceId, PassReport, Revision, SourceName, TargetKey};
 use crate::provider::Providers;
@@ -212,16 +216,29 @@ pub struct Engine {
     watch: Arc<dyn Watch>,
     /// Sources of which nothing is done that came without a pull request.
     gated: BTreeSet<SourceName>,
+    /// Where pull requests live.
+    forge: Option<Arc<dyn Forge>>,
     /// A catalog that a review need not read again.
     shelf: Option<(Arc<crate::catalog::Catalog>, Revision)>,
 }
 
 impl Engine {
-    /// Opens mirrors and providers for `config`; the state folder must be there.
+    /// Opens mirrors, providers and forge for `config`; the state folder must be there.
     pub async fn open(config: Arc<Config>, store: Arc<dyn Store>) -> Result<Self, PassError> {
+        let forge = forge(&config)?;
+        Self::open_on(config, store, forge).await
+    }
+
+    /// As [`Engine::open`], sharing a forge that is open already: one budget, one set of tokens.
+    pub async fn open_on(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        forge: Option<Arc<dyn Forge>>,
+    ) -> Result<Self, PassError> {
         let state = state_of(&config)?;
-        let providers = providers(&config, &state, &transport(&config, &state))?;
-        Self::open_with(config, store, providers).await
+        let transport = transport(&config, &state, forge.as_ref());
+        let providers = providers(&config, &state, &transport)?;
+        Self::open_all(config, store, forge, transport, providers).await
     }
 
     /// As [`Engine::open`], with these providers and no others.
@@ -230,12 +247,27 @@ impl Engine {
         store: Arc<dyn Store>,
         providers: Providers,
     ) -> Result<Self, PassError> {
+        let forge = forge(&config)?;
+        let transport = transport(&config, &state_of(&config)?, forge.as_ref());
+        Self::open_all(config, store, forge, transport, providers).await
+    }
+
+    async fn open_all(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        forge: Option<Arc<dyn Forge>>,
+        transport: Arc<Transport>,
+        providers: Providers,
+    ) -> Result<Self, PassError> {
         let settings = &config.settings;
         let state = state_of(&config)?;
-        let transport = transport(&config, &state);
         let sources = source::Sources::open(settings, &state, &transport)?;
         let status = Front::open(settings, &state, &transport)?;
         let instance = store.instance().await?;
+        let gated = match settings.require_pull_request {
+            true => repos(&config).into_keys().filter(|n| n.as_str() != source::CATALOG).collect(),
+            false => BTreeSet::new(),
+        };
         Ok(Self {
             config,
             state,
@@ -251,7 +283,8 @@ impl Engine {
             looked: None,
             stop: Arc::new(AtomicBool::new(false)),
             watch: Arc::new(Unwatched),
-            gated: BTreeSet::new(),
+            gated,
+            forge,
             shelf: None,
         })
     }
@@ -261,9 +294,9 @@ impl Engine {
         self.watch = watch;
     }
 
-    /// From now on nothing is done of these sources that came without a pull request.
-    pub fn gate(&mut self, sources: BTreeSet<SourceName>) {
-        self.gated = sources;
+    /// The forge in use, if any.
+    pub fn forge(&self) -> Option<&Arc<dyn Forge>> {
+        self.forge.as_ref()
     }
 
     /// Set it, and no new batch of effects begins.
@@ -307,8 +340,34 @@ fn state_of(config: &Config) -> Result<PathBuf, PassError> {
     state.ok_or_else(|| PassError::Settings("`stateDir` is needed to apply anything".into()))
 }
 
+/// The forge that `config` names, if it names one. Nothing is reached yet.
+pub fn forge(config: &Config) -> Result<Option<Arc<dyn Forge>>, PassError> {
+    let Some(settings) = &config.settings.forge else { return Ok(None) };
+    let Some(github) = settings.github.settings() else {
+        let text = "`forge.github` needs `app` or `tokenFile`";
+        return Err(PassError::Settings(text.into()));
+    };
+    let github = GitHub::new(github, Arc::new(Timestamp::now))
+        .map_err(|error| PassError::Settings(crate::error::chain(&error)))?;
+    Ok(Some(Arc::new(github)))
+}
+
+/// The sources whose repositories lie on the forge, the catalog under its own name.
+pub fn repos(config: &Config) -> BTreeMap<SourceName, Repo> {
+    let settings = &config.settings;
+    let Some(forge) = &settings.forge else { return BTreeMap::new() };
+    let requests = settings.requests.iter().map(|r| (r.name.clone(), r.repository.as_str()));
+    let catalog = (SourceName::new(source::CATALOG), settings.catalog.repository.as_str());
+    let repo = |url: &str| Repo::of_url(url, &forge.github.api);
+    requests.chain([catalog]).filter_map(|(name, url)| Some((name, repo(url)?))).collect()
+}
+
 /// How git is run for `config`.
-pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
+pub fn transport(
+    config: &Config,
+    state: &std::path::Path,
+    forge: Option<&Arc<dyn Forge>>,
+) -> Arc<Transport> {
     let settings = &config.settings;
     let credentials = settings.credentials.iter().map(|c| Credential {
         url_prefix: c.url.clone(),
@@ -328,7 +387,9 @@ pub fn transport(config: &Config, state: &std::path::Path) -> Arc<Transport> {
     Arc::new(Transport {
         deadline: settings.limits.git_deadline.unsigned_abs(),
         credentials: credentials.collect(),
-        tokens: None,
+        tokens: forge
+            .zip(settings.forge.as_ref())
+            .map(|(forge, settings)| crate::forge::tokens(forge.clone(), &settings.github.api)),
         allow_inner: settings.network.allow.iter().filter_map(|b| Block::parse(b)).collect(),
         home: state.join("git-home"),
         allow_local: named.filter_map(local).collect(),

@@ -23,6 +23,8 @@ use crate::model::{Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revis
 pub struct Question {
     /// Each source's commit.
     pub at: BTreeMap<SourceName, Revision>,
+    /// Requests to be planned although nothing of them differs.
+    pub also: BTreeSet<RequestId>,
     /// Ask providers what changes would do.
     pub previews: bool,
     /// Look at nothing in the world.
@@ -88,7 +90,7 @@ impl Engine {
         let wake = Wake::Look { previews: question.previews && !question.blind };
         let mut pass = Pass::at(self, wake, clock, memory, snapshots);
         pass.blind = question.blind;
-        let outcome = pass.review(&known.sources, &known.catalog).await;
+        let outcome = pass.review(question, &known.sources, &known.catalog).await;
         pass.drop_all_prepared().await;
         let read = pass.memory.catalog.take();
         let reviewed = outcome?;
@@ -103,6 +105,7 @@ impl Engine {
 impl Pass<'_> {
     async fn review(
         &mut self,
+        question: &Question,
         sources: &BTreeMap<SourceName, Revision>,
         catalog: &Option<Revision>,
     ) -> Result<Reviewed, PassError> {
@@ -135,7 +138,7 @@ impl Pass<'_> {
             .iter()
             .filter(|(id, evaluated)| was.get(*id) != Some(&evaluated.row.fingerprint));
         let mut scope: BTreeSet<RequestId> = differs.map(|(id, _)| id.clone()).collect();
-        scope.extend(own.iter().cloned());
+        scope.extend(own.iter().chain(&question.also).cloned());
         let moved = scope.iter().filter_map(|id| self.desired_of(id)?.spec()?.moved_from.clone());
         let moved: Vec<RequestId> = moved.collect();
         scope.extend(moved);

@@ -58,6 +58,32 @@ fn newer(action: Action) -> &'static str {
     }
 }
 
+/// What a person is asked to approve who releases this hold, in a few words.
+pub fn needed(hold: &Hold) -> String {
+    match &hold.reason {
+        HoldReason::NeedsApproval { lost, .. } if !lost.is_empty() => {
+            format!("it would {}", losses(lost))
+        }
+        HoldReason::TooManyDeletes { count, recorded, team, .. } => match team {
+            Some(team) => format!("all {count} requests of team `{team}` would be deleted"),
+            None => format!("{count} of {recorded} requests would be deleted at once"),
+        },
+        HoldReason::LooksLikeAMove { other: Some(other), .. } => {
+            format!("it looks like a move from or to `{other}`, and would be made anew")
+        }
+        HoldReason::LooksLikeAMove { setting, .. } => {
+            let what = setting.as_deref().unwrap_or("place");
+            format!("its {what} changes, and it would be made anew there")
+        }
+        HoldReason::Stuck { .. } => "what is left of an earlier try would be deleted".into(),
+        _ => match hold.action {
+            Some(Action::Delete) => "it would be deleted".into(),
+            Some(Action::Replace) => "it would be replaced".into(),
+            _ => "an older version or another template would take over".into(),
+        },
+    }
+}
+
 /// The sentence for a reason, without a full stop.
 pub fn reason(reason: &HoldReason) -> String {
     match reason {

@@ -22,8 +22,11 @@ const CONNECTIONS: usize = 512;
 /// A request's head.
 const HEAD: (usize, Duration) = (16 * 1024, Duration::from_secs(5));
 
-/// A request's body.
-const BODY: (usize, Duration) = (1024 * 1024, Duration::from_secs(30));
+/// A request's body, where nothing else is said.
+const BODY: usize = 1024 * 1024;
+
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Who is at the other end, as far as the system says.
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +57,28 @@ impl Known for UnixStream {
 }
 
 /// Serves for ever; `life` bounds a whole connection.
-pub(super) async fn serve<L>(mut listener: L, router: Router, life: Option<Duration>)
+pub(super) async fn serve<L>(listener: L, router: Router, life: Option<Duration>)
 where
     L: Listener,
     L::Io: Known,
 {
-    let router = router.layer(middleware::from_fn(read_body));
+    serve_bodies(listener, router, life, BODY).await;
+}
+
+/// As [`serve`], with bodies of at most `most` bytes.
+pub(super) async fn serve_bodies<L>(
+    mut listener: L,
+    router: Router,
+    life: Option<Duration>,
+    most: usize,
+) where
+    L: Listener,
+    L::Io: Known,
+{
+    // Their handlers take bodies whole: this is the one bound.
+    let router = router.layer(axum::extract::DefaultBodyLimit::disable());
+    let router =
+        router.layer(middleware::from_fn(move |request, next| read_body(request, next, most)));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -85,9 +104,9 @@ where
 }
 
 /// Reads the whole body before anybody works on the request, within its bounds.
-async fn read_body(request: Request<Body>, next: Next) -> Response {
+async fn read_body(request: Request<Body>, next: Next, most: usize) -> Response {
     let (head, body) = request.into_parts();
-    match tokio::time::timeout(BODY.1, to_bytes(body, BODY.0)).await {
+    match tokio::time::timeout(BODY_WITHIN, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),

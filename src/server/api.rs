@@ -11,11 +11,11 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::accept::Peer;
-use super::view::LogQuery;
-use super::{PersonCommand, Shared, view};
+use super::{PersonCommand, Shared};
 use crate::error::chain;
 use crate::model::{Approval, RequestId};
-use crate::reconcile::Ask;
+use crate::reconcile::view::LogQuery;
+use crate::reconcile::{Ask, view};
 use crate::store::{PersonWrite, StoreError};
 
 /// Health and metrics: nothing about requests, nothing that changes anything.
@@ -99,7 +99,7 @@ async fn status(
 }
 
 async fn applying(State(shared): State<Shared>) -> Result<Response, Problem> {
-    Ok(Json(view::applying(shared.store.as_ref(), None).await?).into_response())
+    Ok(Json(view::applying(shared.store.as_ref(), &|_| true).await?).into_response())
 }
 
 async fn log(

@@ -40,6 +40,7 @@ pub struct Metrics {
     problems: Gauge,
     last: Gauge<f64, AtomicU64>,
     lines: Counter,
+    forged: Counter,
     dropped: Arc<AtomicU64>,
 }
 
@@ -58,6 +59,7 @@ impl Metrics {
             problems: Gauge::default(),
             last: Gauge::default(),
             lines: Counter::default(),
+            forged: Counter::default(),
             dropped,
         };
         // A counter that is not there yet cannot be seen to rise.
@@ -92,6 +94,11 @@ impl Metrics {
                 metrics.lines.clone(),
             );
             registry.register(
+                "webhooks_forged",
+                "Webhooks whose signature was not good",
+                metrics.forged.clone(),
+            );
+            registry.register(
                 "last_pass_timestamp",
                 "When the last pass ended well, in seconds since 1970",
                 metrics.last.clone(),
@@ -108,6 +115,11 @@ impl Metrics {
     /// Sets readiness.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Counts a webhook whose signature was not good.
+    pub fn forged(&self) {
+        self.forged.inc();
     }
 
     /// Counts a pass that ended well.

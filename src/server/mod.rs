@@ -7,7 +7,7 @@
 mod accept;
 mod api;
 mod metrics;
-pub mod view;
+mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::reconcile::Ask;
 use crate::store::Store;
 
 pub use metrics::Metrics;
+pub use webhook::Hook;
 
 /// How long a connection to the health server may last.
 const PUBLIC_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -86,6 +87,19 @@ pub async fn serve_http(
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
     tokio::spawn(accept::serve(listener, api::public(shared), Some(PUBLIC_LIFE)));
+    Ok(bound)
+}
+
+/// Serves webhooks in the background; gives the address, as [`serve_http`] does.
+pub async fn serve_webhooks(
+    address: std::net::SocketAddr,
+    hook: Hook,
+) -> Result<std::net::SocketAddr, ServerError> {
+    let listen = |source| ServerError::Listen { address: address.to_string(), source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    let router = webhook::router(hook);
+    tokio::spawn(accept::serve_bodies(listener, router, Some(PUBLIC_LIFE), webhook::BODY));
     Ok(bound)
 }
 

@@ -32,8 +32,8 @@ use crate::model::{Artifact, Desired, Event, InstanceId, Journalled, Record, Req
 pub use error::{Cause, StoreError};
 pub use lease::{Acquired, Holder, Lease};
 pub use row::{
-    DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry, StatusRow,
-    Swept, TemplateRow, Write,
+    ASIDE, DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry,
+    StatusRow, Swept, TemplateRow, Write, passage_key,
 };
 pub use spot::{Frames, Spot};
 pub use sqlite::{Options, Sqlite};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::spot::Spot;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Artifact, ComponentName, Desired, Event, Hold, Journalled, ObjectId, Record,
+    Approval, Artifact, ComponentName, Desired, Event, Hold, Journalled, ObjectId, Passage, Record,
     RequestId, Retry, Revision, SourceName, SourceRecord, Sources, TargetKey, TemplateId, Token,
 };
 
@@ -118,11 +118,22 @@ pub enum Write {
 impl Write {
     /// Whether it leaves a `Quiet` standing: it changes nothing that a pass starts from.
     pub fn keeps_quiet(&self) -> bool {
-        matches!(
-            self,
-            Self::Quiet(_) | Self::Event(_) | Self::Happened { .. } | Self::Published { .. }
-        )
+        match self {
+            Self::Quiet(_) | Self::Event(_) | Self::Happened { .. } | Self::Published { .. } => {
+                true
+            }
+            Self::Value { key, .. } => key.starts_with(ASIDE),
+            _ => false,
+        }
     }
+}
+
+/// Named values that no pass reads begin with this.
+pub const ASIDE: &str = "aside/";
+
+/// The named value that keeps how a request's file came to its branch.
+pub fn passage_key(id: &RequestId) -> String {
+    format!("passage/{id}")
 }
 
 /// What people write, without the lease. Each also ends a `Quiet`.
@@ -136,6 +147,13 @@ pub enum PersonWrite {
         source: SourceName,
         /// The tip.
         revision: Revision,
+    },
+    /// How what a request's file says came to its branch, as the forge has it.
+    Passage {
+        /// The request.
+        request: RequestId,
+        /// How.
+        passage: Passage,
     },
     /// Try again now: forgets the failed tries of a request.
     RetryNow {

@@ -57,7 +57,7 @@ impl Cache {
     /// Keeps mirrors under `folder`.
     pub fn new(folder: PathBuf, config: Option<&Config>) -> Self {
         let home = folder.join("git-home");
-        let base = config.map(|c| transport(c, &folder));
+        let base = config.map(|c| transport(c, &folder, None));
         let base = base.map_or_else(|| Transport::new(home.clone()), |t| (*t).clone());
         Self { transport: Arc::new(Transport { users_own: true, home, ..base }), folder }
     }

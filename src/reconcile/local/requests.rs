@@ -176,6 +176,6 @@ fn link_on_the_way(copy: &WorkingCopy, folder: &str) -> Option<String> {
 /// Providers that are only asked what they are, on a laptop.
 pub(super) fn local_providers(config: &Config) -> Result<Providers, PassError> {
     let nowhere = PathBuf::from("/nonexistent");
-    let transport = transport(config, &nowhere);
+    let transport = transport(config, &nowhere, None);
     providers(config, &nowhere, &transport)
 }

@@ -135,7 +135,7 @@ impl Model {
             PersonWrite::RetryNow { request } => {
                 self.retries.retain(|key, _| key.request != request);
             }
-            PersonWrite::AcceptRewrite { .. } => {}
+            PersonWrite::AcceptRewrite { .. } | PersonWrite::Passage { .. } => {}
         }
     }
 

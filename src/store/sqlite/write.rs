@@ -62,6 +62,10 @@ pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
     match write {
         PersonWrite::Approve(approval) => approve(db, &approval),
         PersonWrite::AcceptRewrite { source, revision } => accept(db, &source, revision),
+        PersonWrite::Passage { request, passage } => {
+            let json = serde_json::to_value(&passage).ok();
+            value(db, &crate::store::passage_key(&request), json.as_ref())
+        }
         PersonWrite::RetryNow { request } => {
             run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])
         }

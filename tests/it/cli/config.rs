@@ -88,6 +88,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/providers/cloudformation/rates/looks", json!(s.providers.cloudformation.rates.looks)),
         ("/providers/cloudformation/rates/events", json!(s.providers.cloudformation.rates.events)),
         ("/forge/github/api", json!(github.api)),
+        ("/requirePullRequest", json!(s.require_pull_request)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
@@ -196,7 +197,7 @@ fn errors_say_where_and_what_was_meant() {
     none
 
     requirePullRequest: true
-    SUP001 3:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
+    none
 
     forge: {github: {}}
     SCH002 3:9 the field `app` is missing in `forge.github` (allowed are: an App; the token of an account)
@@ -211,7 +212,7 @@ fn errors_say_where_and_what_was_meant() {
     none
 
     requirePullRequest: false
-    SUP001 3:1 `requirePullRequest` is not supported yet (take it out: it would not be obeyed)
+    none
 
     providers: {cloudformation: {rates: {changes: 0}}}
     SCH006 3:47 expected more than 0 for `providers.cloudformation.rates.changes`, found 0 (Calls that change something.)

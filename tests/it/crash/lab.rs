@@ -48,7 +48,7 @@ pub fn store(world: &World) -> Sqlite {
 /// The real providers.
 pub fn real(world: &World) -> Providers {
     let (config, state) = (config(world), world.root().join("state"));
-    let transport = vend::reconcile::transport(&config, &state);
+    let transport = vend::reconcile::transport(&config, &state, None);
     vend::reconcile::providers(&config, &state, &transport).unwrap()
 }
 

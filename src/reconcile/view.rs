@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Applying, Approval, Change, Counts, Desired, Event, Hold, Journalled, RequestId, RequestPhase,
-    Retry, SourceName, SourceProblem, Status, TargetKey, Token,
+    Applying, Approval, Change, Counts, Desired, Event, Hold, RequestId, RequestPhase, Retry,
+    SourceName, SourceProblem, Status, TargetKey, Token,
 };
+use crate::report::explain::Facts;
 use crate::store::{Line, Store, StoreError};
 
 /// Statuses read at once.
@@ -91,6 +92,15 @@ pub struct Explanation {
     pub events: Vec<Event>,
 }
 
+impl Explanation {
+    /// For wording.
+    pub fn facts<'a>(&'a self, id: &'a RequestId) -> Facts<'a> {
+        let Self { status, desired, holds, retries, under_way, approvals: _, events } = self;
+        let (status, desired) = (status.as_ref(), desired.as_ref());
+        Facts { id, status, desired, holds, retries, under_way, events }
+    }
+}
+
 /// Lines of a request's history; `None` when nothing was written since the last answer.
 pub async fn log(
     store: &dyn Store,
@@ -109,17 +119,15 @@ pub async fn log(
     Ok(Some(Log { stamp, lines, phase, under_way }))
 }
 
-/// What is under way for requests whose identity starts with `prefix`, at a `/`, by target.
+/// What is under way for the requests that are meant, by target.
 pub async fn applying(
     store: &dyn Store,
-    prefix: Option<&str>,
+    is_meant: &(dyn Fn(&RequestId) -> bool + Sync),
 ) -> Result<Vec<Applying>, StoreError> {
     let rows = store.under_way(None).await?;
-    let is_meant =
-        |row: &Journalled| row.change.target.key.request.is_below(prefix.unwrap_or_default());
     let mut list: Vec<(Token, Applying)> = rows
         .into_iter()
-        .filter(is_meant)
+        .filter(|row| is_meant(&row.change.target.key.request))
         .map(|row| {
             let Change { target, action, token, .. } = row.change;
             let error = row.error;
@@ -164,7 +172,7 @@ pub async fn overview(
     let is_meant = |id: &RequestId| id.is_below(prefix.unwrap_or_default());
     let stamp = store.stamp().await?;
     // Before the statuses: what ends in between is seen there.
-    let applying = applying(store, prefix).await?;
+    let applying = applying(store, &is_meant).await?;
     let mut requests = Vec::new();
     let mut after: Option<RequestId> = None;
     loop {

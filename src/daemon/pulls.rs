@@ -1,0 +1,118 @@
+//! Looking after pull requests beside the passes: a forge that is slow or down delays none of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::error::chain;
+use crate::reconcile::pull::{Reviewer, Turn};
+use crate::store::{Lease, StoreError};
+
+/// How long after a turn that failed on our side the next one begins.
+const AFTER_FAILURE: Duration = Duration::from_secs(15);
+
+/// What wakes a turn comes in bursts.
+const CALM: Duration = Duration::from_millis(20);
+
+/// The running loop of turns.
+pub(super) struct Pulls {
+    wake: Arc<Notify>,
+    world: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+/// What a loop works with.
+pub(super) struct Start {
+    pub reviewer: Reviewer,
+    pub lease: Arc<Lease>,
+    pub now: fn() -> Timestamp,
+    /// How often pull requests are asked for although nothing woke us.
+    pub interval: Duration,
+    /// Wakes a turn.
+    pub wake: Arc<Notify>,
+    /// Wakes a pass.
+    pub passes: mpsc::Sender<()>,
+}
+
+impl Pulls {
+    pub(super) fn start(start: Start) -> Self {
+        let (world, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let wake = start.wake.clone();
+        let task = tokio::spawn(run(start, world.clone(), stop.clone()));
+        Self { wake, world, stop, task }
+    }
+
+    /// A pass ended; `applied`: it changed something in the world.
+    pub(super) fn passed(&self, applied: bool) {
+        self.world.fetch_add(u64::from(applied), Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// No new turn begins; the one under way is given `within`.
+    pub(super) async fn end(mut self, within: Duration) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+        if tokio::time::timeout(within, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Pulls {
+    fn drop(&mut self) {
+        // A configuration that was read again brings a loop of its own.
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+}
+
+async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+    let Start { reviewer, lease, now, interval, wake, passes } = start;
+    let mut reviewer = Some(reviewer);
+    while !stop.load(Ordering::Relaxed) {
+        let Some(mut at_work) = reviewer.take() else { return };
+        let (lease, seen) = (lease.clone(), world.load(Ordering::Relaxed));
+        let runtime = tokio::runtime::Handle::current();
+        // Planning is work: it must not keep webhooks waiting, and a panic in it ends one turn.
+        let turn = tokio::task::spawn_blocking(move || {
+            let outcome = runtime.block_on(at_work.turn(&lease, seen, &now));
+            (at_work, outcome)
+        });
+        let wait = match turn.await {
+            Ok((back, outcome)) => {
+                reviewer = Some(back);
+                match outcome {
+                    Ok(Turn { due, wake }) => {
+                        if wake {
+                            // Full: a pass is called for already.
+                            let _ = passes.try_send(());
+                        }
+                        let due = due.map(|due| due.duration_since(now()));
+                        let due = due.map(|left| left.max(jiff::SignedDuration::ZERO));
+                        due.map_or(interval, |left| left.unsigned_abs().min(interval))
+                    }
+                    Err(crate::reconcile::PassError::Store(StoreError::Fenced { .. })) => {
+                        tracing::info!("another has the lease: pull requests are left to it");
+                        return;
+                    }
+                    Err(error) => {
+                        let error = chain(&error);
+                        tracing::error!(error, "pull requests could not be looked after");
+                        AFTER_FAILURE.min(interval)
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "looking after pull requests failed; it begins anew with the next start");
+                return;
+            }
+        };
+        let _ = tokio::time::timeout(wait.max(CALM), wake.notified()).await;
+        tokio::time::sleep(CALM).await;
+    }
+}

@@ -1,0 +1,219 @@
+//! One pull request in one turn.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::kept::{Before, Kept, Shown};
+use super::publish::Artifacts;
+use super::survey::Survey;
+use super::{Reviewer, Trouble, Turn, Visit};
+use crate::digest::{self, Digest};
+use crate::model::{
+    Blind, Brief, Pull, PullKey, PullState, RequestId, Revision, Since, Stage, Warned,
+};
+
+/// Comments older than this, when a pull request is first seen, were not written to us.
+const HEARD: SignedDuration = SignedDuration::from_mins(10);
+
+impl Reviewer {
+    /// Brings what is said of one to what it should be.
+    pub(super) async fn attend(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        pull: Pull,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let known = self.kept.get(key).cloned();
+        let is_new = known.is_none();
+        let mut kept = known.unwrap_or_else(|| Kept::new(pull.clone()));
+        let news = is_new || kept.pull != pull;
+        let was_open = kept.pull.state == PullState::Open;
+        kept.pull = pull;
+        let now = (visit.clock)();
+        if kept.heard.is_none() {
+            kept.heard = Some(now - HEARD);
+        }
+        let repo = &visit.place.repo;
+        if news {
+            // What we say ourselves is news too: only what others said makes it be looked at again.
+            if kept.pull.state == PullState::Open || was_open {
+                let verdicts = self.forge.verdicts(repo, kept.pull.number).await?;
+                if verdicts != kept.verdicts {
+                    kept.hear(verdicts);
+                    self.judge(visit, &mut kept).await?;
+                    self.looked.remove(key);
+                }
+            }
+            self.listen(visit, key, &mut kept, turn).await?;
+        }
+        if kept.pull.state != PullState::Open && kept.ended.is_none() {
+            kept.ended = Some(now);
+            self.looked.remove(key);
+        }
+        match kept.pull.state {
+            PullState::Open => {
+                if let Some((brief, artifacts)) = self.plan_open(visit, key, &mut kept).await? {
+                    self.want(visit, key, &kept, &brief, &artifacts);
+                }
+            }
+            PullState::Closed if was_open || kept.said.is_some() && !kept.over => {
+                let brief = self.brief_of(&kept, Stage::Closed);
+                self.want(visit, key, &kept, &brief, &Artifacts::default());
+                kept.over = true;
+            }
+            PullState::Closed => kept.over = true,
+            // Told by `follow_all`, which also comes by when only the world has news.
+            PullState::Merged { .. } => {}
+        }
+        let said = self.publish(visit, key, &mut kept).await;
+        self.keep(visit, key, kept).await?;
+        said
+    }
+
+    /// Plans an open one, where something it depends on is new; `None`: nothing is.
+    async fn plan_open(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        kept: &mut Kept,
+    ) -> Result<Option<(Brief, Artifacts)>, Trouble> {
+        let inputs = digest::of(&(
+            &kept.pull.head,
+            visit.commits,
+            &kept.asked,
+            visit.world,
+            self.engine.reading(),
+        ));
+        if self.looked.get(key) == Some(&inputs) {
+            return Ok(None);
+        }
+        let survey = self.survey(visit, kept).await?;
+        let none = Artifacts::default();
+        let found = match survey {
+            Survey::Conflict(paths) => {
+                (self.brief_of_stage(visit, kept, Stage::Conflict { paths }), none)
+            }
+            Survey::Unknown(error) => {
+                (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
+            }
+            Survey::Reviewed { mut reviewed, blind } => {
+                let needs = super::judge::needs(&reviewed.plan);
+                let own = self.before(&reviewed).await?;
+                let nothing = reviewed.own.is_empty()
+                    && reviewed.diagnostics.is_empty()
+                    && reviewed.desired.is_empty();
+                let stage = if nothing { Stage::Nothing } else { Stage::Planned };
+                let shown =
+                    Shown::new(kept.pull.head.clone(), &reviewed.plan, needs, own, stage.clone());
+                kept.reverts = self.reverts(key, &shown);
+                kept.show(shown);
+                // Reviews of a head that was not planned when they were heard are bound now.
+                let verdicts = std::mem::take(&mut kept.verdicts);
+                for bound in kept.bound.iter_mut().filter(|b| b.plan.is_none()) {
+                    let of = verdicts.iter().find(|v| v.by == bound.by && v.at == bound.at);
+                    let commit = of.and_then(|v| v.commit.as_ref());
+                    let plan = kept.plans.iter().rev().find(|(head, _)| Some(head) == commit);
+                    bound.plan = plan.map(|(_, digest)| *digest);
+                }
+                kept.verdicts = verdicts;
+                self.judge(visit, kept).await?;
+                let warnings = super::judge::warnings(&reviewed);
+                let artifacts = std::mem::take(&mut reviewed.artifacts);
+                (self.brief(visit, kept, stage, *reviewed, (warnings, blind)), artifacts)
+            }
+        };
+        self.looked.insert(key.clone(), inputs);
+        Ok(Some(found))
+    }
+
+    /// What the files that it changes said before.
+    async fn before(
+        &self,
+        reviewed: &crate::reconcile::review::Reviewed,
+    ) -> Result<BTreeMap<RequestId, Before>, Trouble> {
+        let ids: Vec<RequestId> = reviewed.own.iter().cloned().collect();
+        let known = self.store.desired(&ids).await?;
+        let was: BTreeMap<RequestId, Digest> =
+            known.into_iter().map(|d| (d.id.clone(), d.content)).collect();
+        let one = |id: &RequestId| {
+            let is = reviewed.desired.get(id).and_then(|d| d.as_ref()).map(|d| d.content);
+            (id.clone(), Before { was: was.get(id).copied(), is })
+        };
+        Ok(ids.iter().map(one).collect())
+    }
+
+    /// The merged pull request whose files this one puts back as they were.
+    fn reverts(&self, key: &PullKey, shown: &Shown) -> Option<u64> {
+        let takes_back = |other: &Kept| {
+            let Some(theirs) = other.shown.as_ref().filter(|s| !s.own.is_empty()) else {
+                return false;
+            };
+            let back = |(id, mine): (&RequestId, &Before)| {
+                let before = theirs.own.get(id);
+                before.is_some_and(|b| b.was == mine.is && b.is == mine.was)
+            };
+            other.is_merged() && theirs.own.len() == shown.own.len() && shown.own.iter().all(back)
+        };
+        let others = self.kept.iter().filter(|(k, _)| k.source == key.source && *k != key);
+        others.filter(|(_, other)| takes_back(other)).map(|(k, _)| k.number).next_back()
+    }
+
+    fn brief(
+        &self,
+        visit: &Visit<'_>,
+        kept: &Kept,
+        stage: Stage,
+        reviewed: crate::reconcile::review::Reviewed,
+        (warnings, blind): (Vec<Warned>, Option<Blind>),
+    ) -> Brief {
+        let place = visit.place;
+        let mine = |(source, _): &(_, _)| place.sources.contains(source);
+        let diagnostics = reviewed.diagnostics.into_iter().filter(mine).map(|(_, d)| d).collect();
+        Brief {
+            base: Some(visit.base.clone()),
+            catalog: reviewed.catalog,
+            diagnostics,
+            plan: reviewed.plan,
+            untold: reviewed.untold,
+            blind,
+            warnings,
+            since: since(kept),
+            ..self.brief_of(kept, stage)
+        }
+    }
+
+    fn brief_of_stage(&self, visit: &Visit<'_>, kept: &Kept, stage: Stage) -> Brief {
+        Brief { base: Some(visit.base.clone()), ..self.brief_of(kept, stage) }
+    }
+
+    /// With what is remembered, and nothing that was only just found.
+    pub(super) fn brief_of(&self, kept: &Kept, stage: Stage) -> Brief {
+        let shown = kept.shown.as_ref();
+        Brief {
+            pull: kept.pull.clone(),
+            stage,
+            base: None,
+            catalog: None,
+            diagnostics: Vec::new(),
+            plan: shown.and_then(|s| s.plan.clone()).unwrap_or_default(),
+            untold: Vec::new(),
+            blind: None,
+            needs: shown.into_iter().flat_map(|s| &s.needs).map(|(_, n)| n.clone()).collect(),
+            warnings: Vec::new(),
+            since: None,
+            standing: Vec::new(),
+            holds: Vec::new(),
+            applying: Vec::new(),
+            replies: kept.replies.clone(),
+        }
+    }
+}
+
+/// What the last push did to the plan.
+fn since(kept: &Kept) -> Option<Since> {
+    let (before, now) = (kept.before.as_ref()?, kept.shown.as_ref()?);
+    let head: Revision = before.head.clone();
+    Some(Since { head, added: now.not_in(before), gone: before.not_in(now) })
+}

@@ -1,0 +1,205 @@
+//! What people ask for in comments.
+
+use jiff::SignedDuration;
+
+use super::kept::{Kept, approvable};
+use super::{Reviewer, Trouble, Turn, Visit};
+use crate::digest::Digest;
+use crate::forge::command::{self, Command};
+use crate::forge::{Permission, Reaction};
+use crate::model::{Approval, HoldReason, PullKey, Remarked, Reply, RequestId, Revision};
+use crate::reconcile::view;
+use crate::report;
+use crate::store::PersonWrite;
+
+/// A forge may show a comment a moment after it was written.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
+
+/// Comments remembered as answered.
+const ANSWERED: usize = 500;
+
+/// What came of a command.
+struct Done {
+    with: Reaction,
+    text: String,
+}
+
+impl Reviewer {
+    /// Reads what was written since, and does what is asked for.
+    pub(super) async fn listen(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        kept: &mut Kept,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let repo = &visit.place.repo;
+        let since = kept.heard.map(|heard| heard - OVERLAP);
+        let remarks = self.forge.remarks(repo, kept.pull.number, since).await?;
+        for remark in &remarks {
+            let is_late = since.is_some_and(|since| remark.at < since);
+            if remark.bot || is_late || kept.answered.contains(&remark.id) {
+                continue;
+            }
+            let commands = command::commands(&remark.body);
+            if commands.is_empty() {
+                continue;
+            }
+            for command in &commands {
+                let done = self.obey(visit, key, kept, remark, command, turn).await?;
+                self.forge.react(repo, remark.id, done.with).await?;
+                kept.reply(Reply {
+                    comment: remark.id,
+                    by: remark.by.clone(),
+                    command: command.to_string(),
+                    text: done.text,
+                    at: (visit.clock)(),
+                });
+            }
+            kept.answered.insert(remark.id);
+            if kept.answered.len() > ANSWERED {
+                kept.answered.pop_first();
+            }
+            // Whatever was asked, what is said is looked at again.
+            self.looked.remove(key);
+            if kept.over {
+                kept.over = false;
+            }
+        }
+        if let Some(last) = remarks.iter().map(|remark| remark.at).max() {
+            kept.heard = kept.heard.max(Some(last));
+        }
+        Ok(())
+    }
+
+    async fn obey(
+        &mut self,
+        visit: &Visit<'_>,
+        _key: &PullKey,
+        kept: &mut Kept,
+        remark: &Remarked,
+        command: &Command,
+        turn: &mut Turn,
+    ) -> Result<Done, Trouble> {
+        let who = &remark.by;
+        let permission = self.forge.permission(&visit.place.repo, who).await?;
+        let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
+        let needed = match command {
+            Command::Retry { .. } | Command::Approve { .. } => Permission::Write,
+            Command::Plan { .. } if kept.pull.fork => Permission::Write,
+            Command::Plan { .. } | Command::Explain { .. } if is_author => Permission::Read,
+            Command::Plan { .. } | Command::Explain { .. } => Permission::Triage,
+            Command::Help { .. } => Permission::Read,
+        };
+        if permission < needed {
+            return Ok(no("this takes somebody who may write to the repository"));
+        }
+        match command {
+            Command::Help { unknown } => {
+                let with = if unknown.is_some() { Reaction::Confused } else { Reaction::ThumbsUp };
+                Ok(Done { with, text: report::pull::help(unknown.as_deref()) })
+            }
+            Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),
+            Command::Retry { request } => self.retry(kept, request.as_ref(), turn).await,
+            Command::Approve { .. } if is_author => {
+                Ok(no("whoever opened a pull request does not approve it"))
+            }
+            Command::Approve { digest } => self.approve(visit, kept, who, *digest, turn).await,
+            Command::Explain { request } => self.explain(request).await,
+        }
+    }
+
+    /// A fork is planned against the world only for the commit that was named.
+    fn plan_again(&self, kept: &mut Kept, commit: Option<&Revision>) -> Done {
+        if !kept.pull.fork {
+            return yes("planned again");
+        }
+        match commit {
+            Some(commit) if *commit == kept.pull.head => {
+                kept.asked = Some(commit.clone());
+                yes("planned against the world, for this commit alone")
+            }
+            Some(_) => no("that is not the commit at the head of this pull request now"),
+            None => no("it comes from a fork: name the whole id of the commit that you have read"),
+        }
+    }
+
+    async fn retry(
+        &self,
+        kept: &Kept,
+        request: Option<&RequestId>,
+        turn: &mut Turn,
+    ) -> Result<Done, Trouble> {
+        let own = kept.shown.iter().flat_map(|shown| shown.own.keys());
+        let ids: Vec<RequestId> =
+            own.filter(|id| request.is_none_or(|r| r == *id)).cloned().collect();
+        if ids.is_empty() {
+            return Ok(no("none of the requests of this pull request is called that"));
+        }
+        let count = ids.len();
+        let writes = ids.into_iter().map(|request| PersonWrite::RetryNow { request });
+        self.store.note(writes.collect()).await?;
+        turn.wake = true;
+        Ok(yes(&match count {
+            1 => "it is tried again now".to_owned(),
+            n => format!("{n} requests are tried again now"),
+        }))
+    }
+
+    /// Only what is asked for here can be approved here.
+    async fn approve(
+        &self,
+        visit: &Visit<'_>,
+        kept: &Kept,
+        who: &str,
+        digest: Digest,
+        turn: &mut Turn,
+    ) -> Result<Done, Trouble> {
+        let own = |id: &RequestId| kept.shown.as_ref().is_some_and(|s| s.own.contains_key(id));
+        let standing = self.store.standing().await?;
+        let held = standing.holds.iter().map(|row| &row.hold);
+        let asked = held.filter(|hold| own(&hold.request)).any(|hold| {
+            let other = match &hold.reason {
+                HoldReason::PlanChanged { now, .. } => Some(*now),
+                HoldReason::NeedsPullRequest { direct: true, digest, .. } => Some(*digest),
+                reason => approvable(reason),
+            };
+            other == Some(digest)
+        });
+        if !asked {
+            return Ok(no(
+                "nothing of this pull request waits for that; the comment above has the line to paste",
+            ));
+        }
+        let need = kept.shown.iter().flat_map(|s| &s.needs).find(|(d, _)| *d == digest);
+        if let Some((_, need)) = need
+            && !need.teams.is_empty()
+        {
+            let teams = need.teams.iter().cloned().collect();
+            if self.forge.teams_of(&visit.place.repo, who, &teams).await?.is_empty() {
+                return Ok(no(&format!("this takes somebody of {}", need.teams.join(" or "))));
+            }
+        }
+        let at = (visit.clock)();
+        let approval = Approval { digest, by: who.to_owned(), at };
+        self.store.note(vec![PersonWrite::Approve(approval)]).await?;
+        turn.wake = true;
+        Ok(yes("approved; it goes on with the next pass"))
+    }
+
+    async fn explain(&self, request: &RequestId) -> Result<Done, Trouble> {
+        let explained = view::explain(self.store.as_ref(), request).await?;
+        Ok(match explained {
+            None => no("there is no request of that name on the branch"),
+            Some(explained) => yes(&report::explain::terminal(&explained.facts(request), false)),
+        })
+    }
+}
+
+fn yes(text: &str) -> Done {
+    Done { with: Reaction::ThumbsUp, text: text.to_owned() }
+}
+
+fn no(text: &str) -> Done {
+    Done { with: Reaction::ThumbsDown, text: text.to_owned() }
+}

@@ -1,0 +1,130 @@
+//! What became of merged pull requests.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::kept::{Before, Shown};
+use super::{Reviewer, Trouble, Turn, Visit};
+use crate::model::{
+    Brief, Hold, Plan, PullKey, PullState, RequestId, RequestPhase, Revision, Stage, Status,
+};
+use crate::reconcile::view;
+
+impl Reviewer {
+    /// Tells how each merged one of this branch gets on.
+    pub(super) async fn follow_all(
+        &mut self,
+        visit: &Visit<'_>,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let keys: Vec<PullKey> = self
+            .kept
+            .iter()
+            .filter(|(key, kept)| {
+                key.source == *visit.place.name() && kept.is_merged() && !kept.over
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            self.follow(visit, &key).await?;
+        }
+        let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
+        turn.due = turn.due.into_iter().chain(due).min();
+        Ok(())
+    }
+
+    async fn follow(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
+        let Some(mut kept) = self.kept.get(key).cloned() else { return Ok(()) };
+        let PullState::Merged { commit, .. } = kept.pull.state.clone() else { return Ok(()) };
+        if kept.shown.is_none() {
+            let own = self.brought_by(visit, &commit).await?;
+            let stage = if own.is_empty() { Stage::Nothing } else { Stage::Planned };
+            let head = kept.pull.head.clone();
+            kept.shown = Some(Shown {
+                plan: None,
+                ..Shown::new(head, &Plan::default(), Vec::new(), own, stage)
+            });
+        }
+        let own: BTreeMap<RequestId, Before> =
+            kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
+        let arrived = self.has_arrived(visit, &commit)?;
+        let standing = self.standing(&own).await?;
+        let is_own = |id: &RequestId| own.contains_key(id);
+        let applying = view::applying(self.store.as_ref(), &is_own).await?;
+        let held = self.store.standing().await?.holds.into_iter().map(|row| row.hold);
+        let holds: Vec<Hold> = held.filter(|hold| is_own(&hold.request)).collect();
+        if arrived && is_settled(&own, &standing) {
+            kept.over = true;
+        }
+        let nothing = own.is_empty() && kept.comment.is_none();
+        if !nothing {
+            let stage = Stage::Merged {
+                commit: commit.clone(),
+                changed: kept.changed.clone(),
+                reverts: kept.reverts,
+            };
+            let base = Some(commit);
+            let brief = Brief { standing, holds, applying, base, ..self.brief_of(&kept, stage) };
+            self.want(visit, key, &kept, &brief, &Default::default());
+        }
+        let said = self.publish(visit, key, &mut kept).await;
+        self.keep(visit, key, kept).await?;
+        said
+    }
+
+    /// Whether the last pass worked on the branch with this commit in it.
+    pub(super) fn has_arrived(
+        &self,
+        visit: &Visit<'_>,
+        commit: &Revision,
+    ) -> Result<bool, Trouble> {
+        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let Some(source) = source else { return Ok(false) };
+        Ok(source.mirror().is_ancestor(commit, &visit.base)?)
+    }
+
+    async fn standing(&self, own: &BTreeMap<RequestId, Before>) -> Result<Vec<Status>, Trouble> {
+        let ids: Vec<RequestId> = own.keys().cloned().collect();
+        let rows = self.store.statuses(&ids).await?;
+        let read = rows.iter().filter_map(|row| Status::deserialize(&row.document).ok());
+        Ok(read.collect())
+    }
+
+    /// The requests whose files a commit changed, for a pull request that was never seen open.
+    async fn brought_by(
+        &self,
+        visit: &Visit<'_>,
+        commit: &Revision,
+    ) -> Result<BTreeMap<RequestId, Before>, Trouble> {
+        let mut own = BTreeMap::new();
+        for source in self.engine.sources().requests.iter() {
+            if !visit.place.sources.contains(&source.name) {
+                continue;
+            }
+            let mirror = source.mirror();
+            let folder = source.watched_folder();
+            let Some(parent) = mirror.first_parent(commit)? else { continue };
+            let (then, now) = (mirror.tree(&parent, &folder)?, mirror.tree(commit, &folder)?);
+            for delta in mirror.diff(then, now)? {
+                let path = crate::reconcile::source::join(&folder, &delta.path);
+                if let Some(id) = source.request_at(&path) {
+                    own.insert(id, Before { was: None, is: None });
+                }
+            }
+        }
+        let ids: Vec<RequestId> = own.keys().cloned().collect();
+        for desired in self.store.desired(&ids).await? {
+            own.insert(desired.id.clone(), Before { was: None, is: Some(desired.content) });
+        }
+        Ok(own)
+    }
+}
+
+/// Whether there is nothing more to wait for: each is as its file asks, or gone.
+fn is_settled(own: &BTreeMap<RequestId, Before>, standing: &[Status]) -> bool {
+    own.keys().all(|id| {
+        let status = standing.iter().find(|s| s.metadata.id == *id);
+        status.is_none_or(|s| matches!(s.phase, RequestPhase::Ready | RequestPhase::Suspended))
+    })
+}

@@ -1,0 +1,126 @@
+//! Which approvals a plan needs, and who has given them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::kept::{Kept, approvable};
+use super::{Reviewer, Trouble, Visit};
+use crate::digest::Digest;
+use crate::forge::Permission;
+use crate::model::{Need, Plan, TargetKey, Verdict, VerdictKind, Warned};
+use crate::reconcile::review::Reviewed;
+use crate::{plan, report};
+
+/// What a plan waits for a person for: each approvable digest with what it stands for.
+pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
+    let mut needs: BTreeMap<Digest, Need> = BTreeMap::new();
+    for hold in &plan.holds {
+        let Some(digest) = approvable(&hold.reason) else { continue };
+        let need = needs.entry(digest).or_insert_with(|| Need {
+            requests: Vec::new(),
+            why: report::hold::needed(hold),
+            teams: Vec::new(),
+            count: 1,
+            had: Vec::new(),
+        });
+        if !need.requests.contains(&hold.request) {
+            need.requests.push(hold.request.clone());
+        }
+    }
+    needs.into_iter().collect()
+}
+
+/// What a reviewer should know besides the plan.
+pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
+    let mut warnings = Vec::new();
+    for (id, desired) in &reviewed.desired {
+        let Some(spec) = desired.as_ref().and_then(|d| d.spec()) else { continue };
+        if let Some(newer) = spec.upgrade.clone().filter(|_| reviewed.own.contains(id)) {
+            warnings.push(Warned::Newer {
+                request: id.clone(),
+                template: spec.template.name.to_string(),
+                version: spec.template.version.clone(),
+                newer,
+            });
+        }
+    }
+    for step in &reviewed.plan.steps {
+        let find = |digest: Option<Digest>| digest.and_then(|d| reviewed.artifacts.get(&d));
+        if let Some(new) = find(step.artifact).filter(|_| step.target.provider == "cloudformation")
+        {
+            let exposed = plan::exposures(find(step.from).map(AsRef::as_ref), new);
+            warnings.extend(exposed.into_iter().map(|(resource, kind, what)| Warned::Exposes {
+                target: step.target.key.clone(),
+                resource,
+                kind,
+                what,
+            }));
+        }
+        let TargetKey { request, component } = &step.target.key;
+        let record = reviewed.records.get(request).and_then(|r| r.components.get(component));
+        let drift = record.map(|c| c.drift.as_slice()).unwrap_or_default();
+        if !drift.is_empty() && step.artifact.is_some() {
+            warnings.push(Warned::Overwrites {
+                target: step.target.key.clone(),
+                items: drift.iter().map(|d| format!("{} {}", d.what, d.how)).collect(),
+            });
+        }
+    }
+    warnings
+}
+
+/// The people whose last word is yes, to this very plan; never the author.
+fn approvers(kept: &Kept, plan: Digest) -> Vec<&Verdict> {
+    let mut last: BTreeMap<String, &Verdict> = BTreeMap::new();
+    for verdict in &kept.verdicts {
+        // A remark takes no yes back.
+        if verdict.kind != VerdictKind::Commented {
+            last.insert(verdict.by.to_lowercase(), verdict);
+        }
+    }
+    let bound = |v: &Verdict| {
+        let bound = kept.bound.iter().find(|b| b.by == v.by && b.at == v.at);
+        bound.and_then(|b| b.plan) == Some(plan)
+    };
+    last.into_iter()
+        .filter(|(by, _)| *by != kept.pull.author.to_lowercase())
+        .map(|(_, verdict)| verdict)
+        .filter(|v| v.kind == VerdictKind::Approved && bound(v))
+        .collect()
+}
+
+impl Reviewer {
+    /// Fills in who has given what the plan needs.
+    pub(super) async fn judge(&self, visit: &Visit<'_>, kept: &mut Kept) -> Result<(), Trouble> {
+        let Some(mut shown) = kept.shown.clone().filter(|s| !s.needs.is_empty()) else {
+            return Ok(());
+        };
+        let repo = &visit.place.repo;
+        let teams: BTreeSet<String> =
+            shown.needs.iter().flat_map(|(_, need)| need.teams.iter().cloned()).collect();
+        for (_, need) in &mut shown.needs {
+            need.had.clear();
+        }
+        let by: Vec<String> =
+            approvers(kept, shown.digest).into_iter().map(|v| v.by.clone()).collect();
+        for who in by {
+            let may = self.forge.permission(repo, &who).await? >= Permission::Write;
+            let in_teams = if teams.is_empty() {
+                BTreeSet::new()
+            } else {
+                self.forge.teams_of(repo, &who, &teams).await?
+            };
+            for (_, need) in &mut shown.needs {
+                let counts = if need.teams.is_empty() {
+                    may
+                } else {
+                    need.teams.iter().any(|team| in_teams.contains(team))
+                };
+                if counts {
+                    need.had.push(who.clone());
+                }
+            }
+        }
+        kept.shown = Some(shown);
+        Ok(())
+    }
+}

@@ -1,0 +1,411 @@
+//! Pull requests: what each would do is planned and said, who approved is heard, what people ask in
+//! comments is done, and after the merge it is told how it goes.
+//!
+//! # Flow
+//! A turn asks the forge for pull requests, plans those of which something is new, says what is not
+//! said yet, and writes down for the passes how merged files came to their branch. It works with an
+//! engine of its own on the same store, so that a forge that is slow or down delays no pass.
+//!
+//! # Guarantees
+//! - Level-triggered: what is to be said is compared with what was said. After a crash or a day
+//!   without the forge the next turn says what is missing, and nothing twice.
+//! - An approval counts for the plan that it was given to, and never from the author.
+//! - Nothing of a fork reaches a provider before somebody who may write asked for that very commit.
+
+mod attend;
+mod command;
+mod follow;
+mod judge;
+mod kept;
+mod passage;
+mod publish;
+mod survey;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::kept::Kept;
+use super::{Engine, PassError};
+use crate::config::Config;
+use crate::digest::Digest;
+use crate::error::chain;
+use crate::forge::{Forge, ForgeError, Repo};
+use crate::git::GitError;
+use crate::model::{Pull, PullKey, PullState, Revision, SourceName};
+use crate::store::{ASIDE, Lease, Store, Write};
+
+/// Why something of a pull request could not be done now.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// Our own side.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// Its repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl From<crate::store::StoreError> for Trouble {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Pass(error.into())
+    }
+}
+
+/// A branch of a repository on the forge, with the sources that read it.
+#[derive(Clone, Debug)]
+struct Place {
+    repo: Repo,
+    branch: String,
+    /// One or more; the catalog may be among them.
+    sources: Vec<SourceName>,
+}
+
+impl Place {
+    /// The name under which its pull requests are kept.
+    fn name(&self) -> &SourceName {
+        &self.sources[0]
+    }
+
+    fn key(&self, number: u64) -> PullKey {
+        PullKey { source: self.name().clone(), number }
+    }
+}
+
+/// Looks after the pull requests of all repositories on one forge.
+pub struct Reviewer {
+    engine: Engine,
+    store: Arc<dyn Store>,
+    forge: Arc<dyn Forge>,
+    places: Vec<Place>,
+    /// What our markers are signed with.
+    secret: Option<[u8; 32]>,
+    kept: BTreeMap<PullKey, Kept>,
+    loaded: bool,
+    /// What the last look at each was made of. Forgotten by a restart: then each is looked at once.
+    looked: BTreeMap<PullKey, Digest>,
+    /// What is to be said where.
+    wanted: BTreeMap<PullKey, publish::Wanted>,
+    /// Repositories whose forge is not asked before then, and how often it failed in a row.
+    rest: BTreeMap<Repo, (u32, Timestamp)>,
+    /// Pull requests that commits came with: what was merged stays merged.
+    brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
+    /// Commits of which the forge knows no pull request, and since when we know that.
+    doubted: BTreeMap<Option<Revision>, Timestamp>,
+}
+
+/// What a turn leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Turn {
+    /// When something is due although nothing happens.
+    pub due: Option<Timestamp>,
+    /// It wrote something that a pass should see at once.
+    pub wake: bool,
+}
+
+/// The shortest and longest rest after a forge failed.
+const REST: SignedDuration = SignedDuration::from_secs(5);
+const REST_MOST: SignedDuration = SignedDuration::from_mins(15);
+
+/// Pull requests that are over are remembered for so long, for comments and reverts.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// Commits remembered with their pull requests.
+const BROUGHT: usize = 10_000;
+
+/// How far back a first turn looks for what was merged.
+const FIRST: SignedDuration = SignedDuration::from_hours(1);
+
+/// A forge's clock may be behind ours.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
+
+impl Reviewer {
+    /// For the sources that lie in these repositories of `forge`.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        forge: Arc<dyn Forge>,
+    ) -> Result<Self, PassError> {
+        let repos = super::repos(&config);
+        let engine = Engine::open_on(config, store.clone(), Some(forge.clone())).await?;
+        let places = places(&engine, &repos);
+        Ok(Self {
+            engine,
+            store,
+            forge,
+            places,
+            secret: None,
+            kept: BTreeMap::new(),
+            loaded: false,
+            looked: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            rest: BTreeMap::new(),
+            brought: BTreeMap::new(),
+            doubted: BTreeMap::new(),
+        })
+    }
+
+    /// One turn over everything. `world` is another number whenever something was applied since.
+    ///
+    /// # Errors
+    /// Only of our own side: trouble with the forge is waited out, and other repositories go on.
+    pub async fn turn(
+        &mut self,
+        lease: &Lease,
+        world: u64,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Turn, PassError> {
+        self.load(lease).await?;
+        let commits = self.engine.commits().await?;
+        let mut turn = Turn::default();
+        for place in self.places.clone() {
+            let now = clock();
+            if let Some((_, until)) = self.rest.get(&place.repo).filter(|(_, until)| *until > now) {
+                turn.due = turn.due.into_iter().chain([*until]).min();
+                continue;
+            }
+            let Some(base) = commits.get(place.name()).cloned() else { continue };
+            let visit = Visit { place: &place, base, commits: &commits, world, lease, clock };
+            match self.visit(&visit, &mut turn).await {
+                Ok(()) => drop(self.rest.remove(&place.repo)),
+                Err(Trouble::Pass(error)) => return Err(error),
+                Err(error) => {
+                    let until = self.wait(&place.repo, &error, clock());
+                    turn.due = turn.due.into_iter().chain([until]).min();
+                }
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Everything of one branch.
+    async fn visit(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
+        let Visit { place, clock, .. } = visit;
+        let began = (visit.clock)();
+        let since = self.since(place, began).await?;
+        let mut pulls = self.forge.pulls(&place.repo, since).await?;
+        pulls.retain(|pull| pull.base == place.branch);
+        let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
+        // One that was open and is not listed any more was closed before what was asked for.
+        let open = |kept: &&Kept| kept.pull.state == PullState::Open;
+        let of_place = |key: &&PullKey| key.source == *place.name();
+        let missing: Vec<u64> = self
+            .kept
+            .iter()
+            .filter(|(key, kept)| of_place(key) && open(kept) && !listed.contains(&key.number))
+            .map(|(key, _)| key.number)
+            .collect();
+        for number in missing {
+            match self.forge.pull(&place.repo, number).await {
+                Ok(pull) => pulls.push(pull),
+                Err(ForgeError::Gone { .. }) => {
+                    self.forget(visit, &place.key(number)).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        pulls.sort_by_key(|pull| pull.number);
+        self.fetch_heads(place, &pulls).await?;
+        for pull in pulls {
+            let key = place.key(pull.number);
+            match self.attend(visit, &key, pull, turn).await {
+                Ok(()) => {}
+                Err(Trouble::Forge(ForgeError::Gone { text })) => {
+                    tracing::info!(pull = %key, text, "a pull request is gone");
+                    self.forget(visit, &key).await?;
+                }
+                Err(Trouble::Forge(ForgeError::Refused { text })) => {
+                    tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.follow_all(visit, turn).await?;
+        self.passages(visit, turn).await?;
+        self.clear(visit, clock()).await?;
+        let value = serde_json::to_value(began).ok();
+        let write = Write::Value { key: since_key(place.name()), value };
+        Ok(self.store.commit(visit.lease, vec![write]).await?)
+    }
+
+    /// What changed at or after this moment is asked for.
+    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, Trouble> {
+        let value = self.store.value(&since_key(place.name())).await?;
+        let last: Option<Timestamp> = value.and_then(|v| serde_json::from_value(v).ok());
+        Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
+    }
+
+    /// When the forge is asked again after it failed.
+    fn wait(&mut self, repo: &Repo, error: &Trouble, now: Timestamp) -> Timestamp {
+        let (failures, until) = self.rest.entry(repo.clone()).or_insert((0, now));
+        *failures = failures.saturating_add(1);
+        let own = REST * 2_i32.saturating_pow((*failures - 1).min(8));
+        let asked = match error {
+            Trouble::Forge(ForgeError::Unavailable { retry_after, .. }) => *retry_after,
+            _ => None,
+        };
+        let asked = asked.and_then(|d| SignedDuration::try_from(d).ok()).unwrap_or_default();
+        *until = now + own.min(REST_MOST).max(asked);
+        tracing::warn!(%repo, error = chain(error), until = %until, "pull requests cannot be looked after");
+        *until
+    }
+
+    async fn fetch_heads(&self, place: &Place, pulls: &[Pull]) -> Result<(), Trouble> {
+        let Some(source) = self.engine.sources().all().find(|s| s.name == *place.name()) else {
+            return Ok(());
+        };
+        let mirror = source.mirror();
+        let mut wanted = Vec::new();
+        for pull in pulls.iter().filter(|pull| pull.state == PullState::Open) {
+            if mirror.pull_head(pull.number)?.as_ref() != Some(&pull.head) {
+                wanted.push(pull.number);
+            }
+        }
+        match mirror.fetch_pulls(&wanted).await {
+            // One of them may be gone: the others are fetched all the same.
+            Err(GitError::Missing { .. }) => {
+                for number in wanted {
+                    match mirror.fetch_pulls(&[number]).await {
+                        Ok(()) | Err(GitError::Missing { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// What was remembered when the last process ended.
+    async fn load(&mut self, lease: &Lease) -> Result<(), PassError> {
+        if self.loaded {
+            return Ok(());
+        }
+        let known = self.store.value(&list_key()).await?;
+        let known: Vec<PullKey> =
+            known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        for key in known {
+            let value = self.store.value(&kept_key(&key)).await?;
+            if let Some(kept) = value.and_then(|v| serde_json::from_value(v).ok()) {
+                self.kept.insert(key, kept);
+            }
+        }
+        let secret = self.store.value(&secret_key()).await?;
+        let secret = secret.and_then(|v| serde_json::from_value::<[u8; 32]>(v).ok());
+        let secret = match secret {
+            Some(secret) => secret,
+            None => {
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret)
+                    .map_err(|error| PassError::Settings(format!("no randomness: {error}")))?;
+                let value = serde_json::to_value(secret).ok();
+                let write = Write::Value { key: secret_key(), value };
+                self.store.commit(lease, vec![write]).await?;
+                secret
+            }
+        };
+        self.secret = Some(secret);
+        self.loaded = true;
+        Ok(())
+    }
+
+    /// Writes down what is remembered of one.
+    async fn keep(&mut self, visit: &Visit<'_>, key: &PullKey, kept: Kept) -> Result<(), Trouble> {
+        if self.kept.get(key) == Some(&kept) {
+            return Ok(());
+        }
+        let is_new = !self.kept.contains_key(key);
+        let value = serde_json::to_value(&kept).ok();
+        self.kept.insert(key.clone(), kept);
+        let mut writes = vec![Write::Value { key: kept_key(key), value }];
+        writes.extend(is_new.then(|| self.list()));
+        Ok(self.store.commit(visit.lease, writes).await?)
+    }
+
+    async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
+        self.wanted.remove(key);
+        self.looked.remove(key);
+        if self.kept.remove(key).is_none() {
+            return Ok(());
+        }
+        let writes = vec![Write::Value { key: kept_key(key), value: None }, self.list()];
+        Ok(self.store.commit(visit.lease, writes).await?)
+    }
+
+    fn list(&self) -> Write {
+        let keys: Vec<&PullKey> = self.kept.keys().collect();
+        Write::Value { key: list_key(), value: serde_json::to_value(keys).ok() }
+    }
+
+    /// Forgets what was over long ago.
+    async fn clear(&mut self, visit: &Visit<'_>, now: Timestamp) -> Result<(), Trouble> {
+        let old = |kept: &Kept| {
+            kept.over && kept.ended.is_some_and(|ended| now.duration_since(ended) > REMEMBERED)
+        };
+        let keys: Vec<PullKey> = self
+            .kept
+            .iter()
+            .filter(|(key, kept)| key.source == *visit.place.name() && old(kept))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            self.forget(visit, &key).await?;
+        }
+        if self.brought.len() > BROUGHT {
+            self.brought.clear();
+            self.doubted.clear();
+        }
+        Ok(())
+    }
+}
+
+/// A turn at one place.
+struct Visit<'a> {
+    place: &'a Place,
+    /// The commit of its branch that the last pass worked on.
+    base: Revision,
+    commits: &'a BTreeMap<SourceName, Revision>,
+    world: u64,
+    lease: &'a Lease,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// The branches on the forge, each with all sources that read it.
+fn places(engine: &Engine, repos: &BTreeMap<SourceName, Repo>) -> Vec<Place> {
+    let settings = &engine.config().settings;
+    let branches = settings.requests.iter().map(|r| (r.name.clone(), r.branch.clone()));
+    let catalog = (engine.sources().catalog.name.clone(), settings.catalog.branch.clone());
+    let mut places: Vec<Place> = Vec::new();
+    // Requests first: a repository that holds both is known by its requests' name.
+    for (name, branch) in branches.chain([catalog]) {
+        let Some(repo) = repos.get(&name) else { continue };
+        match places.iter_mut().find(|p| p.repo == *repo && p.branch == branch) {
+            Some(place) => place.sources.push(name),
+            None => places.push(Place { repo: repo.clone(), branch, sources: vec![name] }),
+        }
+    }
+    places
+}
+
+fn kept_key(key: &PullKey) -> String {
+    format!("{ASIDE}pull/{key}")
+}
+
+fn list_key() -> String {
+    format!("{ASIDE}pulls")
+}
+
+fn since_key(source: &SourceName) -> String {
+    format!("{ASIDE}since/{source}")
+}
+
+fn secret_key() -> String {
+    format!("{ASIDE}marker-secret")
+}

@@ -1,0 +1,246 @@
+//! How merged files came to their branch: with which pull request, and whether more would happen now
+//! than was reviewed then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::kept::{Shown, line};
+use super::{Reviewer, Trouble, Turn, Visit};
+use crate::digest::Digest;
+use crate::model::{
+    Action, Approval, Changed, Hold, HoldReason, Passage, Pull, PullKey, PullState, RequestId,
+    Revision, Step,
+};
+use crate::reconcile::review::{Question, Reviewed};
+use crate::store::PersonWrite;
+
+/// Commits looked through for the one that brought a file.
+const SEARCH: usize = 5_000;
+
+/// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
+/// pushed directly.
+const DOUBT: SignedDuration = SignedDuration::from_secs(10);
+
+/// A request that waits for word of how it came.
+struct Asked {
+    id: RequestId,
+    content: Option<Digest>,
+    commit: Option<Revision>,
+}
+
+impl Reviewer {
+    /// Answers for those that a pass holds until it is known how they came.
+    pub(super) async fn passages(
+        &mut self,
+        visit: &Visit<'_>,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let standing = self.store.standing().await?;
+        let waits = |hold: &&Hold| {
+            matches!(hold.reason, HoldReason::NeedsPullRequest { direct: false, .. })
+        };
+        let held: BTreeSet<RequestId> = standing
+            .holds
+            .iter()
+            .map(|row| &row.hold)
+            .filter(waits)
+            .map(|hold| hold.request.clone())
+            .collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
+        for asked in self.asked(visit, held).await? {
+            let pull = match &asked.commit {
+                Some(commit) => self.brought(visit, commit).await?,
+                None => None,
+            };
+            let number = pull.as_ref().map(|pull| pull.number);
+            by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
+        }
+        let now = (visit.clock)();
+        for (_, (pull, asked)) in by_pull {
+            let writes = match pull {
+                None => {
+                    let sure = |a: &Asked| {
+                        let since = self.doubted.entry(a.commit.clone()).or_insert(now);
+                        now.duration_since(*since) >= DOUBT
+                    };
+                    let (sure, open): (Vec<_>, Vec<_>) = asked.into_iter().partition(sure);
+                    if !open.is_empty() {
+                        turn.due = turn.due.into_iter().chain([now + DOUBT]).min();
+                    }
+                    sure.into_iter().map(|a| through(a, None, None)).collect()
+                }
+                Some(pull) => self.through(visit, pull, asked).await?,
+            };
+            if !writes.is_empty() {
+                self.store.note(writes).await?;
+                turn.wake = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands in the files of this branch that are waited for, and which commit brought it.
+    async fn asked(
+        &self,
+        visit: &Visit<'_>,
+        held: BTreeSet<RequestId>,
+    ) -> Result<Vec<Asked>, Trouble> {
+        let ids: Vec<RequestId> = held.iter().cloned().collect();
+        let desired = self.store.desired(&ids).await?;
+        let desired: BTreeMap<_, _> = desired.into_iter().map(|d| (d.id.clone(), d)).collect();
+        let records = self.store.records(&ids).await?;
+        let records: BTreeMap<_, _> = records.into_iter().map(|r| (r.id.clone(), r)).collect();
+        let mut asked = Vec::new();
+        for id in ids {
+            let now = desired.get(&id);
+            let origin = now.map(|d| &d.origin).or_else(|| records.get(&id).map(|r| &r.origin));
+            let Some(origin) = origin.filter(|o| visit.place.sources.contains(&o.source)) else {
+                continue;
+            };
+            let Some(source) = self.engine.sources().all().find(|s| s.name == origin.source) else {
+                continue;
+            };
+            let mirror = source.mirror();
+            let commit = mirror.last_commit_touching(&origin.path, &visit.base, SEARCH)?;
+            asked.push(Asked { id, content: now.map(|d| d.content), commit });
+        }
+        Ok(asked)
+    }
+
+    /// The pull request that a commit came with, from the forge or as it said before.
+    async fn brought(
+        &mut self,
+        visit: &Visit<'_>,
+        commit: &Revision,
+    ) -> Result<Option<Pull>, Trouble> {
+        let place = visit.place;
+        if let Some(pull) = self.merged_here(visit, commit)? {
+            return Ok(Some(pull));
+        }
+        let key = (place.repo.clone(), commit.clone());
+        let pulls = match self.brought.get(&key) {
+            Some(pulls) => pulls.clone(),
+            None => {
+                let pulls = self.forge.pulls_of(&place.repo, commit).await?;
+                if !pulls.is_empty() {
+                    self.brought.insert(key, pulls.clone());
+                }
+                pulls
+            }
+        };
+        let ours = pulls.into_iter().filter(|pull| pull.base == place.branch);
+        Ok(ours.filter(|pull| matches!(pull.state, PullState::Merged { .. })).last())
+    }
+
+    /// The pull request that a commit came with, as far as what is remembered of them tells.
+    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision) -> Result<Option<Pull>, Trouble> {
+        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let Some(source) = source else { return Ok(None) };
+        let mirror = source.mirror();
+        for (key, kept) in self.kept.iter().rev() {
+            let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
+            if key.source != *visit.place.name() || !mirror.is_ancestor(merged, &visit.base)? {
+                continue;
+            }
+            let brings = merged == commit
+                || mirror.is_ancestor(commit, merged)?
+                    && match mirror.first_parent(merged)? {
+                        Some(parent) => !mirror.is_ancestor(commit, &parent)?,
+                        None => true,
+                    };
+            if brings {
+                return Ok(Some(kept.pull.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets through what a pull request brought, as far as it was reviewed.
+    async fn through(
+        &mut self,
+        visit: &Visit<'_>,
+        pull: Pull,
+        asked: Vec<Asked>,
+    ) -> Result<Vec<PersonWrite>, Trouble> {
+        let ids: BTreeSet<RequestId> = asked.iter().map(|a| a.id.clone()).collect();
+        let question =
+            Question { at: BTreeMap::new(), also: ids.clone(), previews: true, blind: false };
+        let now = self.engine.review(&question, visit.clock).await?;
+        if unseen(&now, &ids) {
+            // What cannot be seen cannot be compared with what was reviewed.
+            return Ok(Vec::new());
+        }
+        let key = visit.place.key(pull.number);
+        let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
+        let mut writes = self.approvals(visit, &key, &now);
+        let changed = compare(reviewed.as_ref(), &now, &ids);
+        if let Some(kept) = self.kept.get(&key).cloned()
+            && kept.changed != changed
+        {
+            let kept = super::Kept { changed: changed.clone(), over: false, ..kept };
+            self.keep(visit, &key, kept).await?;
+        }
+        let pair = changed.map(|c| (c.reviewed, c.now));
+        writes.extend(asked.into_iter().map(|a| through(a, Some(pull.number), pair)));
+        Ok(writes)
+    }
+
+    /// What reviewers approved is approved.
+    fn approvals(&self, visit: &Visit<'_>, key: &PullKey, now: &Reviewed) -> Vec<PersonWrite> {
+        let Some(kept) = self.kept.get(key) else { return Vec::new() };
+        let Some(shown) = &kept.shown else { return Vec::new() };
+        let asked: BTreeSet<Digest> =
+            super::judge::needs(&now.plan).into_iter().map(|(digest, _)| digest).collect();
+        let met =
+            shown.needs.iter().filter(|(digest, need)| asked.contains(digest) && need.is_met());
+        let at = (visit.clock)();
+        met.map(|(digest, need)| {
+            PersonWrite::Approve(Approval { digest: *digest, by: need.had.join(", "), at })
+        })
+        .collect()
+    }
+}
+
+fn through(asked: Asked, pull: Option<u64>, changed: Option<(Digest, Digest)>) -> PersonWrite {
+    let Asked { id, content, commit } = asked;
+    PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, changed } }
+}
+
+/// Whether a target of theirs could not be looked at.
+fn unseen(now: &Reviewed, ids: &BTreeSet<RequestId>) -> bool {
+    now.plan.holds.iter().any(|hold| {
+        ids.contains(&hold.request) && matches!(hold.reason, HoldReason::NotObserved { .. })
+    })
+}
+
+/// What would be done now that was not reviewed, if anything.
+fn compare(reviewed: Option<&Shown>, now: &Reviewed, ids: &BTreeSet<RequestId>) -> Option<Changed> {
+    let mine = |step: &&Step| ids.contains(&step.target.key.request);
+    let known: BTreeSet<Digest> =
+        reviewed.into_iter().flat_map(|shown| &shown.steps).map(|(_, digest)| *digest).collect();
+    let is_more = |step: &&Step| match reviewed {
+        Some(_) => !known.contains(&step.digest()),
+        // Nobody was shown a plan: what takes nothing away is what the file says.
+        None => matches!(step.action, Action::Delete | Action::Replace),
+    };
+    let steps = || now.plan.steps.iter().filter(mine);
+    steps().find(is_more)?;
+    let after = Shown::new(
+        Revision::new(""),
+        &crate::model::Plan { steps: steps().cloned().collect(), ..Default::default() },
+        Vec::new(),
+        BTreeMap::new(),
+        crate::model::Stage::Planned,
+    );
+    let nothing = crate::digest::of(&"nothing was reviewed");
+    Some(Changed {
+        reviewed: reviewed.map_or(nothing, |shown| shown.digest),
+        now: after.digest,
+        before: reviewed.into_iter().flat_map(|s| &s.steps).map(|(line, _)| line.clone()).collect(),
+        after: steps().map(line).collect(),
+    })
+}

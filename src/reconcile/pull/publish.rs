@@ -1,0 +1,147 @@
+//! Bringing what is said to what is to be said: checks first, then the comment.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::kept::{Kept, SaidCheck};
+use super::{Reviewer, Trouble, Visit};
+use crate::digest::{self, Digest};
+use crate::forge::{Check, Saying, Suggestion, marker};
+use crate::model::{Artifact, Brief, PullKey, PullState, Stage, Step};
+use crate::report;
+
+/// What is to be said on one pull request.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    checks: Vec<Check>,
+    comment: Option<String>,
+    marker: String,
+    suggestions: Vec<Suggestion>,
+    /// Progress need not be told more often.
+    pub not_before: Option<Timestamp>,
+    is_progress: bool,
+    told: Option<Timestamp>,
+}
+
+/// While something is under way, the comment is edited at most so often.
+const PROGRESS: SignedDuration = SignedDuration::from_secs(10);
+
+/// Artifacts for the differences that are shown.
+pub(super) type Artifacts = std::collections::HashMap<Digest, Arc<Artifact>>;
+
+impl Reviewer {
+    /// Takes note of what is to be said.
+    pub(super) fn want(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        kept: &Kept,
+        brief: &Brief,
+        artifacts: &Artifacts,
+    ) {
+        let secret = self.secret.unwrap_or_default();
+        let marker = marker(&secret, "comment", &visit.place.repo, kept.pull.number);
+        let find = |step: &Step| {
+            let get = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d)).cloned();
+            (get(step.from), get(step.artifact))
+        };
+        let external = key.to_string();
+        let options = report::plan::Options::default();
+        let head = match &kept.pull.state {
+            PullState::Merged { commit, .. } => commit,
+            PullState::Open | PullState::Closed => &kept.pull.head,
+        };
+        let mut checks = Vec::new();
+        if brief.stage != Stage::Closed {
+            checks.push(report::pull::check(brief, head, &external, &find, &options));
+        }
+        if kept.pull.state == PullState::Open {
+            checks.push(report::pull::approval(brief, head, &external));
+        }
+        let comment = report::pull::comment(brief, &marker, &find, &options);
+        // A pull request that is none of ours hears nothing, unless something was said already.
+        let comment = comment.filter(|_| brief.stage != Stage::Nothing || kept.comment.is_some());
+        let suggestions = match brief.stage {
+            Stage::Planned => report::pull::suggestions(brief, &|path, line| {
+                self.line_of(visit, kept, path, line)
+            }),
+            _ => Vec::new(),
+        };
+        let told = self.wanted.get(key).and_then(|w| w.told);
+        let is_progress = matches!(brief.stage, Stage::Merged { .. }) && !kept.over;
+        let wanted =
+            Wanted { checks, comment, marker, suggestions, not_before: None, is_progress, told };
+        self.wanted.insert(key.clone(), wanted);
+    }
+
+    /// Says what is not said yet.
+    pub(super) async fn publish(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        let Some(mut wanted) = self.wanted.remove(key) else { return Ok(()) };
+        let said = self.say(visit, &mut wanted, kept).await;
+        // What was said is remembered with the pull request; what was not is said later.
+        self.wanted.insert(key.clone(), wanted);
+        said
+    }
+
+    async fn say(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &mut Wanted,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        let repo = &visit.place.repo;
+        for check in &wanted.checks {
+            let digest = digest::of(check);
+            let last = kept.checks.get(&check.name).filter(|last| last.head == check.head);
+            if last.is_some_and(|last| last.digest == digest) {
+                continue;
+            }
+            let id = last.and_then(|last| last.id);
+            let id = Some(self.forge.check(repo, check, id).await?);
+            let said = SaidCheck { head: check.head.clone(), id, digest };
+            kept.checks.insert(check.name.clone(), said);
+        }
+        if let Some(body) = &wanted.comment {
+            let digest = digest::sha256(body.as_bytes());
+            let now = (visit.clock)();
+            let next = wanted.told.map(|told| told + PROGRESS).filter(|next| *next > now);
+            wanted.not_before = next.filter(|_| wanted.is_progress && kept.said != Some(digest));
+            if kept.said != Some(digest) && wanted.not_before.is_none() {
+                let (marker, body) = (wanted.marker.clone(), body.clone());
+                let saying = Saying { id: kept.comment, marker, body };
+                kept.comment = Some(self.forge.say(repo, kept.pull.number, &saying).await?);
+                kept.said = Some(digest);
+                wanted.told = Some(now);
+            }
+        }
+        let new: Vec<Suggestion> = wanted
+            .suggestions
+            .iter()
+            .filter(|s| !kept.suggested.contains(&s.marker))
+            .cloned()
+            .collect();
+        if !new.is_empty() && kept.pull.state == PullState::Open {
+            self.forge.suggest(repo, kept.pull.number, &kept.pull.head, &new).await?;
+            kept.suggested.extend(new.into_iter().map(|s| s.marker));
+        }
+        Ok(())
+    }
+
+    /// A line of a file at a pull request's head.
+    fn line_of(&self, visit: &Visit<'_>, kept: &Kept, path: &str, line: u32) -> Option<String> {
+        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name())?;
+        let mirror = source.mirror();
+        let entry = mirror.find(&kept.pull.head, path).ok()??;
+        let crate::git::Blob::Bytes(bytes) = mirror.blob(entry.id, 1 << 20).ok()? else {
+            return None;
+        };
+        let text = String::from_utf8(bytes).ok()?;
+        text.lines().nth(line.checked_sub(1)? as usize).map(str::to_owned)
+    }
+}

@@ -1,0 +1,75 @@
+//! What merging a pull request would come to.
+
+use std::collections::BTreeMap;
+
+use super::kept::Kept;
+use super::{Reviewer, Trouble, Visit};
+use crate::git::{GitError, Merged};
+use crate::model::{Blind, Revision, SourceName};
+use crate::reconcile::review::{Question, Reviewed};
+use crate::reconcile::source::CATALOG;
+
+/// What came of looking.
+pub(super) enum Survey {
+    /// It can be merged.
+    Reviewed {
+        /// What would come of it.
+        reviewed: Box<Reviewed>,
+        /// Why the world was not looked at.
+        blind: Option<Blind>,
+    },
+    /// It cannot: these paths conflict.
+    Conflict(Vec<String>),
+    /// It could not be looked at; for people.
+    Unknown(String),
+}
+
+impl Reviewer {
+    /// Merges it in memory and plans what differs.
+    pub(super) async fn survey(
+        &mut self,
+        visit: &Visit<'_>,
+        kept: &Kept,
+    ) -> Result<Survey, Trouble> {
+        let place = visit.place;
+        let Some(source) = self.engine.sources().all().find(|s| s.name == *place.name()) else {
+            return Ok(Survey::Unknown("its repository is not read any more".into()));
+        };
+        let mirror = source.mirror().clone();
+        let merged = match mirror.merge(&visit.base, &kept.pull.head) {
+            Ok(Merged::Clean(commit)) => commit,
+            Ok(Merged::Conflict(paths)) => return Ok(Survey::Conflict(paths)),
+            Err(GitError::Missing { text, .. }) => {
+                return Ok(Survey::Unknown(format!("its commit could not be fetched: {text}")));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut at: BTreeMap<SourceName, Revision> = BTreeMap::new();
+        let mut catalog = false;
+        for name in &place.sources {
+            let Some(source) = self.engine.sources().all().find(|s| s.name == *name) else {
+                continue;
+            };
+            let folder = source.watched_folder();
+            let tree = |commit: &Revision| source.mirror().tree(commit, &folder);
+            let differs = tree(&visit.base)? != tree(&merged)?;
+            if differs {
+                catalog |= name.as_str() == CATALOG;
+                at.insert(name.clone(), merged.clone());
+            }
+        }
+        if at.is_empty() {
+            return Ok(Survey::Reviewed { reviewed: Box::default(), blind: None });
+        }
+        let asked = kept.asked.as_ref() == Some(&kept.pull.head);
+        let blind = if kept.pull.fork && !asked {
+            Some(Blind::Fork)
+        } else {
+            catalog.then_some(Blind::Catalog)
+        };
+        let question =
+            Question { at, also: Default::default(), previews: true, blind: blind.is_some() };
+        let reviewed = Box::new(self.engine.review(&question, visit.clock).await?);
+        Ok(Survey::Reviewed { reviewed, blind })
+    }
+}

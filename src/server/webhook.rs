@@ -1,0 +1,63 @@
+//! Webhooks: they wake, and say nothing that is believed.
+//!
+//! # Guarantees
+//! - Nothing is parsed before the signature over the raw body was found good.
+//! - A delivery only wakes: what is true is asked for. A forged, lost, doubled or belated one changes
+//!   nothing but when that happens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use tokio::sync::{Notify, mpsc};
+
+use super::Metrics;
+use crate::error::chain;
+use crate::forge::{Secret, webhook};
+use crate::reconcile::Ask;
+
+/// What a forge sends at most.
+pub(super) const BODY: usize = 25 * 1024 * 1024;
+
+/// What a delivery needs.
+#[derive(Clone)]
+pub struct Hook {
+    /// Holds what deliveries are signed with. Read anew at each of them: it may be rotated.
+    pub secret_file: PathBuf,
+    /// Wakes whoever looks after pull requests.
+    pub pulls: Arc<Notify>,
+    /// Wakes a pass.
+    pub asks: mpsc::Sender<Ask>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+pub(super) fn router(hook: Hook) -> Router {
+    Router::new().route("/webhook/github", post(github)).with_state(hook)
+}
+
+async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let secret = match Secret::read_line(&hook.secret_file) {
+        Ok(secret) => secret,
+        Err(error) => {
+            tracing::error!(error = chain(&error), "the webhook's secret cannot be read");
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+    };
+    if webhook::verify(&secret, &body, header("x-hub-signature-256")).is_err() {
+        hook.metrics.forged();
+        return StatusCode::UNAUTHORIZED;
+    }
+    let event = header("x-github-event").unwrap_or_default();
+    if webhook::parse(event, &body).is_some() {
+        hook.pulls.notify_one();
+        // Full: the loop is called for already.
+        let _ = hook.asks.try_send(Ask::Wake);
+    }
+    StatusCode::NO_CONTENT
+}
