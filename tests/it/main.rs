@@ -18,6 +18,7 @@ mod pages;
 mod pull;
 mod readme;
 mod remote;
+mod review;
 mod samples;
 mod stacks;
 mod stories;

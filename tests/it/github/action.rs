@@ -200,6 +200,7 @@ impl State {
             is_draft: opening.is_draft,
             mergeable: false,
             merge_commit: None,
+            landed: Vec::new(),
             merged: None,
             reviews: Vec::new(),
             remarks: Vec::new(),
@@ -310,8 +311,10 @@ impl State {
             return Err(refused("Merge conflict"));
         };
         git.reference(&name, tip, true, "merge").unwrap();
+        let landed = git::commits(&git, merge.base, tip);
         // Before others hear of the push: they see that it was this.
         self.set_merged(full, number, by, tip);
+        self.issue(full, number).pull_mut().landed = landed;
         self.sync(full, by);
         Ok(tip)
     }

@@ -146,6 +146,8 @@ pub struct Pull {
     /// What it would be merged as, or was.
     pub merge_commit: Option<Oid>,
     pub merged: Option<(Timestamp, String)>,
+    /// The commits that came to the base with it.
+    pub landed: Vec<Oid>,
     pub reviews: Vec<Review>,
     pub remarks: Vec<Remark>,
 }

@@ -184,6 +184,7 @@ fn of_commit(state: &mut State, call: &Call) -> Handled {
     };
     let all = state.repos[&full].pulls().filter(|(_, pull)| {
         pull.merge_commit == Some(id) && pull.merged.is_some()
+            || pull.landed.contains(&id)
             || git::commits(&git, pull.base, pull.head).contains(&id)
     });
     let all: Vec<_> = all.map(|(issue, _)| issue).collect();

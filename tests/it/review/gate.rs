@@ -1,0 +1,74 @@
+//! What comes to the branch, and what was approved.
+
+use super::Desk;
+use crate::daemon::eventually;
+use crate::github::Verdict;
+use crate::world::{ask, note, to_approve};
+
+#[test]
+fn what_is_pushed_directly_waits_until_a_person_lets_it_through() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    desk.repo().push("grace", "main", [ask("orders/dev/direct", note("direct"))]);
+    let held = eventually("it is held", || {
+        let status = desk.world.status_or_none("orders/dev/direct")?;
+        let said = status["waitingFor"].as_str()?.to_owned();
+        said.contains("without a pull request").then_some(said)
+    });
+    let digest = to_approve(&held);
+    desk.world.vend_ends(0, &["approve", &digest]);
+    eventually("it is applied", || {
+        let status = desk.world.status_or_none("orders/dev/direct")?;
+        (status["phase"] == "Ready").then_some(())
+    });
+}
+
+#[test]
+fn what_stood_there_before_is_taken_as_it_is() {
+    let desk = Desk::new();
+    desk.repo().push("grace", "main", [ask("orders/dev/old", note("old"))]);
+    let _daemon = desk.serve();
+    eventually("it is applied", || {
+        let status = desk.world.status_or_none("orders/dev/old")?;
+        (status["phase"] == "Ready").then_some(())
+    });
+}
+
+#[test]
+fn a_squash_and_a_rebase_are_known_for_what_they_were() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    for (name, how) in
+        [("squash", crate::github::Method::Squash), ("rebase", crate::github::Method::Rebase)]
+    {
+        let id = format!("orders/dev/{name}");
+        let n = desk.propose("ada", name, [ask(&id, note("first"))]);
+        desk.repo().push("ada", name, [ask(&format!("{id}-two"), note("second"))]);
+        desk.says(n, &["2 to create"]);
+        desk.repo().merge_by("grace", n, how);
+        desk.says(n, &["Done"]);
+        desk.world.ready(&id);
+    }
+}
+
+#[test]
+fn the_author_does_not_approve_and_a_reviewer_does() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "old", [ask("orders/dev/it", note("a"))]);
+    desk.says(n, &["create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    // Another template takes over: a person has to say that it is meant.
+    let swap = crate::world::request("pair@1.0.0", "{text: b}");
+    let n = desk.propose("ada", "swap", [ask("orders/dev/it", swap)]);
+    let head = desk.repo().at("swap");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().comment("ada", n, "/vend approve 0000");
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.world.ready("orders/dev/it");
+    desk.again_nothing();
+}

@@ -1,0 +1,128 @@
+//! Pull requests from end to end: the real daemon, real Git over HTTP, and the tests' own GitHub.
+
+mod gate;
+mod life;
+mod trouble;
+
+use serde_json::json;
+
+use crate::daemon::{Serving, eventually};
+use crate::github::{CheckRun, GitHub, Repo, Said};
+use crate::world::{Edit, Repository, World, write};
+
+/// A world whose requests lie on GitHub.
+pub struct Desk {
+    pub world: World,
+    pub hub: GitHub,
+}
+
+/// What deliveries are signed with.
+const SECRET: &str = "the-secret-of-the-webhook";
+
+impl Desk {
+    /// With the small catalog, no requests, and somebody each who writes and who leads.
+    pub fn new() -> Self {
+        Self::with(World::new())
+    }
+
+    pub fn with(mut world: World) -> Self {
+        let hub = GitHub::start();
+        let repo = hub.create("acme/requests");
+        repo.permit("ada", "write");
+        repo.permit("grace", "maintain");
+        repo.push("grace", "main", [write("requests/README.md", "Requests.\n")]);
+        let key = world.root().join("app.pem");
+        std::fs::write(&key, hub.key()).unwrap();
+        std::fs::write(world.root().join("webhook-secret"), SECRET).unwrap();
+        let (url, api, id) = (repo.url(), hub.api(), hub.app_id());
+        world.requests = Repository::open(repo.git().path().to_owned(), world.root());
+        world.configure(|c| {
+            c["requests"] = json!([{"repository": url}]);
+            c["forge"] = json!({"github": {"api": api, "app": {"id": id, "privateKeyFile": key}}});
+            c["reconcile"] = json!({"interval": "1s"});
+        });
+        Self { world, hub }
+    }
+
+    pub fn repo(&self) -> Repo<'_> {
+        self.hub.repo("acme/requests")
+    }
+
+    /// Starts the daemon, and waits until a first pass has published, so that what comes is news.
+    #[track_caller]
+    pub fn serve(&self) -> Serving {
+        let daemon = Serving::ready(&self.world);
+        eventually("a first pass", || self.world.requests.tip(crate::world::STATUS));
+        daemon
+    }
+
+    /// Somebody proposes edits on a branch of that name; the pull request's number.
+    #[track_caller]
+    pub fn propose(&self, who: &str, branch: &str, edits: impl IntoIterator<Item = Edit>) -> u64 {
+        self.repo().push_branch(who, branch, "main", edits);
+        self.repo().open_pull(who, branch, "main", &format!("Please: {branch}"))
+    }
+
+    /// Our comment, once it says all of these.
+    #[track_caller]
+    pub fn says(&self, number: u64, all: &[&str]) -> String {
+        let found = || {
+            let said = self.comment(number)?;
+            all.iter().all(|text| said.body.contains(text)).then_some(said.body)
+        };
+        let mut last = String::new();
+        let waited = std::time::Instant::now();
+        loop {
+            if let Some(body) = found() {
+                return body;
+            }
+            if let Some(said) = self.comment(number) {
+                last = said.body;
+            }
+            let late = waited.elapsed() > std::time::Duration::from_secs(40);
+            assert!(!late, "the comment never said {all:?}; it says:\n{last}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Our comment, of which there is never more than one.
+    #[track_caller]
+    pub fn comment(&self, number: u64) -> Option<Said> {
+        let mut ours = self.repo().comments(number);
+        ours.retain(|said| said.author == "vend[bot]");
+        assert!(ours.len() <= 1, "said more than once: {ours:#?}");
+        ours.pop()
+    }
+
+    /// The check of that name on a commit, once it has this conclusion.
+    #[track_caller]
+    pub fn check(&self, at: &str, name: &str, conclusion: &str) -> CheckRun {
+        let what = format!("check {name} of {at} is {conclusion}");
+        eventually(&what, || {
+            let runs = self.repo().checks(at);
+            let mut runs = runs.into_iter().filter(|run| run.name == name);
+            let run = runs.next_back()?;
+            (run.conclusion.as_deref() == Some(conclusion)).then_some(run)
+        })
+    }
+
+    /// Nothing more is said, although turns go by.
+    #[track_caller]
+    pub fn again_nothing(&self) {
+        let writes = || {
+            let log = self.hub.log();
+            let said =
+                log.iter().filter(|e| e.method != "GET" && !e.path.contains("access_tokens"));
+            said.filter(|e| !e.path.contains(".git/")).count()
+        };
+        let polls = || self.hub.calls("GET", "/repos/acme/requests/pulls").len();
+        let (said, asked) = (writes(), polls());
+        eventually("three more turns", || (polls() >= asked + 6).then_some(()));
+        assert_eq!(
+            writes(),
+            said,
+            "{:#?}",
+            self.hub.log().iter().rev().take(8).collect::<Vec<_>>()
+        );
+    }
+}
