@@ -12,6 +12,7 @@ pub mod forge;
 pub mod git;
 pub mod model;
 pub mod plan;
+pub mod policy;
 pub mod provider;
 pub mod reconcile;
 pub mod render;

@@ -315,11 +315,9 @@ fn lifecycles_warn_and_stop() {
 fn what_is_not_built_holds_the_request_and_says_where() {
     let mut files = files();
     let folder = "templates/web/1.0.0/template.yaml";
-    let with_policy = format!(
-        "{}  policy: [{{deny: \"true\"}}]\n  actions: {{}}\n",
-        template("web", "1.0.0", "")
-    );
-    put(&mut files, folder, &with_policy);
+    let with_ttl =
+        format!("{}  ttl: {{default: 14d}}\n  actions: {{}}\n", template("web", "1.0.0", ""));
+    put(&mut files, folder, &with_ttl);
     put(
         &mut files,
         "environments/dev.yaml",
@@ -330,12 +328,12 @@ fn what_is_not_built_holds_the_request_and_says_where() {
     assert_eq!(
         reason,
         HoldReason::NotSupportedYet {
-            what: "`ttl`, `policy` of the template `web@1.0.0`, `windows` of the environment `dev`"
+            what: "`ttl`, `ttl` of the template `web@1.0.0`, `windows` of the environment `dev`"
                 .into()
         }
     );
     insta::assert_snapshot!(notes, @r#"
-    4:13-22 SUP001 `policy` of the template `web@1.0.0` is not supported yet | it would not be obeyed, so nothing is done
+    4:13-22 SUP001 `ttl` of the template `web@1.0.0` is not supported yet | it would not be obeyed, so nothing is done
     4:13-22 SUP001 `windows` of the environment `dev` is not supported yet | it would not be obeyed, so nothing is done
     6:3-6 SUP001 `ttl` is not supported yet | take it out: it would not be obeyed
     "#);

@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::explain::Part;
 use super::file::EnvironmentDocument;
+use super::rule;
 use super::schema::{self, Kind, place_in};
 use crate::digest::{self, Digest};
-use crate::model::{Diagnostic, Map, OnDrift, Place, RequestId, quote};
+use crate::model::{Diagnostic, Map, OnDrift, Place, RequestId, matches, quote};
+use crate::policy::{Allowed, Rules, Scope};
 use crate::yaml::{Data, Node};
 
 /// Where requests go, and what holds there.
@@ -37,6 +39,10 @@ pub struct Environment {
     pub secrets: Vec<String>,
     /// Wins over the template's.
     pub on_drift: Option<OnDrift>,
+    /// What may not be here, and who has to say yes.
+    pub rules: Rules,
+    /// Which types of resources may be made here; `None`: all.
+    pub allow: Option<Allowed>,
     /// Fields that say something and whose behaviour is not built.
     pub not_supported: Vec<(String, Place)>,
     /// What is wrong with it; with an error nothing can be requested there.
@@ -93,21 +99,6 @@ impl Environment {
     }
 }
 
-/// Whether `*` for any characters makes the pattern equal to the text.
-fn matches(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 /// Reads an environment. Always gives one: what is wrong with it is in its `problems`.
 pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environment {
     let digest = digest::sha256(bytes);
@@ -124,6 +115,15 @@ pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environm
     }
     let fields = schema::not_supported(Kind::Environment, &node, file);
     let (metadata, spec) = document.map(|d| (d.metadata, d.spec)).unwrap_or_default();
+    let mut written = rule::Reader {
+        node: &node,
+        file,
+        // A rule here meets requests of every template.
+        scope: Scope { parameters: None },
+        problems: &mut problems,
+    };
+    let rules = written.rules(spec.policy, spec.approvals);
+    let allow = written.allow(spec.allow);
     Environment {
         name: name.to_owned(),
         digest,
@@ -137,32 +137,11 @@ pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environm
         protect: spec.protect,
         secrets: spec.secrets.allow,
         on_drift: spec.on_drift,
+        rules,
+        allow,
         not_supported: fields.into_iter().map(|(name, problem)| (name, problem.place)).collect(),
         problems,
         node,
         settled: RwLock::default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (glob, text) in [
-            ("*", "a"),
-            ("web-*", "web-x"),
-            ("*-queue", "sqs-queue"),
-            ("a*b*c", "aXbYc"),
-            ("a", "a"),
-        ] {
-            assert!(matches(glob, text), "{glob} {text}");
-        }
-        for (glob, text) in
-            [("web-*", "we"), ("a", "ab"), ("a*b*c", "aXc"), ("ab*b", "ab"), ("", "a")]
-        {
-            assert!(!matches(glob, text), "{glob} {text}");
-        }
     }
 }

@@ -14,6 +14,7 @@ mod parameters;
 pub mod path;
 mod request;
 mod resolve;
+mod rule;
 pub mod schema;
 mod template;
 mod values;

@@ -11,12 +11,14 @@ use super::file::{ComponentDocument, Lifecycle, TemplateDocument, TestDocument};
 use super::parameters::{Opened, Parameters, Text};
 use super::path;
 use super::request::TemplateReq;
+use super::rule;
 use super::schema::{self, Kind, place_in, sorted};
 use crate::digest::{self, Digest};
 use crate::model::{
     ComponentName, Diagnostic, File, Files, Map, OnDrift, OutputSpec, Place, Source, TemplateId,
     nearest, quote,
 };
+use crate::policy::{Allowed, Rules, Scope};
 use crate::yaml::{self, Node};
 
 /// An immutable version of a template.
@@ -54,6 +56,10 @@ pub struct TemplateVersion {
     pub on_drift: Option<OnDrift>,
     /// How long a change of what it makes may take.
     pub timeout: Option<SignedDuration>,
+    /// What may not be, and who has to say yes.
+    pub rules: Rules,
+    /// Which types of resources it may make; `None`: all.
+    pub allow: Option<Allowed>,
     /// Fields that say something and whose behaviour is not built.
     pub not_supported: Vec<(String, Place)>,
     /// Its tests.
@@ -181,6 +187,8 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         output_help: BTreeMap::new(),
         on_drift: None,
         timeout: None,
+        rules: Rules::default(),
+        allow: None,
         not_supported: Vec::new(),
         tests: Vec::new(),
         test_files: BTreeMap::new(),
@@ -332,6 +340,15 @@ impl Reader<'_> {
         }
         version.on_drift = spec.on_drift;
         version.timeout = spec.timeout.as_deref().and_then(length_of_time);
+        let names = version.parameters.names.iter().cloned().collect();
+        let mut written = rule::Reader {
+            node: &self.node,
+            file: &self.file,
+            scope: Scope { parameters: Some(Arc::new(names)) },
+            problems: out,
+        };
+        version.rules = written.rules(spec.policy, spec.approvals);
+        version.allow = written.allow(spec.allow);
         let fields = schema::not_supported(Kind::Template, &self.node, &self.file);
         version.not_supported =
             fields.into_iter().map(|(name, problem)| (name, problem.place)).collect();

@@ -68,6 +68,33 @@ pub struct Step {
     pub released: Vec<Digest>,
 }
 
+/// An approval that a rule asks for, and who has given it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requirement {
+    /// The rule's expression.
+    pub rule: String,
+    /// Where it is written, in the catalog.
+    pub place: super::Place,
+    /// Whose approval counts; one of them is enough.
+    pub teams: Vec<String>,
+    /// How many different people.
+    pub count: u32,
+    /// Who has given theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub had: Vec<String>,
+    /// What is not known yet and decides whether it is needed at all, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<String>,
+}
+
+impl Requirement {
+    /// Whether enough people said yes.
+    pub fn is_met(&self) -> bool {
+        self.had.len() >= self.count as usize
+    }
+}
+
 /// Something a reviewer should see.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::PassError;
 use super::evaluate::{Evaluator, Parsed, Shelf};
+use super::law::Law;
 use super::memory::Memory;
 use super::source::Snapshot;
 use crate::catalog::{self, Catalog, PathIs, Pattern};
@@ -49,6 +50,8 @@ pub struct Evaluated {
     pub row: DesiredRow,
     /// What its components render to.
     pub artifacts: Vec<(ComponentName, Arc<Artifact>)>,
+    /// What rules say of its plan; `None` where there are none.
+    pub law: Option<Arc<Law>>,
 }
 
 /// Lists what differs between the last processed commit of a source and the one in use.
@@ -327,7 +330,7 @@ pub fn row(
     let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
     let key = digest::of(&(desired.content, shown));
     let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
-    Evaluated { row, artifacts }
+    Evaluated { row, artifacts, law: None }
 }
 
 /// What references need to know of other requests.

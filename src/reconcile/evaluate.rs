@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::PassError;
 use super::desired::{Evaluated, Found, invalid, row, unreadable};
 use super::foresee::Foresight;
+use super::law::{self, Law};
 use super::memory::Memory;
 use super::promise;
 use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
@@ -292,14 +293,15 @@ impl Evaluator<'_> {
                 Err(problems) => return invalid(&found, content, problems),
             };
             let work = std::panic::AssertUnwindSafe(|| self.render_one(&found, &file, shelf));
-            let (wanted, notes, artifacts) = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            let read = std::panic::catch_unwind(work).unwrap_or_else(|_| {
                 let id = digest::of(&(&found.id, content)).hex()[..12].to_owned();
                 tracing::error!(request = %found.id, id, "a panic while this request was read");
-                (Wanted::Waiting(HoldReason::InternalError { id }), Vec::new(), Vec::new())
+                Outcome::without(Wanted::Waiting(HoldReason::InternalError { id }), Vec::new())
             });
+            let Outcome { wanted, notes, artifacts, law } = read;
             let origin = found.origin.clone();
             let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
-            row(&found, desired, artifacts)
+            Evaluated { law, ..row(&found, desired, artifacts) }
         })
     }
 
@@ -315,25 +317,35 @@ impl Evaluator<'_> {
         let checked = match catalog::check(self.catalog, file, version, &kinds, &fill) {
             Verdict::Checked(checked) => checked,
             Verdict::Invalid(problems) => {
-                return (Wanted::Invalid(problems), Vec::new(), Vec::new());
+                return Outcome::without(Wanted::Invalid(problems), Vec::new());
             }
-            Verdict::Waiting(reason, notes) => return (Wanted::Waiting(reason), notes, Vec::new()),
+            Verdict::Waiting(reason, notes) => {
+                return Outcome::without(Wanted::Waiting(reason), notes);
+            }
         };
         if let Some(problem) = self.edited(&checked.template, found) {
-            return (Wanted::Invalid(vec![problem]), Vec::new(), Vec::new());
+            return Outcome::without(Wanted::Invalid(vec![problem]), Vec::new());
         }
         if let Some((reason, notes)) = self.unadoptable(file, &checked) {
-            return (Wanted::Waiting(reason), notes, Vec::new());
+            return Outcome::without(Wanted::Waiting(reason), notes);
         }
         if let Some(reason) = self.changed_source(found, shelf) {
-            return (Wanted::Waiting(reason), checked.notes, Vec::new());
+            return Outcome::without(Wanted::Waiting(reason), checked.notes);
         }
-        match self.components(found, file, &checked, record.map(Arc::as_ref)) {
-            Ok((components, artifacts)) => {
+        let law = Law::of(file, &checked);
+        let mut problems = law.iter().flat_map(|law| law.denied(file)).collect::<Vec<_>>();
+        let rendered = self.components(found, file, &checked, record.map(Arc::as_ref));
+        match rendered {
+            Ok((components, artifacts)) if problems.is_empty() => {
                 let notes = checked.notes.clone();
-                (Wanted::Valid(Box::new(spec(file, *checked, components))), notes, artifacts)
+                let wanted = Wanted::Valid(Box::new(spec(file, *checked, components)));
+                Outcome { wanted, notes, artifacts, law: law.map(Arc::new) }
             }
-            Err(problems) => (Wanted::Invalid(problems), checked.notes, Vec::new()),
+            Ok(_) => Outcome::without(Wanted::Invalid(problems), checked.notes),
+            Err(others) => {
+                problems.extend(others);
+                Outcome::without(Wanted::Invalid(problems), checked.notes)
+            }
         }
     }
 
@@ -420,6 +432,7 @@ impl Evaluator<'_> {
                 &rendered.artifact,
                 &asked,
             ));
+            problems.extend(law::not_allowed(checked, component, &rendered.artifact, &asked));
             let digest = rendered.artifact.digest.expect("rendering sets the digest");
             let (name, id) = (component.name.to_string(), &found.id);
             let key = TargetKey { request: id.clone(), component: component.name.clone() };
@@ -457,7 +470,20 @@ impl Evaluator<'_> {
 /// What components render to.
 type Artifacts = Vec<(ComponentName, Arc<Artifact>)>;
 
-type Outcome = (Wanted, Vec<Diagnostic>, Artifacts);
+/// What a request was read as.
+struct Outcome {
+    wanted: Wanted,
+    notes: Vec<Diagnostic>,
+    artifacts: Artifacts,
+    law: Option<Arc<Law>>,
+}
+
+impl Outcome {
+    /// Nothing of it can be planned.
+    fn without(wanted: Wanted, notes: Vec<Diagnostic>) -> Self {
+        Self { wanted, notes, artifacts: Vec::new(), law: None }
+    }
+}
 
 /// A bug of ours that one file brought up: that file's problem alone.
 fn panicked(found: &Found) -> Diagnostic {

@@ -13,6 +13,7 @@ mod execute;
 pub mod foresee;
 mod front;
 mod gate;
+mod law;
 mod ledger;
 pub mod lint;
 mod listing;

@@ -15,7 +15,9 @@ use source::Source;
 enum Floor {
     /// Values that all share; among themselves in this order, each using only lower ones.
     Ground(u8),
-    /// No I/O, no clock: the ground only.
+    /// Below the other pure modules: the ground only.
+    Rule,
+    /// No I/O, no clock: the ground, and rules.
     Pure,
     /// Below the other side modules: the ground only.
     Git,
@@ -33,7 +35,7 @@ enum Floor {
     Main,
 }
 
-use Floor::{Edge, Git, Ground, Loop, Main, Pass, Pure, Side, Words};
+use Floor::{Edge, Git, Ground, Loop, Main, Pass, Pure, Rule, Side, Words};
 
 /// Every top-level module and its floor. A new one is added here and in `ARCHITECTURE.md`.
 const FLOORS: &[(&str, Floor)] = &[
@@ -41,6 +43,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("digest", Ground(1)),
     ("model", Ground(2)),
     ("yaml", Ground(3)),
+    ("policy", Rule),
     ("catalog", Pure),
     ("render", Pure),
     ("plan", Pure),
@@ -58,7 +61,8 @@ const FLOORS: &[(&str, Floor)] = &[
 ];
 
 /// Modules that are functions of their arguments and nothing else.
-const PURE: &[&str] = &["error", "digest", "model", "yaml", "catalog", "render", "plan", "report"];
+const PURE: &[&str] =
+    &["error", "digest", "model", "yaml", "policy", "catalog", "render", "plan", "report"];
 
 /// What a pure module never names: whole identifiers, or paths of them.
 const IMPURE: &[&str] = &[
@@ -97,6 +101,7 @@ const IMPURE: &[&str] = &[
 pub fn floors() -> Vec<(String, String)> {
     let word = |floor: Floor| match floor {
         Ground(_) => "ground",
+        Rule => "rule",
         Pure => "pure",
         Git => "git",
         Side => "side",
@@ -117,14 +122,15 @@ fn floor(module: &str) -> Option<Floor> {
 fn may_use(from: Floor, to: Floor) -> bool {
     match (from, to) {
         (Ground(from), Ground(to)) => to < from,
-        (Pure | Git, Ground(_)) => true,
+        (Rule | Git, Ground(_)) => true,
+        (Pure, Ground(_) | Rule) => true,
         (Side, Ground(_) | Git) => true,
-        (Words, Ground(_) | Pure | Git | Side) => true,
-        (Pass, Ground(_) | Pure | Git | Side | Words) => true,
-        (Loop, Ground(_) | Pure | Git | Side | Words | Pass) => true,
+        (Words, Ground(_) | Rule | Pure | Git | Side) => true,
+        (Pass, Ground(_) | Rule | Pure | Git | Side | Words) => true,
+        (Loop, Ground(_) | Rule | Pure | Git | Side | Words | Pass) => true,
         (Edge, to) => to != Edge && to != Main,
         (Main, to) => to == Edge,
-        (Ground(_) | Pure | Git | Side | Words | Pass | Loop, _) => false,
+        (Ground(_) | Rule | Pure | Git | Side | Words | Pass | Loop, _) => false,
     }
 }
 

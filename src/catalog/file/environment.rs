@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Document, Named};
+use super::{ApprovalDocument, Document, Named, PolicyDocument};
 use crate::model::{Map, OnDrift};
 
 /// `environments/<name>.yaml`.
@@ -27,12 +27,14 @@ pub struct EnvironmentSpec {
     pub protect: bool,
     /// Wins over the template's.
     pub on_drift: Option<OnDrift>,
-    /// Not supported yet.
-    pub approvals: Vec<Value>,
+    /// What may not be here.
+    pub policy: Vec<PolicyDocument>,
+    /// Who has to say yes.
+    pub approvals: Vec<ApprovalDocument>,
     /// Not supported yet.
     pub windows: Vec<Value>,
-    /// Not supported yet.
-    pub allow: Vec<String>,
+    /// Which types of resources may be made here; none given means all.
+    pub allow: Option<Vec<String>>,
     /// Which secrets requests may refer to.
     pub secrets: SecretRules,
 }

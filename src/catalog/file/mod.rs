@@ -3,12 +3,14 @@
 mod catalog;
 mod environment;
 mod request;
+mod rule;
 mod template;
 mod test;
 
 pub use catalog::*;
 pub use environment::*;
 pub use request::*;
+pub use rule::*;
 pub use template::*;
 pub use test::*;
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Document;
+use super::{ApprovalDocument, Document, PolicyDocument};
 use crate::model::{Map, OnDrift};
 
 /// `templates/<name>/<version>/template.yaml`.
@@ -60,16 +60,16 @@ pub struct TemplateSpec {
     pub on_drift: Option<OnDrift>,
     /// How long a change may take, such as `1h`.
     pub timeout: Option<String>,
-    /// Not supported yet.
-    pub policy: Vec<Value>,
-    /// Not supported yet.
-    pub approvals: Vec<Value>,
+    /// What may not be.
+    pub policy: Vec<PolicyDocument>,
+    /// Who has to say yes.
+    pub approvals: Vec<ApprovalDocument>,
     /// Not supported yet.
     pub ttl: Option<Value>,
     /// Not supported yet.
     pub actions: Map,
-    /// Not supported yet.
-    pub allow: Vec<String>,
+    /// Which types of resources may be made; none given means all.
+    pub allow: Option<Vec<String>>,
     /// Not supported yet.
     pub version_bump: Option<String>,
     /// Not supported yet.
