@@ -17,11 +17,11 @@ impl Secret {
     /// The first and only line of a file, read now.
     ///
     /// # Errors
-    /// `Refused`: it cannot be read, or is not one line of printable ASCII.
+    /// `Refused`: it cannot be read, or is not one line of text.
     pub fn read_line(file: &Path) -> Result<Self, ForgeError> {
         let text = Self::read(file)?;
         let line = text.0.trim();
-        if line.is_empty() || !line.bytes().all(|b| b.is_ascii_graphic()) {
+        if line.is_empty() || line.chars().any(char::is_control) {
             let text = format!("file `{}`: expected one line with a secret", file.display());
             return Err(ForgeError::Refused { text });
         }
@@ -38,6 +38,11 @@ impl Secret {
             ForgeError::Refused { text }
         })?;
         Ok(Self(text))
+    }
+
+    /// Whether it can stand in a header, as tokens do.
+    pub fn is_token(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|b| b.is_ascii_graphic())
     }
 
     /// The text itself, for whoever must show it to a server.
@@ -70,13 +75,16 @@ mod tests {
             ("  abc\r\n", Some("abc")),
             ("", None),
             ("a\nb", None),
-            ("a b", None),
+            ("a phrase\n", Some("a phrase")),
             ("a\u{1b}[2J", None),
-            ("é", None),
         ] {
             std::fs::write(&file, bytes).unwrap();
             let read = Secret::read_line(&file).ok();
             assert_eq!(read.as_ref().map(Secret::expose), expected, "{bytes:?}");
+        }
+        assert!(Secret::new("ghs_1").is_token());
+        for odd in ["", "a phrase", "é", "a\nb"] {
+            assert!(!Secret::new(odd).is_token(), "{odd:?}");
         }
         let missing = Secret::read_line(&folder.path().join("none")).unwrap_err();
         assert!(missing.to_string().contains("none"));

@@ -1,7 +1,7 @@
 //! Who we are: an App, its installations and their tokens; or a person's token.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ impl GitHub {
     pub(super) async fn access(&self, who: Who<'_>) -> Result<Access, Trouble> {
         match (&self.identity, who) {
             (Identity::Token(file), _) => {
-                let token = Secret::read_line(file).map_err(Trouble::from)?;
+                let token = token_in(file)?;
                 Ok(Access { account: Account::Person, client: self.client_with(&token)? })
             }
             (Identity::App(_), Who::Itself) => {
@@ -162,8 +162,14 @@ impl GitHub {
 
     pub(super) async fn who_we_are(&self) -> Result<Me, Trouble> {
         let now = self.now();
-        if let Some((until, me)) = &*lock(&self.me)
+        // Another token may be somebody else's.
+        let token = match &self.identity {
+            Identity::App(_) => None,
+            Identity::Token(file) => Some(token_in(file)?),
+        };
+        if let Some((until, whose, me)) = &*lock(&self.me)
             && now < *until
+            && *whose == token
         {
             return Ok(me.clone());
         }
@@ -179,7 +185,7 @@ impl GitHub {
             }
         };
         let until = now.checked_add(BELIEVED_FOR).unwrap_or(Timestamp::MAX);
-        *lock(&self.me) = Some((until, me.clone()));
+        *lock(&self.me) = Some((until, token, me.clone()));
         Ok(me)
     }
 
@@ -195,7 +201,7 @@ impl GitHub {
     /// A token that opens one repository and nothing else, where GitHub lets us have that.
     pub(super) async fn token_for_git(&self, repo: &Repo) -> Result<Secret, Trouble> {
         match &self.identity {
-            Identity::Token(file) => Ok(Secret::read_line(file).map_err(Trouble::from)?),
+            Identity::Token(file) => token_in(file),
             Identity::App(_) => {
                 let installation = self.installation(repo).await?.id;
                 let only = Some(repo.name.to_lowercase());
@@ -290,11 +296,21 @@ impl GitHub {
         // Not the parser's words: they could hold what they stumbled over.
         let shape: TokenShape = serde_json::from_slice(&answer.body)
             .map_err(|_| Trouble::later(format!("{ask}: the answer was not understood")))?;
-        if !shape.token.bytes().all(|b| b.is_ascii_graphic()) || shape.token.is_empty() {
+        let secret = Secret::new(shape.token);
+        if !secret.is_token() {
             return Err(Trouble::later(format!("{ask}: a token that is none")));
         }
-        Ok(Token { secret: Secret::new(shape.token), until: shape.expires_at })
+        Ok(Token { secret, until: shape.expires_at })
     }
+}
+
+fn token_in(file: &Path) -> Result<Secret, Trouble> {
+    let token = Secret::read_line(file).map_err(Trouble::from)?;
+    if !token.is_token() {
+        let text = format!("the file `{}` holds no token", file.display());
+        return Err(Trouble::refused(text));
+    }
+    Ok(token)
 }
 
 fn key_of(repo: &Repo) -> Repo {

@@ -12,7 +12,8 @@
 //!
 //! # Assumptions
 //! Whoever calls says one thing at a time: two calls at once with the same marker could both find
-//! nothing and say it twice.
+//! nothing and say it twice. What GitHub has not carried out a little after the deadline of a call, it
+//! never will.
 
 mod auth;
 mod cache;
@@ -35,7 +36,8 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Me, Permission, Reaction, Repo, Saying, Suggestion,
+    Check, CommitStatus, Forge, ForgeError, Me, Permission, Reaction, Repo, Saying, Secret,
+    Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
@@ -115,7 +117,8 @@ pub struct GitHub {
     keys: Keys,
     cache: Mutex<Cache>,
     gates: Mutex<HashMap<Account, Gate>>,
-    me: Mutex<Option<(Timestamp, Me)>>,
+    /// Until when it is believed, and with which token it was asked.
+    me: Mutex<Option<(Timestamp, Option<Secret>, Me)>>,
 }
 
 impl std::fmt::Debug for GitHub {

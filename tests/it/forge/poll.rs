@@ -251,6 +251,8 @@ fn a_token_of_somebody_is_read_anew_and_its_bearer_knows_who_they_are() {
     assert!(text.contains("401") && !text.contains("ghp_"), "{text}");
     std::fs::write(desk.token_file(), desk.hub.token("robot")).unwrap();
     assert_eq!(pulls().unwrap().len(), 1);
+    std::fs::write(desk.token_file(), desk.hub.token("another")).unwrap();
+    assert_eq!(desk.run(desk.forge.me()).unwrap().login, "another");
     let git = desk.run(desk.forge.git_token(&desk.repo())).unwrap();
     assert_eq!(git.as_deref(), Some(std::fs::read_to_string(desk.token_file()).unwrap().as_str()));
 }
