@@ -2,6 +2,7 @@
 
 mod check;
 mod comment;
+mod git;
 mod poll;
 mod review;
 mod webhook;
@@ -22,7 +23,7 @@ use crate::world::write;
 /// A GitHub with one repository and one pull request, and somebody who looks at it.
 struct Desk {
     hub: GitHub,
-    forge: Client,
+    forge: Arc<Client>,
     /// Where the client lives; the server has a runtime of its own.
     runtime: tokio::runtime::Runtime,
     /// Seconds that its clock and the server's are ahead.
@@ -67,7 +68,7 @@ impl Desk {
             let ahead = ahead.clone();
             move || Timestamp::now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed))
         };
-        let forge = Client::new(settings, Arc::new(clock)).unwrap();
+        let forge = Arc::new(Client::new(settings, Arc::new(clock)).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { hub, forge, runtime, ahead, folder }
     }
