@@ -32,11 +32,6 @@ impl Reader<'_> {
         for (n, PolicyDocument { deny: text, message }) in policy.into_iter().enumerate() {
             let pointer = format!("/spec/policy/{n}/deny");
             let Some(deny) = self.expression(&pointer, &text) else { continue };
-            if deny.uses_plan {
-                let message = "rules about the plan are not supported yet";
-                self.problems.push(Diagnostic::error("SUP001", self.place(&pointer), message));
-                continue;
-            }
             let message = message.unwrap_or_else(|| format!("a rule forbids it: {text}"));
             rules.deny.push(DenyRule { deny, message, place: self.place(&pointer) });
         }

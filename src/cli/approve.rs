@@ -76,7 +76,9 @@ async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
     let by = user();
     let at = context::now();
     let write = match command {
-        PersonCommand::Approve { digest } => PersonWrite::Approve(Approval { digest, by, at }),
+        PersonCommand::Approve { digest } => {
+            PersonWrite::Approve(Approval { digest, by, teams: None, at })
+        }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }
         }

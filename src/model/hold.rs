@@ -61,6 +61,9 @@ pub enum HoldReason {
         /// The preview that says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preview: Option<Previewed>,
+        /// What rules ask for and is not given yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        needs: Vec<super::Requirement>,
     },
     /// More would happen than was reviewed.
     PlanChanged {

@@ -66,6 +66,9 @@ pub struct Step {
     /// Approvals without which it would be held; used up when it is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<Digest>,
+    /// Approvals that rules ask for, and who has given them: of this step's digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Requirement>,
 }
 
 /// An approval that a rule asks for, and who has given it.
@@ -140,6 +143,7 @@ impl Step {
             remarks: _,
             preview,
             released: _,
+            needs: _,
         } = self;
         // A deletion says by itself that all goes.
         let tells = *action != Action::Delete;

@@ -312,6 +312,9 @@ pub struct Approval {
     pub digest: Digest,
     /// Whose.
     pub by: String,
+    /// The teams that it counts for; `None`: any, as an operator's does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teams: Option<Vec<String>>,
     /// When.
     pub at: Timestamp,
 }

@@ -101,6 +101,7 @@ fn question(
         digest,
         lost: lost.collect(),
         preview: Some(previewed.clone()),
+        needs: Vec::new(),
     })
 }
 
@@ -146,6 +147,7 @@ mod tests {
             remarks: Vec::new(),
             preview: None,
             released: Vec::new(),
+            needs: Vec::new(),
         }
     }
 

@@ -477,5 +477,6 @@ fn step(target: Target, action: Action) -> Step {
         remarks: Vec::new(),
         preview: None,
         released: Vec::new(),
+        needs: Vec::new(),
     }
 }

@@ -77,6 +77,7 @@ impl Subject<'_> {
             digest,
             lost: Vec::new(),
             preview: None,
+            needs: Vec::new(),
         }))
     }
 

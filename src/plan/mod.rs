@@ -26,6 +26,7 @@ mod graph;
 mod guard;
 mod moves;
 mod order;
+mod require;
 mod retry;
 mod situation;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use change::{LOCATION, forbidden, settings};
 pub use exposure::{Exposed, exposures};
 pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;
+pub use require::{Ruling, require};
 pub use retry::backoff;
 pub use situation::{Case, Gone, Guards, InFlight, Seen, Situation, Totals};
 

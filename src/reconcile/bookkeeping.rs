@@ -39,13 +39,15 @@ impl Pass<'_> {
         for drift in &plan.drifts {
             self.note_drift(drift, &mut writes);
         }
-        let sets = plan.spent.iter().filter_map(|set| self.memory.approvals.get(set));
+        let sets = plan.spent.iter().filter_map(|set| self.memory.approvals.get(set)).flatten();
         let by: BTreeSet<&str> = sets.map(|set| set.by.as_str()).collect();
         let by = by.into_iter().collect::<Vec<_>>().join(", ");
         for digest in &plan.approved {
-            let approval = Approval { digest: *digest, by: by.clone(), at: (self.clock)() };
+            let (by, at) = (by.clone(), (self.clock)());
+            // To a set nobody says yes for a team: rules ask about each of its steps.
+            let approval = Approval { digest: *digest, by, teams: Some(Vec::new()), at };
             if !self.memory.approvals.contains_key(digest) {
-                self.memory.approvals.insert(*digest, approval.clone());
+                self.memory.approvals.insert(*digest, vec![approval.clone()]);
                 writes.push(Write::Approve(approval));
             }
         }

@@ -1,11 +1,18 @@
 //! What the rules of a template and of an environment say of one request.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::foresee;
+use super::pass::Pass;
 use crate::catalog::file::Lifecycle;
 use crate::catalog::{Checked, ComponentSpec, Environment, RequestFile, TemplateVersion};
-use crate::model::{Artifact, Diagnostic, Place, RequestId, quote};
-use crate::policy::{self, Allowed, Facts, Finding, Rules, Value};
+use crate::model::{
+    Action, Artifact, Dependency, Diagnostic, HoldReason, Place, Record, RequestId, ResourceChange,
+    Slot, Step, TargetKey, quote,
+};
+use crate::plan::{Foretold, Ruling};
+use crate::policy::{self, Allowed, Facts, Finding, PlanFacts, Rules, Value};
 
 /// The rules that bind a request, and what they look at.
 #[derive(Clone, Debug)]
@@ -41,8 +48,62 @@ impl Law {
         Some(Self { facts, template: Some(template.clone()), environment: environment.clone() })
     }
 
+    /// Of one whose file is gone, as it was applied. Its template's version may be gone as well.
+    pub(super) fn of_record(
+        record: &Record,
+        template: Option<&Arc<TemplateVersion>>,
+        environment: &Arc<Environment>,
+    ) -> Option<Self> {
+        if template.is_none_or(|t| t.rules.is_empty()) && environment.rules.is_empty() {
+            return None;
+        }
+        let slots = record.parameters.iter();
+        let slots: Vec<_> =
+            slots.map(|(name, value)| (name.clone(), Slot::Known(value.clone()))).collect();
+        let (mut parameters, waits) = Facts::parameters(slots.iter().map(|(n, s)| (n, s)));
+        // Rules may name whatever the version declares.
+        if let (Value::Map(known), Some(template)) = (&mut parameters, template) {
+            let known = Arc::make_mut(known);
+            for name in &template.parameters.names {
+                known.entry(name.clone()).or_insert(Value::Null);
+            }
+        }
+        let labels = record.labels.iter().map(|(name, label)| (name, Value::text(label)));
+        let asked = Asked {
+            labels: Value::map(labels),
+            protect: record.protect,
+            reason: None,
+            adopt: false,
+        };
+        let facts = Facts {
+            request: request(&record.id, asked),
+            parameters,
+            environment: environment_facts(environment),
+            template: match template {
+                Some(template) => template_facts(template),
+                None => Value::map([
+                    ("name", Value::text(&record.template.name)),
+                    ("version", Value::text(record.template.version.to_string())),
+                    ("lifecycle", Value::text("retired")),
+                ]),
+            },
+            waits,
+        };
+        Some(Self { facts, template: template.cloned(), environment: environment.clone() })
+    }
+
     fn rules(&self) -> impl Iterator<Item = &Rules> {
         self.template.iter().map(|t| &t.rules).chain([&self.environment.rules])
+    }
+
+    /// Whether any of its rules looks at a plan, or asks for an approval of one.
+    pub(super) fn looks_at_plans(&self) -> bool {
+        self.rules().any(|r| !r.approvals.is_empty() || r.deny.iter().any(|d| d.deny.uses_plan))
+    }
+
+    /// What the rules say of its plan.
+    pub(super) fn judge(&self, plan: &PlanFacts) -> Vec<Finding> {
+        policy::judge(self.rules(), &self.facts, Some(plan))
     }
 
     /// Rules that deny the request whatever its plan is. What cannot be told yet is told with the plan.
@@ -155,4 +216,108 @@ fn template_facts(template: &TemplateVersion) -> Value {
         ("version", Value::text(template.id.version.to_string())),
         ("lifecycle", Value::text(lifecycle)),
     ])
+}
+
+impl Pass<'_> {
+    /// What the rules say of the steps of some requests. `whole` is all that is planned.
+    pub(super) fn rulings(
+        &self,
+        ids: &BTreeSet<&RequestId>,
+        whole: &[Step],
+        foretold: &BTreeMap<TargetKey, Foretold>,
+    ) -> BTreeMap<RequestId, Ruling> {
+        let laws: BTreeMap<&RequestId, Arc<Law>> =
+            ids.iter().filter_map(|id| Some((*id, self.law(id)?))).collect();
+        if laws.is_empty() {
+            return BTreeMap::new();
+        }
+        let mut steps: BTreeMap<&RequestId, Vec<Step>> = BTreeMap::new();
+        for step in whole.iter().filter(|s| laws.contains_key(&s.target.key.request)) {
+            let mut step = step.clone();
+            if let Some(Foretold::Preview(preview, _)) = foretold.get(&step.target.key) {
+                step.preview = Some(preview.clone());
+            }
+            let of = laws.get_key_value(&step.target.key.request).map(|(id, _)| *id);
+            if let Some(id) = of {
+                steps.entry(id).or_default().push(step);
+            }
+        }
+        let told = |step: &Step| self.resources(step);
+        let ruling = |(id, law): (&&RequestId, &Arc<Law>)| {
+            let steps = steps.get(*id).map(Vec::as_slice).unwrap_or_default();
+            let findings = law.judge(&policy::plan(steps, &told));
+            ((*id).clone(), self.ruling(id, law, &findings))
+        };
+        laws.iter().map(ruling).collect()
+    }
+
+    /// The law of a request whose plans it looks at.
+    fn law(&self, id: &RequestId) -> Option<Arc<Law>> {
+        let read = self.foreseen.get(id).or_else(|| self.fresh.get(id));
+        let law = match read.filter(|_| self.memory.desired().contains(id)) {
+            Some(read) => read.law.clone()?,
+            None => {
+                let record = self.records.get(id)?.as_ref()?;
+                let environment = self.catalog.environments.get(id.environment())?;
+                let template = self.catalog.version(&record.template);
+                Arc::new(Law::of_record(record, template, environment)?)
+            }
+        };
+        law.looks_at_plans().then_some(law)
+    }
+
+    /// Whether rules look at what a step does to resources that only its provider can tell.
+    pub(super) fn is_ruled(&self, step: &Step) -> bool {
+        let previews = self.engine.providers.get(&step.target.provider).map(|p| p.previews());
+        previews == Some(true) && self.law(&step.target.key.request).is_some()
+    }
+
+    fn ruling(&self, id: &RequestId, law: &Law, findings: &[Finding]) -> Ruling {
+        let mut ruling = Ruling::default();
+        let path = self.desired_of(id).map(|d| d.origin.path.clone());
+        let path = path.or_else(|| Some(self.records.get(id)?.as_ref()?.origin.path.clone()));
+        let place = |_: &[String]| Place::file(path.clone().unwrap_or_default());
+        let mut problems = Vec::new();
+        for finding in findings {
+            let waits = match finding {
+                Finding::Undecided { what, .. } => law.facts.waits_for(what),
+                Finding::Needs(need) => {
+                    let waits = need.undecided.as_deref().and_then(|w| law.facts.waits_for(w));
+                    ruling.needs.push(need.clone());
+                    waits
+                }
+                Finding::Denied { .. } | Finding::Broken { .. } => None,
+            };
+            if let Some(symbol) = waits {
+                let dependency = Dependency::Request(symbol.request.clone());
+                ruling.hold = Some(HoldReason::WaitingFor { dependency });
+            } else if let Finding::Undecided { what, message: _, place: rule } = finding {
+                let why = format!("it depends on {what}, which cannot be told");
+                let broken = Finding::Broken { why, place: rule.clone() };
+                problems.extend(problem(&broken, place));
+            } else {
+                problems.extend(problem(finding, place));
+            }
+        }
+        if !problems.is_empty() {
+            ruling.hold = Some(HoldReason::Invalid { problems });
+        }
+        ruling
+    }
+
+    /// What a step does to which resources, where no provider was asked.
+    fn resources(&self, step: &Step) -> Option<Vec<ResourceChange>> {
+        let provider = self.engine.providers.get(&step.target.provider)?;
+        if !provider.previews() {
+            return Some(Vec::new());
+        }
+        let artifact = match step.action {
+            Action::Create => foresee::artifact_of(self.fresh.get(&step.target.key.request)?, step),
+            Action::Delete => self.told.applied.get(&step.from?).cloned(),
+            // It does not begin before it was asked about, and is judged then.
+            _ if self.lease.is_some() => return Some(Vec::new()),
+            _ => None,
+        };
+        Some(provider.outline(step.action, artifact?.as_ref())?.resources)
+    }
 }

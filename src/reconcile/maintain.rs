@@ -43,6 +43,7 @@ impl Engine {
             let unused: BTreeSet<Digest> = memory
                 .approvals
                 .values()
+                .flatten()
                 .filter(|a| now.duration_since(a.at) > UNUSED)
                 .map(|a| a.digest)
                 .collect();

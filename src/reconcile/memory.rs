@@ -46,7 +46,7 @@ pub struct Memory {
     /// The last good commits.
     pub sources: Sources,
     /// What people approved.
-    pub approvals: BTreeMap<Digest, Approval>,
+    pub approvals: BTreeMap<Digest, Vec<Approval>>,
     /// Digests of published template versions.
     pub templates: BTreeMap<TemplateId, Digest>,
     /// Requests per team, environment and phase.
@@ -98,13 +98,15 @@ impl Memory {
         let mut memory = Self {
             retries: retries.into_iter().collect(),
             sources,
-            approvals: approvals.into_iter().map(|a| (a.digest, a)).collect(),
             templates: templates.into_iter().collect(),
             notes,
             stamp,
             drift,
             ..Self::default()
         };
+        for approval in approvals {
+            memory.approvals.entry(approval.digest).or_default().push(approval);
+        }
         memory.take(Table::load(desired), Table::load(records));
         for row in journal {
             memory.journal.insert(row.change.target.key.clone(), row);

@@ -27,8 +27,8 @@ use super::turn::Room;
 use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::model::{
-    Action, Change, HoldReason, Observation, Plan, Preview, Previewed, Step, Target, TargetKey,
-    Token,
+    Action, Artifact, Change, HoldReason, Observation, Plan, Preview, Previewed, RequestId, Step,
+    Target, TargetKey, Token,
 };
 use crate::plan::{self, Foretold, Seen, assess, wants_preview};
 use crate::provider::{Provider, ProviderError};
@@ -61,6 +61,8 @@ pub(super) struct Told {
     last: BTreeMap<TargetKey, Foretold>,
     /// What could not be said, and of what: not asked for again in the same pass.
     failed: BTreeMap<TargetKey, (Digest, HoldReason)>,
+    /// What is applied where something is deleted, for rules to look at.
+    pub(super) applied: BTreeMap<Digest, Arc<Artifact>>,
 }
 
 impl Pass<'_> {
@@ -86,8 +88,9 @@ impl Pass<'_> {
             .map(|step| (step.target.key.clone(), basis(step, live.get(&step.target.key))))
             .collect();
         self.drop_others(&wanted).await;
+        self.look_at_deletions(&plan).await?;
         if wanted.is_empty() {
-            return Ok(plan);
+            return Ok(self.assess(plan.clone(), &plan.steps, &BTreeMap::new()));
         }
         let mut foretold = self.remembered(&plan, &wanted);
         let digest = plan.digest();
@@ -114,7 +117,7 @@ impl Pass<'_> {
             self.ask(&asked, digest, &wanted, &mut foretold).await?;
             let judged =
                 Plan { steps: begun.iter().map(|s| (*s).clone()).collect(), ..Plan::default() };
-            let judged = self.assess(judged, &foretold);
+            let judged = self.assess(judged, &plan.steps, &foretold);
             for hold in &judged.holds {
                 let held = begun.iter().find(|s| {
                     s.target.key.request == hold.request
@@ -128,7 +131,7 @@ impl Pass<'_> {
                 break;
             }
         }
-        let plan = self.assess(plan, &foretold);
+        let plan = self.assess(plan.clone(), &plan.steps, &foretold);
         self.told.last = foretold;
         self.drop_held(&plan).await;
         Ok(plan)
@@ -136,13 +139,33 @@ impl Pass<'_> {
 
     /// A plan as what was foretold in this pass leaves it.
     pub(super) fn assessed(&self, plan: Plan) -> Plan {
-        self.assess(plan, &self.told.last)
+        let whole = plan.steps.clone();
+        self.assess(plan, &whole, &self.told.last)
     }
 
-    fn assess(&self, plan: Plan, foretold: &BTreeMap<TargetKey, Foretold>) -> Plan {
+    /// Reads what is applied of targets that go, where rules may ask what goes with them.
+    async fn look_at_deletions(&mut self, plan: &Plan) -> Result<(), PassError> {
+        for step in plan.steps.iter().filter(|s| s.action == Action::Delete) {
+            let Some(from) = step.from.filter(|_| self.is_ruled(step)) else { continue };
+            if !self.told.applied.contains_key(&from)
+                && let Some(artifact) = self.engine.store.artifact(&from).await?
+            {
+                self.told.applied.insert(from, Arc::new(artifact));
+            }
+        }
+        Ok(())
+    }
+
+    fn assess(&self, plan: Plan, whole: &[Step], foretold: &BTreeMap<TargetKey, Foretold>) -> Plan {
         let approvals: BTreeSet<Digest> = self.memory.approvals.keys().copied().collect();
         let ask = self.engine.config.settings.reconcile.replacements.asks();
-        assess(plan, foretold, &approvals, ask)
+        let plan = assess(plan, foretold, &approvals, ask);
+        let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
+        let rulings = self.rulings(&ids, whole, foretold);
+        let given = |digest: &Digest| {
+            self.memory.approvals.get(digest).map(Vec::as_slice).unwrap_or_default()
+        };
+        plan::require(plan, &rulings, &given, self.lease.is_some())
     }
 
     /// Steps that could begin now, and those that could not.
@@ -214,7 +237,7 @@ impl Pass<'_> {
         let rows = self.memory.holds.get(&key.request)?;
         let mut rows = rows.iter().filter(|r| r.hold.component.as_ref() == Some(&key.component));
         rows.find_map(|row| match &row.hold.reason {
-            HoldReason::NeedsApproval { digest, lost, preview: Some(made) }
+            HoldReason::NeedsApproval { digest, lost, preview: Some(made), needs: _ }
                 if made.of == *basis
                     && now.duration_since(made.at) < KEPT
                     && self.engine.config.settings.reconcile.replacements.asks()

@@ -168,7 +168,8 @@ impl Pass<'_> {
             };
             let approvals = &self.memory.approvals;
             let released = step.released.iter().chain([&step_digest]);
-            let released = released.filter_map(|digest| approvals.get(digest)).cloned().collect();
+            let released =
+                released.filter_map(|digest| approvals.get(digest)).flatten().cloned().collect();
             let labels = spec.map(|s| s.labels.clone()).unwrap_or_default();
             rows.push(Journalled {
                 change: Change {

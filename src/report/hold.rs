@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::model::{
-    Action, Dependency, Diagnostic, Hold, HoldReason, RequestId, ResourceAction, ResourceChange,
-    Revision, SourceProblem, escape,
+    Action, Dependency, Diagnostic, Hold, HoldReason, RequestId, Requirement, ResourceAction,
+    ResourceChange, Revision, SourceProblem, escape,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -61,6 +61,7 @@ fn newer(action: Action) -> &'static str {
 /// What a person is asked to approve who releases this hold, in a few words.
 pub fn needed(hold: &Hold) -> String {
     match &hold.reason {
+        HoldReason::NeedsApproval { needs, .. } if !needs.is_empty() => asked_for(needs),
         HoldReason::NeedsApproval { lost, .. } if !lost.is_empty() => {
             format!("it would {}", losses(lost))
         }
@@ -82,6 +83,28 @@ pub fn needed(hold: &Hold) -> String {
             _ => "an older version or another template would take over".into(),
         },
     }
+}
+
+/// Whose approvals rules ask for, and which rules.
+pub fn asked_for(needs: &[Requirement]) -> String {
+    let one = |need: &Requirement| {
+        let Requirement { rule: _, place, teams, count, had, undecided } = need;
+        let teams: Vec<String> = teams.iter().map(|team| format!("`{}`", words(team))).collect();
+        let who = match count {
+            1 => format!("somebody of {}", teams.join(" or ")),
+            n => format!("{n} people of {}", teams.join(" or ")),
+        };
+        let had = match had.len() {
+            0 => String::new(),
+            _ => format!(", {} did", words(&had.join(", "))),
+        };
+        let may = match undecided {
+            None => "must approve it",
+            Some(_) => "may have to approve it",
+        };
+        format!("{who} {may} (`{}:{}`{had})", words(&place.file), place.line)
+    };
+    needs.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// The sentence for a reason, without a full stop.
@@ -108,10 +131,13 @@ pub fn reason(reason: &HoldReason) -> String {
         ),
         HoldReason::NotOurs { owner } => not_ours(owner.as_deref()),
         HoldReason::WaitingFor { dependency } => waiting(dependency),
-        HoldReason::NeedsApproval { digest, lost, preview: _ } if lost.is_empty() => {
+        HoldReason::NeedsApproval { digest, needs, .. } if !needs.is_empty() => {
+            format!("{}: `vend approve {digest}`", asked_for(needs))
+        }
+        HoldReason::NeedsApproval { digest, lost, .. } if lost.is_empty() => {
             format!("a person must approve it: `vend approve {digest}`")
         }
-        HoldReason::NeedsApproval { digest, lost, preview: _ } => format!(
+        HoldReason::NeedsApproval { digest, lost, .. } => format!(
             "it would {}, which the files do not say; a person must approve that: `vend approve \
              {digest}`",
             losses(lost)
@@ -523,6 +549,7 @@ mod tests {
                 lost("Queue", ResourceAction::Replace, Some("QueueName")),
                 lost("Dead\nLetters", ResourceAction::Delete, None),
             ],
+            needs: Vec::new(),
             preview: None,
         });
         insta::assert_snapshot!(reason, @r"it would replace `Queue` (AWS::SQS::Queue, since `QueueName` changes), delete `Dead\nLetters` (AWS::SQS::Queue), which the files do not say; a person must approve that: `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`");

@@ -136,7 +136,9 @@ async fn person(
     let (by, at) = (peer.name(), (shared.now)());
     tracing::info!(by, ?command, "a person's command");
     let write = match command {
-        PersonCommand::Approve { digest } => PersonWrite::Approve(Approval { digest, by, at }),
+        PersonCommand::Approve { digest } => {
+            PersonWrite::Approve(Approval { digest, by, teams: None, at })
+        }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }
         }

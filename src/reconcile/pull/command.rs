@@ -1,5 +1,7 @@
 //! What people ask for in comments.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::kept::{Kept, approvable};
@@ -171,17 +173,19 @@ impl Reviewer {
                 "nothing of this pull request waits for that; the comment above has the line to paste",
             ));
         }
-        let need = kept.shown.iter().flat_map(|s| &s.needs).find(|(d, _)| *d == digest);
-        if let Some((_, need)) = need
-            && !need.teams.is_empty()
-        {
-            let teams = need.teams.iter().cloned().collect();
-            if self.forge.teams_of(&visit.place.repo, who, &teams).await?.is_empty() {
-                return Ok(no(&format!("this takes somebody of {}", need.teams.join(" or "))));
+        let needs = kept.shown.iter().flat_map(|s| &s.needs).filter(|(d, _)| *d == digest);
+        let teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
+        let mut member = Vec::new();
+        if !teams.is_empty() {
+            let of = self.forge.teams_of(&visit.place.repo, who, &teams).await?;
+            if of.is_empty() {
+                let teams: Vec<String> = teams.into_iter().collect();
+                return Ok(no(&format!("this takes somebody of {}", teams.join(" or "))));
             }
+            member.extend(of);
         }
         let at = (visit.clock)();
-        let approval = Approval { digest, by: who.to_owned(), at };
+        let approval = Approval { digest, by: who.to_owned(), teams: Some(member), at };
         self.store.note(vec![PersonWrite::Approve(approval)]).await?;
         turn.wake = true;
         Ok(yes("approved; it goes on with the next pass"))

@@ -6,16 +6,37 @@ use super::kept::{Kept, approvable};
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
 use crate::forge::Permission;
-use crate::model::{Need, Plan, TargetKey, Verdict, VerdictKind, Warned};
+use crate::model::{HoldReason, Need, Plan, TargetKey, Verdict, VerdictKind, Warned};
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
 
 /// What a plan waits for a person for: each approvable digest with what it stands for.
 pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
-    let mut needs: BTreeMap<Digest, Need> = BTreeMap::new();
+    let mut needs: BTreeMap<(Digest, usize), Need> = BTreeMap::new();
+    let held = plan.holds.iter().filter_map(|hold| match &hold.reason {
+        HoldReason::NeedsApproval { digest, needs, .. } if !needs.is_empty() => {
+            Some((&hold.request, *digest, needs.as_slice()))
+        }
+        _ => None,
+    });
+    let steps = plan.steps.iter().map(|s| (&s.target.key.request, s.digest(), s.needs.as_slice()));
+    for (request, digest, required) in held.chain(steps) {
+        for (n, required) in required.iter().enumerate() {
+            let need = Need {
+                requests: vec![request.clone()],
+                why: report::hold::asked_for(std::slice::from_ref(required)),
+                teams: required.teams.clone(),
+                count: required.count,
+                had: Vec::new(),
+            };
+            needs.insert((digest, n), need);
+        }
+    }
     for hold in &plan.holds {
-        let Some(digest) = approvable(&hold.reason) else { continue };
-        let need = needs.entry(digest).or_insert_with(|| Need {
+        let is_ruled =
+            matches!(&hold.reason, HoldReason::NeedsApproval { needs, .. } if !needs.is_empty());
+        let Some(digest) = approvable(&hold.reason).filter(|_| !is_ruled) else { continue };
+        let need = needs.entry((digest, 0)).or_insert_with(|| Need {
             requests: Vec::new(),
             why: report::hold::needed(hold),
             teams: Vec::new(),
@@ -26,7 +47,7 @@ pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
             need.requests.push(hold.request.clone());
         }
     }
-    needs.into_iter().collect()
+    needs.into_iter().map(|((digest, _), need)| (digest, need)).collect()
 }
 
 /// What a reviewer should know besides the plan.

@@ -195,13 +195,22 @@ impl Reviewer {
         let Some(shown) = &kept.shown else { return Vec::new() };
         let asked: BTreeSet<Digest> =
             super::judge::needs(&now.plan).into_iter().map(|(digest, _)| digest).collect();
-        let met =
-            shown.needs.iter().filter(|(digest, need)| asked.contains(digest) && need.is_met());
+        let unmet: BTreeSet<Digest> =
+            shown.needs.iter().filter(|(_, need)| !need.is_met()).map(|(d, _)| *d).collect();
         let at = (visit.clock)();
-        met.map(|(digest, need)| {
-            PersonWrite::Approve(Approval { digest: *digest, by: need.had.join(", "), at })
-        })
-        .collect()
+        // One for each person, for all that they approved of the same effect: rules count people.
+        let mut given: BTreeMap<(Digest, &str), BTreeSet<String>> = BTreeMap::new();
+        let met = shown.needs.iter().filter(|(d, _)| asked.contains(d) && !unmet.contains(d));
+        for (digest, need) in met {
+            for who in &need.had {
+                given.entry((*digest, who)).or_default().extend(need.teams.iter().cloned());
+            }
+        }
+        let approval = |((digest, who), teams): ((Digest, &str), BTreeSet<String>)| {
+            let teams = Some(teams.into_iter().collect());
+            PersonWrite::Approve(Approval { digest, by: who.to_owned(), teams, at })
+        };
+        given.into_iter().map(approval).collect()
     }
 }
 

@@ -34,6 +34,7 @@ fn step(step: &Step, artifacts: &Artifacts) -> Value {
         remarks,
         preview,
         released: _,
+        needs,
     } = step;
     let (old, new) = artifacts(step);
     let files = diff::counts(old.as_deref(), new.as_deref());
@@ -55,6 +56,7 @@ fn step(step: &Step, artifacts: &Artifacts) -> Value {
         "knownAfterApply": unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "mayChange": may_change,
         "remarks": remarks,
+        "needs": needs,
         "preview": preview,
         "files": files,
         "ready": step.is_ready(),

@@ -35,6 +35,7 @@ fn step(request: &str, action: Action) -> Step {
         remarks: Vec::new(),
         preview: None,
         released: Vec::new(),
+        needs: Vec::new(),
     }
 }
 
@@ -60,7 +61,12 @@ fn plan() -> Plan {
         request: RequestId::parse("orders/prod/kept").unwrap(),
         component: None,
         action: Some(Action::Delete),
-        reason: HoldReason::NeedsApproval { digest: sha256(b""), lost: Vec::new(), preview: None },
+        reason: HoldReason::NeedsApproval {
+            digest: sha256(b""),
+            lost: Vec::new(),
+            preview: None,
+            needs: Vec::new(),
+        },
     };
     Plan {
         steps: vec![

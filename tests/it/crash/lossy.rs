@@ -190,7 +190,7 @@ impl Story {
     }
 
     async fn approve(&self, digest: Digest) {
-        let approval = Approval { digest, by: "ada".into(), at: self.clock.now() };
+        let approval = Approval { digest, by: "ada".into(), teams: None, at: self.clock.now() };
         store(&self.world).note(vec![PersonWrite::Approve(approval)]).await.unwrap();
     }
 

@@ -99,6 +99,7 @@ pub fn step(at: &str, action: Action) -> Step {
         remarks: Vec::new(),
         preview: None,
         released: Vec::new(),
+        needs: Vec::new(),
     }
 }
 
@@ -548,7 +549,12 @@ pub fn planted(text: &str) -> Story {
     brief.plan.holds = vec![
         hold(HoldReason::NotObserved { error: text.into() }),
         hold(HoldReason::ForbiddenChange { what: text.into() }),
-        hold(HoldReason::NeedsApproval { digest: sha256(b""), lost: vec![broken], preview: None }),
+        hold(HoldReason::NeedsApproval {
+            digest: sha256(b""),
+            lost: vec![broken],
+            preview: None,
+            needs: Vec::new(),
+        }),
     ];
     brief.needs = vec![Need {
         requests: vec![id("orders/dev/events")],

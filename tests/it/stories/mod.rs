@@ -12,5 +12,6 @@ mod output;
 mod publish;
 mod reference;
 mod rename;
+mod rule;
 mod source;
 mod template;

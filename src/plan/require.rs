@@ -1,0 +1,94 @@
+//! What rules ask of a plan: which steps wait until enough people of the right teams said yes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::Digest;
+use crate::model::{
+    Approval, Dependency, Hold, HoldReason, Plan, RequestId, Requirement, Step, TargetKey,
+};
+
+/// What rules say of the steps of one request.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Ruling {
+    /// Nothing of it may be done now.
+    pub hold: Option<HoldReason>,
+    /// Who has to say yes to what is done.
+    pub needs: Vec<Requirement>,
+}
+
+/// The plan with what rules ask of it. With `hold`, what rules stop, or nobody has said yes to, is held,
+/// and all that comes after it waits; else it is only noted at the steps. `given` tells who approved.
+///
+/// An approval is of a step's digest: of another effect it is none.
+pub fn require<'a>(
+    mut plan: Plan,
+    rulings: &BTreeMap<RequestId, Ruling>,
+    given: &dyn Fn(&Digest) -> &'a [Approval],
+    hold: bool,
+) -> Plan {
+    if rulings.is_empty() {
+        return plan;
+    }
+    let mut held: BTreeSet<TargetKey> = BTreeSet::new();
+    let mut steps = Vec::with_capacity(plan.steps.len());
+    for mut step in plan.steps {
+        let key = step.target.key.clone();
+        let before = step.after.iter().find(|before| held.contains(before));
+        let reason = match (before, rulings.get(&key.request)) {
+            (Some(before), _) => {
+                Some(HoldReason::WaitingFor { dependency: Dependency::Target(before.clone()) })
+            }
+            (None, Some(ruling)) if step.action.touches_the_world() => {
+                let digest = step.digest();
+                step.needs = with_approvers(&ruling.needs, given(&digest));
+                // What is not ready is asked about when its turn comes.
+                stopped(&step, ruling, digest).filter(|_| hold && step.is_ready())
+            }
+            (None, _) => None,
+        };
+        match reason {
+            Some(reason) => {
+                let (request, component) = (key.request.clone(), Some(key.component.clone()));
+                plan.holds.push(Hold { request, component, action: Some(step.action), reason });
+                held.insert(key);
+            }
+            None => steps.push(step),
+        }
+    }
+    plan.steps = steps;
+    if !held.is_empty() {
+        plan.settle.retain(|settle| !held.iter().any(|key| key.request == settle.request));
+        plan.holds.sort_by(|a, b| {
+            let key = |h: &Hold| (h.request.clone(), h.component.clone(), h.reason.name());
+            key(a).cmp(&key(b))
+        });
+    }
+    plan
+}
+
+fn stopped(step: &Step, ruling: &Ruling, digest: Digest) -> Option<HoldReason> {
+    if let Some(reason) = &ruling.hold {
+        return Some(reason.clone());
+    }
+    let unmet: Vec<_> = step.needs.iter().filter(|need| !need.is_met()).cloned().collect();
+    (!unmet.is_empty()).then(|| HoldReason::NeedsApproval {
+        digest,
+        lost: Vec::new(),
+        preview: None,
+        needs: unmet,
+    })
+}
+
+/// Each person counts once. The operator's word counts for any team.
+fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirement> {
+    let counts = |need: &Requirement, approval: &Approval| match &approval.teams {
+        None => true,
+        Some(teams) => teams.iter().any(|team| need.teams.contains(team)),
+    };
+    let needs = needs.iter().map(|need| {
+        let had = approvals.iter().filter(|a| counts(need, a)).map(|a| a.by.clone());
+        let had: BTreeSet<String> = had.collect();
+        Requirement { had: had.into_iter().collect(), ..need.clone() }
+    });
+    needs.collect()
+}

@@ -1,0 +1,90 @@
+//! What a catalog forbids, and whose yes it asks for.
+
+use crate::world::{Edit, World, ask, catalog, drop_request, note};
+
+const ID: &str = "orders/dev/hello";
+
+fn ruled(world: &World, rules: &str) -> Edit {
+    catalog::environment("dev", &world.output.url(), rules)
+}
+
+#[test]
+fn what_a_rule_denies_is_said_at_its_line_and_stays_as_it_was() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    world.catalog.commit([ruled(
+        &world,
+        "  policy:\n    - deny: \"parameters.text == 'bye'\"\n      message: Nobody says goodbye here.\n",
+    )]);
+    world.apply();
+    world.ready(ID);
+
+    world.requests.commit([ask(ID, note("bye"))]);
+    let said = world.vend(&["apply"]);
+    let said = format!("{}{}", said.stdout, said.stderr);
+    for word in ["POL002", "Nobody says goodbye here.", "orders/dev/hello.yaml:5:"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(world.held(ID, "Invalid").contains("Nobody says goodbye here."));
+
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn a_rule_asks_for_a_yes_to_each_effect_anew() {
+    let world = World::new();
+    world.catalog.commit([ruled(
+        &world,
+        "  approvals:\n    - {when: \"plan.creates + plan.updates > 0\", teams: [platform]}\n",
+    )]);
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let first = world.held(ID, "NeedsApproval");
+    assert!(first.contains("somebody of `platform` must approve it"), "{first}");
+    world.approve(&first);
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+
+    // Approved, and then it changes: that is another effect.
+    world.requests.commit([ask(ID, note("good day"))]);
+    world.apply();
+    let second = world.held(ID, "NeedsApproval");
+    assert_ne!(first, second);
+    world.approve(&second);
+    world.requests.commit([ask(ID, note("good night"))]);
+    world.apply();
+    let third = world.held(ID, "NeedsApproval");
+    assert_ne!(second, third);
+    world.approve(&third);
+    world.apply();
+    world.ready(ID);
+
+    // The rule says nothing of deletions.
+    world.requests.commit([drop_request(ID)]);
+    world.apply();
+    world.again_nothing();
+}
+
+#[test]
+fn deletions_are_asked_about_and_plan_rules_deny() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    world.catalog.commit([ruled(
+        &world,
+        "  policy:\n    - {deny: \"plan.updates > 0\", message: Frozen.}\n  approvals:\n    - {when: \"plan.deletes > 0\", teams: [platform]}\n",
+    )]);
+    world.requests.commit([ask(ID, note("good day"))]);
+    world.vend(&["apply"]);
+    assert!(world.held(ID, "Invalid").contains("Frozen."));
+    world.requests.commit([drop_request(ID)]);
+    world.apply();
+    world.approve(&world.held(ID, "NeedsApproval"));
+    world.apply();
+    world.again_nothing();
+}
