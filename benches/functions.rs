@@ -244,6 +244,7 @@ mod world {
             digest,
             state: "Written".into(),
             outputs: Map::new(),
+            mark: None,
             link: None,
             needs: vec![],
             attempts: 1,

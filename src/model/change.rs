@@ -174,6 +174,10 @@ pub enum Progress {
         outputs: Map,
         /// The provider's word for its state.
         state: String,
+        /// What the target is marked with, where that is not the digest of the change's artifact:
+        /// nothing was to be changed, and the mark was not either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<Digest>,
         /// Since the last answer.
         events: Vec<Happening>,
     },

@@ -48,6 +48,9 @@ pub struct Step {
     /// From what, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
+    /// What the target is marked with, where that is not `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Digest>,
     /// For a move: the former identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<TargetKey>,
@@ -137,6 +140,7 @@ impl Step {
             action,
             artifact,
             from: _,
+            mark: _,
             moved_from,
             after: _,
             unknown: _,

@@ -106,6 +106,10 @@ pub struct ComponentRecord {
     pub settings: Map,
     /// Digest of the artifact applied.
     pub digest: Digest,
+    /// Digest that the target itself is marked with, where that is not `digest`: the provider found
+    /// that there was nothing to change, and let the mark be as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Digest>,
     /// The provider's word for its state.
     pub state: String,
     /// What it gives.
@@ -131,6 +135,13 @@ pub struct ComponentRecord {
     /// When it was last looked at for drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Timestamp>,
+}
+
+impl ComponentRecord {
+    /// Digest that the target is marked with as long as nobody else changes it.
+    pub fn expected_mark(&self) -> Digest {
+        self.mark.unwrap_or(self.digest)
+    }
 }
 
 /// The commits at which a request's desired state last changed.

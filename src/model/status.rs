@@ -148,6 +148,9 @@ pub struct StatusComponent {
     pub target: TargetName,
     /// Digest of the artifact applied.
     pub digest: Digest,
+    /// Digest that the target is marked with, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Digest>,
     /// The provider's word.
     pub state: String,
     /// The page on which a person sees it.

@@ -141,6 +141,7 @@ mod tests {
             action,
             artifact: Some(sha256(b"new")),
             from: None,
+            mark: None,
             moved_from: None,
             after: after.iter().map(|a| self::key(a)).collect(),
             unknown: Vec::new(),

@@ -133,6 +133,7 @@ impl Draft {
         let whole = case.desired.is_none();
         let mut step = step(self.target(work.key.clone(), component), Action::Delete);
         step.from = Some(component.digest);
+        step.mark = component.mark;
         step.released = released;
         if !whole && work.desired.is_none() {
             step.remarks.push(Remark::ComponentGone);
@@ -257,7 +258,9 @@ impl Draft {
         }
         let mut step = step(target, action);
         step.artifact = Some(desired.digest);
-        step.from = mark(seen).or(recorded.map(|r| r.digest)).filter(|_| sight != Sight::Absent);
+        if sight != Sight::Absent {
+            (step.from, step.mark) = before(recorded, seen);
+        }
         step.unknown.clone_from(&desired.unknown);
         let drifted = matches!(sight, Sight::Absent | Sight::Drifted);
         if let Some(recorded) = recorded.filter(|_| drifted) {
@@ -432,6 +435,19 @@ fn mark(seen: Option<&Seen>) -> Option<Digest> {
     }
 }
 
+/// What is there, by the digest of its text and by its mark where that is another one.
+fn before(
+    recorded: Option<&ComponentRecord>,
+    seen: Option<&Seen>,
+) -> (Option<Digest>, Option<Digest>) {
+    match (recorded, mark(seen)) {
+        (Some(recorded), found) if found.is_none_or(|m| m == recorded.expected_mark()) => {
+            (Some(recorded.digest), recorded.mark)
+        }
+        (_, found) => (found, None),
+    }
+}
+
 fn differences(recorded: &ComponentRecord, seen: Option<&Seen>) -> Vec<DriftItem> {
     match seen {
         Some(Seen::Observed(seen)) => drift_items(recorded, seen).unwrap_or_default(),
@@ -471,6 +487,7 @@ fn step(target: Target, action: Action) -> Step {
         action,
         artifact: None,
         from: None,
+        mark: None,
         moved_from: None,
         after: Vec::new(),
         unknown: Vec::new(),

@@ -142,8 +142,9 @@ impl Sight {
             Some(Seen::Failed(_) | Seen::Refused(_)) => return Self::Failed,
             Some(Seen::Observed(Observation::Present(live))) => live,
         };
-        let marked_otherwise =
-            recorded.zip(live.digest).is_some_and(|(recorded, mark)| recorded.digest != mark);
+        let marked_otherwise = recorded
+            .zip(live.digest)
+            .is_some_and(|(recorded, mark)| recorded.expected_mark() != mark);
         match live.owner {
             Owner::Other(_) => Self::Foreign,
             Owner::Nobody => Self::Unclaimed,

@@ -302,7 +302,7 @@ pub(super) fn drift_items(
             Owner::Ours if live.busy || live.pending => None,
             Owner::Ours if live.stuck.is_some() => Some(whole(&live.state)),
             Owner::Ours if !live.drift.is_empty() => Some(live.drift.clone()),
-            Owner::Ours if live.digest.is_some_and(|mark| mark != component.digest) => {
+            Owner::Ours if live.digest.is_some_and(|mark| mark != component.expected_mark()) => {
                 Some(whole("changed"))
             }
             Owner::Ours => Some(Vec::new()),

@@ -135,8 +135,8 @@ async fn apart<T: Send + 'static>(
 fn answer_of(answer: Result<Progress, ProviderError>) -> Answer {
     match answer {
         Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, events, None),
-        Ok(Progress::Succeeded { outputs, state, events }) => {
-            Answer::Ended(End::Done { outputs, state }, events)
+        Ok(Progress::Succeeded { outputs, state, mark, events }) => {
+            Answer::Ended(End::Done { outputs, state, mark }, events)
         }
         Ok(Progress::Failed { error, state: _, events }) => {
             Answer::Ended(End::Failed { error }, events)

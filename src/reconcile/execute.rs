@@ -294,14 +294,15 @@ impl Executor<'_> {
         let mut changed: BTreeMap<RequestId, Option<Record>> = BTreeMap::new();
         for (row, answer) in answers {
             match answer {
-                Answer::Ended(End::Done { outputs, state }, events) => {
+                Answer::Ended(End::Done { outputs, state, mark }, events) => {
                     self.tell(&row, events, &mut writes);
                     let id = row.change.target.key.request.clone();
                     let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
                     let before = known.unwrap_or_else(|| records.get(&id).cloned().flatten());
                     let provider = self.providers.get(&row.change.target.provider);
                     let link = provider.zip(row.ticket.as_ref()).and_then(|(p, t)| p.link(t));
-                    changed.insert(id, ledger::apply(before, &row, outputs, state, link, now));
+                    let record = ledger::apply(before, &row, outputs, state, mark, link, now);
+                    changed.insert(id, record);
                     self.succeed(row, now, &mut writes, done);
                 }
                 // It was carried out and came to nothing: a change or a person is what helps.

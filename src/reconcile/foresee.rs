@@ -270,7 +270,7 @@ fn perhaps(open: &Evaluated, rest: &Evaluated, record: Option<&Record>) -> Vec<T
 fn as_recorded(component: &ComponentRecord) -> Observation {
     Observation::Present(Live {
         owner: Owner::Ours,
-        digest: Some(component.digest),
+        digest: Some(component.expected_mark()),
         token: Some(component.token.clone()),
         state: component.state.clone(),
         busy: false,

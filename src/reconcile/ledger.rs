@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::digest::Digest;
 use crate::model::{Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Record, Retry};
 use crate::plan;
 
@@ -16,6 +17,8 @@ pub enum End {
         outputs: Map,
         /// The provider's word for its state.
         state: String,
+        /// What the target is marked with, where that is not the digest of what was applied.
+        mark: Option<Digest>,
     },
     /// It is not done, for a reason in the target itself: doing the same again would end the same.
     Failed {
@@ -30,6 +33,7 @@ pub fn apply(
     row: &Journalled,
     outputs: Map,
     state: String,
+    mark: Option<Digest>,
     link: Option<String>,
     now: Timestamp,
 ) -> Option<Record> {
@@ -52,6 +56,7 @@ pub fn apply(
                 target: target.name.clone(),
                 settings: target.settings.clone(),
                 digest,
+                mark: mark.filter(|mark| *mark != digest),
                 state,
                 outputs,
                 link,
@@ -171,7 +176,8 @@ mod tests {
         .into();
         let outputs =
             [("Password", "hunter2"), ("Url", "https://x")].map(|(n, v)| (n.into(), v.into()));
-        let record = apply(None, &row, outputs.into(), "DONE".into(), None, row.since).unwrap();
+        let record =
+            apply(None, &row, outputs.into(), "DONE".into(), None, None, row.since).unwrap();
         assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
         assert_eq!(record.outputs(), [("url".to_owned(), "https://x".into())].into());
         let missing: Vec<_> = record.missing_outputs().iter().map(|(name, _)| *name).collect();

@@ -177,7 +177,7 @@ impl Pass<'_> {
                     target: step.target.clone(),
                     action: step.action,
                     artifact,
-                    expect: step.from,
+                    expect: step.mark.or(step.from),
                     labels,
                     commit: desired.and_then(|d| self.commit_of(&d.origin.source)),
                     template,

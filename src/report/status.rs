@@ -246,6 +246,7 @@ fn components(record: &Record) -> Vec<StatusComponent> {
             provider: c.provider.clone(),
             target: c.target.clone(),
             digest: c.digest,
+            mark: c.mark,
             state: c.state.clone(),
             link: c.link.clone(),
             settings: c.settings.clone(),

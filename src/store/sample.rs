@@ -114,6 +114,7 @@ pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         digest: digest(text),
         state: "Written".into(),
         outputs: Map::from([("path".to_owned(), json!("a/b"))]),
+        mark: None,
         link: None,
         needs: vec![],
         attempts: 1,

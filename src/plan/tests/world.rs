@@ -494,6 +494,7 @@ impl World {
             digest,
             state: "there".into(),
             outputs: Map::from([("arn".to_owned(), arn)]),
+            mark: None,
             link: None,
             needs: component.needs,
             token: Token::new("t"),

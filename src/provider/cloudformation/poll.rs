@@ -12,7 +12,7 @@ use super::status::{self, Ending, Standing};
 use super::submit::Work;
 use super::ticket::{Notes, Operation};
 use super::{CloudFormation, stack_name};
-use crate::model::{Action, Change, Progress, Ticket};
+use crate::model::{Action, Change, Owner, Progress, Ticket};
 use crate::provider::ProviderError;
 
 impl CloudFormation {
@@ -76,19 +76,13 @@ impl CloudFormation {
                 work.execute(change_set, notes).await
             }
             Some(ChangeSetStatus::Failed) => {
-                let reason = made.status_reason.unwrap_or_default();
                 let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
                 session.drop_change_set(change_set).await;
-                let state = stack.as_ref().map_or_else(String::new, |s| s.state());
-                if says_no_changes(&reason) && notes.reverts {
-                    let error = "CloudFormation finds nothing to change back: undo by hand what was changed, or change the request".to_owned();
-                    return Ok(Progress::Failed { error, state, events: Vec::new() });
-                }
-                if says_no_changes(&reason) {
-                    let outputs = stack.map(|s| s.outputs.clone()).unwrap_or_default();
-                    return Ok(Progress::Succeeded { outputs, state, events: Vec::new() });
-                }
-                Ok(Progress::Failed { error: reason, state, events: Vec::new() })
+                let Some(stack) = stack else {
+                    return Err(ProviderError::Stale("the stack has just gone".into()));
+                };
+                let reason = made.status_reason.unwrap_or_default();
+                Ok(not_made(ticket, &notes, &stack, &reason))
             }
             _ => Ok(Progress::Running { ticket: ticket.clone(), events: Vec::new() }),
         }
@@ -124,6 +118,30 @@ impl CloudFormation {
 pub(super) fn says_no_changes(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
+
+/// What it means that CloudFormation made no change set.
+fn not_made(ticket: &Ticket, notes: &Notes, stack: &Stack, reason: &str) -> Progress {
+    let state = stack.state();
+    let failed = |error: &str, state| {
+        let (error, events) = (error.to_owned(), Vec::new());
+        Progress::Failed { error, state, events }
+    };
+    if !says_no_changes(reason) {
+        return failed(reason, state);
+    }
+    if notes.reverts {
+        return failed(NOTHING_BACK, state);
+    }
+    if stack.owner(&ticket.target) != Owner::Ours {
+        return failed(NOTHING_TO_MARK, state);
+    }
+    // Tags alone are no change where no resource takes them: the stack keeps those that it has.
+    let (outputs, mark) = (stack.outputs.clone(), stack.digest());
+    Progress::Succeeded { outputs, state, mark, events: Vec::new() }
+}
+
+const NOTHING_BACK: &str = "CloudFormation finds nothing to change back: undo by hand what was changed, or change the request";
+const NOTHING_TO_MARK: &str = "CloudFormation finds nothing to change in the stack, not even for its tags, so that it cannot be marked as vend's: ask for something in it that differs, or add vend's tags by hand";
 
 /// As much of the change as executing its change set needs.
 fn of_ticket(ticket: &Ticket) -> Change {
@@ -176,7 +194,7 @@ fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &Story) -> 
         }
         Ending::Good if !busy => {
             let outputs = stack.filter(|_| !gone).map(|s| s.outputs.clone()).unwrap_or_default();
-            Progress::Succeeded { outputs, state, events }
+            Progress::Succeeded { outputs, state, mark: None, events }
         }
         Ending::Bad if !busy => {
             let reason = || stack.and_then(|s| s.reason.clone());

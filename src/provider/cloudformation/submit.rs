@@ -245,6 +245,7 @@ impl Work<'_> {
             return Ok(Progress::Succeeded {
                 outputs: Default::default(),
                 state: "DELETE_COMPLETE".into(),
+                mark: None,
                 events: Vec::new(),
             });
         };

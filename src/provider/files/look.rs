@@ -310,5 +310,5 @@ pub(super) fn succeeded(change: &Change, place: &Where, commit: Option<&str>) ->
         }
         (Some(_) | None, _) => (Map::new(), "Removed"),
     };
-    Progress::Succeeded { outputs, state: state.into(), events: Vec::new() }
+    Progress::Succeeded { outputs, state: state.into(), mark: None, events: Vec::new() }
 }

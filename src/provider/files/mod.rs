@@ -351,6 +351,7 @@ impl Provider for Files {
                 Ok(Progress::Succeeded {
                     outputs: look::outputs(&place, marker.digest, commit),
                     state: marker.state.word().into(),
+                    mark: None,
                     events: Vec::new(),
                 })
             }

@@ -142,6 +142,7 @@ pub fn record(status: &Status) -> Option<Record> {
             target: c.target.clone(),
             settings: c.settings.clone(),
             digest: c.digest,
+            mark: c.mark,
             state: c.state.clone(),
             link: c.link.clone(),
             outputs: c.outputs.clone(),

@@ -28,6 +28,7 @@ fn step(step: &Step, artifacts: &Artifacts) -> Value {
         action,
         artifact,
         from,
+        mark: _,
         moved_from,
         after,
         unknown,

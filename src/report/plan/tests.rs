@@ -29,6 +29,7 @@ fn step(request: &str, action: Action) -> Step {
         action,
         artifact: Some(sha256(b"new")),
         from: Some(sha256(b"old")),
+        mark: None,
         moved_from: None,
         after: Vec::new(),
         unknown: Vec::new(),

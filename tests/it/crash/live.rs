@@ -54,7 +54,12 @@ impl Telling {
                 let (token, target) = (token.clone(), target.clone());
                 Progress::Running { ticket: Ticket { token, target, data: json!({}) }, events }
             }
-            None => Progress::Succeeded { outputs: Map::new(), state: "DONE".into(), events },
+            None => Progress::Succeeded {
+                outputs: Map::new(),
+                state: "DONE".into(),
+                mark: None,
+                events,
+            },
             Some(error) => {
                 Progress::Failed { error: error.clone(), state: "FAILED".into(), events }
             }

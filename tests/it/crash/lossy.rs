@@ -139,7 +139,7 @@ impl Provider for Lossy {
                 if state.fails && change.action != Action::Delete {
                     return Progress::Failed { error: "no room".into(), state: word, events };
                 }
-                Progress::Succeeded { outputs: Map::new(), state: word, events }
+                Progress::Succeeded { outputs: Map::new(), state: word, mark: None, events }
             });
             answers.push((change.token.clone(), Ok(answer)));
         }

@@ -134,9 +134,12 @@ impl Provider for Slow {
         }
         let events = Vec::new();
         Ok(match state.ends.get(&asked.token) {
-            Some(End::Well) => {
-                Progress::Succeeded { outputs: Map::new(), state: "DONE".into(), events }
-            }
+            Some(End::Well) => Progress::Succeeded {
+                outputs: Map::new(),
+                state: "DONE".into(),
+                mark: None,
+                events,
+            },
             Some(End::Failed) => {
                 let error = "quota exceeded".to_owned();
                 Progress::Failed { error, state: "FAILED".into(), events }

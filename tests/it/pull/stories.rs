@@ -93,6 +93,7 @@ pub fn step(at: &str, action: Action) -> Step {
         action,
         artifact: Some(sha256(b"new")),
         from: Some(sha256(b"old")),
+        mark: None,
         moved_from: None,
         after: Vec::new(),
         unknown: Vec::new(),

@@ -19,6 +19,7 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(reader());
     files.extend(slow());
     files.extend(moody());
+    files.extend(handle());
     files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
     files.extend(role("undeclared", ""));
     files
@@ -139,6 +140,28 @@ Resources:
 "#;
     let components = "    - {name: slow, provider: cloudformation, source: stack.yaml.hbs}\n";
     template("slow", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A resource that takes no tags. Its note is nothing that CloudFormation would change a stack for;
+/// its queue, if it has one, is.
+fn handle() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "note": {"type": "string", "default": "none"},
+        "queue": {"type": "boolean", "default": false}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Metadata:
+  Note: {{parameters.note}}
+Resources:
+  Handle:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  {{#if parameters.queue}}
+  Queue:
+    Type: AWS::SQS::Queue
+  {{/if}}
+"#;
+    let components = "    - {name: handle, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("handle", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A thing that fails where its parameters say so.

@@ -69,6 +69,47 @@ fn drift_is_reverted_where_the_environment_says_so() {
 }
 
 #[test]
+fn what_cloudformation_sees_no_change_in_is_in_sync_as_it_is() {
+    let it = Account::watchful();
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "  onDrift: revert\n")]);
+    let handle = |parameters: &str| ask(ID, request("handle@1.0.0", parameters));
+    it.world.requests.commit([handle("{}")]);
+    it.apply();
+    let stack = it.stack(ID);
+    let first = it.aws.tag(&stack, "vend:digest");
+    it.world.requests.commit([handle("{note: another}")]);
+    let said = it.apply();
+    assert!(said.contains("1 updated"), "{said}");
+    assert_eq!(it.aws.effects(&stack), ["create"], "there was nothing to change");
+    let component = it.world.status(ID)["components"][0].clone();
+    assert_eq!(component["mark"].as_str(), first.as_deref(), "{component}");
+    assert_ne!(component["digest"], component["mark"]);
+
+    let looks = it.aws.count("DetectStackDrift");
+    let mut daemon = Serving::ready(&it.world);
+    let often = || (it.aws.count("DetectStackDrift") > looks + 2).then_some(());
+    it.aws.eventually("its drift is looked for", often);
+    daemon.stop();
+    let status = it.world.status(ID);
+    assert_eq!(status["phase"], "Ready", "{status}");
+    assert_ne!(status["drift"]["state"], "Drifted", "{status}");
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    it.aws.only_looks(|| it.apply());
+
+    // What comes then finds it as it is, and marks it.
+    it.world.requests.commit([handle("{note: more, queue: true}")]);
+    it.apply();
+    it.world.ready(ID);
+    assert!(it.world.status(ID)["components"][0].get("mark").is_none());
+    it.world.requests.commit([handle("{note: less, queue: true}")]);
+    it.apply();
+    it.world.requests.commit([crate::world::drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stacks().is_empty());
+    it.again_nothing();
+}
+
+#[test]
 fn a_stack_that_was_deleted_by_hand_is_made_again() {
     let mut here = standing("");
     let aws = &here.it.aws;
