@@ -39,6 +39,10 @@ use crate::store::{Lease, Store, StoreError};
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
+/// While something is under way, passes follow each other quickly, and sources are fetched this often
+/// at the most, unless somebody says that they have changed.
+const FETCH_AGAIN: Duration = Duration::from_secs(5);
+
 /// How long a stopping daemon waits for what is being said to a forge.
 const TURN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -209,7 +213,8 @@ fn refuse(error: &str) {
 
 /// What the loop does next.
 enum Next {
-    Pass(Vec<Ask>),
+    /// With whether only time has passed: what was fetched a moment ago will do.
+    Pass(Vec<Ask>, bool),
     Reload,
     Stop,
 }
@@ -230,7 +235,7 @@ impl Daemon {
                     self.reload().await;
                     wait = Duration::ZERO;
                 }
-                Next::Pass(asks) => match self.pass(asks, signals).await? {
+                Next::Pass(asks, spare) => match self.pass(asks, spare, signals).await? {
                     Some(next) => wait = next,
                     None => return Ok(()),
                 },
@@ -251,16 +256,16 @@ impl Daemon {
                 while let Ok(more) = self.setup.asks.try_recv() {
                     asks.push(more);
                 }
-                Ok(Next::Pass(asks))
+                Ok(Next::Pass(asks, false))
             }
             _ = self.changes.recv() => {
                 let burst = async {
                     while let Ok(Some(())) = tokio::time::timeout(CALM, self.changes.recv()).await {}
                 };
                 let _ = tokio::time::timeout(DEBOUNCE, burst).await;
-                Ok(Next::Pass(Vec::new()))
+                Ok(Next::Pass(Vec::new(), false))
             }
-            () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new())),
+            () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new(), true)),
         }
     }
 
@@ -268,6 +273,7 @@ impl Daemon {
     async fn pass(
         &mut self,
         asks: Vec<Ask>,
+        spare: bool,
         signals: &mut Signals,
     ) -> Result<Option<Duration>, DaemonError> {
         for ask in asks {
@@ -278,7 +284,11 @@ impl Daemon {
         if self.engine.is_none() {
             self.open(self.config.clone()).await?;
         }
-        let Some(engine) = self.engine.take() else { return Ok(Some(AFTER_FAILURE)) };
+        let Some(mut engine) = self.engine.take() else { return Ok(Some(AFTER_FAILURE)) };
+        if spare {
+            // Less than any poll waits.
+            engine.spare_fetch(self.interval().mul_f64(0.8).min(FETCH_AGAIN));
+        }
         let stop = engine.stop();
         let mut work = self.work(engine);
         let ended = tokio::select! {

@@ -118,6 +118,8 @@ pub struct Brief {
     pub pull: Pull,
     /// How far it is.
     pub stage: Stage,
+    /// It takes back what this merged pull request brought.
+    pub reverts: Option<u64>,
     /// The base's commit that it was merged with, in memory.
     pub base: Option<Revision>,
     /// The catalog's commit that was used.
@@ -172,9 +174,6 @@ pub enum Stage {
         /// The plan that was reviewed, when it is not what would be done now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         changed: Option<Changed>,
-        /// It takes back what this pull request brought.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reverts: Option<u64>,
     },
     /// It was closed without being merged.
     Closed,

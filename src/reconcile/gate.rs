@@ -9,6 +9,9 @@ use crate::digest::{self, Digest};
 use crate::model::{Desired, HoldReason, Passage, Record, RequestId, Revision, SourceName};
 use crate::store::{Write, passage_key};
 
+/// Commits looked through for one that touched a file.
+const SEARCH: usize = 2_000;
+
 /// Where the commit is kept from which on everything of a source needs a pull request.
 fn since_key(source: &SourceName) -> String {
     format!("gate/{source}")
@@ -92,11 +95,22 @@ impl Pass<'_> {
     /// Whether the file stood so, or was gone, when pull requests began to be asked for.
     fn stood_before(&self, id: &RequestId, source: &SourceName, path: &str) -> bool {
         let snapshot = self.snapshots.iter().find(|s| s.source.name == *source);
-        let (Some(since), Some(snapshot)) = (self.memory.gates.get(source), snapshot) else {
+        let snapshot = snapshot.and_then(|s| Some((s.source.mirror(), s.commit.as_ref()?)));
+        let (Some(since), Some((mirror, tip))) = (self.memory.gates.get(source), snapshot) else {
             return false;
         };
-        let then = snapshot.source.mirror().find(since, path);
+        if since == tip {
+            return true;
+        }
         let now = self.memory.desired().get(id).map(|entry| entry.blob);
-        then.is_ok_and(|then| then.map(|entry| entry.id) == now)
+        if !mirror.find(since, path).is_ok_and(|then| then.map(|entry| entry.id) == now) {
+            return false;
+        }
+        // It may have been otherwise in between, and have come back to what it was.
+        match mirror.last_commit_touching(path, tip, SEARCH) {
+            Ok(Some(commit)) => mirror.is_ancestor(&commit, since).unwrap_or(false),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct Memory {
     pub paths: BTreeMap<String, Diagnostic>,
     /// The inputs that the desired index was built from.
     pub built: Built,
+    /// Each source's commit of which all is announced.
+    pub told: BTreeMap<SourceName, Revision>,
     /// From which commit on sources need pull requests.
     pub gates: BTreeMap<SourceName, Revision>,
     /// A pass was cut off before it had said what it did.

@@ -217,6 +217,8 @@ pub struct Engine {
     watch: Arc<dyn Watch>,
     /// Sources of which nothing is done that came without a pull request.
     gated: BTreeSet<SourceName>,
+    /// How old what was fetched may be for the next pass.
+    spare: Option<std::time::Duration>,
     /// Where pull requests live.
     forge: Option<Arc<dyn Forge>>,
     /// A catalog that a review need not read again.
@@ -285,6 +287,7 @@ impl Engine {
             stop: Arc::new(AtomicBool::new(false)),
             watch: Arc::new(Unwatched),
             gated,
+            spare: None,
             forge,
             shelf: None,
         })
@@ -298,6 +301,11 @@ impl Engine {
     /// The forge in use, if any.
     pub fn forge(&self) -> Option<&Arc<dyn Forge>> {
         self.forge.as_ref()
+    }
+
+    /// The next pass may do with what was fetched no longer ago than this.
+    pub fn spare_fetch(&mut self, within: std::time::Duration) {
+        self.spare = Some(within);
     }
 
     /// Set it, and no new batch of effects begins.

@@ -22,7 +22,7 @@ use crate::model::{
     SourceProblem, SourceRecord, TargetKey, Wanted,
 };
 use crate::plan::Gone;
-use crate::store::{DesiredEntry, Index, Lease, Quiet, Write};
+use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +100,15 @@ impl Engine {
             return self.whole(wake, clock, self.sources.fetch().await, false).await;
         };
         let quiet = self.store.quiet().await?;
+        let recalled = self.spare.take().and_then(|within| self.sources.recall(within));
         let glance = self.glance(quiet.as_ref(), clock());
-        let (fetched, glance) = tokio::join!(self.sources.fetch(), glance);
+        let fetch = async {
+            match recalled {
+                Some(recalled) => recalled,
+                None => self.sources.fetch().await,
+            }
+        };
+        let (fetched, glance) = tokio::join!(fetch, glance);
         let Glance { moved, looked } = glance?;
         self.looked = looked;
         let inputs = self.inputs(&fetched);
@@ -222,8 +229,15 @@ impl Engine {
         memory.catalog_problems =
             serde_json::from_value(value(self.store.value(CATALOG).await?)).unwrap_or_default();
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
+        memory.told =
+            serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
         Ok(memory)
     }
+}
+
+/// Where the commits are kept of which all is announced.
+pub(super) fn told_key() -> String {
+    format!("{ASIDE}told")
 }
 
 /// How long until the status branch is tried again.
@@ -329,7 +343,18 @@ impl<'a> Pass<'a> {
         self.rounds(self.with_dependents(changed)).await?;
         self.resolve();
         self.announce().await?;
-        self.publish().await
+        self.publish().await?;
+        self.note_told().await
+    }
+
+    /// Notes of which commits all is announced and published, as far as it can be.
+    async fn note_told(&mut self) -> Result<(), PassError> {
+        if self.lease.is_none() || self.memory.told == self.memory.built.sources {
+            return Ok(());
+        }
+        self.memory.told.clone_from(&self.memory.built.sources);
+        let value = serde_json::to_value(&self.memory.told).ok();
+        self.commit(vec![Write::Value { key: told_key(), value }]).await
     }
 
     /// Writes to the store, when this pass may.

@@ -16,7 +16,10 @@ use super::source::{self, Snapshot};
 use super::{Engine, PassError, outline};
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
-use crate::model::{Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName};
+use crate::model::{
+    Approval, Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName,
+};
+use crate::report;
 
 /// What is asked: the sources that would be at another commit.
 #[derive(Clone, Debug)]
@@ -34,8 +37,10 @@ pub struct Question {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Reviewed {
-    /// What would be done.
+    /// What would be done now.
     pub plan: Plan,
+    /// What would be done with all approvals that the plan asks for.
+    pub released: Plan,
     /// Requests of which no step can be told.
     pub untold: Vec<RequestId>,
     /// Requests whose own files differ.
@@ -144,6 +149,22 @@ impl Pass<'_> {
         scope.extend(moved);
         self.scope = Some(scope.clone());
         self.rounds(BTreeSet::new()).await?;
+        let plan = std::mem::take(&mut self.report.plan);
+        let untold = std::mem::take(&mut self.report.untold);
+        let asked = plan.holds.iter().filter_map(|hold| report::hold::digest(&hold.reason));
+        let asked: BTreeSet<Digest> = asked.collect();
+        let asks = !asked.is_empty();
+        if asks {
+            let at = (self.clock)();
+            for digest in asked {
+                let yes = Approval { digest, by: String::new(), teams: None, at };
+                self.memory.approvals.entry(digest).or_default().push(yes);
+            }
+            self.rounds(BTreeSet::new()).await?;
+        }
+        // Without anything to be approved it is the same plan.
+        let released = if asks { std::mem::take(&mut self.report.plan) } else { plan.clone() };
+        self.report.plan = released;
         let mut diagnostics = Vec::new();
         if self.snapshots[0].commit != *catalog {
             let name = SourceName::new(source::CATALOG);
@@ -176,8 +197,9 @@ impl Pass<'_> {
         let records = records.collect();
         Ok(Reviewed {
             artifacts: self.outlined().await?,
-            plan: std::mem::take(&mut self.report.plan),
-            untold: std::mem::take(&mut self.report.untold),
+            plan,
+            released: std::mem::take(&mut self.report.plan),
+            untold,
             own,
             desired,
             records,

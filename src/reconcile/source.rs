@@ -74,6 +74,8 @@ pub struct Sources {
     pub requests: Vec<Source>,
     /// Fetches that outlasted a pass.
     slow: Mutex<BTreeMap<SourceName, FetchTask>>,
+    /// When all of them were last fetched well.
+    fetched: Mutex<Option<std::time::Instant>>,
 }
 
 /// The folder of mirrors below the state folder.
@@ -126,7 +128,7 @@ impl Sources {
             ))
         });
         let requests = requests.collect::<Result<_, PassError>>()?;
-        Ok(Self { catalog, requests, slow: Mutex::default() })
+        Ok(Self { catalog, requests, slow: Mutex::default(), fetched: Mutex::default() })
     }
 
     /// Every source, the catalog first.
@@ -164,7 +166,24 @@ impl Sources {
             };
             fetched.push(Fetched { source, answer });
         }
+        let whole = fetched.iter().all(|f| matches!(f.answer, Ok(Some(_))));
+        *self.last() = whole.then(std::time::Instant::now);
         fetched
+    }
+
+    /// What was fetched last, if all of it was fetched well and no longer ago than `within`: a pass
+    /// that only asks what is under way need not bother the servers.
+    pub fn recall(&self, within: std::time::Duration) -> Option<Vec<Fetched>> {
+        let last = (*self.last())?;
+        let one = |source: &Source| {
+            let tip = source.mirror.tip().ok()??;
+            Some(Fetched { source: source.clone(), answer: Ok(Some(tip)) })
+        };
+        (last.elapsed() < within).then(|| self.all().map(one).collect()).flatten()
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<std::time::Instant>> {
+        self.fetched.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A fetch of the source: the one that is still going on, else a new one.

@@ -99,14 +99,19 @@ impl Reviewer {
                 (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
             }
             Survey::Reviewed { mut reviewed, blind } => {
-                let needs = super::judge::needs(&reviewed.plan);
+                let needs = super::judge::needs(&reviewed);
                 let own = self.before(&reviewed).await?;
                 let nothing = reviewed.own.is_empty()
                     && reviewed.diagnostics.is_empty()
                     && reviewed.desired.is_empty();
                 let stage = if nothing { Stage::Nothing } else { Stage::Planned };
-                let shown =
-                    Shown::new(kept.pull.head.clone(), &reviewed.plan, needs, own, stage.clone());
+                let shown = Shown::new(
+                    kept.pull.head.clone(),
+                    &reviewed.released,
+                    needs,
+                    own,
+                    stage.clone(),
+                );
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);
                 // Reviews of a head that was not planned when they were heard are bound now.
@@ -175,7 +180,7 @@ impl Reviewer {
             base: Some(visit.base.clone()),
             catalog: reviewed.catalog,
             diagnostics,
-            plan: reviewed.plan,
+            plan: reviewed.released,
             untold: reviewed.untold,
             blind,
             warnings,
@@ -194,6 +199,7 @@ impl Reviewer {
         Brief {
             pull: kept.pull.clone(),
             stage,
+            reverts: kept.reverts,
             base: None,
             catalog: None,
             diagnostics: Vec::new(),

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::kept::{Kept, approvable};
+use super::kept::Kept;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::forge::command::{self, Command};
 use crate::forge::{Permission, Reaction};
-use crate::model::{Approval, HoldReason, PullKey, Remarked, Reply, RequestId, Revision};
+use crate::model::{Approval, PullKey, Remarked, Reply, RequestId, Revision};
 use crate::reconcile::view;
 use crate::report;
 use crate::store::PersonWrite;
@@ -160,14 +160,9 @@ impl Reviewer {
         let own = |id: &RequestId| kept.shown.as_ref().is_some_and(|s| s.own.contains_key(id));
         let standing = self.store.standing().await?;
         let held = standing.holds.iter().map(|row| &row.hold);
-        let asked = held.filter(|hold| own(&hold.request)).any(|hold| {
-            let other = match &hold.reason {
-                HoldReason::PlanChanged { now, .. } => Some(*now),
-                HoldReason::NeedsPullRequest { direct: true, digest, .. } => Some(*digest),
-                reason => approvable(reason),
-            };
-            other == Some(digest)
-        });
+        let asked = held
+            .filter(|hold| own(&hold.request))
+            .any(|hold| report::hold::digest(&hold.reason) == Some(digest));
         if !asked {
             return Ok(no(
                 "nothing of this pull request waits for that; the comment above has the line to paste",

@@ -7,8 +7,11 @@ use serde::Deserialize;
 use super::kept::{Before, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::model::{
-    Brief, Hold, Plan, PullKey, PullState, RequestId, RequestPhase, Revision, Stage, Status,
+    Brief, Hold, Plan, PullKey, PullState, RequestId, RequestPhase, Revision, SourceName, Stage,
+    Status,
 };
+use crate::reconcile::pass::told_key;
+use crate::reconcile::source::Source;
 use crate::reconcile::view;
 
 impl Reviewer {
@@ -48,7 +51,7 @@ impl Reviewer {
         }
         let own: BTreeMap<RequestId, Before> =
             kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
-        let arrived = self.has_arrived(visit, &commit)?;
+        let arrived = self.has_arrived(visit, &commit).await?;
         let standing = self.standing(&own).await?;
         let is_own = |id: &RequestId| own.contains_key(id);
         let applying = view::applying(self.store.as_ref(), &is_own).await?;
@@ -59,11 +62,7 @@ impl Reviewer {
         }
         let nothing = own.is_empty() && kept.comment.is_none();
         if !nothing {
-            let stage = Stage::Merged {
-                commit: commit.clone(),
-                changed: kept.changed.clone(),
-                reverts: kept.reverts,
-            };
+            let stage = Stage::Merged { commit: commit.clone(), changed: kept.changed.clone() };
             let base = Some(commit);
             let brief = Brief { standing, holds, applying, base, ..self.brief_of(&kept, stage) };
             self.want(visit, key, &kept, &brief, &Default::default());
@@ -73,15 +72,17 @@ impl Reviewer {
         said
     }
 
-    /// Whether the last pass worked on the branch with this commit in it.
-    pub(super) fn has_arrived(
-        &self,
-        visit: &Visit<'_>,
-        commit: &Revision,
-    ) -> Result<bool, Trouble> {
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+    /// Whether a pass has ended that worked on the branch with this commit in it: before that, what
+    /// is announced is of the time before.
+    async fn has_arrived(&self, visit: &Visit<'_>, commit: &Revision) -> Result<bool, Trouble> {
+        let value = self.store.value(&told_key()).await?;
+        let told: BTreeMap<SourceName, Revision> =
+            value.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        let ours =
+            |s: &&Source| visit.place.sources.contains(&s.name) && told.contains_key(&s.name);
+        let source = self.engine.sources().all().find(ours);
         let Some(source) = source else { return Ok(false) };
-        Ok(source.mirror().is_ancestor(commit, &visit.base)?)
+        Ok(source.mirror().is_ancestor(commit, &told[&source.name])?)
     }
 
     async fn standing(&self, own: &BTreeMap<RequestId, Before>) -> Result<Vec<Status>, Trouble> {

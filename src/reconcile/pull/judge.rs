@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kept::{Kept, approvable};
+use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
 use crate::forge::Permission;
-use crate::model::{HoldReason, Need, Plan, TargetKey, Verdict, VerdictKind, Warned};
+use crate::model::{HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned};
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
 
-/// What a plan waits for a person for: each approvable digest with what it stands for.
-pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
+/// What a plan waits for a person for, and what rules ask of the steps that come once it is released:
+/// each approvable digest with what it stands for.
+pub(super) fn needs(Reviewed { plan, released, .. }: &Reviewed) -> Vec<(Digest, Need)> {
     let mut needs: BTreeMap<(Digest, usize), Need> = BTreeMap::new();
     let held = plan.holds.iter().filter_map(|hold| match &hold.reason {
         HoldReason::NeedsApproval { digest, needs, .. } if !needs.is_empty() => {
@@ -19,7 +20,8 @@ pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
         }
         _ => None,
     });
-    let steps = plan.steps.iter().map(|s| (&s.target.key.request, s.digest(), s.needs.as_slice()));
+    let steps =
+        released.steps.iter().map(|s| (&s.target.key.request, s.digest(), s.needs.as_slice()));
     for (request, digest, required) in held.chain(steps) {
         for (n, required) in required.iter().enumerate() {
             let need = Need {
@@ -35,7 +37,9 @@ pub(super) fn needs(plan: &Plan) -> Vec<(Digest, Need)> {
     for hold in &plan.holds {
         let is_ruled =
             matches!(&hold.reason, HoldReason::NeedsApproval { needs, .. } if !needs.is_empty());
-        let Some(digest) = approvable(&hold.reason).filter(|_| !is_ruled) else { continue };
+        let Some(digest) = report::hold::digest(&hold.reason).filter(|_| !is_ruled) else {
+            continue;
+        };
         let need = needs.entry((digest, 0)).or_insert_with(|| Need {
             requests: Vec::new(),
             why: report::hold::needed(hold),
@@ -64,7 +68,7 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
             });
         }
     }
-    for step in &reviewed.plan.steps {
+    for step in &reviewed.released.steps {
         let find = |digest: Option<Digest>| digest.and_then(|d| reviewed.artifacts.get(&d));
         if let Some(new) = find(step.artifact).filter(|_| step.target.provider == "cloudformation")
         {

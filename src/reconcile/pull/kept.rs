@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, Changed, HoldReason, Need, Plan, Pull, PullState, Reply, RequestId, Revision, Stage,
-    Verdict,
+    Action, Changed, Need, Plan, Pull, PullState, Reply, RequestId, Revision, Stage, Verdict,
 };
 
 /// What is remembered of one pull request.
@@ -225,16 +224,4 @@ pub(super) fn line(step: &crate::model::Step) -> String {
         Action::Move => "move",
     };
     format!("{verb} {}", step.target.key)
-}
-
-/// What a person approves to release a hold, if that is what it takes.
-pub(super) fn approvable(reason: &HoldReason) -> Option<Digest> {
-    match reason {
-        HoldReason::NeedsApproval { digest, .. } | HoldReason::TooManyDeletes { digest, .. } => {
-            Some(*digest)
-        }
-        HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
-        HoldReason::Stuck { digest, .. } => *digest,
-        _ => None,
-    }
 }

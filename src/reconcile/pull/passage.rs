@@ -194,7 +194,7 @@ impl Reviewer {
         let Some(kept) = self.kept.get(key) else { return Vec::new() };
         let Some(shown) = &kept.shown else { return Vec::new() };
         let asked: BTreeSet<Digest> =
-            super::judge::needs(&now.plan).into_iter().map(|(digest, _)| digest).collect();
+            super::judge::needs(now).into_iter().map(|(digest, _)| digest).collect();
         let unmet: BTreeSet<Digest> =
             shown.needs.iter().filter(|(_, need)| !need.is_met()).map(|(d, _)| *d).collect();
         let at = (visit.clock)();
@@ -236,7 +236,7 @@ fn compare(reviewed: Option<&Shown>, now: &Reviewed, ids: &BTreeSet<RequestId>) 
         // Nobody was shown a plan: what takes nothing away is what the file says.
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
-    let steps = || now.plan.steps.iter().filter(mine);
+    let steps = || now.released.steps.iter().filter(mine);
     steps().find(is_more)?;
     let after = Shown::new(
         Revision::new(""),

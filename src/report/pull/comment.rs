@@ -32,6 +32,10 @@ pub fn comment(
     let room = options.limit.saturating_sub(marker.len() + foot.len() + FRAME);
     let mut page = Page::new(room);
     page.put(&[format!("### {}\n\n", heading(brief))]);
+    if let (Some(number), Stage::Planned | Stage::Merged { .. }) = (brief.reverts, &brief.stage) {
+        let number = link::pull(brief, number);
+        page.put(&[format!("It takes back {number} and restores the former state.\n\n")]);
+    }
     let whole = match &brief.stage {
         Stage::Planned => planned(&mut page, brief, artifacts, options),
         Stage::Conflict { paths } => page.put(&[conflict(paths)]),
@@ -40,15 +44,8 @@ pub fn comment(
             words(error, 20)
         )]),
         Stage::Nothing => true,
-        Stage::Merged { commit: _, changed, reverts } => {
-            let reverts = reverts.map(|number| {
-                format!(
-                    "It takes back {} and restores the former state.\n\n",
-                    link::pull(brief, number)
-                )
-            });
-            reverts.is_none_or(|text| page.put(&[text]))
-                & changed.as_ref().is_none_or(|changed| page.put(&[both(changed)]))
+        Stage::Merged { commit: _, changed } => {
+            changed.as_ref().is_none_or(|changed| page.put(&[both(changed)]))
                 & after::put(&mut page, brief, changed.as_ref())
         }
         Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),

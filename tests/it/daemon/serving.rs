@@ -142,5 +142,10 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            let lines = self.lines();
+            let last = lines.len().saturating_sub(60);
+            eprintln!("the daemon said last:\n{}", lines[last..].join("\n"));
+        }
     }
 }

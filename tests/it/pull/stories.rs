@@ -135,6 +135,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
     let brief = Brief {
         pull,
         stage,
+        reverts: None,
         base: Some(commit('b')),
         catalog: Some(commit('c')),
         diagnostics: Vec::new(),
@@ -153,7 +154,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
 }
 
 fn merged() -> Stage {
-    Stage::Merged { commit: commit('d'), changed: None, reverts: None }
+    Stage::Merged { commit: commit('d'), changed: None }
 }
 
 const QUEUE: &str = "Resources:\n  DeadLetters:\n    Type: AWS::SQS::Queue\n  Queue:\n    Type: \
@@ -496,7 +497,7 @@ fn changed() -> Story {
             "replace orders/prod/ledger#database Database (AWS::RDS::DBInstance)".into(),
         ],
     };
-    let stage = Stage::Merged { commit: commit('d'), changed: Some(changed), reverts: None };
+    let stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
     let mut story = story(stage, vec![step("orders/prod/ledger#database", Action::Update)]);
     story.brief.standing = vec![status("orders/prod/ledger", RequestPhase::Held, &json!({}))];
     story.brief.holds = vec![Hold {
@@ -600,7 +601,8 @@ pub fn planted_after(text: &str) -> Story {
     let (before, after) = (vec![text.into()], vec![format!("{text}2")]);
     let changed = Changed { reviewed: sha256(b"then"), now: sha256(b"now"), before, after };
     let brief = &mut story.brief;
-    brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed), reverts: Some(11) };
+    brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
+    brief.reverts = Some(11);
     brief.holds = std::mem::take(&mut brief.plan.holds);
     brief.holds.push(Hold {
         request: id("orders/dev/failed"),
@@ -643,8 +645,9 @@ fn fork() -> Story {
 }
 
 fn revert() -> Story {
-    let stage = Stage::Merged { commit: commit('d'), changed: None, reverts: Some(11) };
+    let stage = Stage::Merged { commit: commit('d'), changed: None };
     let mut story = story(stage, vec![step("orders/dev/events#queue", Action::Update)]);
+    story.brief.reverts = Some(11);
     story.brief.standing = vec![ready("orders/dev/events")];
     story
 }

@@ -64,6 +64,7 @@ fn the_author_does_not_approve_and_a_reviewer_does() {
     let n = desk.propose("ada", "swap", [ask("orders/dev/it", swap)]);
     let head = desk.repo().at("swap");
     desk.check(&head, "vend/approval", "action_required");
+    desk.says(n, &["**Deletes**", "create", "Missing"]);
     desk.repo().comment("ada", n, "/vend approve 0000");
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");

@@ -54,7 +54,7 @@ fn a_deletion_by_pull_request_is_said_and_done_and_a_revert_brings_it_back() {
 
     let back = desk.repo().revert("grace", gone);
     let text = format!("#{gone}");
-    desk.says(back, &["create", "orders/dev/one"]);
+    desk.says(back, &["create", "orders/dev/one", &text]);
     desk.repo().merge("grace", back);
     desk.says(back, &["Done", &text]);
     desk.world.ready("orders/dev/one");
