@@ -7,14 +7,13 @@ use serde_json::Value;
 
 use crate::model::{
     Action, Applying, Brief, Changed, Hold, HoldReason, RequestId, RequestPhase, Stage, Status,
-    StatusComponent, is_hidden_output,
+    is_hidden_output,
 };
 use crate::report::hold;
 use crate::report::live::elapsed;
 use crate::report::markdown::{Page, capital, code, fence, html, plural, prose, short_code, words};
 
 use super::changes::{self, sentence};
-use super::link;
 
 /// Requests whose outputs stand unfolded; with more of them each is folded.
 const UNFOLDED: usize = 5;
@@ -371,37 +370,18 @@ fn took(facts: &Facts) -> Option<String> {
     Some(elapsed(apply.ended_at?.duration_since(apply.started_at)))
 }
 
-/// Links to what was made, in the provider's console.
-fn consoles(facts: &Facts) -> String {
+/// Links to what was made, in the provider's console, as the provider gave them.
+fn consoles(facts: &Facts<'_>) -> String {
     let components = facts.status.map(|s| s.components.as_slice()).unwrap_or_default();
-    let links = components.iter().filter_map(|c| Some((c, console(c)?)));
+    let links = components.iter().filter_map(|c| Some((c, c.link.as_deref()?)));
+    let links = links.filter(|(_, url)| is_sound(url));
     links.map(|(c, url)| format!(", [console of {}]({url})", code(c.name.as_str()))).collect()
 }
 
-/// A stack's page. Its id is not known here; the list, with its name as the filter, is.
-fn console(component: &StatusComponent) -> Option<String> {
-    let StatusComponent { provider, target, settings, .. } = component;
-    let region = settings.get("region")?.as_str()?;
-    let sound = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    // Such as `eu-west-1`: nothing else of a request's may choose where a link leads.
-    let region = Some(region).filter(|r| r.matches('-').count() >= 2 && r.len() < 30)?;
-    // A local API has no console.
-    let local = settings.contains_key("endpoint");
-    if provider != "cloudformation" || local || !sound(region) || !sound(target.as_str()) {
-        return None;
-    }
-    let host = match region {
-        china if china.starts_with("cn-") => format!("{region}.console.amazonaws.cn"),
-        gov if gov.starts_with("us-gov-") => "console.amazonaws-us-gov.com".to_owned(),
-        _ => format!("{region}.console.aws.amazon.com"),
-    };
-    let page = "cloudformation/home";
-    Some(format!(
-        "https://{host}/{page}?region={region}#/stacks?filteringText={}",
-        link::encoded(target.as_str())
-    ))
+/// Nothing that could end the link, or lead elsewhere than to a page.
+fn is_sound(url: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~:/?#=&%".contains(&b);
+    url.starts_with("https://") && url.len() < 2_000 && url.bytes().all(plain)
 }
 
 fn time(at: Timestamp) -> String {

@@ -46,7 +46,7 @@ pub(super) fn pull(brief: &Brief, number: u64) -> String {
 }
 
 /// A path within an address.
-pub(super) fn encoded(path: &str) -> String {
+fn encoded(path: &str) -> String {
     let mut out = String::new();
     for byte in path.bytes() {
         match byte {

@@ -381,6 +381,7 @@ fn component(name: &str, target: &str) -> serde_json::Value {
         "target": target,
         "digest": sha256(b"new"),
         "state": "CREATE_COMPLETE",
+        "link": format!("https://eu-west-1.console.aws.amazon.com/cloudformation/home?region=eu-west-1#/stacks/stackinfo?stackId=arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack%2F{target}%2F7f-1"),
         "settings": {"region": "eu-west-1", "account": "123456789012"},
         "token": "t",
     })
@@ -619,6 +620,7 @@ pub fn planted_after(text: &str) -> Story {
     let outputs = json!({text: text, "list": [text], "secret": {"sensitive": text}});
     let mut hidden = component("queue", "t");
     hidden["settings"]["region"] = text.into();
+    hidden["link"] = text.into();
     brief.standing = vec![
         status(
             "orders/dev/done",
