@@ -92,7 +92,8 @@ impl Work<'_> {
             }
             return Err(ProviderError::Refused(reason));
         }
-        let resources = self.session.changes(&id, first, &self.hidden()).await?;
+        let hidden = self.hidden(Some(stack)).await?;
+        let resources = self.session.changes(&id, first, &hidden).await?;
         Ok(Preview { resources, handle: Some(Value::String(id)) })
     }
 
@@ -105,7 +106,8 @@ impl Work<'_> {
                 Err(ProviderError::Refused(first.status_reason.unwrap_or_default()))
             }
             Ok(first) => {
-                let resources = self.session.changes(&id, first, &self.hidden()).await;
+                let hidden = self.hidden(None).await?;
+                let resources = self.session.changes(&id, first, &hidden).await;
                 resources.map(|resources| Preview { resources, handle: None })
             }
             Err(error) => Err(error),
@@ -127,17 +129,26 @@ impl Work<'_> {
         artifact.and_then(|a| outline::outline(Action::Create, a)).unwrap_or_default()
     }
 
-    /// Values that stand in the template for parameters that are not to be shown. The service hides
-    /// them too; that alone is not relied on.
-    fn hidden(&self) -> Vec<String> {
+    /// Values that stand in the template for parameters that are not to be shown, and those that
+    /// stood in the one before. The service hides them too; that alone is not relied on.
+    async fn hidden(&self, before: Option<&Stack>) -> Result<Vec<String>, ProviderError> {
         let text = self.change.artifact.as_ref().and_then(|a| template::text(a).ok());
-        let parsed = text.and_then(|t| serde_json::from_str::<Value>(t).ok()).unwrap_or_default();
-        let parameters = parsed.get("Parameters").and_then(Value::as_object);
-        let secret = |p: &&Value| p.get("NoEcho").is_some_and(|n| *n == true || n == "true");
-        let defaults = parameters.into_iter().flat_map(|p| p.values()).filter(secret);
-        let text = |v: &Value| v.as_str().map(str::to_owned).unwrap_or_else(|| v.to_string());
-        defaults.filter_map(|p| p.get("Default")).map(text).filter(|t| !t.is_empty()).collect()
+        let mut hidden = text.and_then(parsed).map(|t| not_echoed(&t)).unwrap_or_default();
+        if let Some(before) = before.filter(|_| !hidden.is_empty()) {
+            let then = self.session.template(before).await?;
+            hidden.extend(then.as_ref().map(not_echoed).unwrap_or_default());
+        }
+        Ok(hidden)
     }
+}
+
+/// The values that a template has for parameters that are not to be shown.
+fn not_echoed(template: &Value) -> Vec<String> {
+    let parameters = template.get("Parameters").and_then(Value::as_object);
+    let secret = |p: &&Value| p.get("NoEcho").is_some_and(|n| *n == true || n == "true");
+    let defaults = parameters.into_iter().flat_map(|p| p.values()).filter(secret);
+    let text = |v: &Value| v.as_str().map(str::to_owned).unwrap_or_else(|| v.to_string());
+    defaults.filter_map(|p| p.get("Default")).map(text).filter(|t| !t.is_empty()).collect()
 }
 
 /// A change set that was found, and not made now, still tells of the stack as it is.
@@ -216,13 +227,18 @@ impl Session {
         }
     }
 
-    /// What deleting a stack takes along, and what stays by its own policy.
-    async fn deletions(&self, stack: &Stack) -> Result<Preview, ProviderError> {
+    /// A stack's template as it stands; `None`: it cannot be read.
+    async fn template(&self, stack: &Stack) -> Result<Option<Value>, ProviderError> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.get_template().stack_name(&stack.id).send()
         };
         let sent = self.look(call).await.map_err(Trouble::of_a_look)?;
-        let template = parsed(&sent.template_body.unwrap_or_default());
+        Ok(parsed(&sent.template_body.unwrap_or_default()))
+    }
+
+    /// What deleting a stack takes along, and what stays by its own policy.
+    async fn deletions(&self, stack: &Stack) -> Result<Preview, ProviderError> {
+        let template = self.template(stack).await?;
         let fates = template.as_ref().map(outline::fates).unwrap_or_default();
         let unknown = || Fate {
             action: ResourceAction::Delete,

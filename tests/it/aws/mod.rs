@@ -133,8 +133,32 @@ impl Aws {
         serde_json::from_slice(&answer.body).unwrap_or_default()
     }
 
+    /// Whose an access key is, as the server tells.
+    #[track_caller]
+    pub fn caller(&self, key: &str) -> String {
+        let kind = "application/x-www-form-urlencoded; charset=utf-8";
+        let form = Form::from([("Action".to_owned(), "GetCallerIdentity".to_owned())]);
+        let form = proxy::encode(&form);
+        let answer = self.send_as(key, "sts", hyper::Method::POST, "/", kind, &form, &[]);
+        answer.element("Arn").unwrap_or_else(|| panic!("{key}: {}", answer.text()))
+    }
+
     fn send(
         &self,
+        service: &str,
+        method: hyper::Method,
+        path: &str,
+        kind: &str,
+        body: &str,
+        more: &[(&'static str, &str)],
+    ) -> Answer {
+        self.send_as(&self.account, service, method, path, kind, body, more)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn send_as(
+        &self,
+        key: &str,
         service: &str,
         method: hyper::Method,
         path: &str,
@@ -145,9 +169,8 @@ impl Aws {
         let mut headers = HeaderMap::new();
         // The server takes the key at its word.
         let signature = format!(
-            "AWS4-HMAC-SHA256 Credential={}/20260101/{REGION}/{service}/aws4_request, \
-             SignedHeaders=host, Signature=0",
-            self.account
+            "AWS4-HMAC-SHA256 Credential={key}/20260101/{REGION}/{service}/aws4_request, \
+             SignedHeaders=host, Signature=0"
         );
         headers.insert("authorization", signature.parse().unwrap());
         headers.insert("content-type", kind.parse().unwrap());

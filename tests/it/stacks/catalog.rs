@@ -108,12 +108,15 @@ Outputs:
 
 /// A role, which takes a capability to make.
 fn role(name: &str, with: &str) -> Vec<Edit> {
-    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "note": {"type": "string", "default": "none"}
+    }}"#;
     let source = r#"AWSTemplateFormatVersion: "2010-09-09"
 Resources:
   Role:
     Type: AWS::IAM::Role
     Properties:
+      Description: {{parameters.note}}
       AssumeRolePolicyDocument:
         Version: "2012-10-17"
         Statement: []
@@ -121,6 +124,56 @@ Resources:
     let components =
         format!("    - {{name: role, provider: cloudformation, source: stack.yaml.hbs{with}}}\n");
     template(name, "1.0.0", &components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A queue, in a template of 26,000 bytes for each of its notes.
+pub fn large() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "seconds": {"type": "integer", "default": 60},
+        "notes": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"]}
+    }}"#;
+    let source = r#"Metadata:
+  {{#each parameters.notes as |note|}}
+  Note{{note}}: LONG
+  {{/each}}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      MessageRetentionPeriod: {{parameters.seconds}}
+"#;
+    let source = source.replace("LONG", &"x".repeat(26_000));
+    let components = "    - {name: large, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("large", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", &source)])
+}
+
+/// A parameter that is not to be echoed, with this value, and an output that is not to be shown.
+pub fn secret(version: &str, value: &str) -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let source = format!(
+        r#"AWSTemplateFormatVersion: "2010-09-09"
+Parameters:
+  Password:
+    Type: String
+    NoEcho: true
+    Default: {value}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+  Kept:
+    Type: AWS::SSM::Parameter
+    Properties:
+      Type: String
+      Value: !Ref Password
+      Description: {value}
+Outputs:
+  QueueUrl:
+    Value: !Ref Queue
+"#
+    );
+    let components = "    - {name: secret, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{url: {from: secret.QueueUrl, sensitive: true}}";
+    template("secret", version, components, outputs, schema, &[("stack.yaml.hbs", &source)])
 }
 
 /// A stack that waits at `Handle` and its round; each round waits anew.

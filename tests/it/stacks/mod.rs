@@ -8,8 +8,11 @@ mod change;
 mod drift;
 mod fail;
 mod fault;
+mod large;
 mod many;
 mod remove;
+mod rights;
+mod secret;
 mod sweep;
 
 use serde_json::json;

@@ -1,0 +1,148 @@
+//! By whose right things are done, and where.
+
+use std::collections::BTreeSet;
+
+use super::{Account, catalog};
+use crate::aws::{Aws, Call, REGION};
+use crate::world::{ask, drop_request, request};
+
+const ID: &str = "orders/dev/events";
+
+fn role(aws: &Aws, name: &str) -> String {
+    format!("arn:aws:iam::{}:role/{name}", aws.account())
+}
+
+/// The roles' sessions that made these calls.
+fn whose(aws: &Aws, calls: &[Call], actions: &[&str]) -> BTreeSet<String> {
+    let of = calls.iter().filter(|call| actions.contains(&call.action.as_str()));
+    let keys: BTreeSet<&String> = of.map(|call| &call.account).collect();
+    keys.into_iter().map(|key| aws.caller(key)).collect()
+}
+
+const WRITES: [&str; 3] = ["CreateStack", "ExecuteChangeSet", "DeleteStack"];
+
+#[test]
+fn a_role_is_taken_on_for_the_request_in_the_account_of_the_role() {
+    let it = Account::new();
+    let there = Aws::new();
+    let settings = format!(", role: \"{}\", externalId: acme-7", role(&there, "vend"));
+    it.world.catalog.commit([catalog::environment(&there, "dev", &settings, "")]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!((it.aws.stacks().len(), there.stacks().len()), (0, 1));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    it.apply();
+    it.again_nothing();
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(there.stacks().is_empty());
+
+    let calls = it.aws.calls();
+    let session = format!("arn:aws:sts::{}:assumed-role/vend/", there.account());
+    assert_eq!(
+        whose(&it.aws, &calls, &WRITES),
+        [format!("{session}vend-orders-dev-events")].into()
+    );
+    assert_eq!(whose(&it.aws, &calls, &["DescribeStacks"]), {
+        [format!("{session}vend"), format!("{session}vend-orders-dev-events")].into()
+    });
+    for call in calls.iter().filter(|call| call.action == "AssumeRole") {
+        let said = (call.get("RoleArn"), call.get("ExternalId"));
+        assert_eq!(said, (role(&there, "vend").as_str(), "acme-7"));
+    }
+}
+
+#[test]
+fn previews_are_made_by_the_role_for_previews_and_nothing_else_is() {
+    let it = Account::new();
+    let settings = format!(
+        ", role: \"{}\", previewRole: \"{}\"",
+        role(&it.aws, "vend"),
+        role(&it.aws, "reader")
+    );
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", &settings, "")]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    let before = it.aws.calls().len();
+    let plan = it.world.vend_ends(0, &["plan", "--preview"]).stdout;
+    assert!(plan.contains("MessageRetentionPeriod"), "{plan}");
+    let session = |role: &str, name: &str| {
+        format!("arn:aws:sts::{}:assumed-role/{role}/{name}", it.aws.account())
+    };
+    let calls = it.aws.calls();
+    let sets = ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet"];
+    assert_eq!(whose(&it.aws, &calls[before..], &sets), [session("reader", "vend")].into());
+    it.apply();
+    it.again_nothing();
+    let whose = whose(&it.aws, &it.aws.calls(), &WRITES);
+    assert_eq!(whose, [session("vend", "vend-orders-dev-events")].into());
+}
+
+#[test]
+fn cloudformation_takes_on_the_service_role_for_all_that_it_does() {
+    let it = Account::new();
+    let service = role(&it.aws, "service");
+    let settings = format!(", serviceRole: \"{service}\"");
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", &settings, "")]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    it.apply();
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    it.again_nothing();
+    let calls = it.aws.calls();
+    for action in ["CreateStack", "CreateChangeSet", "DeleteStack"] {
+        let named: Vec<&str> =
+            calls.iter().filter(|c| c.action == action).map(|c| c.get("RoleARN")).collect();
+        assert!(!named.is_empty() && named.iter().all(|n| *n == service), "{action}: {named:?}");
+    }
+}
+
+#[test]
+fn one_pass_goes_to_two_regions_and_two_accounts() {
+    let it = Account::new();
+    let there = Aws::new();
+    let settings = format!(", role: \"{}\"", role(&there, "vend"));
+    it.world.catalog.commit([
+        catalog::environment(&it.aws, "south", "", "").and_replace(REGION, "eu-south-1"),
+        catalog::environment(&there, "other", &settings, ""),
+    ]);
+    let ids = [ID, "orders/south/events", "orders/other/events"];
+    it.world.requests.commit(ids.map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    let said = it.apply();
+    assert!(said.contains("3 created, 3 ready"), "{said}");
+    let calls = it.aws.calls();
+    let made = calls.iter().filter(|call| call.action == "CreateStack");
+    let regions: Vec<(&str, &str)> = made
+        .map(|call| (call.stack.split('-').nth(2).unwrap_or_default(), call.region.as_str()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    assert_eq!(regions, [("dev", REGION), ("other", REGION), ("south", "eu-south-1")]);
+    assert_eq!((it.aws.stacks().len(), there.stacks().len()), (1, 1));
+    let url = it.world.status(ids[1])["outputs"]["arn"].as_str().unwrap().to_owned();
+    assert!(url.contains(":eu-south-1:"), "{url}");
+    it.again_nothing();
+}
+
+#[test]
+fn a_life_where_aws_asks_for_every_right() {
+    let it = Account::of(Aws::strict());
+    it.world.requests.commit([ask(ID, request("role@1.0.0", "{}"))]);
+    it.apply();
+    it.world.ready(ID);
+    let stack = it.stack(ID);
+    it.again_nothing();
+    it.world.requests.commit([ask(ID, request("role@1.0.0", "{note: changed}"))]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stacks().is_empty());
+    assert_eq!(it.aws.effects(&stack), ["create", "update", "delete"]);
+    it.again_nothing();
+}
