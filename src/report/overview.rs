@@ -44,8 +44,25 @@ pub fn terminal(
             format!("{id:<width$}  {word}  {:<templates$}  {}", template(status), note(status));
         out.push_str(line.trim_end());
         out.push('\n');
+        for link in troubled(status) {
+            out.push_str(&format!("{:width$}  see {}\n", "", crate::model::escape(link, 600)));
+        }
     }
     out
+}
+
+/// Where somebody who must do something sees what it is about.
+fn troubled(status: &Status) -> impl Iterator<Item = &str> {
+    let asks = match status.phase {
+        RequestPhase::Failed | RequestPhase::Unknown | RequestPhase::Held => true,
+        RequestPhase::Pending
+        | RequestPhase::Waiting
+        | RequestPhase::Applying
+        | RequestPhase::Ready
+        | RequestPhase::Suspended
+        | RequestPhase::Deleting => false,
+    };
+    status.components.iter().filter(move |_| asks).filter_map(|c| c.link.as_deref())
 }
 
 /// One request in one line, without colour.
@@ -67,4 +84,41 @@ fn note(status: &Status) -> String {
         .and_then(|t| t.upgrade.as_ref())
         .map(|v| format!("{v} is available"));
     drift.into_iter().chain(upgrade).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status(phase: &str, link: &str) -> Status {
+        let digest = crate::digest::sha256(b"x");
+        serde_json::from_value(json!({
+            "apiVersion": "vend.dev/v1",
+            "kind": "Status",
+            "metadata": {"id": "orders/dev/events"},
+            "phase": phase,
+            "waitingFor": null,
+            "source": {"repository": "main", "path": "requests/orders/dev/events.yaml"},
+            "observed": {"commit": null, "catalogCommit": null, "requestDigest": null},
+            "components": [{
+                "name": "queue", "provider": "cloudformation", "target": "vend-a",
+                "digest": digest, "state": "UPDATE_ROLLBACK_FAILED", "link": link,
+                "settings": {}, "token": "t",
+            }],
+            "conditions": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_needs_somebody_says_where_to_look() {
+        let show = |phase, link| terminal(&[status(phase, link)], &[], false);
+        insta::assert_snapshot!(show("Held", "https://a.example/x"), @"
+        orders/dev/events  Held
+                           see https://a.example/x
+        ");
+        assert_eq!(show("Ready", "https://a.example/x"), "orders/dev/events  Ready\n");
+        assert!(!show("Failed", "https://a.example/\u{1b}[31m").contains('\u{1b}'));
+    }
 }

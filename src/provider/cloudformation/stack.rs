@@ -111,7 +111,10 @@ impl Stack {
 
     /// What a person does next, where somebody must.
     pub(super) fn advice(&self) -> Option<String> {
-        Some(status::row(&self.status).advice?.replace("{stack}", &self.name))
+        // `arn:aws:cloudformation:REGION:…`
+        let region = self.id.split(':').nth(3).unwrap_or_default();
+        let advice = status::row(&self.status).advice?;
+        Some(advice.replace("{stack}", &self.name).replace("{region}", region))
     }
 
     pub(super) fn observation(&self, target: &Target) -> Observation {

@@ -33,7 +33,8 @@ pub(super) enum Ending {
 pub(super) struct Row {
     pub(super) standing: Standing,
     pub(super) ending: Ending,
-    /// The next step for a person, where there is one; `{stack}` stands for its name.
+    /// The next step for a person, where there is one; `{stack}` stands for its name, `{region}` for
+    /// where it is.
     pub(super) advice: Option<&'static str>,
 }
 
@@ -76,14 +77,14 @@ pub(super) fn ending(event: &str) -> Option<Ending> {
     }
 }
 
-const REVIEW: &str = "it holds nothing but a change set that was never executed: approve that it is deleted and made anew, or delete it with `aws cloudformation delete-stack --stack-name {stack}`";
+const REVIEW: &str = "it holds nothing but a change set that was never executed: approve that it is deleted and made anew, or delete it with `aws cloudformation delete-stack --region {region} --stack-name {stack}`";
 const ROLLED_BACK: &str = "its creation failed and was rolled back, so that nothing is in it, and CloudFormation changes no such stack: mend the cause, then approve that it is deleted and made anew";
 const CREATE_FAILED: &str = "its creation failed: mend the cause, then approve that what is left of it is deleted and that it is made anew";
-const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see in its events which resource could not be deleted, remove what holds it, and delete the stack with `aws cloudformation delete-stack --stack-name {stack}`; it is then made anew";
-const UPDATE_FAILED: &str = "an update failed with rollback turned off: roll it back with `aws cloudformation rollback-stack --stack-name {stack}`, then run `vend retry`";
-const UPDATE_ROLLBACK_FAILED: &str = "an update failed, and so did the rollback: see in its events which resource could not be restored, mend that, and run `aws cloudformation continue-update-rollback --stack-name {stack}`, then `vend retry`; nothing is skipped without a person";
-const IMPORT_ROLLBACK_FAILED: &str = "an import failed, and so did its rollback: see its events, mend that, and run `aws cloudformation continue-update-rollback --stack-name {stack}`";
-const DELETE_FAILED: &str = "its deletion failed: see in its events which resource could not be deleted, remove what holds it, and run `vend retry`; to keep that resource, `aws cloudformation delete-stack --stack-name {stack} --retain-resources …`";
+const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see in its events which resource could not be deleted, remove what holds it, and delete the stack with `aws cloudformation delete-stack --region {region} --stack-name {stack}`; it is then made anew";
+const UPDATE_FAILED: &str = "an update failed with rollback turned off: roll it back with `aws cloudformation rollback-stack --region {region} --stack-name {stack}`, then run `vend retry`";
+const UPDATE_ROLLBACK_FAILED: &str = "an update failed, and so did the rollback: see in its events which resource could not be restored, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`, then `vend retry`; nothing is skipped without a person";
+const IMPORT_ROLLBACK_FAILED: &str = "an import failed, and so did its rollback: see its events, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`";
+const DELETE_FAILED: &str = "its deletion failed: see in its events which resource could not be deleted, remove what holds it, and run `vend retry`; to keep that resource, `aws cloudformation delete-stack --region {region} --stack-name {stack} --retain-resources …`";
 const UNKNOWN: &str = "this vend does not know that status: look at the stack, and at a newer vend";
 
 #[cfg(test)]
@@ -97,6 +98,10 @@ mod tests {
             assert_ne!(row.advice, Some(UNKNOWN), "{word}");
             let needs = matches!(row.standing, Standing::Rubble | Standing::Stuck);
             assert_eq!(row.advice.is_some(), needs, "{word}");
+            let advice = row.advice.unwrap_or_default();
+            let commands = advice.matches("`aws cloudformation ").count();
+            let whole = advice.matches("--region {region} --stack-name {stack}").count();
+            assert_eq!(commands, whole, "to be run as it is: {advice}");
             let open = matches!(row.ending, Ending::Open);
             assert_eq!(open, word.ends_with("_IN_PROGRESS"), "{word}");
         }
