@@ -218,7 +218,17 @@ fn template_facts(template: &TemplateVersion) -> Value {
     ])
 }
 
-impl Pass<'_> {
+/// What judging takes.
+pub(super) struct Court<'a> {
+    /// The law of a request whose plans it looks at.
+    pub(super) law: &'a dyn Fn(&RequestId) -> Option<Arc<Law>>,
+    /// Where the request's file lies, or lay.
+    pub(super) path: &'a dyn Fn(&RequestId) -> Option<Arc<str>>,
+    /// What a step does to which resources, where no provider was asked; `None`: it cannot be told.
+    pub(super) resources: &'a dyn Fn(&Step) -> Option<Vec<ResourceChange>>,
+}
+
+impl Court<'_> {
     /// What the rules say of the steps of some requests. `whole` is all that is planned.
     pub(super) fn rulings(
         &self,
@@ -227,55 +237,27 @@ impl Pass<'_> {
         foretold: &BTreeMap<TargetKey, Foretold>,
     ) -> BTreeMap<RequestId, Ruling> {
         let laws: BTreeMap<&RequestId, Arc<Law>> =
-            ids.iter().filter_map(|id| Some((*id, self.law(id)?))).collect();
-        if laws.is_empty() {
-            return BTreeMap::new();
-        }
+            ids.iter().filter_map(|id| Some((*id, (self.law)(id)?))).collect();
         let mut steps: BTreeMap<&RequestId, Vec<Step>> = BTreeMap::new();
-        for step in whole.iter().filter(|s| laws.contains_key(&s.target.key.request)) {
+        for step in whole.iter() {
+            let Some((id, _)) = laws.get_key_value(&step.target.key.request) else { continue };
             let mut step = step.clone();
             if let Some(Foretold::Preview(preview, _)) = foretold.get(&step.target.key) {
                 step.preview = Some(preview.clone());
             }
-            let of = laws.get_key_value(&step.target.key.request).map(|(id, _)| *id);
-            if let Some(id) = of {
-                steps.entry(id).or_default().push(step);
-            }
+            steps.entry(id).or_default().push(step);
         }
-        let told = |step: &Step| self.resources(step);
         let ruling = |(id, law): (&&RequestId, &Arc<Law>)| {
             let steps = steps.get(*id).map(Vec::as_slice).unwrap_or_default();
-            let findings = law.judge(&policy::plan(steps, &told));
+            let findings = law.judge(&policy::plan(steps, self.resources));
             ((*id).clone(), self.ruling(id, law, &findings))
         };
         laws.iter().map(ruling).collect()
     }
 
-    /// The law of a request whose plans it looks at.
-    fn law(&self, id: &RequestId) -> Option<Arc<Law>> {
-        let read = self.foreseen.get(id).or_else(|| self.fresh.get(id));
-        let law = match read.filter(|_| self.memory.desired().contains(id)) {
-            Some(read) => read.law.clone()?,
-            None => {
-                let record = self.records.get(id)?.as_ref()?;
-                let environment = self.catalog.environments.get(id.environment())?;
-                let template = self.catalog.version(&record.template);
-                Arc::new(Law::of_record(record, template, environment)?)
-            }
-        };
-        law.looks_at_plans().then_some(law)
-    }
-
-    /// Whether rules look at what a step does to resources that only its provider can tell.
-    pub(super) fn is_ruled(&self, step: &Step) -> bool {
-        let previews = self.engine.providers.get(&step.target.provider).map(|p| p.previews());
-        previews == Some(true) && self.law(&step.target.key.request).is_some()
-    }
-
     fn ruling(&self, id: &RequestId, law: &Law, findings: &[Finding]) -> Ruling {
         let mut ruling = Ruling::default();
-        let path = self.desired_of(id).map(|d| d.origin.path.clone());
-        let path = path.or_else(|| Some(self.records.get(id)?.as_ref()?.origin.path.clone()));
+        let path = (self.path)(id);
         let place = |_: &[String]| Place::file(path.clone().unwrap_or_default());
         let mut problems = Vec::new();
         for finding in findings {
@@ -303,6 +285,49 @@ impl Pass<'_> {
             ruling.hold = Some(HoldReason::Invalid { problems });
         }
         ruling
+    }
+}
+
+impl Pass<'_> {
+    /// What the rules say of the steps of some requests. `whole` is all that is planned.
+    pub(super) fn rulings(
+        &self,
+        ids: &BTreeSet<&RequestId>,
+        whole: &[Step],
+        foretold: &BTreeMap<TargetKey, Foretold>,
+    ) -> BTreeMap<RequestId, Ruling> {
+        let court = Court {
+            law: &|id| self.law(id),
+            path: &|id| self.path_of(id),
+            resources: &|step| self.resources(step),
+        };
+        court.rulings(ids, whole, foretold)
+    }
+
+    fn path_of(&self, id: &RequestId) -> Option<Arc<str>> {
+        let path = self.desired_of(id).map(|d| d.origin.path.clone());
+        path.or_else(|| Some(self.records.get(id)?.as_ref()?.origin.path.clone()))
+    }
+
+    /// The law of a request whose plans it looks at.
+    fn law(&self, id: &RequestId) -> Option<Arc<Law>> {
+        let read = self.foreseen.get(id).or_else(|| self.fresh.get(id));
+        let law = match read.filter(|_| self.memory.desired().contains(id)) {
+            Some(read) => read.law.clone()?,
+            None => {
+                let record = self.records.get(id)?.as_ref()?;
+                let environment = self.catalog.environments.get(id.environment())?;
+                let template = self.catalog.version(&record.template);
+                Arc::new(Law::of_record(record, template, environment)?)
+            }
+        };
+        law.looks_at_plans().then_some(law)
+    }
+
+    /// Whether rules look at what a step does to resources that only its provider can tell.
+    pub(super) fn is_ruled(&self, step: &Step) -> bool {
+        let previews = self.engine.providers.get(&step.target.provider).map(|p| p.previews());
+        previews == Some(true) && self.law(&step.target.key.request).is_some()
     }
 
     /// What a step does to which resources, where no provider was asked.

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::super::PassError;
 use super::super::desired::Evaluated;
 use super::super::foresee::{self, Foreseen, Foreseer, Sight};
+use super::super::law::{Court, Law};
 use super::super::outline;
 use super::published::Published;
 use super::requests::{LocalRequests, local_providers};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::model::{Artifact, InstanceId, Plan, Record, RequestId, Step};
+use crate::model::{Action, Artifact, InstanceId, Plan, Record, RequestId, Step};
 use crate::plan::{self, Case, Gone, Guards, Situation, Totals};
 use crate::provider::Providers;
 
@@ -63,6 +64,7 @@ pub async fn plan(desk: &Desk<'_>) -> Result<Foreseen, PassError> {
         (foreseer.seen.plan, foreseer.cases) = table.plan(cases, settled - added);
     }
     let mut seen = foreseer.finish();
+    seen.plan = table.ruled(seen.plan, &seen.evaluated);
     seen.untold.extend(elsewhere);
     let evaluated = desk.evaluated.values().chain(seen.evaluated.values());
     let read: HashMap<Digest, Arc<Artifact>> = evaluated
@@ -156,6 +158,40 @@ impl<'a> Table<'a> {
             blind: true,
         };
         (plan::plan(&situation), situation.cases)
+    }
+
+    /// The plan with what rules ask of it: noted at its steps.
+    fn ruled(&self, plan: Plan, foreseen: &BTreeMap<RequestId, Evaluated>) -> Plan {
+        let Desk { evaluated, catalog, .. } = self.desk;
+        let read = |id: &RequestId| foreseen.get(id).or_else(|| evaluated.get(id));
+        let law = |id: &RequestId| {
+            let law = match read(id) {
+                Some(read) => read.law.clone()?,
+                None => {
+                    let record = self.records.get(id)?;
+                    let environment = catalog.environments.get(id.environment())?;
+                    Law::of_record(record, catalog.version(&record.template), environment)?.into()
+                }
+            };
+            law.looks_at_plans().then_some(law)
+        };
+        let path = |id: &RequestId| {
+            let path = read(id).map(|e| e.row.desired.origin.path.clone());
+            path.or_else(|| self.records.get(id).map(|r| r.origin.path.clone()))
+        };
+        let resources = |step: &Step| {
+            let provider = self.providers.get(&step.target.provider)?;
+            if !provider.previews() {
+                return Some(Vec::new());
+            }
+            let artifact = foresee::artifact_of(read(&step.target.key.request)?, step)?;
+            (step.action == Action::Create)
+                .then(|| Some(provider.outline(step.action, &artifact)?.resources))?
+        };
+        let court = Court { law: &law, path: &path, resources: &resources };
+        let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
+        let rulings = court.rulings(&ids, &plan.steps, &BTreeMap::new());
+        plan::require(plan, &rulings, &|_| &[], false)
     }
 
     /// Reads requests with the outputs that they use as the plan will make them.

@@ -134,6 +134,9 @@ fn notes(step: &Step) -> Vec<String> {
         notes.push("it is gone already; only its record is dropped".into());
     }
     notes.extend(step.remarks.iter().map(remark));
+    if !step.needs.is_empty() {
+        notes.push(crate::report::hold::asked_for(&step.needs));
+    }
     if !step.after.is_empty() {
         notes.push(format!("after {}", some(step.after.iter().map(ToString::to_string))));
     }

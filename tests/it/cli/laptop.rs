@@ -256,3 +256,15 @@ fn the_kinds_of_clones_that_git_makes() {
     let plan = shallow.ends_in(&fresh, 0, &["plan"]).stdout;
     assert!(plan.contains("since this repository has no commit yet"), "{plan}");
 }
+
+#[test]
+fn whose_yes_a_plan_takes_is_said_before_anything_is_pushed() {
+    let world = World::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    world.catalog.commit([catalog::environment("dev", &world.output.url(), rules)]);
+    world.apply();
+    let laptop = Laptop::new(&world);
+    laptop.write(&path_of("orders/dev/new"), note("fresh"));
+    let text = laptop.ends(0, &["plan"]).stdout;
+    assert!(text.contains("somebody of `platform` must approve it"), "{text}");
+}

@@ -73,3 +73,26 @@ fn the_author_does_not_approve_and_a_reviewer_does() {
     desk.world.ready("orders/dev/it");
     desk.again_nothing();
 }
+
+#[test]
+fn a_rule_of_an_environment_asks_a_team_and_only_a_team_satisfies_it() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let output = desk.world.output.url();
+    desk.world.catalog.commit([crate::world::catalog::environment("dev", &output, rules)]);
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    let head = desk.repo().at("one");
+    desk.says(n, &["create", "platform"]);
+    desk.check(&head, "vend/approval", "action_required");
+    // Grace may write and is in no team; the author may not say yes to her own.
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.world.ready("orders/dev/one");
+    desk.again_nothing();
+}
