@@ -15,7 +15,8 @@ use crate::config::ConfigError;
 use crate::daemon::{self, DaemonError, Hooks, Setup};
 use crate::error::chain;
 use crate::model::PassReport;
-use crate::server::{self, Hook, Metrics, Shared};
+use crate::reconcile::Ask;
+use crate::server::{self, Hook, Metrics, Pace, Shared};
 
 /// Asks that wait for the loop; more than this and the asker waits.
 const ASKS: usize = 64;
@@ -36,12 +37,14 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     let pulls = Arc::new(Notify::new());
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
         let listen = hook.listen;
-        let hook = Hook {
-            secret_file: hook.secret_file,
-            pulls: pulls.clone(),
-            asks: shared.asks.clone(),
-            metrics: shared.metrics.clone(),
-        };
+        let (turns, passes) = (pulls.clone(), shared.asks.clone());
+        let pace = Pace::new(move || {
+            turns.notify_one();
+            // Full: the loop is called for already.
+            let _ = passes.try_send(Ask::Wake);
+        });
+        let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
+        let hook = Hook { secret_file, pace, metrics };
         let served = server::serve_webhooks(listen, hook).await;
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening for webhooks");

@@ -64,6 +64,9 @@ pub trait Forge: Send + Sync {
     /// The merged pull requests that a commit came with; none when it was pushed directly.
     async fn pulls_of(&self, repo: &Repo, commit: &Revision) -> Result<Vec<Pull>, ForgeError>;
 
+    /// The groups in the merge queue of a branch.
+    async fn queued(&self, repo: &Repo, branch: &str) -> Result<Vec<Queued>, ForgeError>;
+
     /// What people said of it, the oldest first.
     async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError>;
 
@@ -121,6 +124,17 @@ pub struct Me {
     pub login: String,
     /// Check runs may be written; else commit statuses are all there is.
     pub checks: bool,
+}
+
+/// Pull requests in a merge queue that are tried together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Queued {
+    /// The branch that holds them all, merged.
+    pub branch: String,
+    /// Its commit, on which checks are awaited.
+    pub head: Revision,
+    /// The last of them, where the branch's name tells.
+    pub number: Option<u64>,
 }
 
 /// Our one comment on a pull request.

@@ -1,5 +1,7 @@
 //! Pull requests as Git has them: their heads fetched beside the branch, and merged in memory.
 
+use std::collections::BTreeSet;
+
 use git2::MergeOptions;
 
 use super::error::{GitError, git2 as git2_error, object};
@@ -38,6 +40,43 @@ impl Mirror {
     /// `Corrupt` when the ref or its commit cannot be read.
     pub fn pull_head(&self, number: u64) -> Result<Option<Revision>, GitError> {
         self.branch_tip(&ours(number))
+    }
+
+    /// Fetches another branch, as of a merge queue, and keeps its tip; whether that is `head`.
+    ///
+    /// # Errors
+    /// As [`Mirror::fetch`], but for a branch that is not there.
+    pub async fn fetch_queued(&self, branch: &str, head: &Revision) -> Result<bool, GitError> {
+        let (theirs, ours) = (format!("refs/heads/{branch}"), queued(head));
+        if !git2::Reference::is_valid_name(&theirs) || !git2::Reference::is_valid_name(&ours) {
+            return Ok(false);
+        }
+        if self.branch_tip(&ours)?.as_ref() == Some(head) {
+            return Ok(true);
+        }
+        match self.fetch_specs(&[format!("+{theirs}:{ours}")]).await {
+            Err(GitError::Missing { .. }) => return Ok(false),
+            other => other?,
+        }
+        Ok(self.branch_tip(&ours)?.as_ref() == Some(head))
+    }
+
+    /// Drops what was fetched of merge queues but these.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_queued(&self, heads: &BTreeSet<&Revision>) -> Result<(), GitError> {
+        let kept: BTreeSet<String> = heads.iter().map(|head| queued(head)).collect();
+        self.with(|repository| {
+            let doing = || git2_error("dropping a ref");
+            for found in repository.references_glob("refs/vend/queue/*").map_err(doing())? {
+                let mut found = found.map_err(doing())?;
+                if !found.name().is_ok_and(|name| kept.contains(name)) {
+                    found.delete().map_err(doing())?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Drops the ref of a pull request that is over.
@@ -84,6 +123,10 @@ impl Mirror {
 
 fn ours(number: u64) -> String {
     format!("refs/vend/pull/{number}")
+}
+
+fn queued(head: &Revision) -> String {
+    format!("refs/vend/queue/{head}")
 }
 
 fn conflicts(index: &git2::Index) -> Vec<String> {

@@ -7,6 +7,7 @@
 mod accept;
 mod api;
 mod metrics;
+mod pace;
 mod webhook;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::reconcile::Ask;
 use crate::store::Store;
 
 pub use metrics::Metrics;
+pub use pace::Pace;
 pub use webhook::Hook;
 
 /// How long a connection to the health server may last.

@@ -13,12 +13,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use tokio::sync::{Notify, mpsc};
 
-use super::Metrics;
+use super::{Metrics, Pace};
 use crate::error::chain;
 use crate::forge::{Secret, webhook};
-use crate::reconcile::Ask;
 
 /// What a forge sends at most.
 pub(super) const BODY: usize = 25 * 1024 * 1024;
@@ -28,10 +26,8 @@ pub(super) const BODY: usize = 25 * 1024 * 1024;
 pub struct Hook {
     /// Holds what deliveries are signed with. Read anew at each of them: it may be rotated.
     pub secret_file: PathBuf,
-    /// Wakes whoever looks after pull requests.
-    pub pulls: Arc<Notify>,
-    /// Wakes a pass.
-    pub asks: mpsc::Sender<Ask>,
+    /// Wakes a pass and whoever looks after pull requests.
+    pub pace: Pace,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -55,9 +51,7 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
     }
     let event = header("x-github-event").unwrap_or_default();
     if webhook::parse(event, &body).is_some() {
-        hook.pulls.notify_one();
-        // Full: the loop is called for already.
-        let _ = hook.asks.try_send(Ask::Wake);
+        hook.pace.wake();
     }
     StatusCode::NO_CONTENT
 }

@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Me, Permission, Reaction, Repo, Saying, Secret,
+    Check, CommitStatus, Forge, ForgeError, Me, Permission, Queued, Reaction, Repo, Saying, Secret,
     Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
@@ -175,6 +175,10 @@ impl Forge for GitHub {
 
     async fn pulls_of(&self, repo: &Repo, commit: &Revision) -> Result<Vec<Pull>, ForgeError> {
         Ok(self.merged_with(repo, commit).await?)
+    }
+
+    async fn queued(&self, repo: &Repo, branch: &str) -> Result<Vec<Queued>, ForgeError> {
+        Ok(self.queue_of(repo, branch).await?)
     }
 
     async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError> {

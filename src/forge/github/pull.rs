@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::GitHub;
 use super::auth::Who;
 use super::call::{Trouble, encode, read};
-use crate::forge::Repo;
+use crate::forge::{Queued, Repo};
 use crate::model::{Pull, PullState, Revision};
 
 /// Who something is by when GitHub does not know any more: its own name for an account that is gone.
@@ -141,6 +141,39 @@ impl GitHub {
         // Open ones with that commit in them are named too.
         all.into_iter().filter(|pull| pull.merged_at.is_some()).map(PullShape::pull).collect()
     }
+}
+
+/// Where GitHub keeps the branches of merge queues.
+const QUEUE: &str = "gh-readonly-queue";
+
+#[derive(Deserialize)]
+struct RefShape {
+    #[serde(rename = "ref")]
+    name: Option<String>,
+    object: Option<ObjectShape>,
+}
+
+#[derive(Deserialize)]
+struct ObjectShape {
+    sha: Option<String>,
+}
+
+impl GitHub {
+    pub(super) async fn queue_of(&self, repo: &Repo, branch: &str) -> Result<Vec<Queued>, Trouble> {
+        let parts: Vec<String> = branch.split('/').map(encode).collect();
+        let path = format!("/repos/{repo}/git/matching-refs/heads/{QUEUE}/{}/pr-", parts.join("/"));
+        let all: Vec<RefShape> = self.list(Who::Of(repo), &path).await?;
+        Ok(all.into_iter().filter_map(|shape| queued(shape, branch)).collect())
+    }
+}
+
+/// `refs/heads/gh-readonly-queue/main/pr-7-0123…`.
+fn queued(shape: RefShape, base: &str) -> Option<Queued> {
+    let branch = shape.name?.strip_prefix("refs/heads/")?.to_owned();
+    let rest = branch.strip_prefix(QUEUE)?.strip_prefix('/')?.strip_prefix(base)?;
+    let number = rest.strip_prefix("/pr-")?.split('-').next()?.parse().ok();
+    let head = revision(&shape.object?.sha?)?;
+    Some(Queued { branch, head, number })
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::model::{
 /// Comments older than this, when a pull request is first seen, were not written to us.
 const HEARD: SignedDuration = SignedDuration::from_mins(10);
 
+/// A forge counts whole seconds, by a clock that may be a little off from ours.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
+
 impl Reviewer {
     /// Brings what is said of one to what it should be.
     pub(super) async fn attend(
@@ -28,7 +31,7 @@ impl Reviewer {
         let known = self.kept.get(key).cloned();
         let is_new = known.is_none();
         let mut kept = known.unwrap_or_else(|| Kept::new(pull.clone()));
-        let news = is_new || kept.pull != pull;
+        let news = is_new || kept.fresh || kept.pull != pull;
         let was_open = kept.pull.state == PullState::Open;
         kept.pull = pull;
         let now = (visit.clock)();
@@ -37,6 +40,7 @@ impl Reviewer {
         }
         let repo = &visit.place.repo;
         if news {
+            kept.fresh = now.duration_since(kept.pull.updated) < FRESH;
             // What we say ourselves is news too: only what others said makes it be looked at again.
             if kept.pull.state == PullState::Open || was_open {
                 let verdicts = self.forge.verdicts(repo, kept.pull.number).await?;
@@ -54,6 +58,8 @@ impl Reviewer {
         }
         match kept.pull.state {
             PullState::Open => {
+                // It may have been closed before.
+                (kept.over, kept.ended) = (false, None);
                 if let Some((brief, artifacts)) = self.plan_open(visit, key, &mut kept).await? {
                     self.want(visit, key, &kept, &brief, &artifacts);
                 }
@@ -89,7 +95,7 @@ impl Reviewer {
         if self.looked.get(key) == Some(&inputs) {
             return Ok(None);
         }
-        let survey = self.survey(visit, kept).await?;
+        let survey = self.survey(visit, &kept.pull.head, kept.is_strange()).await?;
         let none = Artifacts::default();
         let found = match survey {
             Survey::Conflict(paths) => {
@@ -105,6 +111,18 @@ impl Reviewer {
                     && reviewed.diagnostics.is_empty()
                     && reviewed.desired.is_empty();
                 let stage = if nothing { Stage::Nothing } else { Stage::Planned };
+                let was_more = |s: &Shown| s.head == kept.pull.head && s.stage == Stage::Planned;
+                if nothing && kept.shown.as_ref().is_some_and(was_more) {
+                    // Its branch has it all. Merged a moment ago, most likely: what was reviewed is
+                    // what the merge is held against, and not this.
+                    let now = self.forge.pull(&visit.place.repo, kept.pull.number).await?;
+                    if now.state != PullState::Open {
+                        return Ok(None);
+                    }
+                    self.looked.insert(key.clone(), inputs);
+                    let brief = self.brief_of_stage(visit, kept, stage);
+                    return Ok(Some((brief, none)));
+                }
                 let shown = Shown::new(
                     kept.pull.head.clone(),
                     &reviewed.released,
@@ -165,7 +183,7 @@ impl Reviewer {
         others.filter(|(_, other)| takes_back(other)).map(|(k, _)| k.number).next_back()
     }
 
-    fn brief(
+    pub(super) fn brief(
         &self,
         visit: &Visit<'_>,
         kept: &Kept,

@@ -9,16 +9,19 @@ use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::forge::command::{self, Command};
 use crate::forge::{Permission, Reaction};
-use crate::model::{Approval, PullKey, Remarked, Reply, RequestId, Revision};
+use crate::model::{Approval, Passage, PullKey, Remarked, Reply, RequestId, Revision};
 use crate::reconcile::view;
 use crate::report;
-use crate::store::PersonWrite;
+use crate::store::{PersonWrite, passage_key};
 
 /// A forge may show a comment a moment after it was written.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
 
 /// Comments remembered as answered.
 const ANSWERED: usize = 500;
+
+/// Said to authors.
+const OWN: &str = "whoever opened a pull request does not approve it";
 
 /// What came of a command.
 struct Done {
@@ -44,11 +47,11 @@ impl Reviewer {
                 continue;
             }
             let commands = command::commands(&remark.body);
-            if commands.is_empty() {
+            if commands.is_empty() || remark.by == self.forge.me().await?.login {
                 continue;
             }
             for command in &commands {
-                let done = self.obey(visit, key, kept, remark, command, turn).await?;
+                let done = self.obey(visit, kept, remark, command, turn).await?;
                 self.forge.react(repo, remark.id, done.with).await?;
                 kept.reply(Reply {
                     comment: remark.id,
@@ -77,13 +80,19 @@ impl Reviewer {
     async fn obey(
         &mut self,
         visit: &Visit<'_>,
-        _key: &PullKey,
         kept: &mut Kept,
         remark: &Remarked,
         command: &Command,
         turn: &mut Turn,
     ) -> Result<Done, Trouble> {
         let who = &remark.by;
+        if remark.updated > remark.at {
+            // Whoever may write can edit what others wrote, and the forge does not say who did.
+            return Ok(Done {
+                with: Reaction::Confused,
+                text: "the comment was edited after it was written: write it anew".into(),
+            });
+        }
         let permission = self.forge.permission(&visit.place.repo, who).await?;
         let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
         let needed = match command {
@@ -103,11 +112,9 @@ impl Reviewer {
             }
             Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),
             Command::Retry { request } => self.retry(kept, request.as_ref(), turn).await,
-            Command::Approve { .. } if is_author => {
-                Ok(no("whoever opened a pull request does not approve it"))
-            }
+            Command::Approve { .. } if is_author => Ok(no(OWN)),
             Command::Approve { digest } => self.approve(visit, kept, who, *digest, turn).await,
-            Command::Explain { request } => self.explain(request).await,
+            Command::Explain { request } => self.explain(visit, request).await,
         }
     }
 
@@ -160,13 +167,18 @@ impl Reviewer {
         let own = |id: &RequestId| kept.shown.as_ref().is_some_and(|s| s.own.contains_key(id));
         let standing = self.store.standing().await?;
         let held = standing.holds.iter().map(|row| &row.hold);
-        let asked = held
+        let asked: Vec<&RequestId> = held
             .filter(|hold| own(&hold.request))
-            .any(|hold| report::hold::digest(&hold.reason) == Some(digest));
-        if !asked {
+            .filter(|hold| report::hold::digest(&hold.reason) == Some(digest))
+            .map(|hold| &hold.request)
+            .collect();
+        if asked.is_empty() {
             return Ok(no(
                 "nothing of this pull request waits for that; the comment above has the line to paste",
             ));
+        }
+        if self.is_author_of_any(visit, who, &asked).await? {
+            return Ok(no(OWN));
         }
         let needs = kept.shown.iter().flat_map(|s| &s.needs).filter(|(d, _)| *d == digest);
         let teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
@@ -186,8 +198,39 @@ impl Reviewer {
         Ok(yes("approved; it goes on with the next pass"))
     }
 
-    async fn explain(&self, request: &RequestId) -> Result<Done, Trouble> {
-        let explained = view::explain(self.store.as_ref(), request).await?;
+    /// Whether what stands in one of these files came with a pull request of theirs, if perhaps
+    /// another than the one where they speak.
+    async fn is_author_of_any(
+        &self,
+        visit: &Visit<'_>,
+        who: &str,
+        requests: &[&RequestId],
+    ) -> Result<bool, Trouble> {
+        for request in requests {
+            let passage = self.store.value(&passage_key(request)).await?;
+            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let Some(number) = passage.and_then(|passage| passage.pull) else { continue };
+            let author = match self.kept.get(&visit.place.key(number)) {
+                Some(kept) => kept.pull.author.clone(),
+                None => self.forge.pull(&visit.place.repo, number).await?.author,
+            };
+            if author.eq_ignore_ascii_case(who) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Of requests of this repository: others may be read by others.
+    async fn explain(&self, visit: &Visit<'_>, request: &RequestId) -> Result<Done, Trouble> {
+        let desired = self.store.desired(std::slice::from_ref(request)).await?;
+        let records = self.store.records(std::slice::from_ref(request)).await?;
+        let origins = desired.iter().map(|d| &d.origin).chain(records.iter().map(|r| &r.origin));
+        let is_here = origins.into_iter().any(|o| visit.place.sources.contains(&o.source));
+        let explained = match is_here {
+            true => view::explain(self.store.as_ref(), request).await?,
+            false => None,
+        };
         Ok(match explained {
             None => no("there is no request of that name on the branch"),
             Some(explained) => yes(&report::explain::terminal(&explained.facts(request), false)),

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::kept::{Before, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::model::{
-    Brief, Hold, Plan, PullKey, PullState, RequestId, RequestPhase, Revision, SourceName, Stage,
-    Status,
+    Brief, Hold, HoldReason, Plan, PullKey, PullState, RequestId, RequestPhase, Revision,
+    SourceName, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
 use crate::reconcile::source::Source;
@@ -30,7 +30,8 @@ impl Reviewer {
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            self.follow(visit, &key).await?;
+            let followed = self.follow(visit, &key).await;
+            self.own_trouble(visit, &key, followed).await?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
         turn.due = turn.due.into_iter().chain(due).min();
@@ -62,7 +63,11 @@ impl Reviewer {
         }
         let nothing = own.is_empty() && kept.comment.is_none();
         if !nothing {
-            let stage = Stage::Merged { commit: commit.clone(), changed: kept.changed.clone() };
+            // Once a person has let it through, it is no news any more.
+            let is_held =
+                holds.iter().any(|hold| matches!(hold.reason, HoldReason::PlanChanged { .. }));
+            let changed = kept.changed.clone().filter(|_| is_held);
+            let stage = Stage::Merged { commit: commit.clone(), changed };
             let base = Some(commit);
             let brief = Brief { standing, holds, applying, base, ..self.brief_of(&kept, stage) };
             self.want(visit, key, &kept, &brief, &Default::default());

@@ -49,6 +49,10 @@ pub(super) struct Kept {
     /// The moment up to which comments were read, and those at that moment.
     #[serde(default)]
     pub heard: Option<Timestamp>,
+    /// It had changed so shortly before it was last looked at that more may have come in the same
+    /// second, which the forge's clock does not tell apart.
+    #[serde(default)]
+    pub fresh: bool,
     /// Comments that were answered.
     #[serde(default)]
     pub answered: BTreeSet<u64>,
@@ -134,6 +138,7 @@ impl Kept {
             checks: BTreeMap::new(),
             suggested: BTreeSet::new(),
             heard: None,
+            fresh: false,
             answered: BTreeSet::new(),
             replies: Vec::new(),
             over: false,
@@ -179,6 +184,11 @@ impl Kept {
         self.replies.push(reply);
         let more = self.replies.len().saturating_sub(REPLIES);
         self.replies.drain(..more);
+    }
+
+    /// It comes from a fork, and nobody who may has asked for its head.
+    pub fn is_strange(&self) -> bool {
+        self.pull.fork && self.asked.as_ref() != Some(&self.pull.head)
     }
 
     pub fn is_merged(&self) -> bool {

@@ -19,6 +19,7 @@ mod judge;
 mod kept;
 mod passage;
 mod publish;
+mod queue;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,10 @@ pub struct Reviewer {
     looked: BTreeMap<PullKey, Digest>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
+    /// Groups of merge queues, by their commit, with what the last look at each was made of.
+    queued: BTreeMap<(SourceName, Revision), Digest>,
+    /// What the forge refused, as it was, and when it is said again.
+    refused: BTreeMap<PullKey, (Digest, Timestamp)>,
     /// Repositories whose forge is not asked before then, and how often it failed in a row.
     rest: BTreeMap<Repo, (u32, Timestamp)>,
     /// Pull requests that commits came with: what was merged stays merged.
@@ -146,6 +151,8 @@ impl Reviewer {
             loaded: false,
             looked: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            queued: BTreeMap::new(),
+            refused: BTreeMap::new(),
             rest: BTreeMap::new(),
             brought: BTreeMap::new(),
             doubted: BTreeMap::new(),
@@ -215,24 +222,36 @@ impl Reviewer {
         self.fetch_heads(place, &pulls).await?;
         for pull in pulls {
             let key = place.key(pull.number);
-            match self.attend(visit, &key, pull, turn).await {
-                Ok(()) => {}
-                Err(Trouble::Forge(ForgeError::Gone { text })) => {
-                    tracing::info!(pull = %key, text, "a pull request is gone");
-                    self.forget(visit, &key).await?;
-                }
-                Err(Trouble::Forge(ForgeError::Refused { text })) => {
-                    tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
-                }
-                Err(error) => return Err(error),
-            }
+            let attended = self.attend(visit, &key, pull, turn).await;
+            self.own_trouble(visit, &key, attended).await?;
         }
+        self.queue(visit).await?;
         self.follow_all(visit, turn).await?;
         self.passages(visit, turn).await?;
         self.clear(visit, clock()).await?;
         let value = serde_json::to_value(began).ok();
         let write = Write::Value { key: since_key(place.name()), value };
         Ok(self.store.commit(visit.lease, vec![write]).await?)
+    }
+
+    /// What is wrong with one pull request alone stops no other.
+    async fn own_trouble(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        outcome: Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        match outcome {
+            Err(Trouble::Forge(ForgeError::Gone { text })) => {
+                tracing::info!(pull = %key, text, "a pull request is gone");
+                self.forget(visit, key).await
+            }
+            Err(Trouble::Forge(ForgeError::Refused { text })) => {
+                tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// What changed at or after this moment is asked for.
@@ -332,6 +351,7 @@ impl Reviewer {
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         self.wanted.remove(key);
         self.looked.remove(key);
+        self.refused.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());
         }

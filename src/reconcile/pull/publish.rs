@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::kept::{Kept, SaidCheck};
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::{self, Digest};
-use crate::forge::{Check, Saying, Suggestion, marker};
+use crate::forge::{Check, ForgeError, Saying, Suggestion, marker};
 use crate::model::{Artifact, Brief, PullKey, PullState, Stage, Step};
 use crate::report;
 
@@ -26,6 +26,28 @@ pub(super) struct Wanted {
 
 /// While something is under way, the comment is edited at most so often.
 const PROGRESS: SignedDuration = SignedDuration::from_secs(10);
+
+/// What the forge refused is not said again before, unless it is something else: a person must have
+/// changed something.
+const REFUSED: SignedDuration = SignedDuration::from_mins(15);
+
+impl Wanted {
+    fn digest(&self) -> Digest {
+        let suggested: Vec<&String> = self.suggestions.iter().map(|s| &s.marker).collect();
+        digest::of(&(&self.checks, &self.comment, suggested))
+    }
+}
+
+/// Keeps the first refusal for later; any other trouble is now's.
+fn note_refused(said: Result<(), Trouble>, first: &mut Option<Trouble>) -> Result<(), Trouble> {
+    match said {
+        Err(error @ Trouble::Forge(ForgeError::Refused { .. })) => {
+            first.get_or_insert(error);
+            Ok(())
+        }
+        other => other,
+    }
+}
 
 /// Artifacts for the differences that are shown.
 pub(super) type Artifacts = std::collections::HashMap<Digest, Arc<Artifact>>;
@@ -83,7 +105,19 @@ impl Reviewer {
         kept: &mut Kept,
     ) -> Result<(), Trouble> {
         let Some(mut wanted) = self.wanted.remove(key) else { return Ok(()) };
+        let (now, is) = ((visit.clock)(), wanted.digest());
+        if self.refused.get(key).is_some_and(|(was, until)| *was == is && *until > now) {
+            self.wanted.insert(key.clone(), wanted);
+            return Ok(());
+        }
         let said = self.say(visit, &mut wanted, kept).await;
+        match &said {
+            Err(Trouble::Forge(ForgeError::Refused { .. })) => {
+                self.refused.insert(key.clone(), (is, now + REFUSED));
+            }
+            Ok(()) => drop(self.refused.remove(key)),
+            Err(_) => {}
+        }
         // What was said is remembered with the pull request; what was not is said later.
         self.wanted.insert(key.clone(), wanted);
         said
@@ -95,7 +129,23 @@ impl Reviewer {
         wanted: &mut Wanted,
         kept: &mut Kept,
     ) -> Result<(), Trouble> {
-        let repo = &visit.place.repo;
+        // Where one kind may not be written, the others may.
+        let mut refused = None;
+        let said = self.say_checks(visit, wanted, kept).await;
+        note_refused(said, &mut refused)?;
+        let said = self.say_comment(visit, wanted, kept).await;
+        note_refused(said, &mut refused)?;
+        let said = self.say_suggestions(visit, wanted, kept).await;
+        note_refused(said, &mut refused)?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn say_checks(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &Wanted,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
         for check in &wanted.checks {
             let digest = digest::of(check);
             let last = kept.checks.get(&check.name).filter(|last| last.head == check.head);
@@ -103,10 +153,20 @@ impl Reviewer {
                 continue;
             }
             let id = last.and_then(|last| last.id);
-            let id = Some(self.forge.check(repo, check, id).await?);
+            let id = Some(self.forge.check(&visit.place.repo, check, id).await?);
             let said = SaidCheck { head: check.head.clone(), id, digest };
             kept.checks.insert(check.name.clone(), said);
         }
+        Ok(())
+    }
+
+    async fn say_comment(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &mut Wanted,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        let repo = &visit.place.repo;
         if let Some(body) = &wanted.comment {
             let digest = digest::sha256(body.as_bytes());
             let now = (visit.clock)();
@@ -120,6 +180,15 @@ impl Reviewer {
                 wanted.told = Some(now);
             }
         }
+        Ok(())
+    }
+
+    async fn say_suggestions(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &Wanted,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
         let new: Vec<Suggestion> = wanted
             .suggestions
             .iter()
@@ -127,7 +196,7 @@ impl Reviewer {
             .cloned()
             .collect();
         if !new.is_empty() && kept.pull.state == PullState::Open {
-            self.forge.suggest(repo, kept.pull.number, &kept.pull.head, &new).await?;
+            self.forge.suggest(&visit.place.repo, kept.pull.number, &kept.pull.head, &new).await?;
             kept.suggested.extend(new.into_iter().map(|s| s.marker));
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::git::{GitError, Merged};
 use crate::model::{Blind, Revision, SourceName};
@@ -25,18 +24,20 @@ pub(super) enum Survey {
 }
 
 impl Reviewer {
-    /// Merges it in memory and plans what differs.
+    /// Merges `head` in memory and plans what differs; of what is strange, without looking at the
+    /// world.
     pub(super) async fn survey(
         &mut self,
         visit: &Visit<'_>,
-        kept: &Kept,
+        head: &Revision,
+        is_strange: bool,
     ) -> Result<Survey, Trouble> {
         let place = visit.place;
         let Some(source) = self.engine.sources().all().find(|s| s.name == *place.name()) else {
             return Ok(Survey::Unknown("its repository is not read any more".into()));
         };
         let mirror = source.mirror().clone();
-        let merged = match mirror.merge(&visit.base, &kept.pull.head) {
+        let merged = match mirror.merge(&visit.base, head) {
             Ok(Merged::Clean(commit)) => commit,
             Ok(Merged::Conflict(paths)) => return Ok(Survey::Conflict(paths)),
             Err(GitError::Missing { text, .. }) => {
@@ -61,12 +62,7 @@ impl Reviewer {
         if at.is_empty() {
             return Ok(Survey::Reviewed { reviewed: Box::default(), blind: None });
         }
-        let asked = kept.asked.as_ref() == Some(&kept.pull.head);
-        let blind = if kept.pull.fork && !asked {
-            Some(Blind::Fork)
-        } else {
-            catalog.then_some(Blind::Catalog)
-        };
+        let blind = if is_strange { Some(Blind::Fork) } else { catalog.then_some(Blind::Catalog) };
         let question =
             Question { at, also: Default::default(), previews: true, blind: blind.is_some() };
         let reviewed = Box::new(self.engine.review(&question, visit.clock).await?);

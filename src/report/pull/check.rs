@@ -1,7 +1,9 @@
 //! Checks and commit statuses: what branch protection can demand.
 
 use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level};
-use crate::model::{Brief, Diagnostic, Place, Revision, Severity, Stage, visible};
+use crate::model::{
+    Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
+};
 use crate::report::markdown::words;
 use crate::report::plan::{Artifacts, Options, markdown};
 
@@ -31,7 +33,7 @@ pub fn check(
     options: &Options,
 ) -> Check {
     let state = match &brief.stage {
-        Stage::Planned if has_errors(brief) => CheckState::Failure,
+        Stage::Planned if has_errors(brief) || breaks(brief) => CheckState::Failure,
         Stage::Planned | Stage::Nothing => CheckState::Success,
         Stage::Conflict { .. } => CheckState::Failure,
         // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
@@ -61,6 +63,12 @@ pub fn check(
         text,
         annotations: brief.diagnostics.iter().map(annotation).collect(),
     }
+}
+
+/// Whether requests would be valid no more whose files lie elsewhere: of a catalog.
+fn breaks(brief: &Brief) -> bool {
+    let invalid = |hold: &Hold| matches!(hold.reason, HoldReason::Invalid { .. });
+    brief.plan.holds.iter().any(invalid)
 }
 
 fn is_good(brief: &Brief) -> CheckState {

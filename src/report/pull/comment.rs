@@ -1,6 +1,6 @@
 //! The one living comment.
 
-use crate::model::{Blind, Brief, Changed, Hold, Reply, Since, Stage, visible};
+use crate::model::{Blind, Brief, Changed, Hold, HoldReason, Reply, Since, Stage, visible};
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options};
 
@@ -88,7 +88,13 @@ fn heading(brief: &Brief) -> String {
 
 fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) -> bool {
     let (errors, others) = problem::in_comment(brief);
-    let holds: Vec<&Hold> = brief.plan.holds.iter().collect();
+    // Whose problems stand above is not named again.
+    let is_said = |hold: &&Hold| {
+        let file = format!("/{}.yaml", hold.request);
+        matches!(hold.reason, HoldReason::Invalid { .. })
+            && brief.diagnostics.iter().any(|d| d.place.file.to_string().ends_with(&file))
+    };
+    let holds: Vec<&Hold> = brief.plan.holds.iter().filter(|hold| !is_said(hold)).collect();
     let sections = [
         blind(brief),
         errors,

@@ -47,7 +47,7 @@ fn a_squash_and_a_rebase_are_known_for_what_they_were() {
         desk.says(n, &["2 to create"]);
         desk.repo().merge_by("grace", n, how);
         desk.says(n, &["Done"]);
-        desk.world.ready(&id);
+        desk.ready(&id);
     }
 }
 
@@ -70,7 +70,7 @@ fn the_author_does_not_approve_and_a_reviewer_does() {
     desk.check(&head, "vend/approval", "success");
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
-    desk.world.ready("orders/dev/it");
+    desk.ready("orders/dev/it");
     desk.again_nothing();
 }
 

@@ -30,7 +30,7 @@ fn opened_with_an_error_mended_merged_applied_and_told_in_one_comment() {
     let merged = desk.repo().merge("grace", n);
     let body = desk.says(n, &["Done"]);
     assert!(body.contains("orders/dev/hello"), "{body}");
-    desk.world.ready("orders/dev/hello");
+    desk.ready("orders/dev/hello");
     desk.check(&merged, "vend", "success");
     desk.again_nothing();
 }
@@ -57,7 +57,7 @@ fn a_deletion_by_pull_request_is_said_and_done_and_a_revert_brings_it_back() {
     desk.says(back, &["create", "orders/dev/one", &text]);
     desk.repo().merge("grace", back);
     desk.says(back, &["Done", &text]);
-    desk.world.ready("orders/dev/one");
+    desk.ready("orders/dev/one");
     desk.again_nothing();
 }
 

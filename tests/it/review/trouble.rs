@@ -57,7 +57,95 @@ fn webhooks_wake_and_forged_ones_do_nothing() {
     assert_eq!(desk.hub.forge("push", b"{}", Some("sha256=00")).unwrap(), 401);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
+    desk.hub.forget();
     let first = desk.hub.deliveries().first().unwrap().id.clone();
     desk.hub.replay(&first, 1000);
+    desk.hub.settle();
+    let asked = desk.hub.log();
+    assert!(asked.len() < 120, "{} calls for one delivery", asked.len());
+    assert!(asked.iter().all(|e| e.method == "GET" || e.path.contains(".git/")), "{asked:#?}");
     drop(daemon);
+}
+
+#[test]
+fn what_is_gone_or_locked_after_the_merge_holds_up_nothing() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let gone = desk.propose("ada", "gone", [ask("orders/dev/gone", note("gone"))]);
+    let locked = desk.propose("ada", "locked", [ask("orders/dev/locked", note("locked"))]);
+    let after = desk.propose("ada", "after", [ask("orders/dev/after", note("after"))]);
+    for n in [gone, locked, after] {
+        desk.says(n, &["1 to create"]);
+    }
+    let comments = format!("/repos/acme/requests/issues/{gone}/comments");
+    desk.hub.fault("*", &comments, None, Fault::Refused(404, "Not Found".into()));
+    let own = format!("/repos/acme/requests/issues/comments/{}", desk.comment(gone).unwrap().id);
+    desk.hub.fault("*", &own, None, Fault::Refused(404, "Not Found".into()));
+    desk.repo().lock(locked);
+    for n in [gone, locked, after] {
+        desk.repo().merge("grace", n);
+    }
+    desk.says(after, &["Done"]);
+    for id in ["orders/dev/gone", "orders/dev/locked", "orders/dev/after"] {
+        desk.ready(id);
+    }
+    desk.again_nothing();
+}
+
+#[test]
+fn what_github_refuses_is_not_said_over_and_over() {
+    let desk = Desk::new();
+    let comments = "/repos/*/*/issues/*/comments";
+    desk.hub.fault("POST", comments, None, Fault::Status(403));
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.check(&desk.repo().at("one"), "vend", "success");
+    eventually("it was tried", || (!desk.hub.calls("POST", comments).is_empty()).then_some(()));
+    desk.again_nothing();
+    desk.repo().merge("grace", n);
+    eventually("it is applied", || {
+        let status = desk.world.status_or_none("orders/dev/one")?;
+        (status["phase"] == "Ready").then_some(())
+    });
+}
+
+#[test]
+fn killed_between_saying_and_writing_down_it_says_it_once() {
+    let desk = Desk::new();
+    let comments = "/repos/*/*/issues/*/comments";
+    desk.hub.fault("POST", comments, Some(1), Fault::Lost);
+    let mut daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    eventually("it is said", || desk.comment(n));
+    daemon.kill();
+    let mut daemon = desk.serve();
+    desk.says(n, &["1 to create"]);
+    desk.again_nothing();
+    desk.repo().merge("grace", n);
+    eventually("it came", || {
+        desk.hub.calls("GET", "/repos/acme/requests/pulls").last().map(|_| ())
+    });
+    daemon.kill();
+    let _daemon = desk.serve();
+    desk.says(n, &["Done"]);
+    desk.again_nothing();
+}
+
+#[test]
+fn a_quiet_turn_asks_a_handful_of_things_that_cost_nothing() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    for name in ["one", "two", "three"] {
+        let n = desk.propose("ada", name, [ask(&format!("orders/dev/{name}"), note(name))]);
+        desk.says(n, &["1 to create"]);
+    }
+    eventually("turns become quiet", || {
+        desk.hub.forget();
+        desk.again_nothing();
+        let asked = desk.hub.log();
+        let turns = desk.hub.calls("GET", "/repos/acme/requests/pulls").len() / 2;
+        let calls: Vec<_> = asked.iter().filter(|e| !e.path.contains(".git/")).collect();
+        let free = calls.iter().all(|e| e.status == 304);
+        (calls.len() <= turns * 4 + 4 && free).then_some(())
+    });
 }

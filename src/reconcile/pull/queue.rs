@@ -1,0 +1,164 @@
+//! Merge queues: pull requests that are tried together before they are merged, on a commit of their
+//! own. The checks that branch protection asks for are awaited on that commit.
+
+use std::collections::BTreeSet;
+
+use super::kept::{Kept, Shown};
+use super::survey::Survey;
+use super::{Reviewer, Trouble, Visit};
+use crate::digest::{self, Digest};
+use crate::forge::{ForgeError, Queued};
+use crate::model::{Need, Pull, PullState, Revision, Stage};
+use crate::report;
+
+/// What is known of the pull requests in a group.
+#[derive(Default)]
+struct Members {
+    /// Approvals that they need, with who gave them.
+    needs: Vec<(Digest, Need)>,
+    /// One of them comes from a fork and was not asked about, or is not known.
+    is_strange: bool,
+}
+
+impl Reviewer {
+    /// Says on the commit of each group what would come of it.
+    pub(super) async fn queue(&mut self, visit: &Visit<'_>) -> Result<(), Trouble> {
+        let place = visit.place;
+        let groups = self.forge.queued(&place.repo, &place.branch).await?;
+        let source = self.engine.sources().all().find(|s| s.name == *place.name());
+        let Some(mirror) = source.map(|source| source.mirror().clone()) else { return Ok(()) };
+        let heads: BTreeSet<&Revision> = groups.iter().map(|group| &group.head).collect();
+        let before = self.queued.len();
+        self.queued.retain(|(name, head), _| name != place.name() || heads.contains(head));
+        if groups.is_empty() {
+            if self.queued.len() != before {
+                mirror.keep_queued(&heads)?;
+            }
+            return Ok(());
+        }
+        mirror.keep_queued(&heads)?;
+        for group in &groups {
+            if !mirror.fetch_queued(&group.branch, &group.head).await? {
+                // It moved on or is gone: the next turn sees.
+                continue;
+            }
+            match self.group(visit, group, &groups).await {
+                Err(Trouble::Forge(ForgeError::Gone { text } | ForgeError::Refused { text })) => {
+                    tracing::warn!(group = group.branch, text, "nothing can be said of a group");
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn group(
+        &mut self,
+        visit: &Visit<'_>,
+        group: &Queued,
+        all: &[Queued],
+    ) -> Result<(), Trouble> {
+        let members = self.members(visit, group, all)?;
+        let key = (visit.place.name().clone(), group.head.clone());
+        let (commits, world) = (visit.commits, visit.world);
+        let reading = self.engine.reading();
+        let inputs = digest::of(&(commits, world, &members.needs, members.is_strange, reading));
+        if self.queued.get(&key) == Some(&inputs) {
+            return Ok(());
+        }
+        let mut kept = Kept::new(pull_of(group, &visit.place.branch, (visit.clock)()));
+        let survey = self.survey(visit, &group.head, members.is_strange).await?;
+        let brief = match survey {
+            Survey::Conflict(paths) => self.brief_of(&kept, Stage::Conflict { paths }),
+            Survey::Unknown(error) => self.brief_of(&kept, Stage::Unknown { error }),
+            Survey::Reviewed { reviewed, blind } => {
+                let mut needs = super::judge::needs(&reviewed);
+                for (digest, need) in &mut needs {
+                    let same = |(d, n): &&(Digest, Need)| {
+                        d == digest && n.teams == need.teams && n.count == need.count
+                    };
+                    let had = members.needs.iter().filter(same).map(|(_, n)| &n.had);
+                    need.had = had.max_by_key(|had| had.len()).cloned().unwrap_or_default();
+                }
+                let head = group.head.clone();
+                let stage = Stage::Planned;
+                kept.show(Shown::new(
+                    head,
+                    &reviewed.plan,
+                    needs,
+                    Default::default(),
+                    stage.clone(),
+                ));
+                self.brief(visit, &kept, stage, *reviewed, (Vec::new(), blind))
+            }
+        };
+        let external = format!("{}/queue/{}", visit.place.name(), group.head);
+        let (none, options) = (|_: &_| (None, None), report::plan::Options::default());
+        // Written down before: what is refused is not said again until something changes.
+        self.queued.insert(key.clone(), inputs);
+        let checks = [
+            report::pull::check(&brief, &group.head, &external, &none, &options),
+            report::pull::approval(&brief, &group.head, &external),
+        ];
+        for check in &checks {
+            let said = self.forge.check(&visit.place.repo, check, None).await;
+            if let Err(ForgeError::Unavailable { .. } | ForgeError::Unknown { .. }) = &said {
+                self.queued.remove(&key);
+            }
+            said?;
+        }
+        Ok(())
+    }
+
+    /// The pull requests of a group: those whose commits it holds, and those of the groups before it,
+    /// which each name one; in a queue that squashes nothing else tells.
+    fn members(
+        &self,
+        visit: &Visit<'_>,
+        group: &Queued,
+        all: &[Queued],
+    ) -> Result<Members, Trouble> {
+        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let Some(source) = source else { return Ok(Members::default()) };
+        let mirror = source.mirror();
+        let mut numbers = BTreeSet::new();
+        for other in all {
+            let is_before = other.head == group.head
+                || mirror.is_ancestor(&other.head, &group.head).unwrap_or_default();
+            numbers.extend(other.number.filter(|_| is_before));
+        }
+        for (key, kept) in &self.kept {
+            let here = key.source == *visit.place.name() && kept.pull.state == PullState::Open;
+            // A head that was not fetched is in no group.
+            if here && mirror.is_ancestor(&kept.pull.head, &group.head).unwrap_or_default() {
+                numbers.insert(key.number);
+            }
+        }
+        let mut members = Members { is_strange: numbers.is_empty(), ..Members::default() };
+        for number in numbers {
+            let Some(kept) = self.kept.get(&visit.place.key(number)) else {
+                members.is_strange = true;
+                continue;
+            };
+            members.is_strange |= kept.is_strange();
+            members.needs.extend(kept.shown.iter().flat_map(|shown| shown.needs.iter().cloned()));
+        }
+        Ok(members)
+    }
+}
+
+/// A group in the place of a pull request.
+fn pull_of(group: &Queued, base: &str, now: jiff::Timestamp) -> Pull {
+    Pull {
+        number: group.number.unwrap_or_default(),
+        title: group.branch.clone(),
+        author: String::new(),
+        head: group.head.clone(),
+        base: base.to_owned(),
+        fork: false,
+        draft: false,
+        state: PullState::Open,
+        updated: now,
+        url: String::new(),
+    }
+}

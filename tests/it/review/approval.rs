@@ -1,0 +1,258 @@
+//! Approvals, and what becomes of them when something changes.
+
+use super::Desk;
+use crate::daemon::eventually;
+use crate::github::{Method, Verdict};
+use crate::world::{Edit, ask, catalog, drop_request, note, request, write};
+
+/// A change that takes a person: another template takes over what stands at `id`.
+pub fn swap(text: &str) -> String {
+    request("pair@1.0.0", &format!("{{text: {text}}}"))
+}
+
+/// Brings a request to the branch and waits until it is done.
+pub fn settled(desk: &Desk, id: &str) {
+    let branch = format!("settle-{}", id.replace('/', "-"));
+    let n = desk.propose("ada", &branch, [ask(id, note("a"))]);
+    desk.says(n, &["create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+}
+
+/// A version of `note` that says it otherwise.
+fn newer() -> Vec<Edit> {
+    let schema =
+        r#"{"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}"#;
+    let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
+    let outputs = "{path: {from: note.path}, commit: {from: note.commit}}";
+    let source = "changed: {{parameters.text}}\n";
+    catalog::template("note", "1.9.0", components, outputs, schema, &[("note.yaml.hbs", source)])
+}
+
+#[test]
+fn an_approval_stays_while_the_plan_does_and_is_asked_for_again_when_it_changes() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let n = desk.propose("ada", "swap", [ask("orders/dev/it", swap("b"))]);
+    let head = desk.repo().at("swap");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+
+    // A comment in the file changes nothing that would be done.
+    let same = format!("# Words.\n{}", swap("b"));
+    let head = desk.repo().push("ada", "swap", [ask("orders/dev/it", same)]);
+    desk.check(&head, "vend/approval", "success");
+    desk.says(n, &["**Given** by"]);
+
+    let head = desk.repo().push("ada", "swap", [ask("orders/dev/it", swap("c"))]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.says(n, &["**Missing**"]);
+
+    // Somebody who only reads, and the author of the plan, do not count.
+    desk.repo().permit("rita", "read");
+    desk.repo().review("rita", n, Verdict::Approve);
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    let body = desk.says(n, &["**Given** by"]);
+    assert!(body.contains("`grace`") && !body.contains("rita"), "{body}");
+
+    // Another commit that says the same, by force.
+    let head = desk.repo().force_push("ada", "swap", "main", [ask("orders/dev/it", swap("c"))]);
+    desk.check(&head, "vend/approval", "success");
+
+    // Taken back.
+    desk.repo().review("grace", n, Verdict::RequestChanges);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
+fn a_push_by_force_forgets_what_the_branch_held() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.says(n, &["1 to create", "orders/dev/one"]);
+    desk.repo().force_push("ada", "one", "main", [ask("orders/dev/other", note("other"))]);
+    let body = desk.says(n, &["1 to create", "orders/dev/other"]);
+    assert!(body.contains("orders/dev/one"), "what the push took away is said: {body}");
+    desk.repo().merge_by("grace", n, Method::Squash);
+    desk.says(n, &["Done"]);
+    assert!(desk.world.status_or_none("orders/dev/one").is_none());
+    desk.ready("orders/dev/other");
+}
+
+#[test]
+fn what_was_closed_and_opened_again_is_followed_to_its_end() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.says(n, &["create"]);
+    desk.repo().close("ada", n);
+    desk.says(n, &["losed"]);
+    desk.repo().reopen("ada", n);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.again_nothing();
+}
+
+#[test]
+fn a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed() {
+    let desk = Desk::new();
+    let mut daemon = desk.serve();
+    let n =
+        desk.propose("ada", "change", [ask("orders/dev/it", request("note@^1.0.0", "{text: b}"))]);
+    desk.says(n, &["1 to create"]);
+    // While nobody looks: the template is another one, and the change is merged.
+    daemon.kill();
+    desk.world.catalog.commit(newer());
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["/vend approve ", "create orders/dev/it#note"]);
+    let digest = to_approve(&body);
+    eventually("it is held", || {
+        let status = desk.world.status_or_none("orders/dev/it")?;
+        (status["conditions"][0]["reason"] == "PlanChanged").then_some(())
+    });
+    desk.repo().permit("rita", "read");
+    let line = format!("/vend approve {digest}");
+    let of_author = desk.repo().comment("ada", n, &line);
+    desk.reacted(n, of_author, "-1");
+    let of_reader = desk.repo().comment("rita", n, &line);
+    desk.reacted(n, of_reader, "-1");
+    desk.again_nothing();
+    let of_maintainer = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, of_maintainer, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
+fn an_author_does_not_approve_their_own_by_way_of_another_pull_request() {
+    let desk = Desk::new();
+    let mut daemon = desk.serve();
+    let n =
+        desk.propose("ada", "change", [ask("orders/dev/it", request("note@^1.0.0", "{text: b}"))]);
+    desk.says(n, &["1 to create"]);
+    daemon.kill();
+    desk.world.catalog.commit(newer());
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let digest = to_approve(&desk.says(n, &["/vend approve "]));
+    let other = desk.propose("grace", "other", [ask("orders/dev/it", note("c"))]);
+    desk.says(other, &["orders/dev/it"]);
+    let id = desk.repo().comment("ada", other, &format!("/vend approve {digest}"));
+    desk.reacted(other, id, "-1");
+    desk.again_nothing();
+}
+
+#[test]
+fn a_rename_that_says_so_destroys_nothing() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let made = desk.world.output.refs();
+    let moved = crate::world::request_with("note@1.0.0", "{text: a}", "movedFrom: orders/dev/it");
+    let edits = [drop_request("orders/dev/it"), ask("orders/dev/that", moved)];
+    let n = desk.propose("ada", "move", edits);
+    let body = desk.says(n, &["move", "orders/dev/that"]);
+    assert!(!body.contains("**Deletes**"), "{body}");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/that");
+    assert!(desk.world.status_or_none("orders/dev/it").is_none());
+    assert_eq!(desk.world.output.refs(), made);
+    desk.again_nothing();
+}
+
+#[test]
+fn three_hundred_requests_fit_into_one_comment() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let mut edits: Vec<_> =
+        (0..300).map(|i| ask(&format!("orders/dev/many-{i:03}"), note(&format!("n{i}")))).collect();
+    edits.extend((0..60).map(|i| {
+        let wrong = note("x").replace("text: x", "text: 7");
+        ask(&format!("orders/dev/wrong-{i:03}"), wrong)
+    }));
+    let n = desk.propose("ada", "many", edits);
+    let body = desk.says(n, &["60 errors in 60 files", "SCH"]);
+    assert!(body.len() < 60_000, "{}", body.len());
+    assert!(body.contains("orders/dev/many-000"), "{body}");
+    let run = desk.check(&desk.repo().at("many"), "vend", "failure");
+    assert_eq!(run.annotations.len(), 60);
+    assert!(!body.contains("**Invalid**"), "said twice: {body}");
+    desk.again_nothing();
+}
+
+/// The digest in the line that the comment says to paste.
+#[track_caller]
+pub fn to_approve(body: &str) -> String {
+    let (_, rest) = body.split_once("/vend approve ").unwrap_or_else(|| panic!("{body}"));
+    rest.split(|c: char| c.is_whitespace() || c == '`').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_catalog_of_its_own_on_the_forge_shows_what_would_change_and_touches_nothing() {
+    let mut desk = Desk::new();
+    let hub = desk.hub.create("acme/catalog");
+    hub.permit("ada", "write");
+    hub.permit("grace", "maintain");
+    hub.push("grace", "main", catalog::files(&desk.world.output.url()));
+    let url = hub.url();
+    desk.world.configure(|c| c["catalog"] = serde_json::json!({"repository": url}));
+    let _daemon = desk.serve();
+    let follows = request("note@^1.0.0", "{text: a}");
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", follows)]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    let made = desk.world.output.refs();
+    let repo = desk.hub.repo("acme/catalog");
+    repo.push_branch("ada", "better", "main", newer());
+    let passes = |at: &str, conclusion: &str| {
+        eventually(&format!("the check of {at} is {conclusion}"), || {
+            let mut runs = repo.checks(at).into_iter().filter(|run| run.name == "vend");
+            runs.next_back().filter(|run| run.conclusion.as_deref() == Some(conclusion))
+        })
+    };
+    repo.open_pull("ada", "better", "main", "Better");
+    passes(&repo.at("better"), "success");
+    // A published version that is edited breaks who uses it.
+    let edit = write("templates/note/1.1.0/note.yaml.hbs", "edited: {{parameters.text}}\n");
+    let head = repo.push_branch("ada", "edit", "main", [edit]);
+    let n = repo.open_pull("ada", "edit", "main", "Edit");
+    passes(&head, "failure");
+    let said = eventually("the comment", || {
+        repo.comments(n).into_iter().find(|said| said.author == "vend[bot]")
+    });
+    assert!(said.body.contains("orders/dev/it"), "{}", said.body);
+    assert_eq!(desk.world.output.refs(), made);
+    desk.again_nothing();
+}
+
+#[test]
+fn one_repository_may_hold_catalog_and_requests() {
+    let mut desk = Desk::new();
+    let url = desk.repo().url();
+    desk.repo().push("grace", "main", catalog::files(&desk.world.output.url()));
+    desk.world.configure(|c| c["catalog"] = serde_json::json!({"repository": url}));
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let mut edits = catalog::note("1.2.0");
+    edits.push(ask("orders/dev/new", request("note@1.2.0", "{text: new}")));
+    let n = desk.propose("ada", "both", edits);
+    desk.says(n, &["orders/dev/new", "create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/new");
+    desk.again_nothing();
+}

@@ -1,0 +1,29 @@
+//! Merge queues.
+
+use super::Desk;
+use super::approval::{settled, swap};
+use crate::github::Verdict;
+use crate::world::{ask, note};
+
+#[test]
+fn the_checks_of_a_group_stand_on_its_own_commit() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let one = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    let other = desk.propose("ada", "other", [ask("orders/dev/it", swap("b"))]);
+    desk.says(one, &["1 to create"]);
+    desk.says(other, &["**Missing**"]);
+    let group = desk.repo().enqueue("grace", &[one, other]);
+    desk.check(&group.head, "vend", "success");
+    desk.check(&group.head, "vend/approval", "action_required");
+    desk.repo().review("grace", other, Verdict::Approve);
+    desk.check(&group.head, "vend/approval", "success");
+    desk.again_nothing();
+    desk.repo().merge_group("grace", &group);
+    desk.says(one, &["Done"]);
+    desk.says(other, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
