@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::error::chain;
+use crate::reconcile::PassError;
 use crate::reconcile::pull::{Reviewer, Turn};
 use crate::store::{Lease, StoreError};
 
@@ -80,8 +81,11 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
         let runtime = tokio::runtime::Handle::current();
         // Planning is work: it must not keep webhooks waiting, and a panic in it ends one turn.
         let turn = tokio::task::spawn_blocking(move || {
-            let outcome = runtime.block_on(at_work.turn(&lease, seen, &now));
-            (at_work, outcome)
+            let turn = || runtime.block_on(at_work.turn(&lease, seen, &now));
+            // What is remembered is written down piece by piece: a turn that broke off is made again.
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turn));
+            let broken = |_| Err(PassError::Task("looking after pull requests panicked".into()));
+            (at_work, outcome.unwrap_or_else(broken))
         });
         let wait = match turn.await {
             Ok((back, outcome)) => {
@@ -96,7 +100,7 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
                         let due = due.map(|left| left.max(jiff::SignedDuration::ZERO));
                         due.map_or(interval, |left| left.unsigned_abs().min(interval))
                     }
-                    Err(crate::reconcile::PassError::Store(StoreError::Fenced { .. })) => {
+                    Err(PassError::Store(StoreError::Fenced { .. })) => {
                         tracing::info!("another has the lease: pull requests are left to it");
                         return;
                     }
