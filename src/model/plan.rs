@@ -174,8 +174,9 @@ impl super::ResourceChange {
     pub fn loses(&self) -> bool {
         use super::ResourceAction as A;
         match self.action {
-            A::Delete | A::Replace => true,
-            A::MayReplace | A::Create | A::Update | A::Retain => false,
+            // What may go counts as going: its provider itself cannot tell.
+            A::Delete | A::Replace | A::MayReplace => true,
+            A::Create | A::Update | A::Retain => false,
         }
     }
 

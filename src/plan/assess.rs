@@ -111,7 +111,8 @@ fn question(
 fn is_known(step: &Step, action: ResourceAction) -> bool {
     let swaps = step.remarks.iter().any(|r| matches!(r, Remark::Swap { .. }));
     let deletes = step.action == Action::Delete;
-    deletes || swaps || (step.action == Action::Replace && action == ResourceAction::Replace)
+    let anew = matches!(action, ResourceAction::Replace | ResourceAction::MayReplace);
+    deletes || swaps || (step.action == Action::Replace && anew)
 }
 
 #[cfg(test)]
@@ -191,14 +192,14 @@ mod tests {
 
     #[test]
     fn what_loses_nothing_is_done_with_its_preview() {
-        use ResourceAction::{Create, MayReplace, Retain, Update};
-        let resources = [Create, Update, MayReplace, Retain].map(|a| resource("Queue", a));
+        use ResourceAction::{Create, Retain, Update};
+        let resources = [Create, Update, Retain].map(|a| resource("Queue", a));
         let plan = assessed(Action::Update, resources.to_vec(), true);
         insta::assert_snapshot!(show(&plan), @"
         Update a/prod/one#main
         Update b/prod/two#main
         ");
-        assert_eq!(plan.steps[0].preview.as_ref().unwrap().resources.len(), 4);
+        assert_eq!(plan.steps[0].preview.as_ref().unwrap().resources.len(), 3);
         let none = assessed(Action::Update, Vec::new(), true);
         assert_eq!(none.steps.len(), 2, "a preview that changes nothing is still a step");
         assert_eq!(none.steps[0].digest(), plan.steps[0].digest(), "nothing is lost by either");
@@ -206,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_loss_that_nobody_could_know_of_waits_for_a_person_and_its_dependents_with_it() {
-        for action in [ResourceAction::Delete, ResourceAction::Replace] {
+        use ResourceAction::{Delete, MayReplace, Replace};
+        for action in [Delete, Replace, MayReplace] {
             let plan = assessed(Action::Update, vec![resource("Queue", action)], true);
             insta::allow_duplicates! {
                 insta::assert_snapshot!(show(&plan), @"
@@ -233,7 +235,7 @@ mod tests {
             let foretold = [(key(ONE), told(resources))].into();
             assess(plan, &foretold, &BTreeSet::from([digest]), true)
         };
-        let other = resource("Topic", ResourceAction::MayReplace);
+        let other = resource("Topic", ResourceAction::Update);
         let worded = ResourceChange { cause: Some("in other words".into()), ..lost() };
         assert_eq!(again(vec![other, worded]).steps.len(), 1);
         let more = resource("Topic", ResourceAction::Delete);

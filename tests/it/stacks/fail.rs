@@ -36,6 +36,15 @@ fn a_creation_that_fails_names_the_resource_and_offers_to_make_it_anew() {
     it.again_nothing();
 }
 
+/// A thing of somebody's own may be made anew by an update, as far as anybody can tell: a person says
+/// that it is meant.
+fn meant(it: &Account) {
+    it.world.vend(&["apply", "--wait"]);
+    let held = it.world.held(ID, "NeedsApproval");
+    assert!(held.contains("perhaps replace"), "{held}");
+    it.world.approve(&held);
+}
+
 #[test]
 fn an_update_that_fails_is_rolled_back_and_said() {
     let it = Account::new();
@@ -44,6 +53,7 @@ fn an_update_that_fails_is_rolled_back_and_said() {
     let stack = it.stack(ID);
 
     it.world.requests.commit([ask(ID, request("moody@1.0.0", "{note: two, update: fail}"))]);
+    meant(&it);
     it.apply_fails();
     assert_eq!(it.aws.settled(&stack).as_str(), "UPDATE_ROLLBACK_COMPLETE");
     let (phase, _, sentence) = it.world.standing(ID);
@@ -53,6 +63,7 @@ fn an_update_that_fails_is_rolled_back_and_said() {
     it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
 
     it.world.requests.commit([ask(ID, request("moody@1.0.0", "{note: three}"))]);
+    meant(&it);
     it.apply();
     it.world.ready(ID);
     assert_eq!(it.aws.effects(&stack), ["create", "update", "update"]);
