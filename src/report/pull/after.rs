@@ -378,10 +378,16 @@ fn consoles(facts: &Facts<'_>) -> String {
     links.map(|(c, url)| format!(", [console of {}]({url})", code(c.name.as_str()))).collect()
 }
 
+/// Where consoles are: a link leads nowhere else, whoever wrote it down.
+const CONSOLES: &[&str] =
+    &[".console.aws.amazon.com", ".console.amazonaws.cn", ".console.amazonaws-us-gov.com"];
+
 /// Nothing that could end the link, or lead elsewhere than to a page.
 fn is_sound(url: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~:/?#=&%".contains(&b);
-    url.starts_with("https://") && url.len() < 2_000 && url.bytes().all(plain)
+    let host = url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+    let known = host.is_some_and(|host| CONSOLES.iter().any(|console| host.ends_with(console)));
+    known && url.len() < 2_000 && url.bytes().all(plain)
 }
 
 fn time(at: Timestamp) -> String {

@@ -86,7 +86,7 @@ fn is_fold(html: &str) -> bool {
 
 #[test]
 fn b69_b73_what_others_wrote_is_never_alive() {
-    for story in [planted(EVIL), planted_after(EVIL)] {
+    for story in [planted(EVIL), planted_after(EVIL), planted_after("https://evil.example")] {
         let text = written(&story);
         assert_frame_only(&text);
         assert_eq!(text.matches(MARKER).count(), 1);
