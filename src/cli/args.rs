@@ -274,6 +274,6 @@ pub struct State {
 /// What to do with the store.
 #[derive(Subcommand, Debug)]
 pub enum StateCommand {
-    /// Goes on with this store although another copy of it has published since.
+    /// Lets this store go on although another copy of it has published since; applies nothing.
     Takeover,
 }

@@ -149,6 +149,9 @@ impl From<PassError> for Failure {
         match error {
             PassError::Store(error) => error.into(),
             PassError::Settings(message) => Self::usage(message),
+            error @ PassError::Another { .. } => Self::new(Kind::Usage, error).hint(
+                "docs/operate.md, *Restore*; a store cannot be rebuilt from the status branch yet",
+            ),
             error @ (PassError::Source { .. } | PassError::Pattern { .. }) => {
                 Self::new(Kind::Usage, error)
                     .hint("check the address, the branch and the credentials in the configuration")

@@ -398,6 +398,7 @@ impl Daemon {
             | PassError::Source { .. }
             | PassError::Pattern { .. }
             | PassError::Settings(_)
+            | PassError::Another { .. }
             | PassError::Task(_) => {
                 self.failures = self.failures.saturating_add(1);
                 let wait = AFTER_FAILURE * 2_u32.saturating_pow(self.failures.min(10) - 1);

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::error::chain;
 use crate::git::{GitError, Mirror, Transport};
 use crate::model::{InstanceId, Revision, SourceName};
-use crate::store::{Quiet, Store};
+use crate::store::{Acquired, Lease, Quiet, Store};
 use crate::yaml;
 
 /// Named value in the store: the commit that we pushed or found last.
@@ -90,6 +90,14 @@ impl Front {
     }
 }
 
+/// A store that may write again.
+pub struct Takeover {
+    /// With an epoch above the published one.
+    pub lease: Lease,
+    /// Another copy of the store had published since.
+    pub was_behind: bool,
+}
+
 /// What a look at the status branch came to.
 #[derive(Clone, Copy)]
 pub(super) struct Glance {
@@ -127,6 +135,45 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The epoch that this vend has published; nothing: zero. Refuses a tip that is another's.
+    fn published_epoch(&self, tip: &Revision) -> Result<u64, PassError> {
+        match self.status.instance(tip).map_err(unreachable)? {
+            Some(file) if file.instance == self.instance => Ok(file.epoch),
+            Some(file) => Err(another(Some(&file.instance), &self.instance)),
+            None => Ok(0),
+        }
+    }
+
+    /// Raises the lease's epoch above the one that the status branch names, so that this copy of the
+    /// store may write again. Nothing is applied: that is for the next pass.
+    pub async fn take_over(
+        &self,
+        lease: Lease,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Result<Takeover, PassError> {
+        let published = match self.status.fetch().await.map_err(unreachable)? {
+            Some(tip) => self.published_epoch(&tip)?,
+            None => 0,
+        };
+        let was_behind = published > lease.epoch();
+        let ttl = self.config.settings.reconcile.lease;
+        let mut lease = lease;
+        while lease.epoch() <= published {
+            let holder = lease.holder().clone();
+            self.store.release(lease).await?;
+            match self.store.acquire(&holder, clock(), ttl).await? {
+                Acquired::Held(next) => lease = next,
+                Acquired::Busy { holder, .. } => {
+                    let message = format!("{} took the lease meanwhile", holder.name);
+                    return Err(PassError::Settings(message));
+                }
+            }
+        }
+        Ok(Takeover { lease, was_behind })
+    }
+}
+
 impl Pass<'_> {
     /// Before anything is done: refuses to go on with a store that an older backup or another copy
     /// has overtaken. A branch that cannot be reached says nothing, and is asked by the next pass
@@ -136,6 +183,17 @@ impl Pass<'_> {
             return Ok(());
         }
         let front = &self.engine.status;
+        // A store that has done nothing may be a new one in the place of one that was lost, which
+        // would make everything a second time: that it cannot look is no reason to go on.
+        if self.is_unknown().await? {
+            let tip = front.fetch().await.map_err(unreachable)?;
+            self.owner(tip.as_ref())?;
+            if let Some(tip) = tip {
+                self.is_free(&tip)?;
+            }
+            self.checked = true;
+            return Ok(());
+        }
         // The first fetch is a whole clone; later ones need not keep applies waiting.
         let is_first = !matches!(front.mirror().tip(), Ok(Some(_)));
         let fetched = if is_first {
@@ -150,26 +208,44 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Whether this store has neither done nor published anything.
+    async fn is_unknown(&self) -> Result<bool, PassError> {
+        let memory = &self.memory;
+        Ok(memory.records().is_empty()
+            && memory.journal.is_empty()
+            && self.engine.status.known(self.engine.store.as_ref()).await?.is_none())
+    }
+
+    /// Refuses a branch with statuses of which nobody says whose they are.
+    fn is_free(&self, tip: &Revision) -> Result<(), PassError> {
+        let front = &self.engine.status;
+        let is_named = front.instance(tip).map_err(unreachable)?.is_some();
+        let has_statuses = front.mirror().tree(tip, "status").map_err(unreachable)?.is_some();
+        if has_statuses && !is_named {
+            return Err(another(None, &self.engine.instance));
+        }
+        Ok(())
+    }
+
     /// Refuses a tip that is another vend's, or that a later copy of this one wrote.
     pub(super) fn owner(&self, tip: Option<&Revision>) -> Result<(), PassError> {
         let (Some(lease), Some(tip)) = (self.lease, tip) else { return Ok(()) };
-        let engine = self.engine;
-        let published = engine
-            .status
-            .instance(tip)
-            .map_err(|source| PassError::Source { name: SourceName::new("status"), source })?;
-        match published {
-            Some(file) if file.instance == engine.instance && file.epoch > lease.epoch() => {
-                Err(PassError::Behind { ours: lease.epoch(), published: file.epoch })
-            }
-            Some(file) if file.instance != engine.instance && !engine.takeover => {
-                let message = format!(
-                    "the status branch belongs to another vend (`{}`, this one is `{}`): give each its own `status.branch`, or run `vend state takeover`",
-                    file.instance, engine.instance
-                );
-                Err(PassError::Settings(message))
-            }
-            Some(_) | None => Ok(()),
+        let epoch = self.engine.published_epoch(tip)?;
+        if epoch > lease.epoch() {
+            return Err(PassError::Behind { ours: lease.epoch(), published: epoch });
         }
+        Ok(())
     }
+}
+
+fn unreachable(source: GitError) -> PassError {
+    PassError::Source { name: SourceName::new("status"), source }
+}
+
+fn another(published: Option<&InstanceId>, ours: &InstanceId) -> PassError {
+    let whose = match published {
+        Some(id) => format!("it is `{id}`'s"),
+        None => "its `instance.yaml` does not say whose it is".into(),
+    };
+    PassError::Another { whose, ours: ours.clone() }
 }

@@ -54,7 +54,7 @@ use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Ra
 use crate::provider::files::{Files, FilesSettings};
 use crate::store::{RecordEntry, Store, StoreError};
 
-pub use front::Front;
+pub use front::{Front, Takeover};
 pub use memory::Memory;
 pub use pass::Wake;
 
@@ -100,6 +100,17 @@ pub enum PassError {
         ours: u64,
         /// The epoch on the status branch.
         published: u64,
+    },
+    /// The status branch is another store's: this one knows nothing of what that one made, and would
+    /// make all of it again under other names.
+    #[error(
+        "the status branch belongs to another vend ({whose}, and this store is `{ours}`): put the store of that vend back, or give this one a `status.branch` of its own if a second of everything is meant"
+    )]
+    Another {
+        /// Who says so.
+        whose: String,
+        /// Who we are.
+        ours: InstanceId,
     },
 }
 
@@ -208,7 +219,6 @@ pub struct Engine {
     status: Front,
     templates: evaluate::Templates,
     memory: Option<Memory>,
-    takeover: bool,
     /// The status branch was reached and is ours to write.
     checked: bool,
     /// When the status branch was looked at last, where that is not done at every pass.
@@ -281,7 +291,6 @@ impl Engine {
             status,
             templates: evaluate::Templates::default(),
             memory: None,
-            takeover: false,
             checked: false,
             looked: None,
             stop: Arc::new(AtomicBool::new(false)),

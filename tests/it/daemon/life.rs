@@ -167,6 +167,7 @@ fn whose_the_status_branch_is_is_looked_up_as_soon_as_it_can_be_reached() {
     let mut world = patient();
     let status = world.repository("status");
     world.configure(|c| c["status"] = json!({"repository": status.url()}));
+    world.apply();
     let away = world.root().join("away");
     std::fs::rename(status.path(), &away).unwrap();
     world.requests.commit([ask("orders/dev/n0", note("hello"))]);

@@ -13,6 +13,7 @@ mod many;
 mod remove;
 mod rights;
 mod secret;
+mod store;
 mod sweep;
 
 use serde_json::json;

@@ -14,4 +14,5 @@ mod reference;
 mod rename;
 mod rule;
 mod source;
+mod takeover;
 mod template;
