@@ -26,7 +26,7 @@ pub use load::{Catalog, Changed, changed, load};
 pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
-pub use resolve::template_of;
+pub use resolve::{Versions, offered, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase};
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use super::request::{RequestFile, Requirement};
 use super::template::TemplateVersion;
 use crate::model::{Dependency, Diagnostic, HoldReason, TemplateId, nearest, quote};
 
-type Versions = BTreeMap<Version, Arc<TemplateVersion>>;
+/// The versions of one template.
+pub type Versions = BTreeMap<Version, Arc<TemplateVersion>>;
 
 /// Why there is none.
 pub(super) enum NoVersion {
@@ -76,6 +77,17 @@ fn in_range<'a>(
         .find(|template| !template.is_broken())
         .or_else(|| stable().next())
         .or_else(|| of(Lifecycle::Retired).next())
+}
+
+/// The version that people are shown: the one that a new request gets, where there is one.
+pub fn offered(versions: &Versions) -> Option<&Arc<TemplateVersion>> {
+    let sound = || versions.values().rev().filter(|template| !template.is_broken());
+    let is_final = |t: &&Arc<TemplateVersion>| t.id.version.pre.is_empty();
+    let of = |lifecycle| sound().find(move |t| is_final(t) && t.lifecycle == lifecycle);
+    of(Lifecycle::Stable)
+        .or_else(|| of(Lifecycle::Deprecated))
+        .or_else(|| sound().find(|t| t.lifecycle != Lifecycle::Retired))
+        .or_else(|| versions.values().next_back())
 }
 
 /// Whether all that the catalog has is older than what is asked for: the catalog may be behind.

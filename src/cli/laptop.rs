@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::args::{Args, Elsewhere};
 use super::failure::Failure;
 use super::{context, output};
-use crate::config::{Config, RequestSource};
+use crate::config::{Config, LimitSettings, RequestSource};
 use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{Counts, RequestId, RequestPhase};
 use crate::reconcile::local::{
@@ -94,13 +94,15 @@ async fn catalog_of(
     let max = config.settings.limits.file_bytes;
     let now = context::now();
     let catalog = cache.catalog(repository, &place.branch, folder, max, now).await?;
-    if let Some(stale) = &catalog.stale {
-        output::warn(
-            args,
-            &report::source::earlier_copy("the catalog", &stale.error, stale.since, now),
-        );
-    }
+    warn_of_age(args, &catalog, now);
     Ok(catalog)
+}
+
+fn warn_of_age(args: &Args, catalog: &LocalCatalog, now: jiff::Timestamp) {
+    if let Some(stale) = &catalog.stale {
+        let text = report::source::earlier_copy("the catalog", &stale.error, stale.since, now);
+        output::warn(args, &text);
+    }
 }
 
 /// A place named on the command line: a path from here, or an address.
@@ -118,6 +120,17 @@ pub async fn catalog(
 ) -> Result<LocalCatalog, Failure> {
     let cache = Cache::new(cache_folder()?, Some(config));
     catalog_of(args, &cache, config, elsewhere).await
+}
+
+/// The catalog at a path or URL, where there is no configuration.
+pub async fn catalog_at(args: &Args, place: &str) -> Result<LocalCatalog, Failure> {
+    let cache = Cache::new(cache_folder()?, None);
+    let max = LimitSettings::default().file_bytes;
+    let now = context::now();
+    let place = named(place);
+    let catalog = cache.catalog(&place, "main", "", max, now).await?;
+    warn_of_age(args, &catalog, now);
+    Ok(catalog)
 }
 
 /// The configured source that a clone is of: by its remotes, by its path, or the only one.

@@ -3,6 +3,7 @@
 mod apply;
 mod approve;
 mod args;
+mod catalog;
 mod context;
 mod demo;
 mod explain;
@@ -76,6 +77,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Approve(approve) => approve::run(args, approve).await,
         Command::Retry(retry) => approve::retry(args, retry).await,
         Command::Schema(schema) => schema::run(args, schema).await,
+        Command::Catalog(catalog) => catalog::run(args, catalog).await,
         Command::State(state) => state::run(args, state).await,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "vend", &mut std::io::stdout());

@@ -1,5 +1,6 @@
 //! Values in, text out: all wording lives here. Pure.
 
+pub mod catalog;
 pub mod diagnostic;
 pub mod explain;
 pub mod front;

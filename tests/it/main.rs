@@ -4,6 +4,7 @@
 
 mod aws;
 mod backend;
+mod catalog;
 mod cli;
 mod crash;
 mod daemon;

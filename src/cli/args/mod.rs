@@ -1,9 +1,13 @@
 //! Subcommands and flags.
 
+pub mod catalog;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
+
+use catalog::Catalog;
 
 /// A GitOps reconciler driven by a catalog of versioned templates.
 #[derive(Parser, Debug)]
@@ -80,6 +84,8 @@ pub enum Command {
     Retry(Retry),
     /// Prints the JSON Schema of all requests of the catalog, for editors.
     Schema(Schema),
+    /// Shows and looks after a catalog of templates.
+    Catalog(Catalog),
     /// Looks after the store.
     State(State),
     /// Prints completions for a shell.
