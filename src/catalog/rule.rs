@@ -33,7 +33,7 @@ impl Reader<'_> {
             let pointer = format!("/spec/policy/{n}/deny");
             let Some(deny) = self.expression(&pointer, &text) else { continue };
             let message = message.unwrap_or_else(|| format!("a rule forbids it: {text}"));
-            rules.deny.push(DenyRule { deny, message, place: self.place(&pointer) });
+            rules.deny.push(DenyRule { deny, text, message, place: self.place(&pointer) });
         }
         for (n, ApprovalDocument { when, teams, count }) in approvals.into_iter().enumerate() {
             let entry = format!("/spec/approvals/{n}");

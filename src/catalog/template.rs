@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::compat::Bump;
 use super::explain::{Part, escape};
 use super::file::{ComponentDocument, Lifecycle, TemplateDocument, TestDocument};
 use super::parameters::{Opened, Parameters, Text};
@@ -26,8 +27,10 @@ use crate::yaml::{self, Node};
 pub struct TemplateVersion {
     /// Name and version, by its folder.
     pub id: TemplateId,
-    /// Digest of its folder.
+    /// Digest of its folder, as it was published where that is known.
     pub digest: Digest,
+    /// Digest of its folder as it was read.
+    pub read: Digest,
     /// Its folder in the catalog, without a `/` at the end.
     pub folder: String,
     /// A short title.
@@ -60,6 +63,8 @@ pub struct TemplateVersion {
     pub rules: Rules,
     /// Which types of resources it may make; `None`: all.
     pub allow: Option<Allowed>,
+    /// What its author says that it changes, against what is computed; and where.
+    pub bump: Option<(Bump, Place)>,
     /// Fields that say something and whose behaviour is not built.
     pub not_supported: Vec<(String, Place)>,
     /// Its tests.
@@ -73,6 +78,9 @@ pub struct TemplateVersion {
     /// The schema's own `$id`.
     pub(super) schema_id: Option<(String, Place)>,
     pub(super) owner_place: Place,
+    pub(super) version_place: Place,
+    pub(super) components_place: Place,
+    pub(super) outputs_place: Place,
 }
 
 impl TemplateVersion {
@@ -109,6 +117,8 @@ pub struct ComponentSpec {
     pub with: Map,
     /// Components that come first.
     pub needs: Vec<ComponentName>,
+    /// Where its name is written.
+    pub place: Place,
 }
 
 /// A test of a version.
@@ -173,6 +183,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
     let file = folder.name("template.yaml");
     let mut version = TemplateVersion {
         digest,
+        read: digest,
         folder: folder.path.clone(),
         title: None,
         description: None,
@@ -189,6 +200,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         timeout: None,
         rules: Rules::default(),
         allow: None,
+        bump: None,
         not_supported: Vec::new(),
         tests: Vec::new(),
         test_files: BTreeMap::new(),
@@ -196,6 +208,9 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         test_problems: Vec::new(),
         schema_id: None,
         owner_place: Place::file(Arc::clone(&file)),
+        version_place: Place::file(Arc::clone(&file)),
+        components_place: Place::file(Arc::clone(&file)),
+        outputs_place: Place::file(Arc::clone(&file)),
         id,
     };
     tests(folder, &mut version);
@@ -270,7 +285,7 @@ fn tests(folder: &Folder<'_>, version: &mut TemplateVersion) {
 }
 
 /// A length of time as the schema has it: a whole number and `s`, `m`, `h` or `d`.
-fn length_of_time(text: &str) -> Option<SignedDuration> {
+pub(super) fn length_of_time(text: &str) -> Option<SignedDuration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,
@@ -310,6 +325,10 @@ impl Reader<'_> {
         version.description = metadata.description;
         version.owner = metadata.owner;
         version.owner_place = self.place("/metadata/owner");
+        version.version_place = self.place("/metadata/version");
+        let key = |pointer| place_in(&self.node, &self.file, pointer, Part::Key);
+        version.components_place = key("/spec/components");
+        version.outputs_place = key("/spec/outputs");
         version.lifecycle = metadata.lifecycle;
         if let Some(text) = metadata.replaced_by {
             match TemplateReq::parse(&text) {
@@ -338,6 +357,7 @@ impl Reader<'_> {
             version.output_places.insert(name.clone(), self.place(&pointer));
             version.outputs.insert(name, OutputSpec { component, output: given, sensitive });
         }
+        version.bump = spec.version_bump.map(|bump| (bump, self.place("/spec/versionBump")));
         version.on_drift = spec.on_drift;
         version.timeout = spec.timeout.as_deref().and_then(length_of_time);
         let names = version.parameters.names.iter().cloned().collect();
@@ -499,6 +519,7 @@ impl Reader<'_> {
             root: document.source.trim_end_matches('/').to_owned(),
             with: document.with.clone(),
             needs: document.needs.iter().map(|need| ComponentName::new(need.as_str())).collect(),
+            place: self.place(&format!("{at}/name")),
         }
     }
 

@@ -245,6 +245,15 @@ pub struct TemplateId {
     pub version: semver::Version,
 }
 
+impl TemplateId {
+    /// Reads `<name>@<version>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, version) = text.split_once('@')?;
+        let version = semver::Version::parse(version).ok()?;
+        is_name(name).then(|| Self { name: name.to_owned(), version })
+    }
+}
+
 impl fmt::Display for TemplateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.version)

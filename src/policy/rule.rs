@@ -11,6 +11,8 @@ use crate::model::{Place, Requirement};
 pub struct DenyRule {
     /// The expression.
     pub deny: Compiled,
+    /// Its text.
+    pub text: String,
     /// What people are told.
     pub message: String,
     /// Where it is written.

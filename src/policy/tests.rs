@@ -285,6 +285,7 @@ fn facts_keep_apart_what_an_apply_will_tell() {
     };
     let deny = |text: &str| DenyRule {
         deny: compile(text, &Scope { parameters: None }).unwrap(),
+        text: text.to_owned(),
         message: "no".into(),
         place: Place::file("template.yaml"),
     };

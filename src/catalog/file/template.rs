@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ApprovalDocument, Document, PolicyDocument};
+use crate::catalog::compat::Bump;
 use crate::model::{Map, OnDrift};
 
 /// `templates/<name>/<version>/template.yaml`.
@@ -70,8 +71,8 @@ pub struct TemplateSpec {
     pub actions: Map,
     /// Which types of resources may be made; none given means all.
     pub allow: Option<Vec<String>>,
-    /// Not supported yet.
-    pub version_bump: Option<String>,
+    /// Overrides what is computed.
+    pub version_bump: Option<Bump>,
     /// Not supported yet.
     pub migrations: Vec<Value>,
 }

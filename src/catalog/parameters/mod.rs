@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use bundle::Open;
+use bundle::{Bundle, Open};
 pub(super) use bundle::{Opened, Text};
 use defaults::Defaults;
 pub(super) use lint::holds_secret;
-pub(super) use walk::rewrite;
+pub(super) use walk::{LIST, MAP, ONE, is_keyword, rewrite};
 
+use super::explain::Part;
 use super::schema::Schema;
-use crate::model::{ChangeRule, Diagnostic, Map};
+use crate::model::{ChangeRule, Diagnostic, Map, Place};
 
 /// The parameters of a template's version.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Parameters {
     /// `x-reference`: the template whose requests may fill the parameter.
     pub filled_by: BTreeMap<String, String>,
     nested: Defaults,
+    /// Where its parts stand; without the schema itself.
+    written: Option<Bundle>,
 }
 
 impl Default for Parameters {
@@ -55,7 +58,7 @@ impl Parameters {
     ) -> Option<Self> {
         let mut found = Vec::new();
         lint::lint_top(&main, &mut found);
-        let bundle = bundle::bundle(main, open, known, &mut found);
+        let mut bundle = bundle::bundle(main, open, known, &mut found);
         for text in &bundle.texts {
             lint::lint(text, &mut found);
         }
@@ -77,6 +80,11 @@ impl Parameters {
                 }
             }
         }
+        if let Some(parameters) = &mut parameters {
+            bundle.raw = Value::Null;
+            bundle.texts.iter_mut().for_each(|text| text.raw = Value::Null);
+            parameters.written = Some(bundle);
+        }
         let bad = found.iter().any(Diagnostic::is_error);
         problems.append(&mut found);
         parameters.filter(|_| !bad)
@@ -91,6 +99,7 @@ impl Parameters {
             change_rules: BTreeMap::new(),
             filled_by: BTreeMap::new(),
             nested: Defaults::of(&schema.raw),
+            written: None,
             schema: Schema::any(),
         };
         for (name, property) in properties.into_iter().flatten() {
@@ -110,6 +119,11 @@ impl Parameters {
         parameters
     }
 
+    /// Where a part of the schema stands, by its pointer; `None` where nothing was written.
+    pub(super) fn place(&self, pointer: &str, part: Part) -> Option<Place> {
+        Some(self.written.as_ref()?.place(pointer, part))
+    }
+
     /// Puts the defaults inside objects and lists into a value that has been given.
     pub(super) fn fill_nested(&self, values: &mut serde_json::Map<String, Value>) {
         self.nested.fill_entries(values);
@@ -117,7 +131,11 @@ impl Parameters {
 }
 
 /// An annotation of a property: its own, or that of what it refers to.
-fn annotation<'a>(root: &'a Value, property: &'a Value, keyword: &str) -> Option<&'a Value> {
+pub(super) fn annotation<'a>(
+    root: &'a Value,
+    property: &'a Value,
+    keyword: &str,
+) -> Option<&'a Value> {
     let mut schema = property;
     // References are acyclic here (`check_graph`); the bound is for whoever calls it otherwise.
     for _ in 0..32 {

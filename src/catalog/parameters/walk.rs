@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::catalog::explain::escape;
 
-const ONE: [&str; 11] = [
+pub(in crate::catalog) const ONE: [&str; 11] = [
     "items",
     "additionalProperties",
     "not",
@@ -17,8 +17,8 @@ const ONE: [&str; 11] = [
     "unevaluatedProperties",
     "contentSchema",
 ];
-const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const MAP: [&str; 5] =
+pub(in crate::catalog) const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+pub(in crate::catalog) const MAP: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// Every other keyword of draft 2020-12.
@@ -62,6 +62,11 @@ const PLAIN: [&str; 38] = [
     "writeOnly",
     "examples",
 ];
+
+/// Whether a keyword means something in draft 2020-12.
+pub(in crate::catalog) fn is_keyword(name: &str) -> bool {
+    keywords().any(|known| known == name)
+}
 
 /// All keywords, for "did you mean".
 pub(super) fn keywords() -> impl Iterator<Item = &'static str> {

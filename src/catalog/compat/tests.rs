@@ -1,0 +1,360 @@
+//! What differs between versions, told one change at a time; and that no narrowing is missed.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::narrow::narrowed;
+use super::*;
+use crate::catalog::{Catalog, load};
+use crate::model::Files;
+
+const SCHEMA: &str = "type: object\nadditionalProperties: false\nrequired: [image]\nproperties:\n  image: {type: string, maxLength: 40}\n  replicas: {type: integer, minimum: 1, maximum: 9, default: 2}\n  size: {enum: [small, large], default: small}\n";
+
+fn template(version: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: vend.dev/v1\nkind: Template\nmetadata: {{name: web, version: {version}}}\nspec:\n  parameters: schema.yaml\n{spec}"
+    )
+}
+
+const SPEC: &str = "  components:\n    - {name: app, provider: files, source: app.yaml.hbs}\n  outputs:\n    path: {from: app.path}\n";
+
+fn catalog(versions: &[(&str, &str, &str)]) -> Catalog {
+    let mut files = Files::default();
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: acme}\n";
+    files.insert("catalog.yaml", head.as_bytes());
+    for (version, spec, schema) in versions {
+        let folder = format!("templates/web/{version}");
+        files.insert(format!("{folder}/template.yaml"), template(version, spec).as_bytes());
+        files.insert(format!("{folder}/schema.yaml"), schema.as_bytes());
+        files.insert(format!("{folder}/app.yaml.hbs"), b"image: {{parameters.image}}\n".as_slice());
+    }
+    let (catalog, problems) = load(&files, None);
+    assert!(!problems.iter().any(Diagnostic::is_error), "{problems:#?}");
+    catalog
+}
+
+/// The reasons of a version with another spec and schema than 1.0.0.
+fn reasons(spec: &str, schema: &str) -> String {
+    let catalog = catalog(&[("1.0.0", SPEC, SCHEMA), ("1.0.1", spec, schema)]);
+    let (_, comparison) = comparisons(&catalog).next().unwrap();
+    let line = |r: &Reason| format!("{} {}:{} {}\n", r.bump, r.place.line, r.place.column, r.what);
+    comparison.reasons.iter().map(line).collect()
+}
+
+fn schema_reasons(from: &str, to: &str) -> String {
+    assert!(SCHEMA.contains(from), "{from}");
+    reasons(SPEC, &SCHEMA.replace(from, to))
+}
+
+fn spec_reasons(from: &str, to: &str) -> String {
+    assert!(SPEC.contains(from), "{from}");
+    reasons(&SPEC.replace(from, to), SCHEMA)
+}
+
+fn said(versions: &[(&str, &str, &str)], published: &[&str]) -> String {
+    let catalog = catalog(versions);
+    let id = |version: &&str| TemplateId::parse(&format!("web@{version}")).unwrap();
+    let published: BTreeSet<TemplateId> = published.iter().map(id).collect();
+    let line = |d: &Diagnostic| {
+        let related = d
+            .related
+            .iter()
+            .map(|(place, text)| format!("\n  {}:{} {text}", place.file, place.line));
+        format!(
+            "{:?} {} {}:{} {} | {}{}\n",
+            d.severity,
+            d.code,
+            d.place.file,
+            d.place.line,
+            d.message,
+            d.help,
+            related.collect::<String>()
+        )
+    };
+    problems(&catalog, &published).iter().map(line).collect()
+}
+
+#[test]
+fn nothing_that_differs_is_a_patch() {
+    assert_eq!(reasons(SPEC, SCHEMA), "");
+    assert_eq!(reasons(SPEC, &format!("{SCHEMA}description: Other words.\n")), "");
+    assert_eq!(said(&[("1.0.0", SPEC, SCHEMA), ("1.0.1", SPEC, SCHEMA)], &[]), "");
+}
+
+#[test]
+fn parameters_that_take_less_are_major() {
+    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 5"), @"");
+    assert_snapshot!(schema_reasons("maxLength: 40", "maxLength: 40, pattern: '^a'"), @"");
+    assert_snapshot!(schema_reasons("[small, large]", "[small]"), @"");
+    assert_snapshot!(schema_reasons("required: [image]", "required: [image, size]"), @"");
+    assert_snapshot!(schema_reasons("type: integer", "type: string"), @"");
+    assert_snapshot!(schema_reasons("  size: {enum: [small, large], default: small}\n", ""), @"");
+    assert_snapshot!(schema_reasons("image: {", "image: {x-sensitive: true, "), @"");
+    assert_snapshot!(schema_reasons("replicas: {", "replicas: {x-change: immutable, "), @"");
+    assert_snapshot!(schema_reasons("default: 2", "default: 3"), @"");
+}
+
+#[test]
+fn parameters_that_take_more_are_minor() {
+    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 12"), @"");
+    assert_snapshot!(schema_reasons("[small, large]", "[small, large, huge]"), @"");
+    assert_snapshot!(schema_reasons("properties:\n", "properties:\n  tone: {type: string, default: plain}\n"), @"");
+    assert_snapshot!(schema_reasons("required: [image]\n", ""), @"");
+}
+
+#[test]
+fn components_outputs_and_rules_count() {
+    assert_snapshot!(spec_reasons("    path: {from: app.path}\n", "    where: {from: app.path}\n"), @"");
+    assert_snapshot!(spec_reasons("app.path", "app.digest"), @"");
+    assert_snapshot!(spec_reasons("provider: files", "provider: cloudformation"), @"");
+    assert_snapshot!(reasons(&SPEC.replace("name: app,", "name: main,").replace("app.path", "main.path"), SCHEMA), @"");
+    assert_snapshot!(reasons(&SPEC.replace("name: app,", "name: main, movedFrom: app,").replace("app.path", "main.path"), SCHEMA), @"");
+    assert_snapshot!(spec_reasons("source: app.yaml.hbs}", "source: app.yaml.hbs, with: {path: other}}"), @"");
+    assert_snapshot!(spec_reasons("  outputs:\n", "  policy: [{deny: parameters.replicas > 5}]\n  approvals: [{teams: [x]}]\n  allow: ['AWS::SQS::*']\n  onDrift: revert\n  outputs:\n"), @"");
+}
+
+#[test]
+fn a_number_that_says_too_little_is_an_error_until_it_is_published() {
+    let narrow = SCHEMA.replace("maximum: 9", "maximum: 5");
+    let versions = [("1.0.0", SPEC, SCHEMA), ("1.1.0", SPEC, narrow.as_str())];
+    assert_snapshot!(said(&versions, &["1.0.0"]), @"");
+    assert_snapshot!(said(&versions, &["1.0.0", "1.1.0"]), @"");
+    let major = [("1.0.0", SPEC, SCHEMA), ("2.0.0", SPEC, narrow.as_str())];
+    assert_eq!(said(&major, &[]), "");
+    // A pre-release says what its release will, and pre-releases may differ from one another.
+    let pre = [
+        ("1.0.0", SPEC, SCHEMA),
+        ("2.0.0-rc.1", SPEC, narrow.as_str()),
+        ("2.0.0-rc.2", SPEC, SCHEMA),
+        ("2.0.0", SPEC, narrow.as_str()),
+    ];
+    assert_eq!(said(&pre, &[]), "");
+    // Before 1.0.0 the second number does it.
+    let young = [("0.1.0", SPEC, SCHEMA), ("0.2.0", SPEC, narrow.as_str())];
+    assert_eq!(said(&young, &[]), "");
+    assert_snapshot!(said(&[("0.1.0", SPEC, SCHEMA), ("0.1.1", SPEC, narrow.as_str())], &[]), @"");
+}
+
+#[test]
+fn an_author_may_know_better_and_it_is_shown() {
+    let narrow = SCHEMA.replace("maximum: 9", "maximum: 5");
+    let spec = format!("  versionBump: minor\n{SPEC}");
+    assert_snapshot!(said(&[("1.0.0", SPEC, SCHEMA), ("1.1.0", spec.as_str(), narrow.as_str())], &[]), @"");
+    let low = said(&[("1.0.0", SPEC, SCHEMA), ("1.0.1", spec.as_str(), narrow.as_str())], &[]);
+    assert!(low.contains("Error VER001"), "{low}");
+}
+
+/// Schemas of few words, so that two of them often speak of the same things.
+fn schema() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(json!({})),
+        Just(json!(true)),
+        Just(json!(false)),
+        Just(json!({"type": "string"})),
+        (0u64..3, 0u64..4)
+            .prop_map(|(a, b)| json!({"type": "string", "minLength": a, "maxLength": b})),
+        Just(json!({"type": "string", "pattern": "^a"})),
+        Just(json!({"pattern": "b$"})),
+        (-1i64..3, 0i64..4)
+            .prop_map(|(a, b)| json!({"type": "integer", "minimum": a, "maximum": b})),
+        (-1i64..3).prop_map(|a| json!({"type": "number", "exclusiveMinimum": a})),
+        (0i64..4).prop_map(|a| json!({"exclusiveMaximum": a})),
+        (1u64..4).prop_map(|a| json!({"multipleOf": a})),
+        Just(json!({"type": ["integer", "null"]})),
+        Just(json!({"type": "boolean"})),
+        Just(json!({"const": 1})),
+        prop::sample::subsequence(
+            vec![
+                json!("a"),
+                json!("ab"),
+                json!(1),
+                json!(1.5),
+                json!(null),
+                json!(true),
+                json!([])
+            ],
+            1..5
+        )
+        .prop_map(|values| json!({"enum": values})),
+        Just(json!({"$ref": "#/$defs/one"})),
+        Just(json!({"$ref": "#/$defs/two"})),
+    ];
+    scalar.prop_recursive(3, 24, 4, |inner| {
+        let named = prop::collection::btree_map(prop::sample::select(vec!["a", "b", "ab", "c"]), inner.clone(), 0..3);
+        let names = prop::sample::subsequence(vec!["a", "b", "ab"], 0..3);
+        let maybe = |inner: &BoxedStrategy<Value>| prop::option::of(inner.clone());
+        let boxed = inner.clone().boxed();
+        prop_oneof![
+            (named, names, maybe(&boxed), maybe(&boxed), prop::option::of(0u64..3), any::<bool>(), any::<bool>()).prop_map(
+                |(properties, required, other, pattern, most, typed, names)| {
+                    let mut schema = json!({"properties": properties, "required": required});
+                    if typed { schema["type"] = json!("object"); }
+                    if let Some(other) = other { schema["additionalProperties"] = other; }
+                    if let Some(pattern) = pattern { schema["patternProperties"] = json!({"^a": pattern}); }
+                    if let Some(most) = most { schema["maxProperties"] = json!(most); }
+                    if names { schema["propertyNames"] = json!({"maxLength": 1}); }
+                    schema
+                }
+            ),
+            (maybe(&boxed), prop::collection::vec(inner.clone(), 0..3), prop::option::of(0u64..3), any::<bool>()).prop_map(
+                |(items, prefix, most, unique)| {
+                    let mut schema = json!({});
+                    if let Some(items) = items { schema["items"] = items; }
+                    if !prefix.is_empty() { schema["prefixItems"] = json!(prefix); }
+                    if let Some(most) = most { schema["maxItems"] = json!(most); }
+                    if unique { schema["uniqueItems"] = json!(true); schema["type"] = json!("array"); }
+                    schema
+                }
+            ),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|all| json!({"allOf": all})),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|any| json!({"anyOf": any})),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|one| json!({"oneOf": one})),
+            inner.clone().prop_map(|not| json!({"not": not})),
+            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"contains": a, "minContains": 1, "items": b})),
+            Just(json!({"dependentRequired": {"a": ["b"]}})),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"dependentSchemas": {"a": a}, "properties": {"b": b}, "unevaluatedProperties": false})),
+        ]
+    })
+}
+
+fn whole() -> impl Strategy<Value = Value> {
+    (schema(), schema(), schema()).prop_map(|(mut main, one, mut two)| {
+        // A reference from a reference to itself would judge nothing.
+        let strip = |schema: &mut Value| {
+            crate::catalog::parameters::rewrite(schema, &|_| Some("#/$defs/end".into()))
+        };
+        let mut one = one;
+        strip(&mut one);
+        strip(&mut two);
+        if !main.is_object() {
+            main = json!({"allOf": [main]});
+        }
+        main["$defs"] = json!({"one": one, "two": two, "end": {"type": ["string", "object"]}});
+        main
+    })
+}
+
+/// One change somewhere in a schema.
+#[derive(Clone, Debug)]
+enum Edit {
+    Drop(usize),
+    Number(usize, i64),
+    Put(usize, Value),
+    Close(usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        (0usize..40).prop_map(Edit::Drop),
+        (0usize..40, -1i64..4).prop_map(|(n, to)| Edit::Number(n, to)),
+        (0usize..40, schema()).prop_map(|(n, schema)| Edit::Put(n, schema)),
+        (0usize..40).prop_map(Edit::Close),
+    ]
+}
+
+/// Paths to everything in a schema, by pointer.
+fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_owned());
+    match value {
+        Value::Object(map) => map.iter().for_each(|(k, v)| {
+            pointers(v, &format!("{at}/{}", crate::catalog::explain::escape(k)), out);
+        }),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, v)| pointers(v, &format!("{at}/{n}"), out))
+        }
+        _ => {}
+    }
+}
+
+fn edited(schema: &Value, edits: &[Edit]) -> Value {
+    let mut schema = schema.clone();
+    for edit in edits {
+        let mut all = Vec::new();
+        pointers(&schema, "", &mut all);
+        let (Edit::Drop(n) | Edit::Number(n, _) | Edit::Put(n, _) | Edit::Close(n)) = edit;
+        let at = all[n % all.len()].clone();
+        let Some(found) = schema.pointer_mut(&at) else { continue };
+        match (edit, found) {
+            (Edit::Drop(_), Value::Object(map)) => {
+                if let Some(key) = map
+                    .keys()
+                    .find(|key| *key != "$defs" && !["one", "two", "end"].contains(&key.as_str()))
+                    .cloned()
+                {
+                    map.remove(&key);
+                }
+            }
+            (Edit::Drop(_), Value::Array(items)) if items.len() > 1 => drop(items.pop()),
+            (Edit::Number(_, to), number @ Value::Number(_)) => *number = json!(to),
+            (Edit::Put(_, new), found) if !at.is_empty() && !at.starts_with("/$defs") => {
+                *found = new.clone()
+            }
+            (Edit::Close(_), Value::Object(map)) => {
+                drop(map.insert("additionalProperties".into(), json!(false)))
+            }
+            _ => {}
+        }
+    }
+    schema
+}
+
+fn instance() -> impl Strategy<Value = Value> {
+    let scalar = prop::sample::select(vec![
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(-1),
+        json!(0),
+        json!(1),
+        json!(2),
+        json!(3),
+        json!(1.5),
+        json!(1.0),
+        json!(""),
+        json!("a"),
+        json!("ab"),
+        json!("b"),
+        json!("abb"),
+    ]);
+    scalar.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(
+                prop::sample::select(vec!["a", "b", "ab", "c", "d"]),
+                inner,
+                0..3
+            )
+            .prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+fn validator(schema: &Value) -> Option<jsonschema::Validator> {
+    crate::catalog::schema::Schema::compile(schema.clone()).ok().map(|schema| schema.validator)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, max_global_rejects: 200_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_value_that_is_refused_where_it_was_taken_is_never_missed(
+        old in whole(),
+        edits in prop::collection::vec(edit(), 0..4),
+        values in prop::collection::vec(instance(), 24),
+    ) {
+        let new = edited(&old, &edits);
+        let (Some(was), Some(now)) = (validator(&old), validator(&new)) else { return Ok(()) };
+        let found = narrowed(&old, &new);
+        if found.is_empty() {
+            for value in &values {
+                prop_assert!(!was.is_valid(value) || now.is_valid(value), "{value}\nold {old}\nnew {new}");
+            }
+        }
+        // What is the same narrows nothing.
+        prop_assert_eq!(narrowed(&old, &old), vec![], "{}", old);
+    }
+}
