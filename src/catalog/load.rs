@@ -6,11 +6,12 @@ use std::sync::Arc;
 use semver::Version;
 
 use super::environment::{Environment, environment};
-use super::file::CatalogDocument;
+use super::explain::Part;
+use super::file::{CatalogDocument, WaveDocument};
 use super::schema::{self, Kind, sorted};
-use super::template::{Folder, TemplateVersion, not_a_file, template};
+use super::template::{Folder, TemplateVersion, length_of_time, not_a_file, template};
 use crate::digest;
-use crate::model::{Diagnostic, File, Files, Place, TemplateId, is_name, nearest, quote};
+use crate::model::{Diagnostic, File, Files, Place, TemplateId, Wave, is_name, nearest, quote};
 
 /// What can be requested, and where.
 #[derive(Debug, Default)]
@@ -25,6 +26,10 @@ pub struct Catalog {
     pub environments: BTreeMap<String, Arc<Environment>>,
     /// Handles by team.
     pub owners: BTreeMap<String, Vec<String>>,
+    /// How a newer version reaches those whose range admits it; empty: it does not by itself.
+    pub rollout: Vec<Wave>,
+    /// Where each wave's environment is written.
+    pub(super) wave_places: Vec<Place>,
 }
 
 impl Catalog {
@@ -52,7 +57,11 @@ pub struct Changed {
 pub fn changed(last: &Catalog, now: &Catalog) -> Changed {
     let versions = |catalog: &Catalog, name: &str| {
         let versions = catalog.templates.get(name).into_iter().flatten();
-        versions.map(|(version, template)| (version.clone(), template.digest)).collect::<Vec<_>>()
+        let facts = |template: &TemplateVersion| {
+            let replaced_by = template.replaced_by.as_ref().map(ToString::to_string);
+            (template.digest, template.lifecycle, replaced_by)
+        };
+        versions.map(|(version, template)| (version.clone(), facts(template))).collect::<Vec<_>>()
     };
     let names = last.templates.keys().chain(now.templates.keys());
     let templates = names.filter(|name| versions(last, name) != versions(now, name));
@@ -98,8 +107,24 @@ fn about(files: &Files, catalog: &mut Catalog, problems: &mut Vec<Diagnostic>) {
             catalog.name = document.metadata.name;
             catalog.description = document.metadata.description;
             catalog.owners = document.spec.owners;
+            let pointer = |n| format!("/spec/rollout/{n}/environment");
+            let place = |n| schema::place_in(&node, &file, &pointer(n), Part::Value);
+            catalog.wave_places = (0..document.spec.rollout.len()).map(place).collect();
+            catalog.rollout = document.spec.rollout.into_iter().map(wave).collect();
         }
         Err(found) => problems.extend(found),
+    }
+}
+
+fn wave(document: WaveDocument) -> Wave {
+    let WaveDocument { environment, share, pause, stop_after_failures } = document;
+    // The schema has held them against their patterns.
+    let share = share.and_then(|share| share.strip_suffix('%')?.parse().ok());
+    Wave {
+        environment,
+        share: share.unwrap_or(100),
+        pause: pause.as_deref().and_then(length_of_time).unwrap_or_default(),
+        stop_after: stop_after_failures.unwrap_or(1),
     }
 }
 
@@ -180,7 +205,7 @@ fn templates(
         let digest = folder.digest();
         let id = TemplateId { name: name.to_owned(), version: version.clone() };
         let known = previous.and_then(|previous| previous.version(&id));
-        let read = match known.filter(|known| known.digest == digest) {
+        let read = match known.filter(|known| known.read == digest) {
             Some(known) => Arc::clone(known),
             None => Arc::new(template(id, &folder, digest)),
         };
@@ -213,6 +238,17 @@ fn across(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
             problems.push(match nearest(owner, catalog.owners.keys().map(String::as_str)) {
                 Some(meant) => problem.help(format!("did you mean `{meant}`?")),
                 None => problem.help("add it to `owners` in catalog.yaml"),
+            });
+        }
+    }
+    for (wave, place) in catalog.rollout.iter().zip(&catalog.wave_places) {
+        let known = || catalog.environments.keys().map(String::as_str);
+        if !catalog.environments.contains_key(&wave.environment) {
+            let message = format!("no environment is called {}", quote(&wave.environment));
+            let problem = Diagnostic::warning("ENV006", place.clone(), message);
+            problems.push(match nearest(&wave.environment, known()) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem.help("this wave reaches nobody"),
             });
         }
     }

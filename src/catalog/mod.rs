@@ -5,6 +5,7 @@
 
 mod ambiguous;
 mod check;
+pub mod compat;
 mod editor;
 mod environment;
 mod explain;
@@ -12,6 +13,7 @@ pub mod file;
 mod load;
 mod parameters;
 pub mod path;
+pub mod published;
 mod request;
 mod resolve;
 mod rule;
@@ -26,7 +28,7 @@ pub use load::{Catalog, Changed, changed, load};
 pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
-pub use resolve::{Versions, offered, template_of};
+pub use resolve::{Standing, Versions, kept, offered, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase};
 
 #[cfg(test)]

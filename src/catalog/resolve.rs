@@ -60,6 +60,48 @@ pub(super) fn resolve<'a>(
     }
 }
 
+/// How a newer version of a template stands to a request whose range admits it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It has reached the request, wave by wave.
+    Reached,
+    /// It is on its way, and has not.
+    OnTheWay,
+    /// It is not rolled out: a changed file takes it.
+    Free,
+}
+
+/// The version that a request goes on from: the recorded one; of a range a newer one that has reached
+/// it, or that its changed file may take. `None` where nothing recorded fits: then the request is
+/// like a new one.
+pub fn kept(
+    catalog: &Catalog,
+    request: &RequestFile,
+    recorded: &TemplateId,
+    is_changed: bool,
+    stands: &dyn Fn(&TemplateId) -> Standing,
+) -> Option<TemplateId> {
+    let requirement = &request.template.requirement;
+    let name = &request.template.name;
+    if recorded.name != *name || !requirement.matches(&recorded.version) {
+        return None;
+    }
+    let versions = catalog.templates.get(name)?;
+    versions.get(&recorded.version)?;
+    if matches!(requirement, Requirement::Exact(_)) {
+        return Some(recorded.clone());
+    }
+    let takes = |template: &TemplateVersion| match stands(&template.id) {
+        Standing::Reached => true,
+        Standing::OnTheWay => false,
+        Standing::Free => is_changed,
+    };
+    let newer = versions.range(&recorded.version..).rev().map(|(_, template)| template);
+    let newer = newer.filter(|t| t.id.version > recorded.version && t.is_stable());
+    let mut newer = newer.filter(|t| requirement.matches(&t.id.version) && !t.is_broken());
+    Some(newer.find(|t| takes(t)).map_or(recorded, |template| &template.id).clone())
+}
+
 fn in_range<'a>(
     versions: &'a Versions,
     request: &RequestFile,

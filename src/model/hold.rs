@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Previewed, RequestId, ResourceChange, SourceName, TargetKey};
+use super::{Diagnostic, Previewed, RequestId, ResourceChange, SourceName, TargetKey, TemplateId};
 use crate::digest::Digest;
 
 /// A target on which something could have happened and did not.
@@ -137,6 +137,16 @@ pub enum HoldReason {
     },
     /// `suspend: true`.
     Suspended,
+    /// The version that has reached it goes no further.
+    RolloutStopped {
+        /// The version.
+        version: TemplateId,
+        /// Who stopped it; `None`: too many failures.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// How many requests had failed with it.
+        failures: u32,
+    },
     /// The version takes no new requests.
     TemplateRetired,
     /// Other requests use its outputs.
@@ -214,6 +224,7 @@ impl HoldReason {
             Self::Backoff { .. } => "Backoff",
             Self::Refused { .. } => "Refused",
             Self::Suspended => "Suspended",
+            Self::RolloutStopped { .. } => "RolloutStopped",
             Self::TemplateRetired => "TemplateRetired",
             Self::Referenced { .. } => "Referenced",
             Self::Expired => "Expired",
@@ -252,6 +263,7 @@ impl HoldReason {
             | Self::LooksLikeAMove { .. }
             | Self::OutsideWindow { .. }
             | Self::Suspended
+            | Self::RolloutStopped { .. }
             | Self::TemplateRetired
             | Self::Referenced { .. }
             | Self::Expired

@@ -14,6 +14,7 @@ mod pass;
 mod plan;
 mod pull;
 mod record;
+mod rollout;
 mod status;
 mod template;
 
@@ -29,6 +30,7 @@ pub use pass::*;
 pub use plan::*;
 pub use pull::*;
 pub use record::*;
+pub use rollout::*;
 pub use status::*;
 pub use template::*;
 

@@ -264,6 +264,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         HoldReason::Invalid { .. }
         | HoldReason::NotSupportedYet { .. }
         | HoldReason::Suspended
+        | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
         | HoldReason::Expired
         | HoldReason::Source { .. }

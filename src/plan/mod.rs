@@ -28,6 +28,7 @@ mod moves;
 mod order;
 mod require;
 mod retry;
+pub mod rollout;
 mod situation;
 #[cfg(test)]
 mod tests;

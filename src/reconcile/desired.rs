@@ -13,7 +13,7 @@ use crate::digest;
 use crate::git::{Blob, GitError, Kind, PathProblem};
 use crate::model::{
     Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, RequestId, SourceName,
-    SourceProblem, Wanted,
+    SourceProblem, TemplateId, Wanted,
 };
 use crate::store::DesiredRow;
 
@@ -52,6 +52,8 @@ pub struct Evaluated {
     pub artifacts: Vec<(ComponentName, Arc<Artifact>)>,
     /// What rules say of its plan; `None` where there are none.
     pub law: Option<Arc<Law>>,
+    /// A version that has reached it and that it cannot take.
+    pub refused: Option<TemplateId>,
 }
 
 /// Lists what differs between the last processed commit of a source and the one in use.
@@ -330,7 +332,7 @@ pub fn row(
     let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
     let key = digest::of(&(desired.content, shown));
     let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
-    Evaluated { row, artifacts, law: None }
+    Evaluated { row, artifacts, law: None, refused: None }
 }
 
 /// What references need to know of other requests.

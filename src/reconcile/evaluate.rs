@@ -14,13 +14,14 @@ use super::foresee::Foresight;
 use super::law::{self, Law};
 use super::memory::Memory;
 use super::promise;
+use super::rollout;
 use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
 use crate::digest::{self, Digest};
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
     ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, TargetKey,
-    Wanted, is_hidden_output, symbol_text,
+    TemplateId, Wanted, is_hidden_output, symbol_text,
 };
 use crate::plan;
 use crate::provider::Providers;
@@ -298,18 +299,45 @@ impl Evaluator<'_> {
                 tracing::error!(request = %found.id, id, "a panic while this request was read");
                 Outcome::without(Wanted::Waiting(HoldReason::InternalError { id }), Vec::new())
             });
-            let Outcome { wanted, notes, artifacts, law } = read;
+            let Outcome { wanted, notes, artifacts, law, refused } = read;
             let origin = found.origin.clone();
             let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
-            Evaluated { law, ..row(&found, desired, artifacts) }
+            Evaluated { law, refused, ..row(&found, desired, artifacts) }
         })
     }
 
     fn render_one(&self, found: &Found, file: &RequestFile, shelf: &Shelf) -> Outcome {
         let record = shelf.record(&found.id).or_else(|| shelf.record(file.moved_from.as_ref()?));
-        // A range keeps its version until the file changes; an exact version speaks for itself.
-        let unchanged = |r: &&Arc<Record>| r.observed.request_digest == Some(file.digest);
-        let version = record.filter(unchanged).map(|r| &r.template);
+        // A range keeps its version until a newer one reaches it, or the file changes; an exact
+        // version speaks for itself.
+        let is_changed = |r: &Record| r.observed.request_digest != Some(file.digest);
+        let stands = |version: &TemplateId| rollout::stands(self.memory, &found.id, version);
+        let version = record
+            .and_then(|r| catalog::kept(self.catalog, file, &r.template, is_changed(r), &stands));
+        let outcome = self.render_as(found, file, shelf, version.as_ref());
+        // What a file did not ask for makes nobody invalid: such a request stays where it was.
+        match (record, version) {
+            (Some(r), Some(version)) if version != r.template && !outcome.is_valid() => {
+                let kept = self.render_as(found, file, shelf, Some(&r.template));
+                if !is_changed(r) && kept.is_valid() {
+                    kept.in_spite_of(version, file, &outcome)
+                } else {
+                    outcome
+                }
+            }
+            _ => outcome,
+        }
+    }
+
+    /// Reads it with the version that it goes on from.
+    fn render_as(
+        &self,
+        found: &Found,
+        file: &RequestFile,
+        shelf: &Shelf,
+        version: Option<&TemplateId>,
+    ) -> Outcome {
+        let record = shelf.record(&found.id).or_else(|| shelf.record(file.moved_from.as_ref()?));
         let kinds: Vec<&str> = self.providers.kinds().collect();
         let fill = |reference: &Reference, template: Option<&str>| {
             shelf.fill(reference, template, self.foresight)
@@ -339,7 +367,7 @@ impl Evaluator<'_> {
             Ok((components, artifacts)) if problems.is_empty() => {
                 let notes = checked.notes.clone();
                 let wanted = Wanted::Valid(Box::new(spec(file, *checked, components)));
-                Outcome { wanted, notes, artifacts, law: law.map(Arc::new) }
+                Outcome { wanted, notes, artifacts, law: law.map(Arc::new), refused: None }
             }
             Ok(_) => Outcome::without(Wanted::Invalid(problems), checked.notes),
             Err(others) => {
@@ -476,12 +504,35 @@ struct Outcome {
     notes: Vec<Diagnostic>,
     artifacts: Artifacts,
     law: Option<Arc<Law>>,
+    /// A version that would have made it invalid.
+    refused: Option<TemplateId>,
 }
 
 impl Outcome {
     /// Nothing of it can be planned.
     fn without(wanted: Wanted, notes: Vec<Diagnostic>) -> Self {
-        Self { wanted, notes, artifacts: Vec::new(), law: None }
+        Self { wanted, notes, artifacts: Vec::new(), law: None, refused: None }
+    }
+
+    fn is_valid(&self) -> bool {
+        matches!(self.wanted, Wanted::Valid(_))
+    }
+
+    /// With a note on the version that it does not take, and why.
+    fn in_spite_of(mut self, version: TemplateId, file: &RequestFile, other: &Self) -> Self {
+        let first = match &other.wanted {
+            Wanted::Invalid(problems) => problems.iter().find(|problem| problem.is_error()),
+            Wanted::Valid(_) | Wanted::Waiting(_) => other.notes.first(),
+        };
+        let message = format!("`{version}` has reached this request and cannot be taken");
+        let note = Diagnostic::warning("ROL001", file.place("/spec/template"), message)
+            .help("it stays as it is; the platform team publishes a version that it can take");
+        self.notes.push(match first {
+            Some(first) => note.related(first.place.clone(), first.message.clone()),
+            None => note,
+        });
+        self.refused = Some(version);
+        self
     }
 }
 

@@ -56,6 +56,9 @@ impl Pass<'_> {
         desired: Option<&Desired>,
         recorded: Option<&Record>,
     ) -> Result<Option<HoldReason>, PassError> {
+        if let Some(reason) = self.halted(id, desired, recorded) {
+            return Ok(Some(reason));
+        }
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
         let Some(origin) = origin.filter(|o| self.engine.gated.contains(&o.source)) else {
             return Ok(None);

@@ -13,8 +13,9 @@ use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
     Approval, Counts, Diagnostic, HoldReason, Journalled, Origin, RequestId, Retry, Revision,
-    SourceName, Sources, TargetKey, TemplateId,
+    Rollout, SourceName, Sources, TargetKey, TemplateId, Wave,
 };
+use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
 
 /// See the module.
@@ -49,6 +50,10 @@ pub struct Memory {
     pub approvals: BTreeMap<Digest, Vec<Approval>>,
     /// Digests of published template versions.
     pub templates: BTreeMap<TemplateId, Digest>,
+    /// How versions stand that were or are rolled out.
+    pub rollouts: BTreeMap<TemplateId, Rollout>,
+    /// The waves, by the catalog; its last word, until it is read again.
+    pub waves: Vec<Wave>,
     /// Requests per team, environment and phase.
     pub counts: Counts,
     /// The catalog and the commit it was read at.
@@ -280,7 +285,8 @@ impl Memory {
         let blind = self.is_blind().then_some(poll);
         let looking = self.looking.values().copied();
         let due = retries.chain(looks).chain(looking).chain(blind);
-        let due = due.map(|due| if due > now { due } else { poll });
+        let waves = self.rollouts.values().filter_map(|r| plan::rollout::due(r, &self.waves));
+        let due = due.chain(waves).map(|due| if due > now { due } else { poll });
         // What came due while others were begun was not asked about.
         due.chain(flights).min()
     }

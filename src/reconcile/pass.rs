@@ -19,7 +19,7 @@ use crate::error::chain;
 use crate::git::{Blob, Kind};
 use crate::model::{
     Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
-    SourceProblem, SourceRecord, TargetKey, Wanted,
+    SourceProblem, SourceRecord, TargetKey, TemplateId, Wanted,
 };
 use crate::plan::Gone;
 use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
@@ -193,6 +193,7 @@ impl Engine {
                 .iter()
                 .chain(memory.paths.values())
                 .cloned()
+                .chain(memory.rollout_problems())
                 .collect(),
             counts: memory.counts.clone(),
             ..report
@@ -228,6 +229,7 @@ impl Engine {
             serde_json::from_value(value(self.store.value(PATHS).await?)).unwrap_or_default();
         memory.catalog_problems =
             serde_json::from_value(value(self.store.value(CATALOG).await?)).unwrap_or_default();
+        memory.take_rollouts(super::rollout::standing(self.store.as_ref()).await?);
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         memory.told =
             serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
@@ -328,7 +330,8 @@ impl<'a> Pass<'a> {
             self.touch_all().await?;
         }
         let mut writes = Vec::new();
-        let seeds = self.read_catalog(&mut writes)?;
+        let mut seeds = self.read_catalog(&mut writes).await?;
+        seeds.extend(self.roll_out(&mut writes).await?);
         let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
         self.begin_gates(&mut writes).await?;
@@ -343,6 +346,7 @@ impl<'a> Pass<'a> {
         self.rounds(self.with_dependents(changed)).await?;
         self.resolve();
         self.announce().await?;
+        self.note_rollouts().await?;
         self.publish().await?;
         self.note_told().await
     }
@@ -397,7 +401,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads the catalog when its commit moved; gives the requests that this touches.
-    pub(super) fn read_catalog(
+    pub(super) async fn read_catalog(
         &mut self,
         writes: &mut Vec<Write>,
     ) -> Result<BTreeSet<RequestId>, PassError> {
@@ -415,13 +419,18 @@ impl<'a> Pass<'a> {
         let last = match (&self.memory.catalog, &self.memory.built.catalog) {
             (Some((catalog, at)), Some(built)) if at == built => Some(catalog.clone()),
             // A commit that is gone for good compares with nothing: all requests are read again.
-            (_, Some(built)) => self.load_catalog(built, None).ok().map(|(c, _)| Arc::new(c)),
+            (_, Some(built)) => {
+                let loaded = self.load_catalog(built, None).await;
+                loaded.ok().map(|(catalog, _)| Arc::new(catalog))
+            }
             (_, None) => None,
         };
-        let (catalog, problems) = self.load_catalog(&commit, last.as_deref())?;
+        let (catalog, mut problems) = self.load_catalog(&commit, last.as_deref()).await?;
+        problems.extend(self.numbers(&catalog));
         let catalog = Arc::new(catalog);
         let touched = desired::touched_by_catalog(&self.memory, last.as_deref(), &catalog);
         self.engine.templates.keep(&catalog);
+        let known: BTreeSet<TemplateId> = self.memory.templates.keys().cloned().collect();
         for version in catalog.versions() {
             if !self.memory.templates.contains_key(&version.id) && !version.is_broken() {
                 self.memory.templates.insert(version.id.clone(), version.digest);
@@ -436,12 +445,17 @@ impl<'a> Pass<'a> {
         }
         self.memory.catalog_problems = problems;
         self.memory.catalog = Some((catalog.clone(), commit.clone()));
+        self.memory.waves.clone_from(&catalog.rollout);
+        let fresh: Vec<TemplateId> =
+            self.memory.templates.keys().filter(|id| !known.contains(id)).cloned().collect();
+        self.take_new(&fresh, &known);
         self.memory.built.catalog = Some(commit);
         self.catalog = catalog;
         Ok(touched)
     }
 
-    fn load_catalog(
+    /// A catalog at a commit, with those that were published before as they were then.
+    async fn load_catalog(
         &self,
         commit: &Revision,
         last: Option<&Catalog>,
@@ -449,7 +463,9 @@ impl<'a> Pass<'a> {
         let source = &self.snapshots[0].source;
         let files = read_files(source, commit, self.engine.config.settings.limits.file_bytes)
             .map_err(|error| PassError::Source { name: source.name.clone(), source: error })?;
-        Ok(catalog::load(&files, last))
+        let (mut catalog, mut problems) = catalog::load(&files, last);
+        problems.extend(self.restore(&mut catalog, &files).await?);
+        Ok((catalog, problems))
     }
 
     /// Reads, validates and renders `found` and takes the results into the indexes.
@@ -484,6 +500,7 @@ impl<'a> Pass<'a> {
             self.memory.built.sources.remove(&source);
         }
         for evaluated in evaluated {
+            self.note_refused(&evaluated);
             let id = evaluated.row.desired.id.clone();
             let entry = entry(&mut self.memory, &evaluated);
             if self.memory.desired().get(&id) != Some(&entry) {
@@ -571,6 +588,7 @@ impl<'a> Pass<'a> {
             .iter()
             .chain(self.memory.paths.values())
             .cloned()
+            .chain(self.memory.rollout_problems())
             .collect();
         if !writes.is_empty() {
             let json = |v| Some(serde_json::to_value(v).unwrap_or_default());
@@ -607,9 +625,18 @@ pub fn read_files(
     commit: &Revision,
     max: u64,
 ) -> Result<Files, crate::git::GitError> {
-    let mirror = source.mirror();
+    read_folder(source.mirror(), commit, &source.folder, max)
+}
+
+/// All files of a folder at a commit, by their paths in it.
+pub(super) fn read_folder(
+    mirror: &crate::git::Mirror,
+    commit: &Revision,
+    folder: &str,
+    max: u64,
+) -> Result<Files, crate::git::GitError> {
     let mut files = Files::default();
-    let Some(tree) = mirror.tree(commit, &source.folder)? else { return Ok(files) };
+    let Some(tree) = mirror.tree(commit, folder)? else { return Ok(files) };
     let entries = mirror.entries(tree, MAX_CATALOG_FILES)?;
     let mut by_id: HashMap<_, Vec<String>> = HashMap::new();
     for entry in entries {

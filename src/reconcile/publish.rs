@@ -214,7 +214,7 @@ impl Pass<'_> {
         }
         if let Some(page) = &batch.front {
             edits.push(Edit { path: "README.md".into(), content: Some(page.clone().into_bytes()) });
-            edits.extend(self.template_edits());
+            edits.extend(self.template_edits().await?);
         }
         let epoch = self.lease.map_or(0, crate::store::Lease::epoch);
         let instance = InstanceFile { instance: self.engine.instance.clone(), epoch };
@@ -225,15 +225,16 @@ impl Pass<'_> {
         Ok(edits)
     }
 
-    fn template_edits(&self) -> Vec<Edit> {
-        let edit = |(id, digest): (&crate::model::TemplateId, &digest::Digest)| {
-            let text = yaml::to_string(&serde_json::json!({"digest": digest}));
+    async fn template_edits(&self) -> Result<Vec<Edit>, PassError> {
+        let edit = |row: crate::store::TemplateRow| {
+            let crate::store::TemplateRow { id, digest, commit, at } = row;
+            let facts = serde_json::json!({"digest": digest, "catalogCommit": commit, "at": at});
             Edit {
                 path: format!("catalog/{}/{}.yaml", id.name, id.version),
-                content: Some(text.into_bytes()),
+                content: Some(yaml::write_json(&facts).into_bytes()),
             }
         };
-        self.memory.templates.iter().map(edit).collect()
+        Ok(self.engine.store.templates().await?.into_iter().map(edit).collect())
     }
 
     async fn row_edits(&self, rows: &[StatusRow]) -> Result<Vec<Edit>, PassError> {
@@ -269,7 +270,7 @@ impl Pass<'_> {
 
     /// The whole branch, when it is gone.
     async fn everything(&self) -> Result<Vec<Edit>, PassError> {
-        let mut edits = self.template_edits();
+        let mut edits = self.template_edits().await?;
         edits.push(Edit { path: "README.md".into(), content: Some(self.page().into_bytes()) });
         let mut after: Option<RequestId> = None;
         loop {

@@ -135,7 +135,7 @@ impl Pass<'_> {
         let was: HashMap<RequestId, Digest> =
             self.memory.desired().iter().map(|e| (e.id.clone(), e.fingerprint)).collect();
         let mut writes = Vec::new();
-        let seeds = self.read_catalog(&mut writes)?;
+        let seeds = self.read_catalog(&mut writes).await?;
         let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
         let differs = self

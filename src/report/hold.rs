@@ -214,6 +214,16 @@ pub fn reason(reason: &HoldReason) -> String {
             words(error),
             time(*until)
         ),
+        HoldReason::RolloutStopped { version, by, failures } => {
+            let why = match by {
+                Some(by) => format!("{} stopped the rollout of `{version}`", words(by)),
+                None if *failures == 1 => {
+                    format!("the rollout of `{version}` stopped after a failure")
+                }
+                None => format!("the rollout of `{version}` stopped after {failures} failures"),
+            };
+            format!("{why}; `vend catalog rollout resume {version}` goes on with it")
+        }
         HoldReason::Suspended => "it is suspended; remove `suspend: true`".into(),
         HoldReason::TemplateRetired => {
             "its template takes no new requests; choose another template or version".into()
@@ -284,6 +294,7 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
         | HoldReason::Backoff { .. }
         | HoldReason::Refused { .. }
         | HoldReason::Suspended
+        | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
         | HoldReason::Referenced { .. }
         | HoldReason::Expired

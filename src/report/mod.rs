@@ -12,5 +12,6 @@ pub mod overview;
 pub mod pass;
 pub mod plan;
 pub mod pull;
+pub mod rollout;
 pub mod source;
 pub mod status;

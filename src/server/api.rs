@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use super::accept::Peer;
 use super::{PersonCommand, Shared};
 use crate::error::chain;
-use crate::model::{Approval, RequestId};
+use crate::model::{Approval, RequestId, RolloutWord};
 use crate::reconcile::view::LogQuery;
-use crate::reconcile::{Ask, view};
+use crate::reconcile::{Ask, rollout, view};
 use crate::store::{PersonWrite, StoreError};
 
 /// Health and metrics: nothing about requests, nothing that changes anything.
@@ -35,6 +35,7 @@ pub(super) fn private(shared: Shared) -> Router {
         .route("/v1/applying", get(applying))
         .route("/v1/requests/{team}/{environment}/{name}", get(explain))
         .route("/v1/requests/{team}/{environment}/{name}/log", get(log))
+        .route("/v1/rollouts", get(rollouts))
         .route("/v1/person", post(person))
         .route("/v1/apply", post(apply))
         .with_state(shared)
@@ -102,6 +103,10 @@ async fn applying(State(shared): State<Shared>) -> Result<Response, Problem> {
     Ok(Json(view::applying(shared.store.as_ref(), &|_| true).await?).into_response())
 }
 
+async fn rollouts(State(shared): State<Shared>) -> Result<Response, Problem> {
+    Ok(Json(rollout::standing(shared.store.as_ref()).await?).into_response())
+}
+
 async fn log(
     State(shared): State<Shared>,
     Path(parts): Path<(String, String, String)>,
@@ -141,6 +146,9 @@ async fn person(
         }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }
+        }
+        PersonCommand::Rollout { version, resume } => {
+            PersonWrite::Rollout(RolloutWord { version, resume, by, at })
         }
         PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
     };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::digest::Digest;
-use crate::model::{RequestId, Revision, SourceName};
+use crate::model::{RequestId, Revision, SourceName, TemplateId};
 use crate::reconcile::Ask;
 use crate::store::Store;
 
@@ -44,6 +44,13 @@ pub enum PersonCommand {
         source: SourceName,
         /// The tip.
         revision: Revision,
+    },
+    /// A version's rollout shall stop, or go on.
+    Rollout {
+        /// Which.
+        version: TemplateId,
+        /// It shall go on.
+        resume: bool,
     },
     /// Forget the failed tries.
     Retry {

@@ -10,7 +10,8 @@ use super::spot::Spot;
 use crate::digest::Digest;
 use crate::model::{
     Approval, Artifact, ComponentName, Desired, Event, Hold, Journalled, ObjectId, Passage, Record,
-    RequestId, Retry, Revision, SourceName, SourceRecord, Sources, TargetKey, TemplateId, Token,
+    RequestId, Retry, Revision, RolloutWord, SourceName, SourceRecord, Sources, TargetKey,
+    TemplateId, Token,
 };
 
 /// One write of a pass. The writes of a commit take effect in their order, all or none.
@@ -131,6 +132,11 @@ impl Write {
 /// Named values that no pass reads begin with this.
 pub const ASIDE: &str = "aside/";
 
+/// The named value that keeps what a person last said of a version's rollout.
+pub fn word_key(version: &TemplateId) -> String {
+    format!("rollout-word/{version}")
+}
+
 /// The named value that keeps how a request's file came to its branch.
 pub fn passage_key(id: &RequestId) -> String {
     format!("passage/{id}")
@@ -155,6 +161,8 @@ pub enum PersonWrite {
         /// How.
         passage: Passage,
     },
+    /// A version's rollout shall stop, or go on.
+    Rollout(RolloutWord),
     /// Try again now: forgets the failed tries of a request.
     RetryNow {
         /// The request.

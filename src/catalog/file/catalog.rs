@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Document;
 
@@ -28,6 +27,20 @@ pub struct CatalogSpec {
     pub owners: BTreeMap<String, Vec<String>>,
     /// Not supported yet.
     pub limits: BTreeMap<String, u64>,
-    /// Not supported yet.
-    pub rollout: Vec<Value>,
+    /// How a newer version reaches those whose range admits it.
+    pub rollout: Vec<WaveDocument>,
+}
+
+/// One of [`CatalogSpec::rollout`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct WaveDocument {
+    /// Whose requests.
+    pub environment: String,
+    /// Such as `25%`; all of them, where nothing is said.
+    pub share: Option<String>,
+    /// Such as `1h`; none, where nothing is said.
+    pub pause: Option<String>,
+    /// One, where nothing is said.
+    pub stop_after_failures: Option<u32>,
 }

@@ -135,7 +135,9 @@ impl Model {
             PersonWrite::RetryNow { request } => {
                 self.retries.retain(|key, _| key.request != request);
             }
-            PersonWrite::AcceptRewrite { .. } | PersonWrite::Passage { .. } => {}
+            PersonWrite::AcceptRewrite { .. }
+            | PersonWrite::Passage { .. }
+            | PersonWrite::Rollout(_) => {}
         }
     }
 

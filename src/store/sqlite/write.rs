@@ -66,6 +66,20 @@ pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
             let json = serde_json::to_value(&passage).ok();
             value(db, &crate::store::passage_key(&request), json.as_ref())
         }
+        PersonWrite::Rollout(word) => {
+            let json = serde_json::to_value(&word).ok();
+            value(db, &crate::store::word_key(&word.version), json.as_ref())?;
+            let crate::model::RolloutWord { version, resume, by, at } = word;
+            let verb = if resume { "go on" } else { "stop" };
+            let event = crate::model::Event {
+                at,
+                request: None,
+                kind: "RolloutAsked".to_owned(),
+                message: format!("{by} asked the rollout of `{version}` to {verb}"),
+                data: serde_json::json!({"version": version.to_string(), "resume": resume, "by": by}),
+            };
+            put_event(db, &event, None)
+        }
         PersonWrite::RetryNow { request } => {
             run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])
         }

@@ -1,0 +1,97 @@
+//! Published versions never change: what they were, against what a catalog has now.
+//!
+//! How far a version has come is no part of that: `lifecycle` and `replacedBy` may be changed for as
+//! long as the version is there, since nothing that it makes depends on them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::load::Catalog;
+use super::template::{Folder, TemplateVersion, template};
+use crate::digest::Digest;
+use crate::model::{Diagnostic, File, Files, Place, TemplateId};
+use crate::yaml;
+
+/// Versions of `catalog` that are published with another content, each with the problem that says so.
+/// Of those whose published files are known, [`is_as_published`] tells more.
+pub fn edited(
+    catalog: &Catalog,
+    published: &BTreeMap<TemplateId, Digest>,
+) -> Vec<(TemplateId, Diagnostic)> {
+    let is_other = |version: &&TemplateVersion| {
+        published.get(&version.id).is_some_and(|known| *known != version.read)
+    };
+    let edited = catalog.versions().map(|version| &**version).filter(is_other);
+    edited.map(|version| (version.id.clone(), problem(version))).collect()
+}
+
+fn problem(version: &TemplateVersion) -> Diagnostic {
+    let message = format!("`{}` was edited after it was published", version.id);
+    Diagnostic::error("CAT010", Place::file(version.file()), message).help(
+        "put that version's folder back as it was, and publish what is new as a version of its own",
+    )
+}
+
+/// One version, from the files of a tree that has it; `None` where it has not.
+pub fn version(files: &Files, id: &TemplateId) -> Option<TemplateVersion> {
+    let prefix = prefix(id);
+    let folder = Folder::of(files, &prefix);
+    let digest = folder.digest();
+    (!folder.files.is_empty()).then(|| template(id.clone(), &folder, digest))
+}
+
+/// Whether a version's files are those that were published, but for how far it has come.
+pub fn is_as_published(published: &Files, now: &Files, id: &TemplateId) -> bool {
+    let prefix = prefix(id);
+    let name = format!("{prefix}template.yaml");
+    let rest = |files: &Files| -> Vec<(String, File)> {
+        let all = files.under(&prefix).filter(|(path, _)| *path != name);
+        all.map(|(path, file)| (path.to_owned(), file.clone())).collect()
+    };
+    let said = |files: &Files| timeless(&name, files.get(&name)?);
+    rest(published) == rest(now) && said(published).is_some() && said(published) == said(now)
+}
+
+/// What `template.yaml` says, but for how far the version has come.
+fn timeless(name: &str, file: &File) -> Option<Value> {
+    let file_name = name.into();
+    let node = yaml::read(&file_name, file.bytes()?, &yaml::Options::request()).ok()?.pop()?;
+    let mut said = node.to_json();
+    let metadata = said.get_mut("metadata")?.as_object_mut()?;
+    metadata.remove("lifecycle");
+    metadata.remove("replacedBy");
+    Some(said)
+}
+
+fn prefix(id: &TemplateId) -> String {
+    format!("templates/{}/{}/", id.name, id.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(template: &str, source: &str) -> Files {
+        let mut files = Files::default();
+        files.insert("templates/a/1.0.0/template.yaml", template.as_bytes());
+        files.insert("templates/a/1.0.0/a.yaml.hbs", source.as_bytes());
+        files
+    }
+
+    #[test]
+    fn how_far_a_version_has_come_may_change() {
+        let id = TemplateId::parse("a@1.0.0").unwrap();
+        let was = files("metadata: {name: a}\nspec: {}\n", "x: 1\n");
+        let is =
+            |template: &str, source: &str| is_as_published(&was, &files(template, source), &id);
+        assert!(is("metadata: {name: a}\nspec: {}\n", "x: 1\n"));
+        assert!(is(
+            "# Old.\nmetadata: {name: a, lifecycle: retired, replacedBy: b@^1}\nspec: {}\n",
+            "x: 1\n"
+        ));
+        assert!(!is("metadata: {name: a, title: A}\nspec: {}\n", "x: 1\n"));
+        assert!(!is("metadata: {name: a}\nspec: {}\n", "x: 2\n"));
+        assert!(!is("metadata: [", "x: 1\n"));
+    }
+}

@@ -1,0 +1,312 @@
+//! A newer version reaches the requests whose range admits it: wave by wave, as the catalog says.
+//!
+//! # Flow
+//! A version that lands beside an older one while `catalog.yaml` has a `rollout` is *rolled out*. At its
+//! start a pass begins each wave whose time has come: the requests that it reaches are read again, and
+//! their plan is that of a changed catalog. At its end it notes what became of them. What decides is
+//! pure ([`plan::rollout`]); how far each version has come lies in the store.
+//!
+//! # Guarantees
+//! - Exact versions never move, and a version that came without a `rollout` moves nobody.
+//! - A wave begins in a pass with the lease, and is on disk before anything of it is done.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::PassError;
+use super::desired::Evaluated;
+use super::memory::Memory;
+use super::pass::Pass;
+use crate::catalog::Standing;
+use crate::model::{
+    Desired, Diagnostic, Event, HoldReason, Place, Record, RequestId, Retry, Rollout, RolloutWord,
+    Rollouts, TemplateId,
+};
+use crate::plan::rollout::{self, Facts};
+use crate::report;
+use crate::store::{Store, StoreError, Write, word_key};
+
+/// Where it is kept how far versions have come.
+const ROLLOUTS: &str = "rollouts";
+
+/// The code of what is said of a version that goes no further.
+const STOPPED: &str = "ROL002";
+
+/// Refusals that are remembered by name; they are counted only to stop.
+const REFUSED_MOST: usize = 1_000;
+
+/// Tries after which a failure that may pass counts as one.
+const TRIES: u32 = 3;
+
+/// How a version stands to a request whose range admits it.
+pub(super) fn stands(memory: &Memory, id: &RequestId, version: &TemplateId) -> Standing {
+    match memory.rollouts.get(version) {
+        None => Standing::Free,
+        Some(known) if rollout::admits(known, id) => Standing::Reached,
+        Some(known) if known.is_open() => Standing::OnTheWay,
+        Some(_) => Standing::Free,
+    }
+}
+
+/// How all versions stand that are or were rolled out.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn standing(store: &dyn Store) -> Result<Rollouts, StoreError> {
+    let value = store.value(ROLLOUTS).await?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default())
+}
+
+impl Memory {
+    /// Takes in how far versions had come.
+    pub(super) fn take_rollouts(&mut self, rollouts: Rollouts) {
+        let Rollouts { waves, versions } = rollouts;
+        self.waves = waves;
+        self.rollouts = versions.into_iter().map(|one| (one.version.clone(), one)).collect();
+    }
+
+    /// What is to be said of versions that go no further.
+    pub(super) fn rollout_problems(&self) -> Vec<Diagnostic> {
+        let stopped = self.rollouts.values().filter(|r| r.is_open() && r.stopped.is_some());
+        let problem = |rollout: &Rollout| {
+            let sentence = report::rollout::stopped(rollout).unwrap_or_default();
+            Diagnostic::warning(STOPPED, Place::file("catalog.yaml"), sentence).help(format!(
+                "see `vend catalog rollout`, and go on with `vend catalog rollout resume {}`",
+                rollout.version
+            ))
+        };
+        stopped.map(problem).collect()
+    }
+
+    /// What the requests that a version has reached have come to.
+    fn facts(&self, rollout: &Rollout) -> Facts {
+        let version = &rollout.version;
+        let has_it = |id: &&RequestId| {
+            let entry = self.desired().get(id);
+            entry.and_then(|entry| entry.template.as_deref()) == Some(version)
+        };
+        let reached = |id: &&RequestId| rollout::admits(rollout, id);
+        let open = self.unsettled().iter().filter(has_it).filter(reached);
+        let mut facts = Facts::default();
+        for id in open {
+            let held = || self.holds.get(id).into_iter().flatten().map(|row| &row.hold.reason);
+            if held().any(|reason| matches!(reason, HoldReason::Suspended)) {
+                continue;
+            }
+            facts.pending += 1;
+            if self.has_failed(id) || held().any(is_failure) {
+                facts.failed += 1;
+            }
+        }
+        let refused = rollout.refused.iter().filter(|id| self.desired().contains(id));
+        facts.failed += u32::try_from(refused.count()).unwrap_or(u32::MAX);
+        facts
+    }
+
+    /// Whether a target of it failed, and not only for the moment.
+    fn has_failed(&self, id: &RequestId) -> bool {
+        let counts = |retry: &Retry| retry.refused || retry.ended || retry.attempts >= TRIES;
+        self.retries.iter().any(|(key, retry)| key.request == *id && counts(retry))
+    }
+}
+
+/// Holds that say that the version does not suit the request.
+fn is_failure(reason: &HoldReason) -> bool {
+    matches!(
+        reason,
+        HoldReason::ForbiddenChange { .. }
+            | HoldReason::Stuck { .. }
+            | HoldReason::NotOurs { .. }
+            | HoldReason::LooksLikeAMove { .. }
+    )
+}
+
+impl Pass<'_> {
+    /// Begins to roll out versions that have just come beside older ones.
+    pub(super) fn take_new(&mut self, fresh: &[TemplateId], known: &BTreeSet<TemplateId>) {
+        let now = (self.clock)();
+        for id in fresh {
+            let version = self.catalog_version(id);
+            let follows = known.iter().any(|k| k.name == id.name && k.version < id.version);
+            if follows && version && !self.memory.waves.is_empty() {
+                self.memory.rollouts.insert(id.clone(), Rollout::new(id.clone(), now));
+            }
+        }
+    }
+
+    fn catalog_version(&self, id: &TemplateId) -> bool {
+        let catalog = self.memory.catalog.as_ref().map(|(catalog, _)| catalog);
+        catalog.and_then(|catalog| catalog.version(id)).is_some_and(|version| version.is_stable())
+    }
+
+    /// Obeys what people said, and begins the waves whose time has come; gives the requests that
+    /// they reach.
+    pub(super) async fn roll_out(
+        &mut self,
+        writes: &mut Vec<Write>,
+    ) -> Result<BTreeSet<RequestId>, PassError> {
+        let mut seeds = BTreeSet::new();
+        if self.lease.is_none() || self.memory.rollouts.is_empty() {
+            return Ok(seeds);
+        }
+        let now = (self.clock)();
+        let catalog = self.catalog.clone();
+        self.memory.rollouts.retain(|id, _| catalog.version(id).is_some());
+        let versions: Vec<TemplateId> = self.memory.rollouts.keys().cloned().collect();
+        for id in versions {
+            let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };
+            if !rollout.is_open() {
+                continue;
+            }
+            let before = rollout.clone();
+            let facts = self.memory.facts(&rollout);
+            if let Some(word) = self.engine.store.value(&word_key(&id)).await?
+                && let Ok(word) = serde_json::from_value::<RolloutWord>(word)
+            {
+                rollout::hear(&mut rollout, &word, facts);
+            }
+            rollout::note(&mut rollout, &self.memory.waves, facts, now);
+            while rollout::begin(&mut rollout, &self.memory.waves, now) {
+                let reached = self.reached(&rollout);
+                let nobody = reached.is_empty();
+                seeds.extend(reached);
+                if !nobody {
+                    break;
+                }
+                rollout::skip(&mut rollout, &self.memory.waves, now);
+            }
+            self.tell(&before, &rollout, now, writes);
+            self.memory.rollouts.insert(id, rollout);
+        }
+        self.keep_rollouts(writes).await?;
+        Ok(seeds)
+    }
+
+    /// Requests of older versions that a rollout has reached. Which of them have a range is seen when
+    /// they are read.
+    fn reached(&self, rollout: &Rollout) -> Vec<RequestId> {
+        let version = &rollout.version;
+        let is_older = |template: &TemplateId| {
+            template.name == version.name && template.version < version.version
+        };
+        let entries = self.memory.desired().iter();
+        let older = entries.filter(|entry| entry.template.as_deref().is_some_and(is_older));
+        let ids = older.map(|entry| &entry.id).filter(|id| rollout::admits(rollout, id));
+        ids.filter(|id| !rollout.refused.contains(id)).cloned().collect()
+    }
+
+    /// Notes which requests could not take the version that reached them.
+    pub(super) fn note_refused(&mut self, evaluated: &Evaluated) {
+        let id = &evaluated.row.desired.id;
+        for rollout in self.memory.rollouts.values_mut() {
+            if evaluated.refused.as_ref() == Some(&rollout.version) {
+                if rollout.refused.len() < REFUSED_MOST {
+                    rollout.refused.insert(id.clone());
+                }
+            } else {
+                rollout.refused.remove(id);
+            }
+        }
+    }
+
+    /// After all that this pass could do: what the waves have come to.
+    pub(super) async fn note_rollouts(&mut self) -> Result<(), PassError> {
+        if self.lease.is_none() || self.memory.rollouts.is_empty() {
+            return Ok(());
+        }
+        let now = (self.clock)();
+        let mut writes = Vec::new();
+        let versions: Vec<TemplateId> = self.memory.rollouts.keys().cloned().collect();
+        for id in versions {
+            let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };
+            let before = rollout.clone();
+            let facts = self.memory.facts(&rollout);
+            rollout::note(&mut rollout, &self.memory.waves, facts, now);
+            let begins = rollout::due(&rollout, &self.memory.waves).is_some_and(|due| due <= now);
+            let stops = before.stopped.is_none() && rollout.stopped.is_some();
+            // The next wave begins at once, and those that wait say that they do.
+            self.unfinished |= begins || stops;
+            self.tell(&before, &rollout, now, &mut writes);
+            self.memory.rollouts.insert(id, rollout);
+        }
+        self.supersede(now, &mut writes);
+        self.keep_rollouts(&mut writes).await?;
+        // A stop is said in the pass that makes it.
+        let problems = self.memory.rollout_problems();
+        self.report.diagnostics.retain(|problem| problem.code != STOPPED);
+        self.report.diagnostics.extend(problems);
+        self.commit(writes).await
+    }
+
+    /// A version that a higher one of its line has overtaken is on its way to nobody.
+    fn supersede(&mut self, now: Timestamp, writes: &mut Vec<Write>) {
+        let through: Vec<TemplateId> = self
+            .memory
+            .rollouts
+            .values()
+            .filter(|rollout| rollout.ended.is_some())
+            .map(|rollout| rollout.version.clone())
+            .collect();
+        let line = |id: &TemplateId| (id.name.clone(), id.version.major, id.version.minor);
+        let overtakes =
+            |by: &TemplateId, id: &TemplateId| line(by) == line(id) && by.version > id.version;
+        let open = self.memory.rollouts.values().filter(|rollout| rollout.is_open());
+        let over = open.filter(|r| through.iter().any(|by| overtakes(by, &r.version)));
+        let over: Vec<Rollout> = over.cloned().collect();
+        for before in over {
+            let after = Rollout { ended: Some(now), ..before.clone() };
+            self.tell(&before, &after, now, writes);
+            self.memory.rollouts.insert(after.version.clone(), after);
+        }
+    }
+
+    /// Writes down how far versions have come, when that is not what is written.
+    async fn keep_rollouts(&mut self, writes: &mut Vec<Write>) -> Result<(), PassError> {
+        let versions = self.memory.rollouts.values().cloned().collect();
+        let rollouts = Rollouts { waves: self.memory.waves.clone(), versions };
+        if standing(self.engine.store.as_ref()).await? != rollouts {
+            let value = serde_json::to_value(&rollouts).ok();
+            writes.push(Write::Value { key: ROLLOUTS.into(), value });
+        }
+        Ok(())
+    }
+
+    /// Lines of history: a wave began, the rollout stopped or goes on, or is through.
+    fn tell(&self, before: &Rollout, now: &Rollout, at: Timestamp, writes: &mut Vec<Write>) {
+        let lines = report::rollout::lines(before, now, &self.memory.waves);
+        writes.extend(lines.into_iter().map(|(kind, message)| {
+            tracing::info!(version = %now.version, kind, "{message}");
+            Write::Event(Event {
+                at,
+                request: None,
+                kind: kind.to_owned(),
+                message,
+                data: json!({"version": now.version.to_string(), "waves": now.begun}),
+            })
+        }));
+    }
+
+    /// Why a request that a rollout has reached does not take its version now: it was stopped. What
+    /// failed goes on being tried, so that its own trouble is what is said of it.
+    pub(super) fn halted(
+        &self,
+        id: &RequestId,
+        desired: Option<&Desired>,
+        recorded: Option<&Record>,
+    ) -> Option<HoldReason> {
+        let (desired, recorded) = (desired?, recorded?);
+        let version = &desired.spec()?.template;
+        let rollout = self.memory.rollouts.get(version).filter(|rollout| rollout.is_open())?;
+        let stopped = rollout.stopped.as_ref()?;
+        let asked = recorded.observed.request_digest != Some(desired.content);
+        let moves =
+            recorded.template.name == version.name && recorded.template.version < version.version;
+        (moves && !asked && !self.memory.has_failed(id)).then(|| HoldReason::RolloutStopped {
+            version: version.clone(),
+            by: stopped.by.clone(),
+            failures: stopped.failures,
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What is said of versions on their way.
+
+use std::fmt::Write as _;
+
+use crate::model::{Rollout, Rollouts, Wave, escape};
+
+/// The longest a person's name is shown.
+const NAME: usize = 80;
+
+fn count(n: u32, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Why a rollout goes no further, as a sentence.
+pub fn stopped(rollout: &Rollout) -> Option<String> {
+    let stopped = rollout.stopped.as_ref()?;
+    let version = &rollout.version;
+    Some(match &stopped.by {
+        Some(by) => format!("the rollout of `{version}` was stopped by {}", escape(by, NAME)),
+        None => {
+            let failures = count(stopped.failures, "failure");
+            format!("the rollout of `{version}` stopped after {failures}")
+        }
+    })
+}
+
+/// Lines of history: kind and words.
+pub fn lines(before: &Rollout, now: &Rollout, waves: &[Wave]) -> Vec<(&'static str, String)> {
+    let version = &now.version;
+    let mut lines = Vec::new();
+    if before.stopped.is_some() && now.stopped.is_none() {
+        lines.push(("RolloutResumed", format!("the rollout of `{version}` goes on")));
+    }
+    for n in before.begun..now.begun {
+        if let Some(wave) = waves.get(n as usize) {
+            let (share, environment) = (wave.share, &wave.environment);
+            let message = format!(
+                "`{version}` goes to {share} % of the requests in `{environment}`, wave {} of {}",
+                n + 1,
+                waves.len()
+            );
+            lines.push(("RolloutWave", message));
+        }
+    }
+    if before.stopped.is_none()
+        && let Some(sentence) = stopped(now)
+    {
+        lines.push(("RolloutStopped", sentence));
+    }
+    if before.ended.is_none() && now.ended.is_some() {
+        lines.push(("RolloutEnded", format!("`{version}` {}", end(now, waves))));
+    }
+    lines
+}
+
+/// How it ended.
+fn end(rollout: &Rollout, waves: &[Wave]) -> &'static str {
+    if rollout.stopped.is_some() || (rollout.begun as usize) < waves.len() {
+        "goes no further: a higher version is rolled out, or there are no more waves"
+    } else {
+        "is rolled out"
+    }
+}
+
+/// `vend catalog rollout`: the open ones first, each with what it waits for.
+pub fn overview(rollouts: &Rollouts) -> String {
+    let Rollouts { waves, versions } = rollouts;
+    let mut text = String::new();
+    let (open, ended): (Vec<_>, Vec<_>) = versions.iter().partition(|r| r.is_open());
+    for rollout in open {
+        one(rollout, waves, &mut text);
+    }
+    for rollout in ended {
+        let at = rollout.ended.map(|at| format!(" at {at:.0}")).unwrap_or_default();
+        let _ = writeln!(text, "{}  {}{at}", rollout.version, end(rollout, waves));
+        refused(rollout, &mut text);
+    }
+    if text.is_empty() {
+        text.push_str(if waves.is_empty() {
+            "Nothing is rolled out: the catalog has no `rollout`, so a newer version is taken when a request's file changes.\n"
+        } else {
+            "Nothing is rolled out: no version has come since the catalog has a `rollout`.\n"
+        });
+    }
+    text
+}
+
+fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
+    let Rollout { version, begun, pending, failed, .. } = rollout;
+    let _ = writeln!(text, "{version}  wave {begun} of {}", waves.len());
+    for (n, wave) in waves.iter().enumerate() {
+        let Wave { environment, share, pause, stop_after } = wave;
+        let state = match n as u64 + 1 {
+            n if n < u64::from(*begun) => "done",
+            n if n > u64::from(*begun) => "later",
+            _ if rollout.settled.is_some() => "done",
+            _ => "now",
+        };
+        let pause =
+            if pause.is_zero() { String::new() } else { format!(", then {pause:#} of pause") };
+        let limit = count(*stop_after, "failure");
+        let _ = writeln!(text, "  {state:<6} {environment} {share} %{pause}, stops after {limit}");
+    }
+    match stopped(rollout) {
+        Some(sentence) => {
+            let _ = writeln!(text, "  {sentence}; `vend catalog rollout resume {version}` goes on");
+        }
+        None => match (rollout.settled, waves.get((*begun as usize).wrapping_sub(1))) {
+            (Some(settled), Some(wave)) => {
+                let next = settled.checked_add(wave.pause).unwrap_or(settled);
+                let _ = writeln!(text, "  the next wave begins at {next:.0}");
+            }
+            _ => {
+                let _ = writeln!(text, "  {}", count(*pending, "request") + " to go");
+            }
+        },
+    }
+    if *failed > 0 {
+        let _ = writeln!(text, "  {} failed with it", count(*failed, "request"));
+    }
+    refused(rollout, text);
+}
+
+/// Requests named; the rest is counted.
+const NAMED: usize = 10;
+
+fn refused(rollout: &Rollout, text: &mut String) {
+    for id in rollout.refused.iter().take(NAMED) {
+        let _ = writeln!(text, "  {id} cannot take it and stays as it is");
+    }
+    let more = rollout.refused.len().saturating_sub(NAMED);
+    if more > 0 {
+        let _ = writeln!(text, "  … and {more} more");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::model::{Stopped, TemplateId};
+
+    #[test]
+    fn a_rollout_says_where_it_stands() {
+        let wave = |environment: &str, share, hours| Wave {
+            environment: environment.into(),
+            share,
+            pause: SignedDuration::from_hours(hours),
+            stop_after: 3,
+        };
+        let waves = vec![wave("dev", 100, 1), wave("prod", 10, 24), wave("prod", 100, 0)];
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut rollout = Rollout::new(TemplateId::parse("note@1.2.1").unwrap(), at);
+        (rollout.begun, rollout.pending, rollout.failed) = (2, 4, 1);
+        let show = |rollout: &Rollout| {
+            overview(&Rollouts { waves: waves.clone(), versions: vec![rollout.clone()] })
+        };
+        assert_snapshot!(show(&rollout), @"");
+        rollout.settled = Some(at);
+        assert_snapshot!(show(&rollout), @"");
+        rollout.stopped = Some(Stopped { at, by: None, failures: 3 });
+        assert_snapshot!(show(&rollout), @"");
+        rollout.ended = Some(at);
+        assert_snapshot!(show(&rollout), @"");
+        assert_snapshot!(overview(&Rollouts::default()), @"");
+    }
+}
