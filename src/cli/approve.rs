@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::args::{Approve, Args, Retry};
 use super::failure::Failure;
 use super::{context, output, socket};
-use crate::model::{Approval, RequestId, Revision, SourceName};
+use crate::model::{Approval, RequestId, Revision, RolloutWord, SourceName};
 use crate::server::PersonCommand;
 use crate::store::PersonWrite;
 
@@ -22,6 +22,7 @@ pub async fn run(args: &Args, approve: &Approve) -> Result<ExitCode, Failure> {
                 revision.short()
             )
         }
+        PersonCommand::Rollout { version, .. } => format!("Told the rollout of `{version}`."),
         PersonCommand::Retry { request } => format!("Trying `{request}` again at the next pass."),
     };
     send(args, command).await?;
@@ -67,7 +68,8 @@ fn parse(what: &str) -> Result<PersonCommand, Failure> {
     }
 }
 
-async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
+/// Says it to the daemon, or writes it down for the next pass.
+pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
     let config = context::config(args)?;
     if let Some(daemon) = socket::connect(&config).await {
         return daemon.person(&command).await;
@@ -81,6 +83,9 @@ async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
         }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }
+        }
+        PersonCommand::Rollout { version, resume } => {
+            PersonWrite::Rollout(RolloutWord { version, resume, by, at })
         }
         PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
     };

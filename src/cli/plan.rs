@@ -121,7 +121,10 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
             artifacts.insert(digest, artifact.clone());
         }
     }
-    let diagnostics = requests.problems.clone();
+    let mut diagnostics = requests.problems.clone();
+    // What is to be known of those that are planned, such as that their version is deprecated.
+    let planned = ids.iter().filter_map(|id| evaluated.get(id));
+    diagnostics.extend(planned.flat_map(|e| e.row.desired.notes.iter().cloned()));
     Ok(Shown { plan: made, artifacts, problems: Vec::new(), diagnostics, remarks })
 }
 

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 
 use super::failure::{Failure, Kind};
 use crate::config::Config;
-use crate::model::{Applying, PassReport, RequestId};
+use crate::model::{Applying, PassReport, RequestId, Rollouts};
 use crate::reconcile::view::{Explanation, Log, LogQuery, Overview};
 use crate::server::PersonCommand;
 
@@ -50,6 +50,11 @@ impl Daemon {
         let stamp = stamp.map(|stamp| format!("&stamp={stamp}")).unwrap_or_default();
         let path = format!("/v1/status?not_ready={not_ready}&prefix={prefix}{stamp}");
         parse(&self.ask(Method::GET, &path, None).await?)
+    }
+
+    /// How versions stand that are rolled out.
+    pub async fn rollouts(&self) -> Result<Rollouts, Failure> {
+        parse(&self.ask(Method::GET, "/v1/rollouts", None).await?)
     }
 
     /// What is under way, with its resources.

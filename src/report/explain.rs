@@ -56,16 +56,18 @@ fn file(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
                 &format!("{} in `{}`", desired.origin.path, desired.origin.source),
                 out,
             );
-            if let Wanted::Invalid(problems) = &desired.wanted {
-                for p in problems {
-                    let text = format!(
-                        "{} {}:{}:{}: {}",
-                        p.code, p.place.file, p.place.line, p.place.column, p.message
-                    );
-                    row(paint, "", &text, out);
-                    if !p.help.is_empty() {
-                        row(paint, "", &format!("  {}", p.help), out);
-                    }
+            let problems = match &desired.wanted {
+                Wanted::Invalid(problems) => problems.as_slice(),
+                Wanted::Valid(_) | Wanted::Waiting(_) => &[],
+            };
+            for p in problems.iter().chain(&desired.notes) {
+                let text = format!(
+                    "{} {}:{}:{}: {}",
+                    p.code, p.place.file, p.place.line, p.place.column, p.message
+                );
+                row(paint, "", &text, out);
+                if !p.help.is_empty() {
+                    row(paint, "", &format!("  {}", p.help), out);
                 }
             }
         }

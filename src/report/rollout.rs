@@ -56,7 +56,7 @@ pub fn lines(before: &Rollout, now: &Rollout, waves: &[Wave]) -> Vec<(&'static s
 /// How it ended.
 fn end(rollout: &Rollout, waves: &[Wave]) -> &'static str {
     if rollout.stopped.is_some() || (rollout.begun as usize) < waves.len() {
-        "goes no further: a higher version is rolled out, or there are no more waves"
+        "goes no further"
     } else {
         "is rolled out"
     }
@@ -71,7 +71,7 @@ pub fn overview(rollouts: &Rollouts) -> String {
         one(rollout, waves, &mut text);
     }
     for rollout in ended {
-        let at = rollout.ended.map(|at| format!(" at {at:.0}")).unwrap_or_default();
+        let at = rollout.ended.map(|at| format!(" since {at:.0}")).unwrap_or_default();
         let _ = writeln!(text, "{}  {}{at}", rollout.version, end(rollout, waves));
         refused(rollout, &mut text);
     }
@@ -157,13 +157,34 @@ mod tests {
         let show = |rollout: &Rollout| {
             overview(&Rollouts { waves: waves.clone(), versions: vec![rollout.clone()] })
         };
-        assert_snapshot!(show(&rollout), @"");
+        assert_snapshot!(show(&rollout), @"
+    note@1.2.1  wave 2 of 3
+      done   dev 100 %, then 1h of pause, stops after 3 failures
+      now    prod 10 %, then 24h of pause, stops after 3 failures
+      later  prod 100 %, stops after 3 failures
+      4 requests to go
+      1 request failed with it
+    ");
         rollout.settled = Some(at);
-        assert_snapshot!(show(&rollout), @"");
+        assert_snapshot!(show(&rollout), @"
+    note@1.2.1  wave 2 of 3
+      done   dev 100 %, then 1h of pause, stops after 3 failures
+      done   prod 10 %, then 24h of pause, stops after 3 failures
+      later  prod 100 %, stops after 3 failures
+      the next wave begins at 2027-01-16T08:00:00Z
+      1 request failed with it
+    ");
         rollout.stopped = Some(Stopped { at, by: None, failures: 3 });
-        assert_snapshot!(show(&rollout), @"");
+        assert_snapshot!(show(&rollout), @"
+    note@1.2.1  wave 2 of 3
+      done   dev 100 %, then 1h of pause, stops after 3 failures
+      done   prod 10 %, then 24h of pause, stops after 3 failures
+      later  prod 100 %, stops after 3 failures
+      the rollout of `note@1.2.1` stopped after 3 failures; `vend catalog rollout resume note@1.2.1` goes on
+      1 request failed with it
+    ");
         rollout.ended = Some(at);
-        assert_snapshot!(show(&rollout), @"");
-        assert_snapshot!(overview(&Rollouts::default()), @"");
+        assert_snapshot!(show(&rollout), @"note@1.2.1  goes no further since 2027-01-15T08:00:00Z");
+        assert_snapshot!(overview(&Rollouts::default()), @"Nothing is rolled out: the catalog has no `rollout`, so a newer version is taken when a request's file changes.");
     }
 }

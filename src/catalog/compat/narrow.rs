@@ -450,7 +450,10 @@ fn finite(olds: &[&Value], types: Types) -> Option<Vec<Value>> {
     for list in lists.flatten() {
         values = Some(match values {
             None => list,
-            Some(values) => values.into_iter().filter(|value| list.contains(value)).collect(),
+            Some(values) => {
+                let kept = values.into_iter();
+                kept.filter(|value| list.iter().any(|other| alike(value, other))).collect()
+            }
         });
     }
     let few = || match types {
@@ -460,6 +463,20 @@ fn finite(olds: &[&Value], types: Types) -> Option<Vec<Value>> {
     };
     let values = values.or_else(few)?;
     Some(values.into_iter().filter(|value| types.contains(Types::of_value(value))).collect())
+}
+
+/// Whether two values may be the same to a validator, to which `1` is `1.0`.
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+        }
+        (a, b) => a == b,
+    }
 }
 
 /// Whether each of a few values passes a keyword by itself.

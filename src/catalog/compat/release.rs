@@ -73,7 +73,19 @@ mod tests {
         let reason = Reason { bump: Bump::Major, what, place: Place::file("schema.json") };
         let (first, second) = (Version::new(1, 0, 0), Version::new(2, 0, 0));
         let text = changelog(None, &first, &[]);
-        assert_snapshot!(changelog(Some(&text), &second, &[reason]), @"");
+        assert_snapshot!(changelog(Some(&text), &second, &[reason]), @"
+    # Changelog
+
+    ## 2.0.0
+
+    <!-- Say in words what this version changes for those who use it. -->
+
+    - major: `size` may not be `large` any more
+
+    ## 1.0.0
+
+    <!-- Say in words what this version changes for those who use it. -->
+    ");
         assert!(renumbered(&text, &first, &second).contains("## 2.0.0\n"));
     }
 }

@@ -86,42 +86,69 @@ fn nothing_that_differs_is_a_patch() {
 
 #[test]
 fn parameters_that_take_less_are_major() {
-    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 5"), @"");
-    assert_snapshot!(schema_reasons("maxLength: 40", "maxLength: 40, pattern: '^a'"), @"");
-    assert_snapshot!(schema_reasons("[small, large]", "[small]"), @"");
-    assert_snapshot!(schema_reasons("required: [image]", "required: [image, size]"), @"");
-    assert_snapshot!(schema_reasons("type: integer", "type: string"), @"");
-    assert_snapshot!(schema_reasons("  size: {enum: [small, large], default: small}\n", ""), @"");
-    assert_snapshot!(schema_reasons("image: {", "image: {x-sensitive: true, "), @"");
-    assert_snapshot!(schema_reasons("replicas: {", "replicas: {x-change: immutable, "), @"");
-    assert_snapshot!(schema_reasons("default: 2", "default: 3"), @"");
+    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 5"), @"major 6:50 `replicas` is bounded by `maximum: 5` now");
+    assert_snapshot!(schema_reasons("maxLength: 40", "maxLength: 40, pattern: '^a'"), @"major 5:49 `pattern` of `image` changed; what it refuses now cannot be told, so it counts as narrowed");
+    assert_snapshot!(schema_reasons("[small, large]", "[small]"), @"major 7:16 `size` may not be `large` any more");
+    assert_snapshot!(schema_reasons("required: [image]", "required: [image, size]"), @"major 3:11 `size` is required now");
+    let number = "{type: integer, minimum: 1, maximum: 9, default: 2}";
+    let size = "  size: {enum: [small, large], default: small}\n";
+    for (from, to, what) in [
+        (number, "{type: string}", "the type of `replicas` is string, and was integer"),
+        (number, "{type: string}", "the default of `replicas` is none, and was `2`"),
+        (size, "", "`size` cannot be given any more"),
+        ("image: {", "image: {x-sensitive: true, ", "`image` is sensitive now"),
+        ("replicas: {", "replicas: {x-change: immutable, ", "may not be changed any more"),
+        ("default: 2", "default: 3", "the default of `replicas` is `3`, and was `2`"),
+    ] {
+        let reasons = schema_reasons(from, to);
+        let has = |line: &str| line.starts_with("major ") && line.contains(what);
+        assert!(reasons.lines().any(has), "{to}: {reasons}");
+    }
 }
 
 #[test]
 fn parameters_that_take_more_are_minor() {
-    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 12"), @"");
-    assert_snapshot!(schema_reasons("[small, large]", "[small, large, huge]"), @"");
-    assert_snapshot!(schema_reasons("properties:\n", "properties:\n  tone: {type: string, default: plain}\n"), @"");
-    assert_snapshot!(schema_reasons("required: [image]\n", ""), @"");
+    assert_snapshot!(schema_reasons("maximum: 9", "maximum: 12"), @"minor 6:3 `replicas` is not bounded by `maximum: 9` any more");
+    assert_snapshot!(schema_reasons("[small, large]", "[small, large, huge]"), @"minor 7:3 `size` may be `huge` as well");
+    assert_snapshot!(schema_reasons("properties:\n", "properties:\n  tone: {type: string, default: plain}\n"), @"minor 5:3 `tone` may be given");
+    assert_snapshot!(schema_reasons("required: [image]\n", ""), @"minor 4:3 `image` may be left out now");
 }
 
 #[test]
 fn components_outputs_and_rules_count() {
-    assert_snapshot!(spec_reasons("    path: {from: app.path}\n", "    where: {from: app.path}\n"), @"");
-    assert_snapshot!(spec_reasons("app.path", "app.digest"), @"");
-    assert_snapshot!(spec_reasons("provider: files", "provider: cloudformation"), @"");
-    assert_snapshot!(reasons(&SPEC.replace("name: app,", "name: main,").replace("app.path", "main.path"), SCHEMA), @"");
+    assert_snapshot!(spec_reasons("    path: {from: app.path}\n", "    where: {from: app.path}\n"), @"
+    major 8:3 the output `path` is gone
+    minor 9:19 the output `where` is new
+    ");
+    assert_snapshot!(spec_reasons("app.path", "app.digest"), @"major 9:18 the output `path` is `app.digest`, and was `app.path`: what it means may have changed");
+    assert_snapshot!(spec_reasons("provider: files", "provider: cloudformation"), @"major 7:14 the component `app` moves from the provider `files` to `cloudformation`: it is deleted and made anew");
+    assert_snapshot!(reasons(&SPEC.replace("name: app,", "name: main,").replace("app.path", "main.path"), SCHEMA), @"
+    major 6:3 the component `app` is gone: what it made is deleted
+    major 9:18 the output `path` is `main.path`, and was `app.path`: what it means may have changed
+    minor 7:14 the component `main` is new
+    ");
     assert_snapshot!(reasons(&SPEC.replace("name: app,", "name: main, movedFrom: app,").replace("app.path", "main.path"), SCHEMA), @"");
-    assert_snapshot!(spec_reasons("source: app.yaml.hbs}", "source: app.yaml.hbs, with: {path: other}}"), @"");
-    assert_snapshot!(spec_reasons("  outputs:\n", "  policy: [{deny: parameters.replicas > 5}]\n  approvals: [{teams: [x]}]\n  allow: ['AWS::SQS::*']\n  onDrift: revert\n  outputs:\n"), @"");
+    assert_snapshot!(spec_reasons("source: app.yaml.hbs}", "source: app.yaml.hbs, with: {path: other}}"), @"major 7:14 settings of the component `app` changed (`path`); whether it stays where it is cannot be told");
+    assert_snapshot!(spec_reasons("  outputs:\n", "  policy: [{deny: parameters.replicas > 5}]\n  approvals: [{teams: [x]}]\n  allow: ['AWS::SQS::*']\n  onDrift: revert\n  outputs:\n"), @"
+    major 8:19 a rule that denies is new, or says something else
+    major 10:3 types of resources that could be made cannot any more
+    minor 9:15 an approval is new, or asks for something else
+    minor 1:1 what is done about drift is something else
+    ");
 }
 
 #[test]
 fn a_number_that_says_too_little_is_an_error_until_it_is_published() {
     let narrow = SCHEMA.replace("maximum: 9", "maximum: 5");
     let versions = [("1.0.0", SPEC, SCHEMA), ("1.1.0", SPEC, narrow.as_str())];
-    assert_snapshot!(said(&versions, &["1.0.0"]), @"");
-    assert_snapshot!(said(&versions, &["1.0.0", "1.1.0"]), @"");
+    assert_snapshot!(said(&versions, &["1.0.0"]), @"
+    Error VER001 templates/web/1.1.0/template.yaml:3 `web@1.1.0` is a major change after `1.0.0`, and its number says minor | call it `2.0.0` or higher, or say `versionBump: minor` below `spec` if nobody is harmed
+      templates/web/1.1.0/schema.yaml:6 major: `replicas` is bounded by `maximum: 5` now
+    ");
+    assert_snapshot!(said(&versions, &["1.0.0", "1.1.0"]), @"
+    Warning VER001 templates/web/1.1.0/template.yaml:3 `web@1.1.0` is a major change after `1.0.0`, and its number says minor | it is published, so it stays; publish what should have been under a new number
+      templates/web/1.1.0/schema.yaml:6 major: `replicas` is bounded by `maximum: 5` now
+    ");
     let major = [("1.0.0", SPEC, SCHEMA), ("2.0.0", SPEC, narrow.as_str())];
     assert_eq!(said(&major, &[]), "");
     // A pre-release says what its release will, and pre-releases may differ from one another.
@@ -135,14 +162,20 @@ fn a_number_that_says_too_little_is_an_error_until_it_is_published() {
     // Before 1.0.0 the second number does it.
     let young = [("0.1.0", SPEC, SCHEMA), ("0.2.0", SPEC, narrow.as_str())];
     assert_eq!(said(&young, &[]), "");
-    assert_snapshot!(said(&[("0.1.0", SPEC, SCHEMA), ("0.1.1", SPEC, narrow.as_str())], &[]), @"");
+    assert_snapshot!(said(&[("0.1.0", SPEC, SCHEMA), ("0.1.1", SPEC, narrow.as_str())], &[]), @"
+    Error VER001 templates/web/0.1.1/template.yaml:3 `web@0.1.1` is a major change after `0.1.0`, and its number says minor (before 1.0.0 the second number stands for major changes) | call it `0.2.0` or higher, or say `versionBump: minor` below `spec` if nobody is harmed
+      templates/web/0.1.1/schema.yaml:6 major: `replicas` is bounded by `maximum: 5` now
+    ");
 }
 
 #[test]
 fn an_author_may_know_better_and_it_is_shown() {
     let narrow = SCHEMA.replace("maximum: 9", "maximum: 5");
     let spec = format!("  versionBump: minor\n{SPEC}");
-    assert_snapshot!(said(&[("1.0.0", SPEC, SCHEMA), ("1.1.0", spec.as_str(), narrow.as_str())], &[]), @"");
+    assert_snapshot!(said(&[("1.0.0", SPEC, SCHEMA), ("1.1.0", spec.as_str(), narrow.as_str())], &[]), @"
+    Warning VER002 templates/web/1.1.0/template.yaml:6 `versionBump` says that `web@1.1.0` is a minor change after `1.0.0`; by what differs it is a major one | the file's word counts; whoever reviews it should know why
+      templates/web/1.1.0/schema.yaml:6 major: `replicas` is bounded by `maximum: 5` now
+    ");
     let low = said(&[("1.0.0", SPEC, SCHEMA), ("1.0.1", spec.as_str(), narrow.as_str())], &[]);
     assert!(low.contains("Error VER001"), "{low}");
 }
@@ -216,7 +249,7 @@ fn schema() -> impl Strategy<Value = Value> {
             (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"contains": a, "minContains": 1, "items": b})),
             Just(json!({"dependentRequired": {"a": ["b"]}})),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"dependentSchemas": {"a": a}, "properties": {"b": b}, "unevaluatedProperties": false})),
+            (inner.clone(), inner).prop_map(|(a, b)| json!({"dependentSchemas": {"a": a}, "properties": {"b": b}, "unevaluatedProperties": false})),
         ]
     })
 }
@@ -225,7 +258,7 @@ fn whole() -> impl Strategy<Value = Value> {
     (schema(), schema(), schema()).prop_map(|(mut main, one, mut two)| {
         // A reference from a reference to itself would judge nothing.
         let strip = |schema: &mut Value| {
-            crate::catalog::parameters::rewrite(schema, &|_| Some("#/$defs/end".into()))
+            crate::catalog::parameters::rewrite(schema, &|_| Some("#/$defs/end".into()));
         };
         let mut one = one;
         strip(&mut one);
@@ -264,7 +297,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
             pointers(v, &format!("{at}/{}", crate::catalog::explain::escape(k)), out);
         }),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, v)| pointers(v, &format!("{at}/{n}"), out))
+            items.iter().enumerate().for_each(|(n, v)| pointers(v, &format!("{at}/{n}"), out));
         }
         _ => {}
     }
@@ -291,10 +324,10 @@ fn edited(schema: &Value, edits: &[Edit]) -> Value {
             (Edit::Drop(_), Value::Array(items)) if items.len() > 1 => drop(items.pop()),
             (Edit::Number(_, to), number @ Value::Number(_)) => *number = json!(to),
             (Edit::Put(_, new), found) if !at.is_empty() && !at.starts_with("/$defs") => {
-                *found = new.clone()
+                *found = new.clone();
             }
             (Edit::Close(_), Value::Object(map)) => {
-                drop(map.insert("additionalProperties".into(), json!(false)))
+                drop(map.insert("additionalProperties".into(), json!(false)));
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! `vend catalog …`.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::Elsewhere;
 
@@ -17,6 +17,66 @@ pub struct Catalog {
 pub enum CatalogCommand {
     /// Lists what can be requested.
     List(List),
+    /// Copies a template's newest version to the next, and gives it the number that it needs.
+    Release(Release),
+    /// Shows how far newer versions have come, stops them, or goes on with them.
+    Rollout(Rollout),
+}
+
+/// `vend catalog release`.
+#[derive(clap::Args, Debug)]
+pub struct Release {
+    /// The template.
+    pub name: String,
+    /// At least this change of the number.
+    #[arg(long, value_enum)]
+    pub bump: Option<Bump>,
+}
+
+/// How much a version changes for those who use the one before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Bump {
+    /// Somebody may have to do something.
+    Major,
+    /// More than before.
+    Minor,
+    /// The same to its users.
+    Patch,
+}
+
+impl From<Bump> for crate::catalog::compat::Bump {
+    fn from(bump: Bump) -> Self {
+        match bump {
+            Bump::Major => Self::Major,
+            Bump::Minor => Self::Minor,
+            Bump::Patch => Self::Patch,
+        }
+    }
+}
+
+/// `vend catalog rollout`.
+#[derive(clap::Args, Debug)]
+pub struct Rollout {
+    /// What to do; shows all, where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<RolloutCommand>,
+}
+
+/// A person's word on a rollout.
+#[derive(Subcommand, Debug)]
+pub enum RolloutCommand {
+    /// No further request takes the version.
+    Stop(RolloutOf),
+    /// Goes on, in spite of the failures so far.
+    Resume(RolloutOf),
+}
+
+/// Which rollout.
+#[derive(clap::Args, Debug)]
+pub struct RolloutOf {
+    /// The template, or `<template>@<version>`.
+    #[arg(value_name = "TEMPLATE[@VERSION]")]
+    pub template: String,
 }
 
 /// `vend catalog list`.

@@ -1,6 +1,8 @@
 //! `vend catalog …`: one file per subcommand.
 
 mod list;
+mod release;
+mod rollout;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +17,8 @@ use crate::reconcile::local::LocalCatalog;
 pub async fn run(args: &Args, catalog: &Catalog) -> Result<ExitCode, Failure> {
     match &catalog.command {
         CatalogCommand::List(list) => list::run(args, list).await,
+        CatalogCommand::Release(release) => release::run(args, release),
+        CatalogCommand::Rollout(rollout) => rollout::run(args, rollout).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The life of a catalog, as those who look after one and those who choose from it meet it.
 
 mod list;
+mod release;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -226,7 +226,7 @@ fn a_catalog_of_its_own_on_the_forge_shows_what_would_change_and_touches_nothing
     };
     repo.open_pull("ada", "better", "main", "Better");
     passes(&repo.at("better"), "success");
-    // A published version that is edited breaks who uses it.
+    // A published version that is edited is refused, and used as it was.
     let edit = write("templates/note/1.1.0/note.yaml.hbs", "edited: {{parameters.text}}\n");
     let head = repo.push_branch("ada", "edit", "main", [edit]);
     let n = repo.open_pull("ada", "edit", "main", "Edit");
@@ -234,7 +234,7 @@ fn a_catalog_of_its_own_on_the_forge_shows_what_would_change_and_touches_nothing
     let said = eventually("the comment", || {
         repo.comments(n).into_iter().find(|said| said.author == "vend[bot]")
     });
-    assert!(said.body.contains("orders/dev/it"), "{}", said.body);
+    assert!(said.body.contains("edited after it was published"), "{}", said.body);
     assert_eq!(desk.world.output.refs(), made);
     desk.again_nothing();
 }

@@ -12,6 +12,7 @@ mod output;
 mod publish;
 mod reference;
 mod rename;
+mod rollout;
 mod rule;
 mod source;
 mod takeover;

@@ -67,31 +67,145 @@ fn f14_a_version_that_the_catalog_does_not_have_yet_is_waited_for() {
 }
 
 #[test]
-fn an_edited_version_is_refused_while_others_go_on() {
+fn an_edited_version_is_used_as_it_was_published() {
     let world = World::new();
     world.requests.commit([ask(ID, note("hello")), ask(RANGED, request("note@^1.0", "{text: a}"))]);
     world.apply();
     let output = world.output.refs();
 
     let edited = write("templates/note/1.0.0/note.yaml.hbs", "said: {{parameters.text}}\n");
-    world.catalog.commit([edited]);
+    world.catalog.commit([edited, write("templates/note/1.0.0/more.md", "More.\n")]);
+    let said = world.vend_ends(3, &["apply"]);
+    assert!(said.stdout.contains("CAT010"), "{said:?}");
+    assert!(said.stdout.contains("templates/note/1.0.0/template.yaml"), "{said:?}");
+    world.ready(ID);
+    assert_eq!(world.output.refs(), output);
+    world.again_nothing();
+
+    // Each `apply` is a process of its own: what was published is known after a restart as well.
+    world.requests.commit([
+        ask(ID, note("changed")),
+        ask("orders/dev/new", note("new")),
+        ask(RANGED, request("note@^1.0", "{text: b}")),
+    ]);
+    world.vend_ends(3, &["apply"]);
+    world.ready(ID);
+    let file = |name: &str| world.output_file(&format!("dev/orders/{name}/note/note.yaml"));
+    assert_eq!(file("hello").unwrap(), "text: changed\n");
+    assert_eq!(file("new").unwrap(), "text: new\n");
+    assert_eq!(file("ranged").unwrap(), "text: b\ntone: plain\n");
+    world.again_nothing();
+
+    world
+        .catalog
+        .commit(catalog::note("1.0.0").into_iter().chain([remove("templates/note/1.0.0/more.md")]));
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn an_edited_version_whose_history_is_gone_is_refused() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let output = world.output.refs();
+    let facts = world.requests.read_yaml(crate::world::STATUS, "catalog/note/1.0.0.yaml").unwrap();
+    assert!(facts["digest"].as_str().unwrap().starts_with("sha256:"), "{facts}");
+    assert_eq!(facts["catalogCommit"].as_str().unwrap().len(), 40, "{facts}");
+
+    let edited = write("templates/note/1.0.0/note.yaml.hbs", "said: {{parameters.text}}\n");
+    let files = catalog::files(&world.output.url());
+    let tip = world.catalog.rewrite(files.into_iter().chain([edited]));
+    std::fs::remove_dir_all(world.root().join("state/mirrors")).unwrap();
+    world.vend(&["apply"]);
+    world.vend_ends(0, &["approve", &format!("catalog@{tip}")]);
     world.vend_ends(3, &["apply"]);
     let sentence = world.held(ID, "Invalid");
     assert!(sentence.contains("CAT010"), "{sentence}");
     assert_eq!(world.output.refs(), output);
-
-    world.requests.commit([ask(RANGED, request("note@^1.0", "{text: b}"))]);
-    world.vend(&["apply"]);
-    world.ready(RANGED);
-    assert_eq!(
-        world.output_file("dev/orders/ranged/note/note.yaml").unwrap(),
-        "text: b\ntone: plain\n"
-    );
     world.again_nothing();
+}
 
-    world.catalog.commit(catalog::note("1.0.0"));
+#[test]
+fn a_number_that_says_too_little_is_told_and_stops_no_request() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let tight = catalog::note("1.1.1").into_iter().map(|edit| match edit {
+        Edit::Write(path, text) => Edit::Write(
+            path,
+            text.replace(
+                r#""text": {"type": "string"}"#,
+                r#""text": {"type": "string", "maxLength": 9}"#,
+            ),
+        ),
+        other => other,
+    });
+    world.catalog.commit(tight);
+    let said = world.apply();
+    assert!(said.contains("VER001"), "{said}");
+    world.requests.commit([ask(ID, request("note@1.1.1", "{text: hello}"))]);
     world.apply();
     world.ready(ID);
+    assert_eq!(version(&world, ID), "1.1.1");
+    world.again_nothing();
+}
+
+/// A version as it was published, with another word on how far it has come.
+fn come(version: &str, lifecycle: &str) -> Edit {
+    let file = format!("templates/note/{version}/template.yaml");
+    let edit = catalog::note(version)
+        .into_iter()
+        .find(|edit| matches!(edit, Edit::Write(path, _) if *path == file))
+        .unwrap();
+    let (from, to) =
+        (format!("version: {version}}}"), format!("version: {version}, {lifecycle}}}"));
+    edit.and_replace(&from, &to)
+}
+
+#[test]
+fn a_published_version_grows_old() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello")), ask(RANGED, request("note@~1.0", "{text: a}"))]);
+    world.apply();
+    let output = world.output.refs();
+
+    world.catalog.commit([come("1.0.0", "lifecycle: deprecated, replacedBy: note@^1.1")]);
+    world.apply();
+    world.ready(ID);
+    assert_eq!(world.output.refs(), output);
+    world.again_nothing();
+    let said = world.vend_ends(0, &["explain", ID]).stdout;
+    assert!(said.contains("LIF001") && said.contains("`note@1.0.0` is deprecated"), "{said}");
+    assert!(said.contains("use `note@^1.1`"), "{said}");
+
+    // Retired: nobody new, and those that are there go on, changed files and ranges as well.
+    world.catalog.commit([come("1.0.0", "lifecycle: retired, replacedBy: note@^1.1")]);
+    world.requests.commit([
+        ask(ID, note("changed")),
+        ask(RANGED, request("note@~1.0", "{text: b}")),
+        ask("orders/dev/new", note("new")),
+    ]);
+    world.vend(&["apply"]);
+    world.ready(ID);
+    world.ready(RANGED);
+    let file = |name: &str| world.output_file(&format!("dev/orders/{name}/note/note.yaml"));
+    assert_eq!(file("hello").unwrap(), "text: changed\n");
+    assert_eq!(file("ranged").unwrap(), "text: b\n");
+    let sentence = world.held("orders/dev/new", "TemplateRetired");
+    assert!(sentence.contains("takes no new requests"), "{sentence}");
+    assert_eq!(file("new"), None);
+    world.again_nothing();
+
+    // Gone at last: what runs is left alone, and can be deleted.
+    world.requests.commit([crate::world::drop_request("orders/dev/new")]);
+    world.catalog.commit([remove("templates/note/1.0.0")]);
+    world.vend(&["apply"]);
+    assert_eq!(file("hello").unwrap(), "text: changed\n");
+    world.requests.commit([crate::world::drop_request(ID), crate::world::drop_request(RANGED)]);
+    world.apply();
+    assert_eq!((file("hello"), file("ranged")), (None, None));
     world.again_nothing();
 }
 

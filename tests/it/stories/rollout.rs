@@ -1,0 +1,197 @@
+//! A newer version reaches those whose range admits it, wave by wave.
+
+use std::time::{Duration, Instant};
+
+use crate::world::{Edit, World, ask, catalog, request, write};
+
+const DEV: &str = "orders/dev/a";
+const PROD: &str = "orders/prod/b";
+const PINNED: &str = "orders/dev/pinned";
+
+fn version(world: &World, id: &str) -> String {
+    world.status(id)["template"]["version"].as_str().unwrap().to_owned()
+}
+
+fn waves(waves: &str) -> Edit {
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
+    write("catalog.yaml", format!("{head}spec: {{format: 1, rollout: [{waves}]}}\n"))
+}
+
+/// A world in which all have 1.1.0, and newer versions are rolled out so.
+fn world(rollout: &str) -> World {
+    let world = World::new();
+    world.catalog.commit([waves(rollout)]);
+    world.requests.commit([
+        ask(DEV, request("note@~1.1", "{text: hello}")),
+        ask(PROD, request("note@^1.1", "{text: hello}")),
+        ask(PINNED, request("note@1.1.0", "{text: hello}")),
+    ]);
+    world.apply();
+    for id in [DEV, PROD, PINNED] {
+        assert_eq!(version(&world, id), "1.1.0");
+    }
+    world.again_nothing();
+    world
+}
+
+fn shown(world: &World) -> String {
+    world.vend_ends(0, &["catalog", "rollout"]).stdout
+}
+
+/// A version that does not take the text of these requests.
+fn tight(version: &str) -> Vec<Edit> {
+    let change = |edit| match edit {
+        Edit::Write(path, text) => Edit::Write(
+            path,
+            text.replace(
+                r#""text": {"type": "string"}"#,
+                r#""text": {"type": "string", "maxLength": 3}"#,
+            ),
+        ),
+        other => other,
+    };
+    catalog::note(version).into_iter().map(change).collect()
+}
+
+#[test]
+fn a_version_goes_from_environment_to_environment() {
+    let world = world("{environment: dev}, {environment: prod, share: 100%}");
+    assert!(shown(&world).contains("Nothing is rolled out"));
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.1".into()));
+    assert_eq!(version(&world, PINNED), "1.1.0");
+    assert!(shown(&world).contains("note@1.1.1  is rolled out"), "{}", shown(&world));
+    world.again_nothing();
+
+    // A changed file of a request is no reason to go back, nor is a change of the waves.
+    world.requests.commit([ask(DEV, request("note@~1.1", "{text: changed}"))]);
+    world.catalog.commit([waves("{environment: dev, share: 0%}")]);
+    world.apply();
+    assert_eq!(version(&world, DEV), "1.1.1");
+    world.again_nothing();
+}
+
+#[test]
+fn a_pause_is_quiet_and_ends_by_itself() {
+    let world = world("{environment: dev, pause: 1h}, {environment: prod}");
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
+    assert!(shown(&world).contains("the next wave begins at"), "{}", shown(&world));
+    world.again_nothing();
+    // While it is on its way, no change of a file takes it before its turn.
+    world.requests.commit([ask(PROD, request("note@^1.1", "{text: changed}"))]);
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.0");
+    world.again_nothing();
+
+    world.catalog.commit([waves("{environment: dev, pause: 1s}, {environment: prod}")]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while version(&world, PROD) == "1.1.0" {
+        assert!(Instant::now() < deadline, "{}", shown(&world));
+        world.apply();
+    }
+    world.apply();
+    world.again_nothing();
+}
+
+#[test]
+fn a_version_that_does_not_suit_stops_and_harms_nobody() {
+    let world = world("{environment: dev}, {environment: prod}");
+    let output = world.output.refs();
+    world.catalog.commit(tight("1.1.1"));
+    let said = world.apply();
+    assert!(said.contains("ROL002") && said.contains("VER001"), "{said}");
+    world.apply();
+    for id in [DEV, PROD, PINNED] {
+        assert_eq!(version(&world, id), "1.1.0");
+        world.ready(id);
+    }
+    assert_eq!(world.output.refs(), output);
+    let text = shown(&world);
+    assert!(text.contains("stopped after 1 failure"), "{text}");
+    assert!(text.contains(&format!("{DEV} cannot take it")), "{text}");
+    world.again_nothing();
+
+    // What is better comes as another version, and is rolled out by itself.
+    world.catalog.commit(catalog::note("1.1.2"));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.2".into(), "1.1.0".into()));
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.2");
+    world.ready(DEV);
+    world.again_nothing();
+}
+
+#[test]
+fn people_stop_a_rollout_and_go_on_with_it() {
+    let world = world("{environment: dev}, {environment: prod}");
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    world.vend_ends(2, &["catalog", "rollout", "resume", "note"]);
+    world.vend_ends(0, &["catalog", "rollout", "stop", "note"]);
+    let said = world.apply();
+    assert!(said.contains("ROL002") && said.contains("ada"), "{said}");
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
+    world.again_nothing();
+
+    world.vend_ends(0, &["catalog", "rollout", "resume", "note@1.1.1"]);
+    world.apply();
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.1");
+    world.vend_ends(2, &["catalog", "rollout", "stop", "note"]);
+    world.again_nothing();
+}
+
+#[test]
+fn what_waits_when_a_rollout_is_stopped_does_not_begin() {
+    let world = world("{environment: dev}, {environment: prod}");
+    let asks = "  approvals: [{when: plan.updates > 0, teams: [platform]}]\n";
+    world.catalog.commit([catalog::environment("dev", &world.output.url(), asks)]);
+    world.apply();
+    world.again_nothing();
+    // The text differs, so that there is something to approve.
+    let louder = catalog::note("1.1.1").into_iter().map(|edit| match edit {
+        Edit::Write(path, text) => Edit::Write(path, text.replace("\ntone: ", "\nmood: ")),
+        other => other,
+    });
+    world.catalog.commit(louder);
+    world.apply();
+    let sentence = world.held(DEV, "NeedsApproval");
+    world.vend_ends(0, &["catalog", "rollout", "stop", "note@1.1.1"]);
+    world.apply();
+    let stopped = world.held(DEV, "RolloutStopped");
+    assert!(stopped.contains("vend catalog rollout resume note@1.1.1"), "{stopped}");
+    world.approve(&sentence);
+    world.apply();
+    assert!(world.output_file("dev/orders/a/note/note.yaml").unwrap().contains("tone: "));
+    world.again_nothing();
+
+    world.vend_ends(0, &["catalog", "rollout", "resume", "note"]);
+    world.apply();
+    assert!(world.output_file("dev/orders/a/note/note.yaml").unwrap().contains("mood: "));
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.1");
+    world.again_nothing();
+}
+
+#[test]
+fn without_waves_nobody_moves_when_waves_come_later() {
+    let world = World::new();
+    world.requests.commit([ask(DEV, request("note@~1.1", "{text: hello}"))]);
+    world.apply();
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    world.catalog.commit([waves("{environment: dev}")]);
+    world.apply();
+    assert_eq!(version(&world, DEV), "1.1.0");
+    world.again_nothing();
+    world.requests.commit([ask(DEV, request("note@~1.1", "{text: changed}"))]);
+    world.apply();
+    assert_eq!(version(&world, DEV), "1.1.1");
+    world.again_nothing();
+}
