@@ -6,6 +6,7 @@
 //! tell whether it matters.
 
 mod compose;
+mod edit;
 mod fast;
 mod node;
 mod problem;
@@ -13,6 +14,7 @@ mod scalar;
 mod text;
 mod write;
 
+pub use edit::{Edit, EditError, edit, token};
 pub use node::{Ambiguity, Data, Key, Mark, Node, Span};
 pub use write::{to_string, write, write_json};
 

@@ -36,6 +36,77 @@ pub fn to_string<T: Serialize>(value: &T) -> String {
     write(&[node])
 }
 
+/// `key: value` as the lines of a block map whose keys stand at `indent`; the first line has no
+/// indentation yet.
+pub(super) fn entry(name: &str, node: &Node, indent: usize) -> String {
+    let mut out = String::new();
+    key(&mut out, name, indent);
+    value(&mut out, node, indent + 2, Before::Colon);
+    out
+}
+
+/// The lines of a collection at `indent`; the first has no indentation yet.
+pub(super) fn below(node: &Node, indent: usize) -> String {
+    let mut out = String::new();
+    value(&mut out, node, indent, Before::Start);
+    out
+}
+
+/// Whether it is a collection with something in it.
+pub(super) fn is_filled(node: &Node) -> bool {
+    match &node.data {
+        Data::List(items) => !items.is_empty(),
+        Data::Map(entries) => !entries.is_empty(),
+        _ => false,
+    }
+}
+
+/// A value on one line, as it may stand between brackets.
+pub(super) fn flow(node: &Node) -> String {
+    match &node.data {
+        Data::List(items) => {
+            let items: Vec<_> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Data::Map(entries) => {
+            let entry =
+                |(name, node): &(Key, Node)| format!("{}: {}", flow_key(&name.name), flow(node));
+            let entries: Vec<_> = entries.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Data::String(text) => inline(text, true),
+        Data::Null => "null".into(),
+        Data::Bool(yes) => yes.to_string(),
+        Data::Number(number) => {
+            let mut out = String::new();
+            write_number(&mut out, number);
+            out
+        }
+    }
+}
+
+/// A key as it may stand between brackets.
+pub(super) fn flow_key(name: &str) -> String {
+    inline(name, true)
+}
+
+/// Text on one line, in quotes where there is any doubt.
+pub(super) fn inline(text: &str, in_flow: bool) -> String {
+    if is_plain(text) && !(in_flow && text.contains(',')) { text.to_owned() } else { double(text) }
+}
+
+/// Text in double quotes.
+pub(super) fn double(text: &str) -> String {
+    let mut out = String::new();
+    quoted(&mut out, text);
+    out
+}
+
+/// Whether text may stand between single quotes, where nothing can be escaped.
+pub(super) fn is_single(text: &str) -> bool {
+    !text.chars().any(is_escaped)
+}
+
 /// What stands before a value on its line.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
