@@ -11,6 +11,7 @@ mod environment;
 mod explain;
 pub mod file;
 mod load;
+mod migration;
 mod parameters;
 pub mod path;
 pub mod published;
@@ -19,17 +20,20 @@ mod resolve;
 mod rule;
 pub mod schema;
 mod template;
+mod upgrade;
 mod values;
 
 pub use check::{Checked, Filled, Verdict, check};
 pub use editor::request_schema;
 pub use environment::Environment;
 pub use load::{Catalog, Changed, changed, load};
+pub use migration::{Migration, Split};
 pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase};
+pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, upgrade};
 
 #[cfg(test)]
 mod catalog_tests;

@@ -25,6 +25,15 @@ pub enum Requirement {
 }
 
 impl Requirement {
+    /// An exact version, or a range, which begins with `^`, `~`, `<`, `>` or `=`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with(['^', '~', '<', '>', '=']) {
+            return VersionReq::parse(text).ok().map(Self::Range);
+        }
+        let exact = Version::parse(text).ok();
+        exact.filter(|version| version.build.is_empty()).map(Self::Exact)
+    }
+
     /// Whether a version will do. A pre-release does only where it is named.
     pub fn matches(&self, version: &Version) -> bool {
         match self {
@@ -70,13 +79,7 @@ impl TemplateReq {
                 quote(text)
             ));
         };
-        let requirement = if version.starts_with(['^', '~', '<', '>', '=']) {
-            VersionReq::parse(version).ok().map(Requirement::Range)
-        } else {
-            let exact = Version::parse(version).ok();
-            exact.filter(|version| version.build.is_empty()).map(Requirement::Exact)
-        };
-        match requirement {
+        match Requirement::parse(version) {
             Some(requirement) => Ok(Self { name: name.to_owned(), requirement }),
             None => Err(format!(
                 "{} is neither an exact version such as `1.2.0` nor a range such as `^1.2` or `~1.2`",

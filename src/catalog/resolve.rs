@@ -142,7 +142,7 @@ fn is_ahead(versions: &Versions, requirement: &Requirement) -> bool {
 }
 
 /// The lowest version that a bound admits.
-fn lowest(bound: &Comparator) -> Version {
+pub(super) fn lowest(bound: &Comparator) -> Version {
     match bound.op {
         Op::Less | Op::LessEq => Version::new(0, 0, 0),
         _ => Version {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::compat::Bump;
 use super::explain::{Part, escape};
 use super::file::{ComponentDocument, Lifecycle, TemplateDocument, TestDocument};
+use super::migration::{self, Migration};
 use super::parameters::{Opened, Parameters, Text};
 use super::path;
 use super::request::TemplateReq;
@@ -65,6 +66,8 @@ pub struct TemplateVersion {
     pub allow: Option<Allowed>,
     /// What its author says that it changes, against what is computed; and where.
     pub bump: Option<(Bump, Place)>,
+    /// How parameters of older versions become those of this one.
+    pub migrations: Vec<Migration>,
     /// Fields that say something and whose behaviour is not built.
     pub not_supported: Vec<(String, Place)>,
     /// Its tests.
@@ -201,6 +204,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         rules: Rules::default(),
         allow: None,
         bump: None,
+        migrations: Vec::new(),
         not_supported: Vec::new(),
         tests: Vec::new(),
         test_files: BTreeMap::new(),
@@ -369,6 +373,13 @@ impl Reader<'_> {
         };
         version.rules = written.rules(spec.policy, spec.approvals);
         version.allow = written.allow(spec.allow);
+        let mut migrations = migration::Reader {
+            node: &self.node,
+            file: &self.file,
+            parameters: &version.parameters,
+            problems: out,
+        };
+        version.migrations = migrations.migrations(spec.migrations);
         let fields = schema::not_supported(Kind::Template, &self.node, &self.file);
         version.not_supported =
             fields.into_iter().map(|(name, problem)| (name, problem.place)).collect();

@@ -91,9 +91,7 @@ fn secret(version: &TemplateVersion, path: &str, place: &Place) -> Option<Diagno
 
 /// Whether requests may give parameters that the schema does not name.
 fn is_open(version: &TemplateVersion) -> bool {
-    let schema = &version.parameters.schema.raw;
-    let more = schema.get("additionalProperties").is_some_and(|v| *v != serde_json::json!(false));
-    more || schema.get("patternProperties").is_some()
+    version.parameters.is_open()
 }
 
 /// Parameters that people are asked for and nothing is made of.

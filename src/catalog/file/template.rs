@@ -73,8 +73,8 @@ pub struct TemplateSpec {
     pub allow: Option<Vec<String>>,
     /// Overrides what is computed.
     pub version_bump: Option<Bump>,
-    /// Not supported yet.
-    pub migrations: Vec<Value>,
+    /// How parameters of older versions become those of this one.
+    pub migrations: Vec<MigrationDocument>,
 }
 
 /// One of [`TemplateSpec::components`].
@@ -105,4 +105,32 @@ pub struct OutputDocument {
     pub description: Option<String>,
     /// Shown as a reference only.
     pub sensitive: bool,
+}
+
+/// One of [`TemplateSpec::migrations`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MigrationDocument {
+    /// The versions that it starts from.
+    pub from: String,
+    /// Old name to new name.
+    pub rename: BTreeMap<String, String>,
+    /// A text into several parameters.
+    pub split: BTreeMap<String, SplitDocument>,
+    /// Values, whatever stood there.
+    pub set: Map,
+    /// Values where there is none.
+    pub default: Map,
+    /// Parameters that go.
+    pub drop: Vec<String>,
+}
+
+/// One of [`MigrationDocument::split`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitDocument {
+    /// What stands between the parts.
+    pub by: String,
+    /// Where each part goes.
+    pub into: Vec<String>,
 }

@@ -90,6 +90,27 @@ impl Parameters {
         parameters.filter(|_| !bad)
     }
 
+    /// Whether requests may give parameters that the schema does not name.
+    pub fn is_open(&self) -> bool {
+        let more = self.schema.raw.get("additionalProperties");
+        more.is_some_and(|more| *more != json!(false))
+            || self.schema.raw.get("patternProperties").is_some()
+    }
+
+    /// Text as the value that a parameter takes: a number or a boolean where its schema wants one.
+    pub(super) fn typed(&self, name: &str, text: &str) -> Value {
+        let root = &self.schema.raw;
+        let property = root.get("properties").and_then(|all| all.get(name));
+        let wanted = property.and_then(|property| annotation(root, property, "type"));
+        let read = serde_json::from_str::<Value>(text).ok();
+        let fits = |value: &Value| match wanted.and_then(Value::as_str) {
+            Some("integer" | "number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            _ => false,
+        };
+        read.filter(fits).unwrap_or_else(|| text.into())
+    }
+
     fn of(schema: Schema) -> Self {
         let properties = schema.raw.get("properties").and_then(Value::as_object);
         let mut parameters = Self {

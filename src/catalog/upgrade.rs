@@ -1,0 +1,368 @@
+//! Which edits bring a request to another version of its template.
+
+mod range;
+
+use std::collections::BTreeSet;
+
+use semver::Version;
+use serde_json::Value;
+
+use self::range::raised;
+use super::explain::escape;
+use super::file::Lifecycle;
+use super::load::Catalog;
+use super::migration::{Migration, Split};
+use super::parameters::Parameters;
+use super::request::{RequestFile, Requirement, TemplateReq};
+use super::resolve;
+use super::template::TemplateVersion;
+use crate::model::{Map, TemplateId};
+use crate::yaml::Edit;
+
+/// A request brought to another version.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Upgrade {
+    /// What it is at.
+    pub from: TemplateId,
+    /// What it comes to.
+    pub to: TemplateId,
+    /// What its file asks for then.
+    pub template: String,
+    /// What is done to its parameters, in order.
+    pub moves: Vec<Moved>,
+    /// The edits of its file, in order.
+    pub edits: Vec<Edit>,
+}
+
+/// What becomes of a parameter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Moved {
+    /// It is called otherwise.
+    Renamed {
+        /// The old name.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+    /// Its text became several.
+    Split {
+        /// Which.
+        from: String,
+        /// Into these.
+        into: Vec<String>,
+    },
+    /// It has a value that the migration gives.
+    Set(String),
+    /// It had no value and has one.
+    Defaulted(String),
+    /// It is gone.
+    Dropped(String),
+}
+
+/// Why a request is not upgraded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The catalog has no template of that name.
+    NoTemplate,
+    /// The template has no such version, or no stable one at all.
+    NoVersion(Option<Version>),
+    /// That version takes no new requests.
+    Retired(TemplateId),
+    /// That version has errors.
+    Broken(TemplateId),
+    /// What it is at is newer.
+    Newer(TemplateId),
+    /// A parameter that a migration gives has a value of its own already.
+    Both {
+        /// The old parameter.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+    /// A reference or a secret fills what would be split.
+    NotText(String),
+    /// It has another number of parts than the migration says.
+    Parts {
+        /// Which.
+        name: String,
+        /// What stands between parts.
+        by: String,
+        /// How many it should have.
+        wanted: usize,
+        /// How many it has.
+        found: usize,
+    },
+    /// Another request uses an output that the version does not have.
+    Output {
+        /// The output.
+        output: String,
+        /// Who uses it.
+        user: crate::model::RequestId,
+    },
+}
+
+/// What an upgrade comes to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// These edits.
+    Upgrade(Box<Upgrade>),
+    /// It is there already.
+    Current,
+    /// It stays as it is.
+    Left(Why),
+}
+
+/// Brings a request to `wanted`, or to the highest stable version of its template, by the migrations
+/// of every version on the way. `recorded` is the version that was applied last, which a range keeps.
+pub fn upgrade(
+    catalog: &Catalog,
+    request: &RequestFile,
+    recorded: Option<&TemplateId>,
+    wanted: Option<&Version>,
+) -> Outcome {
+    match decide(catalog, request, recorded, wanted) {
+        Ok(Some(upgrade)) => Outcome::Upgrade(Box::new(upgrade)),
+        Ok(None) => Outcome::Current,
+        Err(why) => Outcome::Left(why),
+    }
+}
+
+fn decide(
+    catalog: &Catalog,
+    request: &RequestFile,
+    recorded: Option<&TemplateId>,
+    wanted: Option<&Version>,
+) -> Result<Option<Upgrade>, Why> {
+    let name = &request.template.name;
+    let versions = catalog.templates.get(name).ok_or(Why::NoTemplate)?;
+    let target = match wanted {
+        Some(version) => versions.get(version),
+        None => versions.values().rev().find(|t| t.is_stable() && !t.is_broken()),
+    };
+    let target = target.ok_or_else(|| Why::NoVersion(wanted.cloned()))?;
+    let to = &target.id.version;
+    let from = at(catalog, request, recorded);
+    if from == *to {
+        return Ok(None);
+    }
+    if from > *to {
+        // Without a wish nobody asked for an older one.
+        let newer = Why::Newer(TemplateId { name: name.clone(), version: from });
+        return if wanted.is_some() { Err(newer) } else { Ok(None) };
+    }
+    if target.is_broken() {
+        return Err(Why::Broken(target.id.clone()));
+    }
+    if target.lifecycle == Lifecycle::Retired {
+        return Err(Why::Retired(target.id.clone()));
+    }
+    let requirement = match &request.template.requirement {
+        Requirement::Exact(_) => to.to_string(),
+        Requirement::Range(range) => raised(range, &from, to),
+    };
+    let template = format!("{name}@{requirement}");
+    let mut draft = Draft::of(request, &template);
+    let mut current = from.clone();
+    // Beyond `from` up to `to`; a pre-release on the way is nobody's stop.
+    for (version, step) in versions.range(&from..=to) {
+        let is_on_the_way = *version > from && (version.pre.is_empty() || version == to);
+        if !is_on_the_way {
+            continue;
+        }
+        for migration in step.migrations.iter().filter(|m| m.from.matches(&current)) {
+            draft.apply(migration, &step.parameters)?;
+        }
+        if step.migrations.iter().any(|m| m.from.matches(&current)) {
+            current = version.clone();
+        }
+    }
+    let id = |version: Version| TemplateId { name: name.clone(), version };
+    let (moves, edits) = (draft.moves, draft.edits);
+    Ok(Some(Upgrade { from: id(from), to: target.id.clone(), template, moves, edits }))
+}
+
+/// The version that a request is at.
+fn at(catalog: &Catalog, request: &RequestFile, recorded: Option<&TemplateId>) -> Version {
+    let TemplateReq { name, requirement } = &request.template;
+    let range = match requirement {
+        Requirement::Exact(version) => return version.clone(),
+        Requirement::Range(range) => range,
+    };
+    let resolved = resolve::template_of(catalog, request, recorded).map(|t| t.id.version.clone());
+    let kept = || recorded.filter(|r| r.name == *name && range.matches(&r.version));
+    let lowest = || range.comparators.iter().map(resolve::lowest).max();
+    resolved
+        .or_else(|| kept().map(|r| r.version.clone()))
+        .or_else(lowest)
+        .unwrap_or(Version::new(0, 0, 0))
+}
+
+/// Whether the version lacks an output that somebody uses.
+pub fn lost_output<'a>(
+    version: &TemplateVersion,
+    users: impl IntoIterator<Item = (&'a crate::model::RequestId, &'a str)>,
+) -> Option<Why> {
+    let mut lost = users.into_iter().filter(|(_, output)| !version.outputs.contains_key(*output));
+    let (user, output) = lost.next()?;
+    Some(Why::Output { output: output.to_owned(), user: user.clone() })
+}
+
+/// What the file says while migrations are applied, and the edits that make it so.
+struct Draft {
+    parameters: Map,
+    references: BTreeSet<String>,
+    secrets: BTreeSet<String>,
+    moves: Vec<Moved>,
+    edits: Vec<Edit>,
+}
+
+impl Draft {
+    fn of(request: &RequestFile, template: &str) -> Self {
+        Self {
+            parameters: request.parameters.clone(),
+            references: request.references.keys().cloned().collect(),
+            secrets: request.secrets.keys().cloned().collect(),
+            moves: Vec::new(),
+            edits: vec![Edit::put("/spec/template", template)],
+        }
+    }
+
+    /// Renames, splits, sets, gives what is missing, and drops, in that order.
+    fn apply(&mut self, migration: &Migration, new: &Parameters) -> Result<(), Why> {
+        let Migration { from: _, rename, split, set, default, drop } = migration;
+        for (old, name) in rename {
+            self.rename(old, name)?;
+        }
+        for (old, split) in split {
+            self.split(old, split, new)?;
+        }
+        for (name, value) in set {
+            self.set(name, value);
+        }
+        for (name, value) in default {
+            if !self.has(name) {
+                self.put(name, value.clone(), None);
+                self.moves.push(Moved::Defaulted(name.clone()));
+            }
+        }
+        for name in drop {
+            if self.has(name) {
+                self.remove(name);
+                self.moves.push(Moved::Dropped(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.section(name).is_some()
+    }
+
+    /// Where the file fills a parameter.
+    fn section(&self, name: &str) -> Option<&'static str> {
+        let found = [
+            (self.parameters.contains_key(name), "parameters"),
+            (self.references.contains(name), "references"),
+            (self.secrets.contains(name), "secrets"),
+        ];
+        found.into_iter().find_map(|(there, section)| there.then_some(section))
+    }
+
+    fn rename(&mut self, old: &str, new: &str) -> Result<(), Why> {
+        let Some(section) = self.section(old) else { return Ok(()) };
+        self.is_free(old, new)?;
+        match section {
+            "parameters" => {
+                let value = self.parameters.remove(old).unwrap_or_default();
+                self.parameters.insert(new.to_owned(), value);
+            }
+            "references" => drop((self.references.remove(old), self.references.insert(new.into()))),
+            _ => drop((self.secrets.remove(old), self.secrets.insert(new.into()))),
+        }
+        self.edits.push(Edit::rename(format!("/spec/{section}/{}", escape(old)), new));
+        self.moves.push(Moved::Renamed { from: old.to_owned(), to: new.to_owned() });
+        Ok(())
+    }
+
+    fn is_free(&self, old: &str, new: &str) -> Result<(), Why> {
+        match self.has(new) {
+            true => Err(Why::Both { from: old.to_owned(), to: new.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    fn split(&mut self, old: &str, split: &Split, new: &Parameters) -> Result<(), Why> {
+        match self.section(old) {
+            None => return Ok(()),
+            Some("parameters") => {}
+            Some(_) => return Err(Why::NotText(old.to_owned())),
+        }
+        let text = match self.parameters.get(old) {
+            Some(Value::String(text)) => text.clone(),
+            _ => return Err(Why::NotText(old.to_owned())),
+        };
+        let parts: Vec<&str> = text.split(&split.by).collect();
+        if parts.len() != split.into.len() {
+            return Err(Why::Parts {
+                name: old.to_owned(),
+                by: split.by.clone(),
+                wanted: split.into.len(),
+                found: parts.len(),
+            });
+        }
+        let mut behind = old;
+        for (name, part) in split.into.iter().zip(parts) {
+            self.is_free(old, name)?;
+            self.put(name, new.typed(name, part), Some(behind));
+            behind = name;
+        }
+        self.remove(old);
+        self.moves.push(Moved::Split { from: old.to_owned(), into: split.into.clone() });
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &Value) {
+        if self.parameters.get(name) == Some(value) {
+            return;
+        }
+        if !self.parameters.contains_key(name) && self.has(name) {
+            self.remove(name);
+        }
+        self.put(name, value.clone(), None);
+        self.moves.push(Moved::Set(name.to_owned()));
+    }
+
+    fn put(&mut self, name: &str, value: Value, behind: Option<&str>) {
+        let at = format!("/spec/parameters/{}", escape(name));
+        let behind = behind.map(str::to_owned);
+        self.parameters.insert(name.to_owned(), value.clone());
+        self.edits.push(Edit::Put { at, value, behind });
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(section) = self.section(name) else { return };
+        let left = match section {
+            "parameters" => {
+                self.parameters.remove(name);
+                // A map of parameters stays where it is, though it is empty.
+                1
+            }
+            "references" => {
+                self.references.remove(name);
+                self.references.len()
+            }
+            _ => {
+                self.secrets.remove(name);
+                self.secrets.len()
+            }
+        };
+        let at = match left {
+            0 => format!("/spec/{section}"),
+            _ => format!("/spec/{section}/{}", escape(name)),
+        };
+        self.edits.push(Edit::remove(at));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+use crate::catalog::catalog_tests::{files, loaded, put};
+use crate::catalog::request::tests::shown;
+use crate::catalog::{load, request};
+use crate::model::{Files, RequestId};
+use crate::yaml;
+
+const SCHEMA: &str = "type: object\nadditionalProperties: false\nproperties:\n  host: {type: string}\n  \
+    port: {type: integer}\n  tier: {type: string}\n  days: {type: integer}\n  zone: {type: string}\n";
+
+fn version(files: &mut Files, version: &str, migrations: &str) {
+    let folder = format!("templates/db/{version}");
+    let text = format!(
+        "apiVersion: vend.dev/v1\nkind: Template\nmetadata: {{name: db, version: {version}}}\nspec:\n  \
+         parameters: schema.yaml\n  components:\n    - {{name: app, provider: files, source: app}}\n  \
+         outputs: {{path: {{from: app.path}}}}\n{migrations}"
+    );
+    put(files, &format!("{folder}/template.yaml"), &text);
+    put(files, &format!("{folder}/schema.yaml"), SCHEMA);
+    put(files, &format!("{folder}/app/a.txt"), "x\n");
+}
+
+fn catalog() -> Catalog {
+    let mut files = files();
+    version(&mut files, "1.0.0", "");
+    version(&mut files, "1.1.0", "");
+    let second = "  migrations:\n    - from: ^1\n      rename: {retentionDays: days}\n      \
+                  split: {endpoint: {by: \":\", into: [host, port]}}\n      default: {tier: gold}\n";
+    version(&mut files, "2.0.0", second);
+    version(&mut files, "2.1.0", second);
+    version(&mut files, "3.0.0-rc.1", "  migrations: [{from: ^2, drop: [zone]}]\n");
+    let third = "  migrations:\n    - {from: ^2, set: {tier: silver}, drop: [zone]}\n    - {from: ^1, set: {tier: never}}\n";
+    version(&mut files, "3.0.0", third);
+    loaded(&files)
+}
+
+const HEAD: &str = "apiVersion: vend.dev/v1\nkind: Request\nspec:\n";
+
+fn outcome(spec: &str, recorded: Option<&str>, to: Option<&str>) -> Outcome {
+    let id = RequestId::parse("orders/dev/a").unwrap();
+    let text = format!("{HEAD}{spec}");
+    let file = request(&"a.yaml".into(), &id, text.as_bytes()).unwrap();
+    assert_eq!(shown(file.problems()), "");
+    let recorded =
+        recorded.map(|v| TemplateId { name: "db".into(), version: Version::parse(v).unwrap() });
+    let to = to.map(|v| Version::parse(v).unwrap());
+    upgrade(&catalog(), &file, recorded.as_ref(), to.as_ref())
+}
+
+/// The file's `spec` after the upgrade.
+fn after(spec: &str, recorded: Option<&str>, to: Option<&str>) -> String {
+    let Outcome::Upgrade(upgrade) = outcome(spec, recorded, to) else {
+        panic!("{:?}", outcome(spec, recorded, to))
+    };
+    let text = format!("{HEAD}{spec}");
+    let made = yaml::edit(&"a.yaml".into(), &text, &upgrade.edits, &yaml::Options::request());
+    made.unwrap().strip_prefix(HEAD).unwrap().to_owned()
+}
+
+fn left(spec: &str, to: Option<&str>) -> Why {
+    match outcome(spec, None, to) {
+        Outcome::Left(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn migrations_of_every_version_on_the_way_are_applied_once() {
+    let spec = "  template: db@1.0.0 # pinned\n  parameters:\n    # where\n    endpoint: \"db.local:5432\"\n    \
+                retentionDays: 4 # days\n    zone: a\n";
+    assert_eq!(
+        after(spec, None, Some("2.1.0")),
+        "  template: db@2.1.0 # pinned\n  parameters:\n    host: db.local\n    port: 5432\n    \
+         days: 4 # days\n    zone: a\n    tier: gold\n"
+    );
+    // The release candidate between is no stop, and what begins at ^1 has been done.
+    assert_eq!(
+        after(spec, None, None),
+        "  template: db@3.0.0 # pinned\n  parameters:\n    host: db.local\n    port: 5432\n    \
+         days: 4 # days\n    tier: silver\n"
+    );
+}
+
+#[test]
+fn references_and_secrets_go_with_their_parameters() {
+    let spec = "  template: db@1.1.0\n  parameters: {tier: x}\n  references:\n    \
+                retentionDays: {request: a/dev/b, output: x} # of b\n  secrets:\n    \
+                zone: {awsSecretsManager: \"arn:aws:secretsmanager:eu-north-1:123456789012:secret:x\"}\n";
+    let made = after(spec, None, None);
+    assert!(
+        made.contains("  references:\n    days: {request: a/dev/b, output: x} # of b\n"),
+        "{made}"
+    );
+    assert!(!made.contains("secrets") && made.contains("{tier: silver}"), "{made}");
+}
+
+#[test]
+fn a_range_is_raised_only_where_the_request_would_stay_behind() {
+    let spec = |range: &str| format!("  template: db@{range}\n  parameters: {{}}\n");
+    assert!(after(&spec("^1"), Some("1.0.0"), None).contains("db@^3\n"));
+    assert!(after(&spec("^2.0"), Some("2.0.0"), Some("2.1.0")).contains("db@^2.1\n"));
+    assert_eq!(outcome(&spec("^2.0"), None, Some("2.1.0")), Outcome::Current);
+    assert_eq!(outcome(&spec("3.0.0"), None, None), Outcome::Current);
+    assert_eq!(outcome(&spec("3.0.0-rc.1"), None, Some("3.0.0-rc.1")), Outcome::Current);
+}
+
+#[test]
+fn what_cannot_be_done_is_left_with_a_reason() {
+    let one = |more: &str| format!("  template: db@1.0.0\n  parameters: {more}\n");
+    let both = Why::Both { from: "retentionDays".into(), to: "days".into() };
+    assert_eq!(left(&one("{retentionDays: 1, days: 2}"), None), both);
+    assert_eq!(left(&one("{endpoint: 7}"), None), Why::NotText("endpoint".into()));
+    let parts = |found| Why::Parts { name: "endpoint".into(), by: ":".into(), wanted: 2, found };
+    assert_eq!(left(&one("{endpoint: a}"), None), parts(1));
+    assert_eq!(left(&one("{endpoint: \"a:b:c\"}"), None), parts(3));
+    assert!(matches!(left(&one("{}"), Some("9.0.0")), Why::NoVersion(Some(_))));
+    assert!(matches!(left("  template: nope@1.0.0\n", None), Why::NoTemplate));
+    assert!(matches!(left("  template: old@0.9.0\n", Some("1.0.0")), Why::Retired(_)));
+    let newer = outcome("  template: db@3.0.0\n", None, Some("2.0.0"));
+    assert!(matches!(newer, Outcome::Left(Why::Newer(_))));
+}
+
+#[test]
+fn migrations_are_held_against_the_version_that_has_them() {
+    let mut files = files();
+    let bad = "  migrations:\n    - {from: one, drop: [a]}\n    - {from: ^1, rename: {a: hots, b: host, port: port}, set: {host: x}}\n";
+    version(&mut files, "2.0.0", bad);
+    let (_, problems) = load(&files, None);
+    let told: Vec<String> = problems
+        .iter()
+        .filter(|p| p.code.starts_with("MIG"))
+        .map(|p| format!("{} {} {}", p.place.line, p.code, p.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "10 MIG001 `one` is neither a version nor a range of them",
+            "11 MIG002 this version has no parameter `hots`",
+            "11 MIG003 `port` would become itself",
+            "11 MIG003 this migration gives `host` twice",
+        ]
+    );
+}
