@@ -23,6 +23,7 @@ mod serve;
 mod socket;
 mod state;
 mod status;
+mod upgrade;
 mod validate;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Validate(validate) => validate::run(args, validate).await,
         Command::Render(render) => render::run(args, render).await,
         Command::Plan(plan) => plan::run(args, plan).await,
+        Command::Upgrade(upgrade) => upgrade::run(args, upgrade).await,
         Command::Apply(apply) => apply::run(args, apply).await,
         Command::Serve(serve) => serve::run(args, serve).await,
         Command::Status(status) => status::run(args, status).await,

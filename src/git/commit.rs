@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
+use git2::{Commit, FileMode, ObjectType, Oid, Repository, Signature, Time, Tree, TreeEntry};
 
 use super::bulk;
 use super::error::{GitError, git2 as git2_error, object};
 use super::mirror::{Mirror, revision};
 use super::path::{self, escape};
 use super::read::commit;
+use super::transport::Author;
 use crate::model::Revision;
 
 /// One path of a commit to be made.
@@ -34,10 +35,7 @@ impl Mirror {
         message: &str,
         at: jiff::Timestamp,
     ) -> Result<Option<Revision>, GitError> {
-        let mut plan = Folder::default();
-        for edit in edits {
-            plan.add(edit)?;
-        }
+        let plan = Folder::of(edits)?;
         if edits.len() >= bulk::MANY
             && let Some(made) = self.import(parent, edits, message, at)?
         {
@@ -45,28 +43,8 @@ impl Mirror {
         }
         let author = self.remote()?.transport.author.clone();
         self.with(|repository| {
-            let doing = || git2_error("making a commit");
             let parent = parent.map(|parent| commit(repository, parent)).transpose()?;
-            let base = match &parent {
-                Some(parent) => Some(parent.tree().map_err(object(parent.id()))?),
-                None => None,
-            };
-            let before = base.as_ref().map(Tree::id);
-            let tree = match plan.write(repository, base.as_ref())? {
-                Some(tree) => tree,
-                None => {
-                    repository.treebuilder(None).and_then(|empty| empty.write()).map_err(doing())?
-                }
-            };
-            if before == Some(tree) {
-                return Ok(None);
-            }
-            let tree = repository.find_tree(tree).map_err(object(tree))?;
-            let time = Time::new(at.as_second(), 0);
-            let who = Signature::new(&author.name, &author.email, &time).map_err(doing())?;
-            let parents: Vec<_> = parent.iter().collect();
-            let made = repository.commit(None, &who, &who, message, &tree, &parents);
-            Ok(Some(revision(made.map_err(doing())?)))
+            plan.commit(repository, parent.as_ref(), &author, message, at)
         })
     }
 }
@@ -93,13 +71,51 @@ enum Step<'e> {
 
 /// The edits below one folder, by name. Edits apply in their order: the last word wins.
 #[derive(Default)]
-struct Folder<'e> {
+pub(super) struct Folder<'e> {
     /// What was there before goes.
     cleared: bool,
     steps: BTreeMap<&'e str, Step<'e>>,
 }
 
 impl<'e> Folder<'e> {
+    pub(super) fn of(edits: &'e [Edit]) -> Result<Self, GitError> {
+        let mut folder = Self::default();
+        for edit in edits {
+            folder.add(edit)?;
+        }
+        Ok(folder)
+    }
+
+    /// A commit with the edits applied, which no branch names yet; `None`: nothing would differ.
+    pub(super) fn commit(
+        &self,
+        repository: &Repository,
+        parent: Option<&Commit<'_>>,
+        author: &Author,
+        message: &str,
+        at: jiff::Timestamp,
+    ) -> Result<Option<Revision>, GitError> {
+        let doing = || git2_error("making a commit");
+        let base = match parent {
+            Some(parent) => Some(parent.tree().map_err(object(parent.id()))?),
+            None => None,
+        };
+        let before = base.as_ref().map(Tree::id);
+        let tree = match self.write(repository, base.as_ref())? {
+            Some(tree) => tree,
+            None => repository.treebuilder(None).and_then(|empty| empty.write()).map_err(doing())?,
+        };
+        if before == Some(tree) {
+            return Ok(None);
+        }
+        let tree = repository.find_tree(tree).map_err(object(tree))?;
+        let time = Time::new(at.as_second(), 0);
+        let who = Signature::new(&author.name, &author.email, &time).map_err(doing())?;
+        let parents: Vec<_> = parent.into_iter().collect();
+        let made = repository.commit(None, &who, &who, message, &tree, &parents);
+        Ok(Some(revision(made.map_err(doing())?)))
+    }
+
     fn add(&mut self, edit: &'e Edit) -> Result<(), GitError> {
         let refused = |text: String| {
             let what = format!("path `{}`", escape(edit.path.as_bytes()));

@@ -41,6 +41,7 @@ mod ssh;
 mod stands;
 mod transport;
 mod working_copy;
+mod working_edit;
 
 pub use commit::Edit;
 pub use credential::{Credential, Tokens};

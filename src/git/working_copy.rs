@@ -80,6 +80,10 @@ impl WorkingCopy {
         self.repository.as_ref().map(Repository::commondir)
     }
 
+    pub(super) fn handle(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
     /// The commit that is checked out; `None` before the first.
     pub fn head(&self) -> Option<Revision> {
         let head = self.repository.as_ref()?.head().ok()?;

@@ -15,3 +15,4 @@ pub mod pull;
 pub mod rollout;
 pub mod source;
 pub mod status;
+pub mod upgrade;

@@ -68,6 +68,8 @@ pub enum Command {
     Render(Render),
     /// Prints what would be done.
     Plan(Plan),
+    /// Brings request files to a newer version of their template, in place.
+    Upgrade(Upgrade),
     /// Makes one pass: fetch, plan, apply, publish.
     Apply(Apply),
     /// Runs the daemon.
@@ -264,6 +266,35 @@ pub struct Schema {
     /// Where to write it; the terminal by default.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend upgrade`.
+#[derive(clap::Args, Debug)]
+pub struct Upgrade {
+    /// Only requests of this template.
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// To this version; the highest stable one by default.
+    #[arg(long, value_name = "VERSION", requires = "template")]
+    pub to: Option<semver::Version>,
+    /// Only requests of this team.
+    #[arg(long, value_name = "TEAM")]
+    pub team: Option<String>,
+    /// Only requests of this environment.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub environment: Option<String>,
+    /// Show what would be edited, and edit nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Commit to a new branch of this name, and leave the working copy as it is.
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    pub branch: Option<String>,
+    /// Leave the differences of files and of what they render to out.
+    #[arg(long)]
+    pub no_diff: bool,
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,

@@ -9,9 +9,9 @@ use super::super::evaluate::{Evaluator, Parsed, Templates};
 use super::super::foresee::Foresight;
 use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
-use crate::catalog::{Catalog, PathIs, Pattern};
+use crate::catalog::{self, Catalog, PathIs, Pattern, RequestFile};
 use crate::config::{Config, RequestSource};
-use crate::git::{Blob, GitError, WorkingCopy};
+use crate::git::{Blob, GitError, WorkingCopy, blob_id};
 use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId};
 use crate::provider::Providers;
 
@@ -89,6 +89,23 @@ impl LocalRequests {
         match self.copy.read(path, max).ok()?? {
             Blob::Bytes(bytes) => String::from_utf8(bytes).ok().map(Into::into),
             Blob::TooLarge(_) => None,
+        }
+    }
+
+    /// What a request's file says; `None` where its bytes were not read, or are no text.
+    pub fn file(&self, id: &RequestId) -> Option<(&str, Result<RequestFile, Vec<Diagnostic>>)> {
+        let found = self.found.get(id)?;
+        let Blob::Bytes(bytes) = self.blobs.get(&found.blob)? else { return None };
+        let text = std::str::from_utf8(bytes).ok()?;
+        Some((text, catalog::request(&found.origin.path, id, bytes)))
+    }
+
+    /// From here on the request's file says this, though the disk does not.
+    pub fn suppose(&mut self, id: &RequestId, text: &str) {
+        let blob = blob_id(text.as_bytes());
+        if let Some(found) = self.found.get_mut(id) {
+            found.blob = blob;
+            self.blobs.insert(blob, Blob::Bytes(text.as_bytes().to_vec()));
         }
     }
 

@@ -4,6 +4,7 @@ mod config;
 mod laptop;
 mod output;
 mod trap;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

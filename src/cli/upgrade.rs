@@ -1,0 +1,283 @@
+//! `vend upgrade`: request files brought to a newer version of their template, in place.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::{Args, Format, Upgrade as UpgradeArgs};
+use super::failure::{Failure, Kind};
+use super::laptop::{self, Bench};
+use super::{context, output};
+use crate::catalog::{self, Outcome, RequestFile, Upgrade, Why};
+use crate::digest::Digest;
+use crate::git::{Author, Edit};
+use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, Wanted};
+use crate::reconcile::desired::Evaluated;
+use crate::reconcile::foresee::Foreseen;
+use crate::reconcile::local::{self, Published, forbidden_changes};
+use crate::report;
+use crate::report::upgrade::{Done, Edited, Left, Reason};
+use crate::yaml;
+
+/// What becomes of the requests that were asked about.
+#[derive(Default)]
+struct Work {
+    edited: Vec<Edited>,
+    left: Vec<Left>,
+}
+
+/// Edits the files, or a branch, and prints what was done and what it would apply.
+pub async fn run(args: &Args, asked: &UpgradeArgs) -> Result<ExitCode, Failure> {
+    let config = context::config(args)?;
+    let mut bench = laptop::open(args, config, &asked.elsewhere, &laptop::here()?).await?;
+    let files = candidates(&bench, asked);
+    if files.is_empty() {
+        return Err(Failure::usage("no request here is among those that were asked for")
+            .hint("look at --template, --team and --environment"));
+    }
+    let ids: BTreeSet<RequestId> = files.keys().cloned().collect();
+    let mut published = bench.published(args, &asked.elsewhere, &ids).await?;
+    let records = published.records();
+    let mut work = decide(&bench, asked, files, &records);
+    try_out(&mut bench, &records, &mut work).await?;
+    let (plan, artifacts) = plan(&bench, &mut published, &work).await?;
+    let done = apply(&bench, asked, &mut work)?;
+    print(args, asked, &work, done, &plan, &artifacts);
+    let refused = work.left.iter().any(|left| matches!(left.reason, Reason::Invalid { .. }));
+    Ok(if refused { ExitCode::from(Kind::Invalid.code()) } else { ExitCode::SUCCESS })
+}
+
+/// A request's text, and what it says.
+type ReadFile = (String, Result<RequestFile, Vec<Diagnostic>>);
+
+/// The requests that were asked about.
+fn candidates(bench: &Bench, asked: &UpgradeArgs) -> BTreeMap<RequestId, ReadFile> {
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
+    let ids = bench.requests.found.keys();
+    let ids =
+        ids.filter(|id| is(&asked.team, id.team()) && is(&asked.environment, id.environment()));
+    let read = ids.filter_map(|id| {
+        let (text, file) = bench.requests.file(id)?;
+        let wanted = match &file {
+            Ok(file) => is(&asked.template, &file.template.name),
+            // Which template it would be of is not known.
+            Err(_) => asked.template.is_none(),
+        };
+        wanted.then(|| (id.clone(), (text.to_owned(), file)))
+    });
+    read.collect()
+}
+
+/// What each comes to, by the catalog and its own text.
+fn decide(
+    bench: &Bench,
+    asked: &UpgradeArgs,
+    files: BTreeMap<RequestId, ReadFile>,
+    records: &BTreeMap<RequestId, Record>,
+) -> Work {
+    let users = users(bench);
+    let mut work = Work::default();
+    for (id, (before, file)) in files {
+        let path = bench.requests.found[&id].origin.path.to_string();
+        let mut leave =
+            |reason| work.left.push(Left { id: id.clone(), path: path.clone(), reason });
+        let file = match file {
+            Ok(file) if file.problems().is_empty() => file,
+            Ok(file) => {
+                leave(Reason::Invalid { after: false, problems: file.problems().to_vec() });
+                continue;
+            }
+            Err(problems) => {
+                leave(Reason::Invalid { after: false, problems });
+                continue;
+            }
+        };
+        let recorded = records.get(&id).map(|record| &record.template);
+        let catalog = &bench.catalog.catalog;
+        let upgrade = match catalog::upgrade(catalog, &file, recorded, asked.to.as_ref()) {
+            Outcome::Upgrade(upgrade) => *upgrade,
+            Outcome::Current => continue,
+            Outcome::Left(why) => {
+                leave(Reason::Why(why));
+                continue;
+            }
+        };
+        if let Some(why) = lost(bench, &upgrade, users.get(&id)) {
+            leave(Reason::Why(why));
+            continue;
+        }
+        let is_committed = || {
+            let found = &bench.requests.found[&id];
+            bench.requests.copy.at_head(&path) == Some(found.blob)
+        };
+        if asked.branch.is_some() && !is_committed() {
+            leave(Reason::NotCommitted);
+            continue;
+        }
+        let place: Arc<str> = path.as_str().into();
+        match yaml::edit(&place, &before, &upgrade.edits, &yaml::Options::request()) {
+            Ok(after) => work.edited.push(Edited { id, path, upgrade, before, after }),
+            Err(error) => leave(Reason::Unfit(crate::error::chain(&error))),
+        }
+    }
+    work
+}
+
+/// Who uses which output of whom.
+type Users = BTreeMap<RequestId, Vec<(RequestId, String)>>;
+
+fn users(bench: &Bench) -> Users {
+    let mut users = Users::new();
+    for id in bench.requests.found.keys() {
+        let Some((_, Ok(file))) = bench.requests.file(id) else { continue };
+        for reference in file.references.values() {
+            let user = (id.clone(), reference.output.clone());
+            users.entry(reference.request.clone()).or_default().push(user);
+        }
+    }
+    users
+}
+
+/// An output that somebody uses and the new version lacks.
+fn lost(bench: &Bench, upgrade: &Upgrade, users: Option<&Vec<(RequestId, String)>>) -> Option<Why> {
+    let version = bench.catalog.catalog.version(&upgrade.to)?;
+    let users = users.into_iter().flatten().map(|(user, output)| (user, output.as_str()));
+    catalog::lost_output(version, users)
+}
+
+/// Reads and renders the files as they would be; those with errors stay as they are.
+async fn try_out(
+    bench: &mut Bench,
+    records: &BTreeMap<RequestId, Record>,
+    work: &mut Work,
+) -> Result<(), Failure> {
+    for edited in &work.edited {
+        bench.requests.suppose(&edited.id, &edited.after);
+    }
+    let ids: BTreeSet<RequestId> = work.edited.iter().map(|e| e.id.clone()).collect();
+    let evaluated =
+        bench.requests.evaluate(&ids, &bench.catalog.catalog, records, &bench.config).await?;
+    let mut wrong: BTreeMap<RequestId, Vec<Diagnostic>> = BTreeMap::new();
+    for edited in &work.edited {
+        let found = evaluated.iter().find(|e| e.row.desired.id == edited.id);
+        let Some(desired) = found.map(|e| &e.row.desired) else { continue };
+        let problems = match (&desired.wanted, records.get(&edited.id)) {
+            (Wanted::Invalid(problems), _) => problems.clone(),
+            (Wanted::Valid(_), Some(record)) => forbidden_changes(desired, record, &edited.after),
+            (Wanted::Valid(_), None) | (Wanted::Waiting(_), _) => Vec::new(),
+        };
+        if problems.iter().any(Diagnostic::is_error) {
+            wrong.insert(edited.id.clone(), problems);
+        }
+    }
+    let (edited, left): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut work.edited).into_iter().partition(|e| !wrong.contains_key(&e.id));
+    work.edited = edited;
+    for Edited { id, path, before, .. } in left {
+        bench.requests.suppose(&id, &before);
+        let problems = wrong.remove(&id).unwrap_or_default();
+        work.left.push(Left { id, path, reason: Reason::Invalid { after: true, problems } });
+    }
+    work.left.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(())
+}
+
+/// What the edited files would change, as `vend plan` has it.
+async fn plan(
+    bench: &Bench,
+    published: &mut Published,
+    work: &Work,
+) -> Result<(Plan, HashMap<Digest, Arc<Artifact>>), Failure> {
+    let ids: BTreeSet<RequestId> = work.edited.iter().map(|e| e.id.clone()).collect();
+    let records = published.records();
+    let (requests, catalog) = (&bench.requests, &bench.catalog.catalog);
+    let evaluated = requests.evaluate(&ids, catalog, &records, &bench.config).await?;
+    let evaluated: BTreeMap<_, Evaluated> =
+        evaluated.into_iter().map(|e| (e.row.desired.id.clone(), e)).collect();
+    let desk = local::Desk {
+        requests,
+        catalog,
+        config: &bench.config,
+        ids: &ids,
+        evaluated: &evaluated,
+        gone: &BTreeMap::new(),
+        published: &*published,
+        now: context::now(),
+    };
+    let Foreseen { plan, evaluated: foreseen, untold: _ } = local::plan(&desk).await?;
+    let mut artifacts = std::mem::take(&mut published.artifacts);
+    for (_, artifact) in evaluated.values().chain(foreseen.values()).flat_map(|e| &e.artifacts) {
+        if let Some(digest) = artifact.digest {
+            artifacts.insert(digest, artifact.clone());
+        }
+    }
+    Ok((plan, artifacts))
+}
+
+/// Puts the edits where they were asked for.
+fn apply<'a>(bench: &Bench, asked: &'a UpgradeArgs, work: &mut Work) -> Result<Done<'a>, Failure> {
+    if asked.dry_run || work.edited.is_empty() {
+        return Ok(if asked.dry_run { Done::Nothing } else { Done::Files });
+    }
+    let copy = &bench.requests.copy;
+    if let Some(branch) = &asked.branch {
+        let edits: Vec<Edit> = work
+            .edited
+            .iter()
+            .map(|e| Edit { path: e.path.clone(), content: Some(e.after.clone().into_bytes()) })
+            .collect();
+        let author = &bench.config.settings.author;
+        let author = Author { name: author.name.clone(), email: author.email.clone() };
+        let message = report::upgrade::message(&work.edited);
+        copy.commit_to(branch, &edits, &message, &author, context::now())?;
+        return Ok(Done::Branch(branch));
+    }
+    let mut edited = Vec::with_capacity(work.edited.len());
+    for one in std::mem::take(&mut work.edited) {
+        if copy.rewrite(&one.path, one.before.as_bytes(), one.after.as_bytes())? {
+            edited.push(one);
+        } else {
+            work.left.push(Left { id: one.id, path: one.path, reason: Reason::Changed });
+        }
+    }
+    work.edited = edited;
+    Ok(Done::Files)
+}
+
+fn print(
+    args: &Args,
+    asked: &UpgradeArgs,
+    work: &Work,
+    done: Done<'_>,
+    plan: &Plan,
+    artifacts: &HashMap<Digest, Arc<Artifact>>,
+) {
+    let find = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d).cloned());
+    let of_step = |step: &crate::model::Step| (find(step.from), find(step.artifact));
+    let Work { edited, left } = work;
+    if args.format == Format::Json {
+        let mut value = report::upgrade::json(edited, left);
+        value["plan"] = report::plan::json(plan, &of_step);
+        output::print(&value.to_string());
+        return;
+    }
+    let colour = output::is_colourful(&std::io::stdout());
+    let mut options =
+        report::plan::Options { colour, width: output::width(), ..Default::default() };
+    if asked.no_diff {
+        options.diff_total = 0;
+    }
+    let mut out = report::upgrade::terminal(edited, left, !asked.no_diff);
+    for Left { reason, .. } in left {
+        if let Reason::Invalid { problems, .. } = reason {
+            out.push_str(&report::diagnostic::terminal(problems, &|_| None, colour));
+        }
+    }
+    if !edited.is_empty() {
+        out.push('\n');
+        out.push_str(&report::plan::terminal(plan, &of_step, &options));
+    }
+    out.push_str(&report::upgrade::summary(edited.len(), left.len(), done));
+    out.push('\n');
+    output::print(&out);
+}
