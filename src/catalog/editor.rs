@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::file::Lifecycle;
 use super::load::Catalog;
 use super::parameters::rewrite;
 use super::schema::Kind;
@@ -12,36 +13,44 @@ use super::template::TemplateVersion;
 /// required here, since a reference or the environment may fill them.
 pub fn request_schema(catalog: &Catalog) -> Value {
     let mut whole = Kind::Request.schema().raw.clone();
-    let usable = || catalog.versions().filter(|version| !version.is_broken());
-    let ids: Vec<String> = usable().map(|version| version.id.to_string()).collect();
     let mut cases = Vec::new();
     let mut defs = Vec::new();
+    let (mut offers, mut retired) = (Vec::new(), Vec::new());
     for (name, versions) in &catalog.templates {
         let mut newest = None;
         for version in versions.values().filter(|version| !version.is_broken()) {
             let id = version.id.to_string();
-            cases.push(case(&json!({"const": id}), &id));
+            cases.push(case(&json!({"const": id}), version));
             defs.push((id.clone(), parameters(version, &id)));
+            match version.lifecycle {
+                // Not offered; and a request that has it is no mistake.
+                Lifecycle::Retired => retired.push(id),
+                _ => offers.push(offer(&id, version, "")),
+            }
             if version.is_stable() || newest.is_none() {
-                newest = Some(id);
+                newest = Some(version);
             }
         }
         if let Some(newest) = newest {
-            cases.push(case(&json!({"pattern": format!("^{name}@[~^<>=]")}), &newest));
+            cases.push(case(&json!({"pattern": format!("^{name}@[~^<>=]")}), newest));
+            let range = match &newest.id.version {
+                version if version.major > 0 => format!("{name}@^{}", version.major),
+                version => format!("{name}@^0.{}", version.minor),
+            };
+            offers.push(offer(&range, newest, "The newest of these versions. "));
         }
     }
     if let Some(template) = whole.pointer_mut("/properties/spec/properties/template") {
         let pattern = template.get("pattern").cloned().unwrap_or(json!(""));
+        if !retired.is_empty() {
+            offers.push(json!({"enum": retired}));
+        }
+        let range = json!({"allOf": [{"pattern": pattern}, {"pattern": "@[~^<>=]"}]});
+        offers.push(range);
         *template = json!({
             "description": template["description"],
             "type": "string",
-            "anyOf": [
-                {"title": "an exact version", "enum": ids},
-                {
-                    "title": "a range of versions",
-                    "allOf": [{"pattern": pattern}, {"pattern": "@[~^<>=]"}],
-                },
-            ],
+            "anyOf": offers,
         });
     }
     if let Some(spec) = whole.pointer_mut("/properties/spec").and_then(Value::as_object_mut) {
@@ -62,10 +71,38 @@ fn key(id: &str) -> String {
     format!("template:{id}")
 }
 
-fn case(template: &Value, id: &str) -> Value {
+/// What an editor offers for `template`, and shows of it.
+fn offer(text: &str, version: &TemplateVersion, before: &str) -> Value {
+    let about = version.description.as_deref().or(version.title.as_deref()).unwrap_or_default();
+    let deprecated = match (&version.lifecycle, &version.replaced_by) {
+        (Lifecycle::Deprecated, Some(other)) => format!("Deprecated: use `{other}`. "),
+        (Lifecycle::Deprecated, None) => "Deprecated. ".to_owned(),
+        (Lifecycle::Experimental, _) => "Experimental. ".to_owned(),
+        (Lifecycle::Stable | Lifecycle::Retired, _) => String::new(),
+    };
+    let mut offer = json!({"const": text, "title": text});
+    let about = format!("{deprecated}{before}{about}");
+    if !about.is_empty() {
+        offer["description"] = json!(about.trim_end());
+    }
+    offer
+}
+
+/// What holds where `template` is such a text.
+///
+/// "Not something else than that" is how it is asked, since with `properties` and `required` editors
+/// take the question for a proposal, and offer the texts of all templates as fields of `spec`.
+fn case(template: &Value, version: &TemplateVersion) -> Value {
+    let parameters = &version.parameters;
+    let target = format!("#/$defs/{}", key(&version.id.to_string()));
+    let mut then = json!({"parameters": {"$ref": target}});
+    if parameters.schema.raw.get("additionalProperties") == Some(&Value::Bool(false)) {
+        then["references"] = json!({"propertyNames": {"enum": parameters.names}});
+        then["secrets"] = json!({"propertyNames": {"enum": parameters.names}});
+    }
     json!({
-        "if": {"properties": {"template": template}, "required": ["template"]},
-        "then": {"properties": {"parameters": {"$ref": format!("#/$defs/{}", key(id))}}},
+        "if": {"not": {"properties": {"template": {"not": template}}}},
+        "then": {"properties": then},
     })
 }
 
@@ -77,6 +114,20 @@ fn parameters(version: &TemplateVersion, id: &str) -> Value {
     });
     if let Some(entries) = schema.as_object_mut() {
         entries.remove("required");
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        if version.parameters.sensitive.contains(name) {
+            let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
+            let about = format!("{about} A secret: name where it is kept under `secrets`.");
+            *property = json!({
+                "description": about.trim(),
+                // Nothing that a file could hold; and not JSON Schema: what editors say then.
+                "type": "null",
+                "errorMessage": "a secret's value never stands in a file: name it under `secrets`",
+                "doNotSuggest": true,
+            });
+        }
     }
     schema
 }

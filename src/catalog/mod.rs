@@ -10,6 +10,7 @@ mod editor;
 mod environment;
 mod explain;
 pub mod file;
+pub mod form;
 mod load;
 mod migration;
 mod parameters;
@@ -31,7 +32,7 @@ pub use migration::{Migration, Split};
 pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
-pub use resolve::{Standing, Versions, kept, offered, template_of};
+pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase};
 pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, upgrade};
 

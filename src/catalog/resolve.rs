@@ -205,6 +205,25 @@ fn retired(template: &TemplateVersion, request: &RequestFile) -> Diagnostic {
     }
 }
 
+/// The version that a new request can take, of all or of those that are wanted: the highest stable
+/// one, else the highest deprecated, else an experimental one; never a broken or retired one.
+pub fn takeable<'a>(
+    catalog: &'a Catalog,
+    template: &str,
+    requirement: Option<&Requirement>,
+) -> Option<&'a Arc<TemplateVersion>> {
+    let versions = catalog.templates.get(template)?;
+    let fits = |version: &Version| requirement.is_none_or(|wanted| wanted.matches(version));
+    let candidates =
+        || versions.iter().rev().filter(|(v, t)| fits(v) && !t.is_broken()).map(|(_, t)| t);
+    let of = |lifecycle| candidates().find(move |t| t.lifecycle == lifecycle);
+    candidates()
+        .find(|t| t.is_stable())
+        .or_else(|| of(Lifecycle::Stable))
+        .or_else(|| of(Lifecycle::Deprecated))
+        .or_else(|| of(Lifecycle::Experimental))
+}
+
 /// The version that a request would get, whatever else is wrong with it.
 pub fn template_of<'a>(
     catalog: &'a Catalog,

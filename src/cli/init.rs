@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::args::{Args, Init};
 use super::demo::{self, Embedded, Git};
 use super::failure::{Failure, Kind};
-use super::output;
+use super::{output, schema};
 use crate::catalog;
 use crate::reconcile::local::disk_files;
 
@@ -88,7 +88,6 @@ fn write_requests(root: &Path) -> Result<(), Failure> {
     demo::write(&folder, &own, plain)?;
     let files = disk_files(&root.join("catalog"), MAX_FILE)?;
     let (catalog, _) = catalog::load(&files, None);
-    let schema = catalog::request_schema(&catalog);
-    let schema = serde_json::to_string_pretty(&schema).map_err(anyhow::Error::new)? + "\n";
-    demo::write(&folder, &[(".vend/request.schema.json", schema.as_bytes())], plain)
+    let text = schema::text(&catalog)?;
+    demo::write(&folder, &[(schema::FILE, text.as_bytes())], plain)
 }

@@ -14,6 +14,7 @@ mod live;
 mod log;
 mod logs;
 mod look;
+mod new;
 mod output;
 mod plan;
 mod progress;
@@ -67,6 +68,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
     match &args.command {
         Command::Demo(demo) => demo::run(demo),
         Command::Init(init) => init::run(args, init),
+        Command::New(new) => new::run(args, new).await,
         Command::Validate(validate) => validate::run(args, validate).await,
         Command::Render(render) => render::run(args, render).await,
         Command::Plan(plan) => plan::run(args, plan).await,

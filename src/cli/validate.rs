@@ -16,14 +16,14 @@ use crate::reconcile::local::{Published, disk_files, forbidden_changes};
 use crate::report;
 
 /// Texts by path, for excerpts.
-type Texts = BTreeMap<String, Arc<str>>;
+pub(super) type Texts = BTreeMap<String, Arc<str>>;
 
 /// What was looked at and found.
 #[derive(Default)]
-struct Findings {
-    diagnostics: Vec<Diagnostic>,
-    waiting: Vec<(RequestId, HoldReason)>,
-    texts: Texts,
+pub(super) struct Findings {
+    pub diagnostics: Vec<Diagnostic>,
+    pub waiting: Vec<(RequestId, HoldReason)>,
+    pub texts: Texts,
     requests: usize,
     templates: usize,
     /// The folder that requests lie in, when it is not there.
@@ -103,10 +103,28 @@ async fn check_requests(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let wanted = wanted(bench, paths)?;
+    judge(bench, published, &wanted, findings).await?;
+    let inner: Vec<String> = paths.iter().filter_map(|p| bench.requests.copy.relative(p)).collect();
+    let asked =
+        |file: &str| paths.is_empty() || inner.iter().any(|path| is_at_or_below(path, file));
+    let problems = bench.requests.problems.iter().filter(|p| asked(&p.place.file));
+    findings.diagnostics.extend(problems.cloned());
+    findings.missing.clone_from(&bench.requests.missing);
+    texts_of_catalog(bench, findings);
+    Ok(())
+}
+
+/// Everything that is said of these requests, whether their files are written yet or not.
+pub(super) async fn judge(
+    bench: &Bench,
+    published: &Published,
+    wanted: &BTreeSet<RequestId>,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let max = bench.config.settings.limits.file_bytes;
     let records = published.records();
     let evaluated =
-        bench.requests.evaluate(&wanted, &bench.catalog.catalog, &records, &bench.config).await?;
+        bench.requests.evaluate(wanted, &bench.catalog.catalog, &records, &bench.config).await?;
     for evaluated in evaluated.iter().filter(|e| wanted.contains(&e.row.desired.id)) {
         let desired = &evaluated.row.desired;
         findings.requests += 1;
@@ -130,12 +148,6 @@ async fn check_requests(
             findings.texts.insert(desired.origin.path.to_string(), text);
         }
     }
-    let inner: Vec<String> = paths.iter().filter_map(|p| bench.requests.copy.relative(p)).collect();
-    let asked =
-        |file: &str| paths.is_empty() || inner.iter().any(|path| is_at_or_below(path, file));
-    let problems = bench.requests.problems.iter().filter(|p| asked(&p.place.file));
-    findings.diagnostics.extend(problems.cloned());
-    findings.missing.clone_from(&bench.requests.missing);
     texts_of_catalog(bench, findings);
     Ok(())
 }

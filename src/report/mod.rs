@@ -13,6 +13,7 @@ pub mod pass;
 pub mod plan;
 pub mod pull;
 pub mod rollout;
+pub mod request;
 pub mod source;
 pub mod status;
 pub mod upgrade;

@@ -43,7 +43,7 @@ impl Default for Parameters {
     /// None at all.
     fn default() -> Self {
         let raw = json!({"type": "object", "additionalProperties": false});
-        Self::of(Schema::compile(raw).expect("this schema compiles"))
+        Self::from_raw(Schema::compile(raw).expect("this schema compiles"))
     }
 }
 
@@ -69,7 +69,7 @@ impl Parameters {
         if !found.iter().any(Diagnostic::is_error) {
             match Schema::compile(bundle.raw.clone()) {
                 Ok(schema) => {
-                    let parsed = Self::of(schema);
+                    let parsed = Self::from_raw(schema);
                     let place = |pointer: &str, part| bundle.place(pointer, part);
                     lint::lint_defaults(&parsed.schema, &parsed.defaults, &place, &mut found);
                     parameters = Some(parsed);
@@ -111,7 +111,8 @@ impl Parameters {
         read.filter(fits).unwrap_or_else(|| text.into())
     }
 
-    fn of(schema: Schema) -> Self {
+    /// Of a schema that is known to be sound.
+    pub(super) fn from_raw(schema: Schema) -> Self {
         let properties = schema.raw.get("properties").and_then(Value::as_object);
         let mut parameters = Self {
             names: BTreeSet::new(),

@@ -62,6 +62,8 @@ pub enum Command {
     Demo(Demo),
     /// Writes a catalog and a requests repository to start from.
     Init(Init),
+    /// Writes a request file: asks on a terminal, or takes values from flags.
+    New(New),
     /// Checks request and catalog files; all problems at once.
     Validate(Validate),
     /// Prints what a request renders to.
@@ -112,6 +114,46 @@ pub struct Demo {
 pub struct Init {
     /// The folder to make.
     pub directory: PathBuf,
+}
+
+/// `vend new`.
+#[derive(clap::Args, Debug, Default)]
+pub struct New {
+    /// The template, such as `sqs-queue`; `sqs-queue@1.2.0` and `sqs-queue@^1` name versions.
+    pub template: Option<String>,
+    /// The team that asks.
+    #[arg(long, value_name = "NAME")]
+    pub team: Option<String>,
+    /// Where it is to be.
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
+    /// What it is called there.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// A parameter, read as its schema has it: `days=4`, `tags.owner=x`, `ports=80,443`, `rules.0.port=80`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// A parameter as JSON: `tags={"owner":"x"}`.
+    #[arg(long, value_name = "KEY=JSON")]
+    pub set_json: Vec<String>,
+    /// A parameter from another request's output: `vpcId=platform/prod/network.vpcId`.
+    #[arg(long, value_name = "KEY=REQUEST.OUTPUT")]
+    pub reference: Vec<String>,
+    /// A parameter from AWS Secrets Manager, `ARN#KEY` for one key of a secret.
+    #[arg(long, value_name = "KEY=ARN")]
+    pub secret: Vec<String>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Ask nothing, on a terminal either.
+    #[arg(long)]
+    pub no_input: bool,
+    /// Print the file, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
 }
 
 /// Where a laptop finds what is not in its clone.
@@ -266,6 +308,9 @@ pub struct Schema {
     /// Where to write it; the terminal by default.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write nothing, and fail when the file (`.vend/request.schema.json` by default) is out of date.
+    #[arg(long)]
+    pub check: bool,
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,

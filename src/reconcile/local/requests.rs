@@ -11,7 +11,7 @@ use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
 use crate::catalog::{self, Catalog, PathIs, Pattern, RequestFile};
 use crate::config::{Config, RequestSource};
-use crate::git::{Blob, GitError, WorkingCopy, blob_id};
+use crate::git::{Blob, GitError, Kind, WorkingCopy, blob_id};
 use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId};
 use crate::provider::Providers;
 
@@ -25,6 +25,8 @@ pub struct LocalRequests {
     pub found: BTreeMap<RequestId, Found>,
     /// Their bytes, as they lay on the disk when they were listed.
     blobs: HashMap<ObjectId, Blob>,
+    /// Texts that lie on no disk yet, by path.
+    unsaved: BTreeMap<String, Arc<str>>,
     /// Paths that look like a request's and are none.
     pub problems: Vec<Diagnostic>,
     /// The folder that requests lie in, from the top of the clone, when it is not there.
@@ -74,7 +76,8 @@ impl LocalRequests {
                 }
             }
         }
-        Ok(Self { copy, source, found, blobs, problems, missing })
+        let unsaved = BTreeMap::new();
+        Ok(Self { copy, source, found, blobs, unsaved, problems, missing })
     }
 
     /// The folder that all request files lie below, from the top of the clone.
@@ -83,9 +86,34 @@ impl LocalRequests {
         requests_folder(&self.source, &pattern)
     }
 
+    /// The path of a request's file, from the top of the clone.
+    pub fn path_of(&self, id: &RequestId) -> String {
+        let inner = Pattern::parse(&self.source.pattern).unwrap_or_default().path(id);
+        let folder = self.source.path.trim_matches('/');
+        if folder.is_empty() { inner } else { format!("{folder}/{inner}") }
+    }
+
+    /// The first part of a path of this clone that is a link: nothing is written through it.
+    pub fn link_on(&self, path: &str) -> Option<String> {
+        link_on_the_way(&self.copy, path)
+    }
+
+    /// Takes a file for one that lies in the clone, so that it is judged before it does.
+    pub fn add(&mut self, id: &RequestId, path: &str, text: &str) {
+        let blob = crate::git::blob_id(text.as_bytes());
+        let origin = Origin { source: self.source.name.clone(), path: path.into() };
+        let kind = Kind::File;
+        self.found.insert(id.clone(), Found { id: id.clone(), origin, blob, kind });
+        self.blobs.insert(blob, Blob::Bytes(text.as_bytes().to_vec()));
+        self.unsaved.insert(path.to_owned(), text.into());
+    }
+
     /// The text of a file of this clone, for excerpts: never what a link leads to, nor what a pipe
     /// may say.
     pub fn text(&self, path: &str, max: u64) -> Option<Arc<str>> {
+        if let Some(text) = self.unsaved.get(path) {
+            return Some(Arc::clone(text));
+        }
         match self.copy.read(path, max).ok()?? {
             Blob::Bytes(bytes) => String::from_utf8(bytes).ok().map(Into::into),
             Blob::TooLarge(_) => None,

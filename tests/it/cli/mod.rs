@@ -2,7 +2,9 @@
 
 mod config;
 mod laptop;
+mod new;
 mod output;
+mod terminal;
 mod trap;
 mod upgrade;
 

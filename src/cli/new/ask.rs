@@ -1,0 +1,140 @@
+//! Questions on the terminal.
+
+use std::io::{ErrorKind, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use console::Term;
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use dialoguer::{Confirm, Input, MultiSelect, Select};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::super::failure::{Failure, Kind};
+use super::super::output;
+use crate::model::visible;
+
+/// A person at a terminal.
+pub(super) struct Asker {
+    term: Term,
+    theme: Box<dyn Theme>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Asker {
+    /// Whoever sits there; `None` where nobody does.
+    ///
+    /// From here on Ctrl-C ends the questions with a failure, at whichever of them it comes: with
+    /// the signal's own effect the terminal would be left without its cursor.
+    pub fn open() -> Result<Option<Self>, Failure> {
+        let term = Term::stderr();
+        if !term.is_term() || !std::io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stopped);
+        tokio::spawn(async move {
+            while interrupts.recv().await.is_some() {
+                flag.store(true, Ordering::SeqCst);
+            }
+        });
+        let colourful = output::is_colourful(&std::io::stderr());
+        let theme: Box<dyn Theme> =
+            if colourful { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
+        Ok(Some(Self { term, theme, stopped }))
+    }
+
+    /// Fails when somebody pressed Ctrl-C since the last question.
+    pub fn go_on(&self) -> Result<(), Failure> {
+        if self.stopped.load(Ordering::SeqCst) { Err(stopped()) } else { Ok(()) }
+    }
+
+    fn answer<T>(&self, answer: dialoguer::Result<T>) -> Result<T, Failure> {
+        match answer {
+            Ok(answer) => {
+                self.go_on()?;
+                Ok(answer)
+            }
+            Err(error) => {
+                let dialoguer::Error::IO(error) = error;
+                let _ = self.term.show_cursor();
+                let _ = self.term.write_line("");
+                Err(match error.kind() {
+                    ErrorKind::Interrupted | ErrorKind::UnexpectedEof => stopped(),
+                    _ => Failure::new(
+                        Kind::Failed,
+                        anyhow::Error::new(error).context("cannot ask on this terminal"),
+                    ),
+                })
+            }
+        }
+    }
+
+    /// A text as it fits on one line: a longer one would spoil how a list is drawn.
+    fn line(&self, text: &str) -> String {
+        let columns = usize::from(self.term.size().1).clamp(20, 200);
+        visible(text, columns.saturating_sub(8))
+    }
+
+    /// Says something between two questions.
+    pub fn say(&self, text: &str) {
+        for line in text.lines() {
+            let _ = self.term.write_line(&visible(line, 1000));
+        }
+    }
+
+    /// A line of text that `check` has nothing against. `given` is what Enter alone means.
+    pub fn text(
+        &self,
+        question: &str,
+        given: Option<&str>,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<String, Failure> {
+        let mut input = Input::<String>::with_theme(&*self.theme)
+            .with_prompt(self.line(question))
+            .validate_with(|text: &String| check(text))
+            .report(true);
+        input = match given {
+            Some("") => input.allow_empty(true),
+            Some(given) => input.default(given.to_owned()),
+            None => input,
+        };
+        self.answer(input.interact_text_on(&self.term))
+    }
+
+    /// One of several, the given one marked at first.
+    pub fn one<T: AsRef<str>>(
+        &self,
+        question: &str,
+        items: &[T],
+        given: usize,
+    ) -> Result<usize, Failure> {
+        let items: Vec<String> = items.iter().map(|item| self.line(item.as_ref())).collect();
+        let select = Select::with_theme(&*self.theme)
+            .with_prompt(self.line(question))
+            .default(given.min(items.len().saturating_sub(1)))
+            .items(&items);
+        self.answer(select.interact_on(&self.term))
+    }
+
+    /// Any of several, in their order.
+    pub fn some<T: AsRef<str>>(&self, question: &str, items: &[T]) -> Result<Vec<usize>, Failure> {
+        let items: Vec<String> = items.iter().map(|item| self.line(item.as_ref())).collect();
+        let question = format!("{} (space marks, enter goes on)", self.line(question));
+        let select = MultiSelect::with_theme(&*self.theme).with_prompt(question).items(&items);
+        self.answer(select.interact_on(&self.term))
+    }
+
+    /// Yes or no.
+    pub fn yes(&self, question: &str, given: Option<bool>) -> Result<bool, Failure> {
+        let mut confirm = Confirm::with_theme(&*self.theme).with_prompt(self.line(question));
+        if let Some(given) = given {
+            confirm = confirm.default(given);
+        }
+        self.answer(confirm.interact_on(&self.term))
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Kind::Failed, anyhow::anyhow!("stopped; nothing was written"))
+}
