@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod action;
 mod aws;
 mod backend;
 mod catalog;
@@ -10,6 +11,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod diagnostics;
+mod editor;
 mod forge;
 mod github;
 mod hostile;
