@@ -11,6 +11,7 @@ mod environment;
 mod explain;
 pub mod file;
 pub mod form;
+pub mod import;
 mod load;
 mod migration;
 mod parameters;

@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod front;
 pub mod hold;
+pub mod import;
 pub mod live;
 pub mod log;
 mod markdown;

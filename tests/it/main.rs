@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod action;
+mod authoring;
 mod aws;
 mod backend;
 mod catalog;
@@ -15,6 +16,7 @@ mod editor;
 mod forge;
 mod github;
 mod hostile;
+mod import;
 mod init;
 mod layering;
 mod pages;

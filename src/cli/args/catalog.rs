@@ -1,5 +1,7 @@
 //! `vend catalog …`.
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 
 use super::Elsewhere;
@@ -17,6 +19,10 @@ pub struct Catalog {
 pub enum CatalogCommand {
     /// Lists what can be requested.
     List(List),
+    /// Turns a bundle of another catalog into a version of a template.
+    // `--version` is that of the template.
+    #[command(disable_version_flag = true)]
+    Import(Import),
     /// Copies a template's newest version to the next, and gives it the number that it needs.
     Release(Release),
     /// Shows how far newer versions have come, stops them, or goes on with them.
@@ -85,4 +91,40 @@ pub struct List {
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,
+}
+
+/// `vend catalog import`.
+#[derive(clap::Args, Debug)]
+pub struct Import {
+    /// Whose bundle it is.
+    #[arg(value_enum)]
+    pub format: ImportFormat,
+    /// Its folder, or the one file of a product.
+    pub bundle: PathBuf,
+    /// The catalog's folder; the one around here by default.
+    #[arg(long, value_name = "FOLDER")]
+    pub into: Option<PathBuf>,
+    /// The template's name; that of the bundle by default.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Its version; 0.1.0 by default.
+    #[arg(long = "version", value_name = "VERSION")]
+    pub number: Option<String>,
+    /// How its stacks are called, for those that run already: `{team}-{name}`.
+    #[arg(long, value_name = "PATTERN")]
+    pub stack_name: Option<String>,
+    /// The template that a Proton environment became, whose outputs a service reads.
+    #[arg(long, value_name = "NAME")]
+    pub environment_template: Option<String>,
+}
+
+/// Whose bundle it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ImportFormat {
+    /// AWS Proton.
+    Proton,
+    /// Azure Deployment Environments.
+    Ade,
+    /// A CloudFormation template, such as a product of AWS Service Catalog.
+    ServiceCatalog,
 }

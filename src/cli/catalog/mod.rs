@@ -1,5 +1,6 @@
 //! `vend catalog …`: one file per subcommand.
 
+mod import;
 mod list;
 mod release;
 mod rollout;
@@ -16,6 +17,7 @@ use crate::reconcile::local::LocalCatalog;
 /// Runs a subcommand.
 pub async fn run(args: &Args, catalog: &Catalog) -> Result<ExitCode, Failure> {
     match &catalog.command {
+        CatalogCommand::Import(what) => import::run(args, what),
         CatalogCommand::List(list) => list::run(args, list).await,
         CatalogCommand::Release(release) => release::run(args, release),
         CatalogCommand::Rollout(rollout) => rollout::run(args, rollout).await,

@@ -1,6 +1,6 @@
 //! Stacks and resources, made and changed behind the executable's back.
 
-use aws_sdk_cloudformation::types::{Capability, Stack, StackStatus, Tag};
+use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus, Tag};
 use serde_json::{Value, json};
 
 use super::Aws;
@@ -74,6 +74,22 @@ impl Aws {
     #[track_caller]
     pub fn make(&self, name: &str, template: &Value, tags: &[(&str, &str)]) -> StackStatus {
         self.begin(name, template, tags);
+        self.settled(name)
+    }
+
+    /// Makes a stack of a template with parameters, as somebody does by hand, and waits for its end.
+    #[track_caller]
+    pub fn make_with(
+        &self,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> StackStatus {
+        let given = parameters.iter().map(|(key, value)| {
+            Parameter::builder().parameter_key(*key).parameter_value(*value).build()
+        });
+        let call = self.client.create_stack().stack_name(name).template_body(template);
+        self.wait(call.set_parameters(Some(given.collect())).send()).unwrap();
         self.settled(name)
     }
 

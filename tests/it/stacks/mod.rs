@@ -8,6 +8,7 @@ mod change;
 mod drift;
 mod fail;
 mod fault;
+mod import;
 mod large;
 mod many;
 mod remove;
