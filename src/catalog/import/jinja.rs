@@ -221,7 +221,7 @@ impl Translator<'_> {
             "elif" => match self.open.last() {
                 Some(Open::If) => match self.expression(rest) {
                     Ok(found) => {
-                        self.out.push_str(&format!("{{{{else if {}}}}}", found.text(true)))
+                        self.out.push_str(&format!("{{{{else if {}}}}}", found.text(true)));
                     }
                     Err(why) => {
                         self.leave_out(tag, &why);
