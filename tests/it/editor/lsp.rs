@@ -60,7 +60,7 @@ impl Editor {
         });
         editor.ask(
             "initialize",
-            json!({"processId": null, "rootUri": root, "capabilities": capabilities,
+            &json!({"processId": null, "rootUri": root, "capabilities": capabilities,
                    "workspaceFolders": [{"uri": root, "name": "requests"}]}),
         );
         editor.send(json!({"method": "initialized", "params": {}}));
@@ -105,7 +105,7 @@ impl Editor {
         }
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.asked += 1;
         let id = self.asked;
         self.send(json!({"id": id, "method": method, "params": params}));
@@ -148,7 +148,7 @@ impl Editor {
         let line = before.matches('\n').count();
         let character = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
         let position = json!({"line": line, "character": character});
-        self.ask(method, json!({"textDocument": {"uri": uri}, "position": position}))
+        self.ask(method, &json!({"textDocument": {"uri": uri}, "position": position}))
     }
 
     /// What is offered at the `|` of a text, each with what is shown of it.
