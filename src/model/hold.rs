@@ -104,13 +104,17 @@ pub enum HoldReason {
         /// Where to, when another request looks like it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         other: Option<RequestId>,
+        /// Further ones that look like it as much.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<RequestId>,
         /// What moved, in words for people, such as `path`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setting: Option<String>,
         /// `vend approve` takes this when it really is a delete and a create.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
-        /// `vend approve` takes this for all that left the same source for the same other one.
+        /// `vend approve` takes this for all that left the same source for the same other one, and for
+        /// all that look like it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         set: Option<Digest>,
     },

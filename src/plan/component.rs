@@ -167,7 +167,13 @@ impl Draft {
         }
         let setting = Some(place.into());
         let digest = Some(digest);
-        let reason = HoldReason::LooksLikeAMove { other: None, setting, digest, set: None };
+        let reason = HoldReason::LooksLikeAMove {
+            other: None,
+            also: Vec::new(),
+            setting,
+            digest,
+            set: None,
+        };
         self.block(work.key.clone(), Lane::Apply);
         self.hold(work.key.clone(), Some(Action::Replace), reason);
     }

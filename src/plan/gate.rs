@@ -115,6 +115,7 @@ impl Subject<'_> {
         // A request with another name says by `movedFrom` that it moved.
         (!approved && self.owner.id == self.case.id).then(|| HoldReason::LooksLikeAMove {
             other: None,
+            also: Vec::new(),
             setting: Some("source".into()),
             digest: Some(digest),
             set: None,

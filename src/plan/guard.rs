@@ -21,8 +21,8 @@ pub(super) struct Released {
     pub(super) sets: Vec<Digest>,
 }
 
-/// Sends every proposed deletion past the guards: the source is in doubt, protected, looks like a
-/// move, referenced, too many at once. What passes becomes a step, or is held by what was seen.
+/// Sends every proposed deletion past the guards: the source is in doubt, it looks like a move (whose
+/// remedy is another than that of a deletion), protected, referenced, too many at once. What passes becomes a step, or is held by what was seen.
 pub(super) fn deletions(context: &Context, draft: &mut Draft) {
     let removals = std::mem::take(&mut draft.removals);
     let (mut passed, mut held) = (BTreeMap::new(), Vec::new());
@@ -72,8 +72,8 @@ fn guard(context: &Context, key: &TargetKey, removal: &Removal) -> Option<HoldRe
     let spec = case.desired.as_ref().and_then(|d| d.spec());
     doubtful_source(context, case, record)
         .or_else(|| case.barred.clone())
-        .or_else(|| is_protected(case, record, spec).then_some(HoldReason::Protected))
         .or_else(|| removal.whole.then(|| context.moves.held.get(&key.request).cloned()).flatten())
+        .or_else(|| is_protected(case, record, spec).then_some(HoldReason::Protected))
         .or_else(|| {
             let by = match spec {
                 None => standing(context, &key.request),
@@ -241,6 +241,13 @@ pub(super) fn sources(context: &Context, draft: &mut Draft) {
             }
         }
     }
+}
+
+/// Those that look like one that vanished can be approved together.
+pub(super) fn moves(context: &Context, draft: &mut Draft) {
+    let Released { steps, sets } = &context.moves.sets;
+    draft.released.steps.extend(steps);
+    draft.released.sets.extend(sets);
 }
 
 /// The commit that removed the most; of several the smallest.

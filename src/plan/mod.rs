@@ -95,5 +95,6 @@ fn build(situation: &Situation, blind: bool) -> (Plan, Looks) {
     }
     guard::deletions(&context, &mut draft);
     guard::sources(&context, &mut draft);
+    guard::moves(&context, &mut draft);
     order::finish(&context, draft)
 }

@@ -1,4 +1,14 @@
 //! Requests that took another name, and those that look as though they had.
+//!
+//! # Which requests look like one that vanished
+//! A new request with the same template and parameters, in the same environment, since what was made cannot
+//! follow to another:
+//! - of the same team, or of the same name in another team's folder;
+//! - of another team under another name only where there is none of those, and only when its file came to
+//!   the branch with the very commits that took the old one.
+//!
+//! One whose file came later is another thing: a rename is one change. Only where that change was held, as
+//! an incomplete move, and none of what came with it is left, is what came later taken for its correction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +16,7 @@ use crate::digest::{self, Digest};
 use crate::model::{Diagnostic, HoldReason, Map, Place, Reference, RequestId, Spec, Wanted, quote};
 
 use super::Cases;
+use super::guard::Released;
 use super::situation::{Case, Situation};
 
 /// Who takes over whose record, and who has to wait until somebody says.
@@ -19,6 +30,8 @@ pub(super) struct Moves<'a> {
     pub(super) held: BTreeMap<RequestId, HoldReason>,
     /// Approvals that say of requests, new and removed, that they did not move.
     released: BTreeMap<RequestId, Vec<Digest>>,
+    /// What approvals say of all that look like one that vanished: that it is none of them.
+    pub(super) sets: Released,
 }
 
 /// Sorts the vanished and the new. Moving never destroys: in any doubt both are held.
@@ -134,19 +147,46 @@ impl<'a> Moves<'a> {
     }
 
     /// Holds a removed request, and the new one where it is `new_too`, unless a person said that it
-    /// is no move.
-    fn hold_pair(&mut self, situation: &Situation, old: &Case, new: &Case, new_too: bool) {
+    /// is no move; whether it holds.
+    fn hold_pair(&mut self, situation: &Situation, old: &Case, new: &Case, new_too: bool) -> bool {
         let digest = not_a_move(old, &new.id);
         if situation.approvals.contains(&digest) {
             // Whichever of the two is done first, the other is not asked about again.
             let both = std::iter::once(&old.id).chain(new_too.then_some(&new.id));
             both.for_each(|id| self.released.entry(id.clone()).or_default().push(digest));
-            return;
+            return false;
         }
         self.hold_old(old, &new.id, Some(digest));
         if new_too {
             let reason = looks_like(Some(old.id.clone()), Some(digest));
             self.held.entry(new.id.clone()).or_insert(reason);
+        }
+        true
+    }
+
+    /// Holds a removed request and all that look like it. Of several nobody can tell which it is but a
+    /// person, who needs one word to say that it is none.
+    fn hold_alike(&mut self, situation: &Situation, old: &Case, alike: &[&Case]) {
+        let held = alike.iter().filter(|new| self.hold_pair(situation, old, new, true));
+        let held: Vec<&RequestId> = held.map(|new| &new.id).collect();
+        let [first, rest @ ..] = held.as_slice() else { return };
+        if rest.is_empty() {
+            return;
+        }
+        let mut digests: Vec<_> = held.iter().map(|new| not_a_move(old, new)).collect();
+        digests.sort_unstable();
+        let all = digest::of(&("not-moves", &digests));
+        if situation.approvals.contains(&all) {
+            self.sets.steps.extend(digests);
+            self.sets.sets.push(all);
+            return;
+        }
+        if let Some(HoldReason::LooksLikeAMove { other, also, set, .. }) =
+            self.held.get_mut(&old.id).filter(|reason| names(reason, first))
+        {
+            *other = Some((*first).clone());
+            *also = rest.iter().copied().cloned().collect();
+            *set = Some(all);
         }
     }
 
@@ -183,8 +223,8 @@ impl<'a> Moves<'a> {
             }
             let Some(record) = &old.recorded else { continue };
             let shape = shape(&record.template.name, &record.parameters, &record.references);
-            for new in alike.get(&shape).into_iter().flatten() {
-                self.hold_pair(situation, old, new, true);
+            if let Some(alike) = alike.get(&shape) {
+                self.hold_alike(situation, old, &nearest(old, alike));
             }
             let likes = whereabouts(&old.id).into_iter().chain([Like::Said]);
             for new in likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten() {
@@ -192,6 +232,36 @@ impl<'a> Moves<'a> {
             }
         }
     }
+}
+
+/// Those of the same shape that may be what became of a request; see the module.
+fn nearest<'a>(old: &Case, alike: &[&'a Case]) -> Vec<&'a Case> {
+    let (id, record) = (&old.id, old.recorded.as_ref());
+    let gone_at = old.gone.as_ref().and_then(|gone| gone.commit.as_ref());
+    let is_later = |new: &Case| gone_at.is_some_and(|at| new.later.contains(at));
+    let is_near = |new: &Case| new.id.team() == id.team() || new.id.name() == id.name();
+    let shares_source = |new: &Case| {
+        let source = new.desired.as_ref().map(|desired| &desired.origin.source);
+        gone_at.is_some() && source == record.map(|record| &record.origin.source)
+    };
+    let here: Vec<&Case> =
+        alike.iter().copied().filter(|new| new.id.environment() == id.environment()).collect();
+    let of = |test: &dyn Fn(&Case) -> bool| -> Vec<&'a Case> {
+        here.iter().copied().filter(|new| test(new)).collect()
+    };
+    let came_with_it = of(&|new| is_near(new) && !is_later(new));
+    if !came_with_it.is_empty() {
+        return came_with_it;
+    }
+    let of_others = of(&|new| shares_source(new) && !is_later(new));
+    if !of_others.is_empty() || !old.may_have_moved {
+        return of_others;
+    }
+    of(&is_near)
+}
+
+fn names(reason: &HoldReason, id: &RequestId) -> bool {
+    matches!(reason, HoldReason::LooksLikeAMove { other: Some(other), .. } if other == id)
 }
 
 /// By what a request that cannot be read may be one of its team's that vanished.
@@ -231,7 +301,7 @@ fn not_a_move(old: &Case, new: &RequestId) -> Digest {
 }
 
 fn looks_like(other: Option<RequestId>, digest: Option<Digest>) -> HoldReason {
-    HoldReason::LooksLikeAMove { other, setting: None, digest, set: None }
+    HoldReason::LooksLikeAMove { other, also: Vec::new(), setting: None, digest, set: None }
 }
 
 fn across_environments(case: &Case, old: &RequestId) -> HoldReason {

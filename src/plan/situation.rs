@@ -90,6 +90,10 @@ pub struct Case {
     pub drift_due: bool,
     /// How its file came to the branch lets nothing be done with it.
     pub barred: Option<HoldReason>,
+    /// The commits at which others were found gone ([`Gone::commit`]), and its file was not there yet.
+    pub later: BTreeSet<Revision>,
+    /// It was gone before, and the last pass held it as what may have moved.
+    pub may_have_moved: bool,
 }
 
 impl Situation<'_> {

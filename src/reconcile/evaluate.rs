@@ -386,6 +386,7 @@ impl Evaluator<'_> {
         let meant = from == to || self.memory.approvals.contains_key(&digest);
         (!meant).then(|| HoldReason::LooksLikeAMove {
             other: None,
+            also: Vec::new(),
             setting: Some("source".into()),
             digest: Some(digest),
             set: None,

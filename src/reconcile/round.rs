@@ -14,7 +14,7 @@ use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
     Artifact, ComponentName, Desired, HoldReason, Observation, Phase, Plan, Record, RequestId,
-    Retry, Step, TargetKey,
+    Retry, Revision, SourceName, Step, TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 use crate::provider::Providers;
@@ -183,7 +183,37 @@ impl Pass<'_> {
             }
             cases.push(self.case(id).await?);
         }
+        self.note_later(&mut cases);
         Ok(cases)
+    }
+
+    /// Notes at which requests were new that came after another had gone. What vanished with this
+    /// pass's commits vanished no sooner than anything came.
+    fn note_later(&self, cases: &mut [Case]) {
+        let mut gone: HashMap<SourceName, BTreeSet<Revision>> = HashMap::new();
+        for case in cases.iter().filter(|case| case.desired.is_none()) {
+            let commit = case.gone.as_ref().and_then(|gone| gone.commit.clone());
+            if let (Some(record), Some(commit)) = (&case.recorded, commit) {
+                gone.entry(record.origin.source.clone()).or_default().insert(commit);
+            }
+        }
+        for snapshot in &self.snapshots {
+            let Some(commits) = gone.get_mut(&snapshot.source.name) else { continue };
+            commits.retain(|commit| snapshot.commit.as_ref() != Some(commit));
+            let is_new = |case: &&mut Case| case.recorded.is_none();
+            for case in cases.iter_mut().filter(is_new) {
+                let Some(desired) = case.desired.as_ref() else { continue };
+                if desired.origin.source != snapshot.source.name {
+                    continue;
+                }
+                // What cannot be told is not taken for later: then both are held.
+                let was_there = |commit: &&Revision| {
+                    let found = snapshot.source.mirror().find(commit, &desired.origin.path);
+                    !matches!(found, Ok(None))
+                };
+                case.later = commits.iter().filter(|c| !was_there(c)).cloned().collect();
+            }
+        }
     }
 
     pub(super) fn desired_of(&self, id: &RequestId) -> Option<&Arc<Desired>> {
@@ -220,6 +250,12 @@ impl Pass<'_> {
             .records()
             .get(&id)
             .is_some_and(|r| self.engine.drift_clock().due(r) <= (self.clock)());
+        let may_have_moved = self.memory.holds.get(&id).is_some_and(|rows| {
+            let is_move = |reason: &HoldReason| {
+                matches!(reason, HoldReason::LooksLikeAMove { other: Some(_), .. })
+            };
+            rows.iter().any(|row| is_move(&row.hold.reason))
+        });
         Ok(Case {
             id,
             desired,
@@ -230,6 +266,8 @@ impl Pass<'_> {
             retries,
             drift_due,
             barred,
+            later: BTreeSet::new(),
+            may_have_moved,
         })
     }
 

@@ -23,6 +23,16 @@ pub fn sentence(hold: &Hold) -> String {
     let said = reason(why);
     match (why, action) {
         (HoldReason::Protected, _) => said.replace("<name>", request.name()),
+        (HoldReason::LooksLikeAMove { other: Some(other), also, set: Some(set), .. }, _)
+            if !also.is_empty() =>
+        {
+            let all: Vec<_> = std::iter::once(other).chain(also).collect();
+            let names = some(all.iter().map(|id| format!("`{id}`")));
+            format!(
+                "{names} look like `{request}` under a new name; say `movedFrom: {request}` in the \
+                 file of the one that is, or `vend approve {set}` if it is none of them"
+            )
+        }
         (HoldReason::LooksLikeAMove { other: Some(other), digest, .. }, action) => {
             let (from, to) = match action {
                 Some(Action::Delete) => (request, other),
@@ -183,7 +193,7 @@ pub fn reason(reason: &HoldReason) -> String {
             };
             format!("its file left one source and appeared in another; put it back{yes}")
         }
-        HoldReason::LooksLikeAMove { other, setting, digest, set: _ } => {
+        HoldReason::LooksLikeAMove { other, also: _, setting, digest, set: _ } => {
             let yes =
                 digest.map(|d| format!(", or `vend approve {d}` if it is meant as two things"));
             let yes = yes.unwrap_or_default();
@@ -510,7 +520,8 @@ mod tests {
     fn alike(new: &str) -> Hold {
         let other = Some(RequestId::parse("orders/dev/old").unwrap());
         let digest = Some(sha256(b""));
-        HoldReason::LooksLikeAMove { other, setting: None, digest, set: None }.of(new)
+        HoldReason::LooksLikeAMove { other, also: Vec::new(), setting: None, digest, set: None }
+            .of(new)
     }
 
     impl HoldReason {

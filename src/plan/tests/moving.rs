@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::world::*;
+use crate::model::{HoldReason, Revision};
 use crate::plan::Gone;
 
 fn one() -> World {
@@ -85,6 +86,142 @@ fn b78_without_saying_so_both_are_held_until_somebody_does() {
     world.file("a/prod/new").moved_from = Some(id("a/prod/old"));
     world.done();
     assert!(world.log.is_empty());
+}
+
+/// `a/prod/old` went with commit `one`, is protected, and nothing came with it.
+fn gone_and_protected() -> World {
+    let mut world = one();
+    world.remove("a/prod/old");
+    let commit = Some(Revision::new("one"));
+    world.gone.insert(id("a/prod/old"), Gone { protect: true, commit, ..Gone::default() });
+    world
+}
+
+fn later(world: &mut World, name: &str) {
+    world.put(name, File::default().with("size", 1));
+    world.later.insert(id(name), [Revision::new("one")].into());
+}
+
+#[test]
+fn what_comes_after_it_went_is_another_thing() {
+    let mut world = gone_and_protected();
+    later(&mut world, "a/prod/new");
+    later(&mut world, "b/prod/old");
+    world.put("a/dev/old", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    Create a/dev/old#main
+    Create a/prod/new#main
+    Create b/prod/old#main
+    hold a/prod/old Delete: Protected
+    1 settled
+    ");
+    world.apply(&world.plan());
+    assert_snapshot!(world.show(), @"
+    hold a/prod/old Delete: Protected
+    4 settled
+    ");
+}
+
+#[test]
+fn b78_what_came_with_it_is_held_however_protected_it_is() {
+    let mut world = gone_and_protected();
+    world.put("a/prod/new", File::default().with("size", 1));
+    later(&mut world, "a/prod/later");
+    assert_snapshot!(world.show(), @"
+    Create a/prod/later#main
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    world.approvals.insert(asked(&world.plan()));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/later#main
+    Create a/prod/new#main
+    hold a/prod/old Delete: Protected
+    1 settled
+    ");
+}
+
+#[test]
+fn b78_what_corrects_a_held_move_comes_later_and_is_held_as_well() {
+    let mut world = gone_and_protected();
+    world.gone.get_mut(&id("a/prod/old")).unwrap().protect = false;
+    later(&mut world, "a/prod/new");
+    world.may_have_moved.insert(id("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    // As long as what came with it stands, it is that one or none.
+    world.put("a/prod/first", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/new#main
+    hold a/prod/first Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/first
+    1 settled
+    ");
+}
+
+#[test]
+fn another_team_is_thought_of_where_the_own_has_nothing_like_it() {
+    let mut world = gone_and_protected();
+    world.put("b/prod/new", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    hold a/prod/old Delete: LooksLikeAMove b/prod/new
+    hold b/prod/new Create: LooksLikeAMove a/prod/old
+    1 settled
+    ");
+    world.put("a/prod/new", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    Create b/prod/new#main
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    // Nobody knows with which commits it went.
+    world.remove("a/prod/new");
+    world.gone.clear();
+    assert_snapshot!(world.show(), @"
+    Create b/prod/new#main
+    Delete a/prod/old#main
+    1 settled
+    ");
+}
+
+#[test]
+fn one_word_says_that_it_is_none_of_several() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    for name in ["a/prod/new1", "a/prod/new2", "b/prod/old"] {
+        world.put(name, File::default().with("size", 1));
+    }
+    assert_snapshot!(world.show(), @"
+    hold a/prod/new1 Create: LooksLikeAMove a/prod/old
+    hold a/prod/new2 Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new1; a/prod/new2; b/prod/old
+    hold b/prod/old Create: LooksLikeAMove a/prod/old
+    1 settled
+    ");
+    let mut said = world.clone();
+    said.file("a/prod/new2").moved_from = Some(id("a/prod/old"));
+    assert_snapshot!(said.show(), @"
+    Move a/prod/new2#main from a/prod/old#main
+    Create a/prod/new1#main
+    Create b/prod/old#main
+    settle a/prod/new2
+    1 settled
+    ");
+    let of_all = world.plan().holds.into_iter().find_map(|hold| match hold.reason {
+        HoldReason::LooksLikeAMove { set, .. } => set,
+        _ => None,
+    });
+    world.approvals.insert(of_all.unwrap());
+    let plan = world.plan();
+    assert_eq!((plan.approved.len(), plan.spent.as_slice()), (3, &[of_all.unwrap()][..]));
+    world.approvals = plan.approved.into_iter().collect();
+    world.done();
+    assert_eq!(world.log.len(), 4);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::digest::{self, Digest};
 use crate::model::{
     Action, ChangeRule, ComponentName, ComponentRecord, Dependency, Desired, DesiredComponent,
     DriftItem, Hold, HoldReason, InstanceId, Live, Map, Observation, Observed, OnDrift, Origin,
-    OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId, Retry, SourceName,
+    OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId, Retry, Revision, SourceName,
     SourceProblem, Spec, Step, Stuck, Symbol, Target, TargetKey, TargetName, TemplateId, Token,
     Wanted, symbol_text,
 };
@@ -121,6 +121,10 @@ pub struct World {
     pub approvals: BTreeSet<Digest>,
     pub drift_due: bool,
     pub blind: bool,
+    /// Requests whose files came after a commit.
+    pub later: BTreeMap<RequestId, BTreeSet<Revision>>,
+    /// Requests that the last pass held as what may have moved.
+    pub may_have_moved: BTreeSet<RequestId>,
     /// Deletions and creations in the world, as they happened.
     pub log: Vec<String>,
 }
@@ -141,6 +145,8 @@ impl World {
             approvals: BTreeSet::new(),
             drift_due: false,
             blind: false,
+            later: BTreeMap::new(),
+            may_have_moved: BTreeSet::new(),
             log: Vec::new(),
         }
     }
@@ -310,6 +316,8 @@ impl World {
                     .collect(),
                 drift_due: self.drift_due && recorded.is_some(),
                 barred: None,
+                later: self.later.get(id).cloned().unwrap_or_default(),
+                may_have_moved: self.may_have_moved.contains(id),
                 desired: desired.map(Arc::new),
                 recorded,
             });
@@ -595,8 +603,8 @@ pub fn show_hold(hold: &Hold) -> String {
         HoldReason::TooManyDeletes { count, recorded, team, .. } => {
             vec![format!("{count} of {recorded} {}", team.as_deref().unwrap_or("all"))]
         }
-        HoldReason::LooksLikeAMove { other, setting, .. } => {
-            let other = other.iter().map(ToString::to_string);
+        HoldReason::LooksLikeAMove { other, also, setting, .. } => {
+            let other = other.iter().chain(also).map(ToString::to_string);
             other.chain(setting.iter().cloned()).collect()
         }
         HoldReason::Referenced { by } => by.iter().map(ToString::to_string).collect(),
@@ -617,7 +625,8 @@ pub fn asked(plan: &Plan) -> Digest {
         HoldReason::TooManyDeletes { digest, .. } | HoldReason::NeedsApproval { digest, .. } => {
             Some(*digest)
         }
-        HoldReason::LooksLikeAMove { digest, .. } | HoldReason::Stuck { digest, .. } => *digest,
+        HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
+        HoldReason::Stuck { digest, .. } => *digest,
         _ => None,
     });
     digests.into_iter().next().expect("something asks for approval")

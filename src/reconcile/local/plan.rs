@@ -128,6 +128,8 @@ impl<'a> Table<'a> {
             retries: BTreeMap::new(),
             drift_due: false,
             barred: None,
+            later: BTreeSet::new(),
+            may_have_moved: false,
         })
     }
 
@@ -225,6 +227,8 @@ impl<'a> Table<'a> {
                 retries: BTreeMap::new(),
                 drift_due: false,
                 barred: None,
+                later: BTreeSet::new(),
+                may_have_moved: false,
             });
         }
         Ok(())

@@ -144,3 +144,82 @@ fn another_place_for_what_exists_is_held_until_a_person_approves() {
     assert_eq!(world.output_file("other/hello/note.yaml").unwrap(), "text: hello\n");
     world.again_nothing();
 }
+
+/// A protected note whose file went with a commit of its own.
+fn gone_and_protected() -> World {
+    let world = World::new();
+    let text = request_with("note@1.0.0", "{text: hello}", "protect: true");
+    world.requests.commit([ask(OLD, text), ask("orders/dev/other", note("other"))]);
+    world.apply();
+    world.requests.commit([drop_request(OLD)]);
+    world.apply();
+    world.held(OLD, "Protected");
+    world
+}
+
+#[test]
+fn what_comes_later_is_not_held_by_one_that_cannot_go() {
+    let world = gone_and_protected();
+    for id in [NEW, "shop/dev/hello", "shop/dev/more", "orders/prod/hello"] {
+        world.requests.commit([ask(id, note("hello"))]);
+        world.apply();
+        world.ready(id);
+    }
+    world.held(OLD, "Protected");
+    world.again_nothing();
+}
+
+#[test]
+fn b78_the_rename_of_a_protected_one_is_a_rename_also_when_it_is_corrected_later() {
+    let world = gone_and_protected();
+    let text = request_with("note@1.0.0", "{text: hello}", "protect: true");
+    world.requests.commit([ask(OLD, text)]);
+    world.apply();
+    world.requests.commit([drop_request(OLD), ask(NEW, note("hello"))]);
+    world.apply();
+    let sentence = world.held(OLD, "LooksLikeAMove");
+    assert!(sentence.contains(NEW), "{sentence}");
+
+    // Under yet another name, and still without a word; one of another team is none of its business.
+    let third = "orders/dev/third";
+    world.requests.commit([drop_request(NEW), ask(third, note("hello"))]);
+    world.requests.commit([ask("shop/dev/one", note("hello"))]);
+    world.apply();
+    world.ready("shop/dev/one");
+    for (id, other) in [(OLD, third), (third, OLD)] {
+        let sentence = world.held(id, "LooksLikeAMove");
+        assert!(sentence.contains(other), "{sentence}");
+    }
+    world.again_nothing();
+
+    world.requests.commit([ask(third, moved_note("hello"))]);
+    world.apply();
+    world.ready(third);
+    assert_eq!(world.actions("vend-orders-dev-hello-note-"), ["create"]);
+    world.again_nothing();
+}
+
+#[test]
+fn one_word_releases_all_that_look_like_one_that_went() {
+    let world = World::new();
+    world.requests.commit([ask(OLD, note("hello")), ask("orders/dev/other", note("other"))]);
+    world.apply();
+    let new = ["orders/dev/one", "orders/dev/two", "shop/dev/hello"];
+    world
+        .requests
+        .commit(new.map(|id| ask(id, note("hello"))).into_iter().chain([drop_request(OLD)]));
+    world.apply();
+    for id in new {
+        assert!(world.held(id, "LooksLikeAMove").contains(OLD));
+    }
+    let sentence = world.held(OLD, "LooksLikeAMove");
+    assert!(new.iter().all(|id| sentence.contains(id)), "{sentence}");
+
+    world.approve(&sentence);
+    world.apply();
+    for id in new {
+        world.ready(id);
+    }
+    assert!(world.status_or_none(OLD).is_none());
+    world.again_nothing();
+}
