@@ -87,6 +87,19 @@ pub struct DriftItem {
     pub what: String,
     /// `added`, `changed` or `removed`; or the state in which all of it is stuck.
     pub how: String,
+    /// What was applied, where the provider tells; cut, and hidden where it is a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+}
+
+impl DriftItem {
+    /// A difference of which no values are known.
+    pub fn new(what: impl Into<String>, how: impl Into<String>) -> Self {
+        Self { what: what.into(), how: how.into(), expected: None, found: None }
+    }
 }
 
 /// One effect to be made in the world.

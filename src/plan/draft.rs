@@ -295,7 +295,7 @@ pub(super) fn drift_items(
     component: &ComponentRecord,
     seen: &Observation,
 ) -> Option<Vec<DriftItem>> {
-    let whole = |how: &str| vec![DriftItem { what: component.target.to_string(), how: how.into() }];
+    let whole = |how: &str| vec![DriftItem::new(component.target.to_string(), how)];
     match seen {
         Observation::Absent => Some(whole("removed")),
         Observation::Present(live) => match live.owner {

@@ -90,7 +90,12 @@ impl Pass<'_> {
         let (kind, message) = match items.first() {
             Some(first) => (
                 "Drifted",
-                format!("{}: {} {}{}", target.component, first.what, first.how, more(items.len())),
+                format!(
+                    "{}: {}{}",
+                    target.component,
+                    crate::report::drift::phrase(first),
+                    more(items.len())
+                ),
             ),
             None => ("InSync", format!("{} is as it was applied again", target.component)),
         };

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::drift;
 use super::hold;
 use super::pass::Paint;
 use crate::model::{Desired, Event, Hold, RequestId, Retry, Status, TargetKey, Wanted, visible};
@@ -125,7 +126,7 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
     }
     for (component, items) in status.drift.iter().flat_map(|d| &d.items) {
         for item in items {
-            row(paint, "drift", &format!("{component}: {} {}", item.what, item.how), out);
+            row(paint, "drift", &format!("{component}: {}", drift::phrase(item)), out);
         }
     }
     if let Some(last) = &status.last_apply {

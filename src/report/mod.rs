@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod diagnostic;
+pub mod drift;
 pub mod explain;
 pub mod front;
 pub mod hold;

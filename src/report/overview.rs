@@ -74,10 +74,8 @@ fn note(status: &Status) -> String {
     if let Some(waiting) = &status.waiting_for {
         return waiting.clone();
     }
-    let drifted = status.drift.as_ref().filter(|d| !d.items.is_empty());
-    let drift = drifted.map(|d| {
-        format!("drifted: {} changed in the world", d.items.values().map(Vec::len).sum::<usize>())
-    });
+    let drift = status.drift.as_ref().and_then(|d| super::drift::summary(&d.items));
+    let drift = drift.map(|what| format!("drifted: {what}"));
     let upgrade = status
         .template
         .as_ref()

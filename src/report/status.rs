@@ -207,7 +207,13 @@ fn condition(facts: &Facts<'_>, phase: RequestPhase) -> Condition {
             ("False", facts.holds.first().map_or("Held", |h| h.reason.name()))
         }
     };
-    let message = sentence(facts, phase).unwrap_or_else(|| "as the file asks".into());
+    let message = sentence(facts, phase).unwrap_or_else(|| match facts.record.and_then(drift) {
+        Some(found) if drifted => {
+            let what = super::drift::summary(&found.items).unwrap_or_default();
+            format!("applied as the file asks, and changed in the world since: {what}")
+        }
+        Some(_) | None => "as the file asks".into(),
+    });
     let before = facts.last.and_then(|l| l.conditions.iter().find(|c| c.kind == "Ready"));
     let same = before.filter(|b| b.status == status && b.reason == reason);
     let since = same.map_or_else(|| seconds(facts.now), |b| b.since);

@@ -140,7 +140,7 @@ impl World {
                 }
             }
             Act::Drift(n) => {
-                let item = DriftItem { what: "a".into(), how: "changed".into() };
+                let item = DriftItem::new("a", "changed");
                 if let Some(thing) = nth(self, n).and_then(|place| self.things.get_mut(&place)) {
                     thing.drift = vec![item];
                 }

@@ -103,7 +103,7 @@ fn one_that_vanished_is_made_again_and_reported() {
 fn drift_is_reported_once_or_reverted() {
     let mut world = one();
     world.drift_due = true;
-    let item = DriftItem { what: "a.yaml".into(), how: "changed".into() };
+    let item = DriftItem::new("a.yaml", "changed");
     world.thing("orders/prod/events#main").drift = vec![item];
     assert_snapshot!(world.show(), @"
     drift orders/prod/events#main 1

@@ -10,14 +10,16 @@ use std::time::Duration;
 use aws_sdk_cloudformation::types::{
     DifferenceType, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
 };
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::echo;
 use super::error::Trouble;
 use super::session::Session;
 use super::stack::Stack;
 use super::status::Standing;
-use crate::model::{DriftItem, Live, Observation, Owner};
+use crate::model::{DriftItem, HIDDEN, Live, Observation, Owner};
 use crate::provider::ProviderError;
 
 /// Detections that go on at once in one account's region: each costs CloudFormation a look at every
@@ -162,6 +164,7 @@ impl Session {
 
     async fn differences(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
         let (mut items, mut next) = (Vec::new(), None::<String>);
+        let mut template: Option<Option<Value>> = None;
         loop {
             let page = next.take();
             let call = |client: &aws_sdk_cloudformation::Client| {
@@ -174,9 +177,13 @@ impl Session {
                     .send()
             };
             let said = self.look(call).await?;
-            items.extend(
-                said.stack_resource_drifts.unwrap_or_default().iter().flat_map(of_resource),
-            );
+            let drifts = said.stack_resource_drifts.unwrap_or_default();
+            // Without the template nobody can tell which values are secrets.
+            if template.is_none() && drifts.iter().any(has_values) {
+                template = Some(self.template(stack).await.ok().flatten());
+            }
+            let known = template.as_ref().and_then(Option::as_ref);
+            items.extend(drifts.iter().flat_map(|drift| of_resource(drift, known)));
             next = said.next_token;
             if next.is_none() {
                 return Ok(items);
@@ -195,10 +202,7 @@ impl Session {
         let last = events.iter().find(|e| e.physical_resource_id == e.stack_id);
         let token = last.and_then(|e| e.client_request_token.as_deref());
         let ours = last.is_none() || token.is_some_and(|t| t.starts_with(OUR_TOKENS));
-        Ok((!ours).then(|| DriftItem {
-            what: "stack (updated by somebody else)".into(),
-            how: "changed".into(),
-        }))
+        Ok((!ours).then(|| DriftItem::new("stack (updated by somebody else)", "changed")))
     }
 }
 
@@ -216,11 +220,17 @@ fn is_fresh(stack: &Stack) -> bool {
     })
 }
 
-fn of_resource(drift: &StackResourceDrift) -> Vec<DriftItem> {
+fn has_values(drift: &StackResourceDrift) -> bool {
+    drift.property_differences.iter().flatten().next().is_some()
+}
+
+/// What differs in a resource; values only with the `template`, which tells those that are secrets.
+fn of_resource(drift: &StackResourceDrift, template: Option<&Value>) -> Vec<DriftItem> {
     let name = drift.logical_resource_id.clone().unwrap_or_default();
     if drift.stack_resource_drift_status == Some(StackResourceDriftStatus::Deleted) {
-        return vec![DriftItem { what: name, how: "removed".into() }];
+        return vec![DriftItem::new(name, "removed")];
     }
+    let hidden = template.map(echo::values).unwrap_or_default();
     let differences = drift.property_differences.iter().flatten();
     let items: Vec<DriftItem> = differences
         .map(|difference| {
@@ -230,9 +240,75 @@ fn of_resource(drift: &StackResourceDrift) -> Vec<DriftItem> {
                 Some(DifferenceType::Remove) => "removed",
                 _ => "changed",
             };
-            let path = path.trim_start_matches('/').replace('/', ".");
-            DriftItem { what: format!("{name}.{path}"), how: how.into() }
+            let value = |value: &Option<String>| {
+                // That there is none is written as JSON's word for it.
+                let value = value.as_deref().filter(|v| !v.is_empty() && *v != "null")?;
+                Some(match template {
+                    Some(template) if !echo::is_secret(template, &name, path) => {
+                        cut(echo::shown(value, &hidden))
+                    }
+                    _ => HIDDEN.to_owned(),
+                })
+            };
+            let what = format!("{name}.{}", path.trim_start_matches('/').replace('/', "."));
+            DriftItem {
+                expected: value(&difference.expected_value),
+                found: value(&difference.actual_value),
+                ..DriftItem::new(what, how)
+            }
         })
         .collect();
-    if items.is_empty() { vec![DriftItem { what: name, how: "changed".into() }] } else { items }
+    if items.is_empty() { vec![DriftItem::new(name, "changed")] } else { items }
+}
+
+/// A policy document may be long, and it is the rest of it that the console shows.
+const VALUE_MAX: usize = 400;
+
+fn cut(value: String) -> String {
+    match value.char_indices().nth(VALUE_MAX) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudformation::types::PropertyDifference;
+    use serde_json::json;
+
+    use super::*;
+
+    fn drift(path: &str, expected: &str, found: &str) -> StackResourceDrift {
+        let difference = PropertyDifference::builder()
+            .property_path(path)
+            .expected_value(expected)
+            .actual_value(found)
+            .difference_type(DifferenceType::NotEqual);
+        StackResourceDrift::builder()
+            .logical_resource_id("Db")
+            .stack_resource_drift_status(StackResourceDriftStatus::Modified)
+            .property_differences(difference.build())
+            .build()
+    }
+
+    #[test]
+    fn values_are_kept_but_those_of_secrets_and_what_is_too_long() {
+        let template = json!({
+            "Parameters": {"Word": {"NoEcho": true, "Default": "hush"}},
+            "Resources": {"Db": {"Properties": {"Word": {"Ref": "Word"}, "Note": "a", "Size": 5}}},
+        });
+        let of = |path: &str, expected: &str, found: &str, template: Option<&Value>| {
+            let mut items = of_resource(&drift(path, expected, found), template);
+            let item = items.pop().unwrap();
+            (item.expected.unwrap_or_default(), item.found.unwrap_or_default())
+        };
+        let own = |expected: &str, found: &str| (expected.to_owned(), found.to_owned());
+        assert_eq!(of("/Size", "5", "9", Some(&template)), own("5", "9"));
+        assert_eq!(of("/Size", "5", "null", Some(&template)), own("5", ""));
+        assert_eq!(of("/Word", "****", "loud", Some(&template)), own(HIDDEN, HIDDEN));
+        assert_eq!(of("/Note", "a", "say hush", Some(&template)), own("a", HIDDEN));
+        assert_eq!(of("/Size", "5", "9", None), own(HIDDEN, HIDDEN));
+        let long = of("/Note", "a", &"ä".repeat(1_000), Some(&template)).1;
+        assert_eq!(long.chars().count(), VALUE_MAX + 1);
+    }
 }

@@ -6,6 +6,7 @@
 
 mod console;
 mod drift;
+mod echo;
 mod error;
 mod event;
 mod flight;

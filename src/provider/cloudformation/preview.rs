@@ -1,6 +1,5 @@
 //! What a change would do, resource by resource, by a change set that is not executed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
@@ -10,6 +9,7 @@ use aws_sdk_cloudformation::types::{
 };
 use serde_json::Value;
 
+use super::echo;
 use super::error::Trouble;
 use super::outline::{self, Fate};
 use super::poll::says_no_changes;
@@ -24,7 +24,6 @@ use crate::model::{
     Action, Change, Preview, PropertyChange, Recreates, ResourceAction, ResourceChange,
 };
 use crate::provider::ProviderError;
-use crate::yaml;
 
 /// How long CloudFormation may take to work out a change set.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
@@ -133,22 +132,13 @@ impl Work<'_> {
     /// stood in the one before. The service hides them too; that alone is not relied on.
     async fn hidden(&self, before: Option<&Stack>) -> Result<Vec<String>, ProviderError> {
         let text = self.change.artifact.as_ref().and_then(|a| template::text(a).ok());
-        let mut hidden = text.and_then(parsed).map(|t| not_echoed(&t)).unwrap_or_default();
+        let mut hidden = text.and_then(echo::parsed).map(|t| echo::values(&t)).unwrap_or_default();
         if let Some(before) = before.filter(|_| !hidden.is_empty()) {
             let then = self.session.template(before).await?;
-            hidden.extend(then.as_ref().map(not_echoed).unwrap_or_default());
+            hidden.extend(then.as_ref().map(echo::values).unwrap_or_default());
         }
         Ok(hidden)
     }
-}
-
-/// The values that a template has for parameters that are not to be shown.
-fn not_echoed(template: &Value) -> Vec<String> {
-    let parameters = template.get("Parameters").and_then(Value::as_object);
-    let secret = |p: &&Value| p.get("NoEcho").is_some_and(|n| *n == true || n == "true");
-    let defaults = parameters.into_iter().flat_map(|p| p.values()).filter(secret);
-    let text = |v: &Value| v.as_str().map(str::to_owned).unwrap_or_else(|| v.to_string());
-    defaults.filter_map(|p| p.get("Default")).map(text).filter(|t| !t.is_empty()).collect()
 }
 
 /// A change set that was found, and not made now, still tells of the stack as it is.
@@ -228,12 +218,12 @@ impl Session {
     }
 
     /// A stack's template as it stands; `None`: it cannot be read.
-    async fn template(&self, stack: &Stack) -> Result<Option<Value>, ProviderError> {
+    pub(super) async fn template(&self, stack: &Stack) -> Result<Option<Value>, ProviderError> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.get_template().stack_name(&stack.id).send()
         };
         let sent = self.look(call).await.map_err(Trouble::of_a_look)?;
-        Ok(parsed(&sent.template_body.unwrap_or_default()))
+        Ok(echo::parsed(&sent.template_body.unwrap_or_default()))
     }
 
     /// What deleting a stack takes along, and what stays by its own policy.
@@ -272,16 +262,6 @@ impl Session {
             }
         }
     }
-}
-
-/// A stack's template as it stands there: vend's are JSON, a person's may be YAML.
-fn parsed(text: &str) -> Option<Value> {
-    if let Ok(template) = serde_json::from_str(text) {
-        return Some(template);
-    }
-    let name = Arc::from("template");
-    let nodes = yaml::read(&name, text.as_bytes(), &yaml::Options::rendered()).ok()?;
-    Some(nodes.first()?.to_json())
 }
 
 /// One resource's change; `None`: only our own tags on it change, or nothing does.
@@ -331,11 +311,7 @@ fn property(detail: &ResourceChangeDetail, hidden: &[String]) -> Option<Property
     let target = detail.target.as_ref()?;
     let path = target.path.clone().map(|p| p.trim_start_matches("/Properties/").replace('/', "."));
     let path = path.or_else(|| target.name.clone())?;
-    let shown = |value: &Option<String>| {
-        let value = value.as_ref()?;
-        let secret = hidden.iter().any(|h| value.contains(h.as_str()));
-        Some(if secret { crate::model::HIDDEN.to_owned() } else { value.clone() })
-    };
+    let shown = |value: &Option<String>| value.as_ref().map(|v| echo::shown(v, hidden));
     let recreates = match target.requires_recreation.as_ref() {
         Some(RequiresRecreation::Always) => Recreates::Always,
         Some(RequiresRecreation::Conditionally) => Recreates::Conditionally,

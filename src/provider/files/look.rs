@@ -135,7 +135,7 @@ impl Look {
     }
 
     fn drift(&self, marker: &Marker) -> Vec<DriftItem> {
-        let item = |what: &str, how: &str| DriftItem { what: what.into(), how: how.into() };
+        let item = |what: &str, how: &str| DriftItem::new(what, how);
         let mut drift = Vec::new();
         if marker.state != State::Written {
             // An unfinished change is a difference even where every file happens to be right.

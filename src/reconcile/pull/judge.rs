@@ -86,7 +86,7 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
         if !drift.is_empty() && step.artifact.is_some() {
             warnings.push(Warned::Overwrites {
                 target: step.target.key.clone(),
-                items: drift.iter().map(|d| format!("{} {}", d.what, d.how)).collect(),
+                items: drift.iter().map(crate::report::drift::phrase).collect(),
             });
         }
     }

@@ -10,9 +10,10 @@ mod tests;
 
 use std::sync::Arc;
 
+use super::drift;
 use crate::model::{
-    Action, Artifact, DriftItem, Plan, PropertyChange, Recreates, Remark, RequestId,
-    ResourceAction, Step, escape,
+    Action, Artifact, Plan, PropertyChange, Recreates, Remark, RequestId, ResourceAction, Step,
+    escape,
 };
 
 pub use json::json;
@@ -213,10 +214,7 @@ fn remark(remark: &Remark) -> String {
         }
         Remark::Drifted(items) if items.is_empty() => "it was changed outside of vend".into(),
         Remark::Drifted(items) => {
-            let item = |DriftItem { what, how }: &DriftItem| {
-                format!("{} {}", escape(what, 200), escape(how, 40))
-            };
-            format!("changed outside of vend: {}", some(items.iter().map(item)))
+            format!("changed outside of vend: {}", some(items.iter().map(drift::phrase)))
         }
         Remark::ComponentGone => "it is no longer in the template".into(),
         Remark::MayChange => "it may change: all that differs is known after apply".into(),

@@ -528,7 +528,11 @@ pub fn planted(text: &str) -> Story {
         previewed(step("orders/dev/events#queue", Action::Update), vec![broken.clone()]);
     update.remarks = vec![
         Remark::Swap { from: text.into(), to: text.into() },
-        Remark::Drifted(vec![vend::model::DriftItem { what: text.into(), how: text.into() }]),
+        Remark::Drifted(vec![vend::model::DriftItem {
+            expected: Some(text.into()),
+            found: Some(text.into()),
+            ..vend::model::DriftItem::new(text, text)
+        }]),
     ];
     update.unknown.push(Symbol { request: id("a/b/c"), component: None, output: text.into() });
     broken.action = ResourceAction::Retain;

@@ -46,6 +46,15 @@ fn drift_is_found_property_by_property_and_left_alone() {
     let status = here.until("the drift is seen", |s| s["drift"]["state"] == "Drifted");
     let text = status["drift"].to_string();
     assert!(text.contains("Queue.MessageRetentionPeriod"), "{text}");
+    let said = "Queue.MessageRetentionPeriod changed (60 expected, 90 found)";
+    let ready = &status["conditions"][0];
+    assert_eq!((&ready["reason"], &status["phase"]), (&"Drifted".into(), &"Ready".into()));
+    let message = ready["message"].as_str().unwrap();
+    assert!(message.contains("changed in the world since") && message.contains(said), "{message}");
+    for args in [["status", ID], ["explain", ID], ["logs", ID]] {
+        let shown = here.it.world.vend_ends(0, &args).stdout;
+        assert!(shown.contains(said), "vend {args:?}: {shown}");
+    }
 
     here.it.aws.set_retention(&here.url, 60);
     here.until("it is as it was", |s| s["drift"]["state"] == "InSync");
