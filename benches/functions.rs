@@ -291,6 +291,8 @@ fn plan(c: &mut Criterion) {
             retries: BTreeMap::new(),
             drift_due: false,
             barred: None,
+            later: BTreeSet::new(),
+            may_have_moved: false,
         };
         let (instance, none) = (world::instance(), BTreeSet::new());
         let situation = Situation {

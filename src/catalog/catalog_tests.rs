@@ -355,8 +355,8 @@ fn provider_settings_are_refined_and_held_to_their_schema() {
         &environment("dev", "").replace("directory", "directry"),
     );
     insta::assert_snapshot!(invalid(&loaded(&files), "dev", GOOD), @r#"
-    4:13-22 ENV005 settings of the provider `files` for component `app` of `web@1.0.0`: unknown setting `directry` | did you mean `directory`?
-    4:13-22 ENV005 settings of the provider `files` for component `app` of `web@1.0.0`: the setting `repository` is missing | allowed are: a branch of a repository; a plain folder
+    4:13-22 ENV005 the environment `dev` (environments/dev.yaml:5) has no good settings of the provider `files` for component `app` of `web@1.0.0`: unknown setting `directry` | whoever looks after the catalog mends environments/dev.yaml: did you mean `directory`?
+    4:13-22 ENV005 the environment `dev` (environments/dev.yaml:5) has no good settings of the provider `files` for component `app` of `web@1.0.0`: the setting `repository` is missing | whoever looks after the catalog mends environments/dev.yaml: allowed are: a branch of a repository; a plain folder
     "#);
     put(
         &mut files,

@@ -328,10 +328,13 @@ impl Checker<'_> {
         }
         let of = format!("component `{}` of `{}`", component.name, template.id);
         self.problems.extend(found.into_iter().map(|problem| {
-            let message =
-                format!("settings of the provider `{kind}` for {of}: {}", problem.message);
-            Diagnostic::error("ENV005", asked.clone(), message)
-                .help(problem.help)
+            let (file, line) = (&problem.place.file, problem.place.line);
+            let message = format!(
+                "the environment `{}` ({file}:{line}) has no good settings of the provider `{kind}` for {of}: {}",
+                environment.name, problem.message
+            );
+                        Diagnostic::error("ENV005", asked.clone(), message)
+                .help(format!("whoever looks after the catalog mends {file}: {}", problem.help))
                 .related(problem.place, "the environment's settings")
         }));
         None

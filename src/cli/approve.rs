@@ -6,7 +6,8 @@ use super::args::{Approve, Args, Retry};
 use super::failure::Failure;
 use super::{context, output, socket};
 use crate::model::{Approval, RequestId, Revision, RolloutWord, SourceName};
-use crate::server::PersonCommand;
+use crate::reconcile::view;
+use crate::server::{Noted, PersonCommand};
 use crate::store::PersonWrite;
 
 /// Approves a plan digest, or `SOURCE@SHA`.
@@ -25,12 +26,18 @@ pub async fn run(args: &Args, approve: &Approve) -> Result<ExitCode, Failure> {
         PersonCommand::Rollout { version, .. } => format!("Told the rollout of `{version}`."),
         PersonCommand::Retry { request } => format!("Trying `{request}` again at the next pass."),
     };
-    send(args, command).await?;
+    let Noted { asking } = send(args, command).await?;
     if !args.quiet {
-        output::print(&said);
+        let nobody = asking.is_some_and(|asking| asking.is_empty());
+        output::print(if nobody { NOBODY } else { &said });
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// What is said to somebody who approved what is not asked for.
+const NOBODY: &str = "Noted, but nothing that is held asks for that digest: either it was approved and used, or what \
+    would be done has changed since, such as by another template or another effect, and that yes does not count for \
+    it. `vend status --not-ready` has the digests that are asked for now.";
 
 /// Forgets a request's failed tries.
 pub async fn retry(args: &Args, retry: &Retry) -> Result<ExitCode, Failure> {
@@ -69,7 +76,7 @@ fn parse(what: &str) -> Result<PersonCommand, Failure> {
 }
 
 /// Says it to the daemon, or writes it down for the next pass.
-pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<(), Failure> {
+pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<Noted, Failure> {
     let config = context::config(args)?;
     if let Some(daemon) = socket::connect(&config).await {
         return daemon.person(&command).await;
@@ -77,6 +84,12 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<(), Fail
     let store = context::store(&config)?;
     let by = user();
     let at = context::now();
+    let asking = match &command {
+        PersonCommand::Approve { digest } => Some(view::asking(store.as_ref(), digest).await?),
+        PersonCommand::Accept { .. }
+        | PersonCommand::Rollout { .. }
+        | PersonCommand::Retry { .. } => None,
+    };
     let write = match command {
         PersonCommand::Approve { digest } => {
             PersonWrite::Approve(Approval { digest, by, teams: None, at })
@@ -89,7 +102,8 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<(), Fail
         }
         PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
     };
-    Ok(store.note(vec![write]).await?)
+    store.note(vec![write]).await?;
+    Ok(Noted { asking })
 }
 
 /// Who sits at this terminal, for the record.

@@ -14,7 +14,7 @@ use super::failure::{Failure, Kind};
 use crate::config::Config;
 use crate::model::{Applying, PassReport, RequestId, Rollouts};
 use crate::reconcile::view::{Explanation, Log, LogQuery, Overview};
-use crate::server::PersonCommand;
+use crate::server::{Noted, PersonCommand};
 
 /// A daemon that answers.
 pub struct Daemon {
@@ -35,8 +35,8 @@ impl Daemon {
     }
 
     /// A person's command.
-    pub async fn person(&self, command: &PersonCommand) -> Result<(), Failure> {
-        self.ask(Method::POST, "/v1/person", Some(body(command)?)).await.map(drop)
+    pub async fn person(&self, command: &PersonCommand) -> Result<Noted, Failure> {
+        self.post("/v1/person", command).await
     }
 
     /// Where everything stands; `None` when nothing was written since the answer with that stamp.

@@ -64,6 +64,9 @@ pub struct Live {
     /// A look for drift is under way at the provider: nothing is known of drift yet, ask again.
     #[serde(default)]
     pub pending: bool,
+    /// It carries nobody's mark, and its provider could take it over.
+    #[serde(default)]
+    pub adoptable: bool,
     /// It stands in a state in which nothing can be done to it as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<Stuck>,

@@ -45,6 +45,9 @@ pub enum HoldReason {
         /// Whose it says it is, when it says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<String>,
+        /// The request could take it over, by `adopt: true`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adoptable: bool,
     },
     /// Another target comes first.
     WaitingFor {
@@ -64,6 +67,9 @@ pub enum HoldReason {
         /// What rules ask for and is not given yet.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         needs: Vec<super::Requirement>,
+        /// Who approved what was asked here before, and is not what would be done now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        void: Vec<String>,
     },
     /// More would happen than was reviewed.
     PlanChanged {

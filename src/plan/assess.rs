@@ -102,6 +102,7 @@ fn question(
         lost: lost.collect(),
         preview: Some(previewed.clone()),
         needs: Vec::new(),
+        void: Vec::new(),
     })
 }
 

@@ -394,7 +394,8 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
                 Owner::Other(owner) => Some(owner.clone()),
                 Owner::Ours | Owner::Nobody => None,
             };
-            HoldReason::NotOurs { owner }
+            // What was ours before is given back by whoever took the mark away.
+            HoldReason::NotOurs { owner, adoptable: verdict == Verdict::Adopt && live.adoptable }
         }
         (_, None | Some(Seen::Observed(Observation::Absent))) => {
             HoldReason::NotObserved { error: String::new() }

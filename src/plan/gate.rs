@@ -78,6 +78,7 @@ impl Subject<'_> {
             lost: Vec::new(),
             preview: None,
             needs: Vec::new(),
+            void: Vec::new(),
         }))
     }
 

@@ -76,6 +76,7 @@ fn stopped(step: &Step, ruling: &Ruling, digest: Digest) -> Option<HoldReason> {
         lost: Vec::new(),
         preview: None,
         needs: unmet,
+        void: Vec::new(),
     })
 }
 

@@ -275,6 +275,7 @@ fn as_recorded(component: &ComponentRecord) -> Observation {
         state: component.state.clone(),
         busy: false,
         pending: false,
+        adoptable: false,
         stuck: None,
         drift: component.drift.clone(),
         outputs: component.outputs.clone(),

@@ -237,7 +237,7 @@ impl Pass<'_> {
         let rows = self.memory.holds.get(&key.request)?;
         let mut rows = rows.iter().filter(|r| r.hold.component.as_ref() == Some(&key.component));
         rows.find_map(|row| match &row.hold.reason {
-            HoldReason::NeedsApproval { digest, lost, preview: Some(made), needs: _ }
+            HoldReason::NeedsApproval { digest, lost, preview: Some(made), needs: _, void: _ }
                 if made.of == *basis
                     && now.duration_since(made.at) < KEPT
                     && self.engine.config.settings.reconcile.replacements.asks()

@@ -13,8 +13,8 @@ use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
-    Artifact, ComponentName, Desired, HoldReason, Observation, Phase, Plan, Record, RequestId,
-    Retry, Revision, SourceName, Step, TargetKey,
+    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
+    RequestId, Retry, Revision, SourceName, Step, TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 use crate::provider::Providers;
@@ -442,6 +442,7 @@ impl Pass<'_> {
     async fn hold(&mut self, plan: &Plan, looked: &BTreeSet<RequestId>) -> Result<(), PassError> {
         self.note_refusals(plan).await?;
         self.report.holds.clone_from(&plan.holds);
+        self.note_void();
         for hold in &plan.holds {
             self.touched.insert(hold.request.clone());
         }
@@ -452,6 +453,28 @@ impl Pass<'_> {
         let stale: Vec<RequestId> = stale.cloned().collect();
         self.touched.extend(stale);
         Ok(())
+    }
+
+    /// Whoever approved what was asked before, and sees it asked again, is told why.
+    fn note_void(&mut self) {
+        let memory = &self.memory;
+        for hold in &mut self.report.holds {
+            let Hold { request, component, reason, .. } = hold;
+            let HoldReason::NeedsApproval { digest, void, .. } = reason else { continue };
+            let before = memory.holds.get(request).into_iter().flatten().map(|row| &row.hold);
+            let asked =
+                before.filter(|b| b.component == *component).find_map(|b| match &b.reason {
+                    HoldReason::NeedsApproval { digest, void, .. } => Some((digest, void)),
+                    _ => None,
+                });
+            let Some((asked, known)) = asked else { continue };
+            let mut by: BTreeSet<String> = known.iter().cloned().collect();
+            if asked != digest {
+                let given = memory.approvals.get(asked).into_iter().flatten();
+                by.extend(given.map(|approval| approval.by.clone()));
+            }
+            *void = by.into_iter().collect();
+        }
     }
 
     /// A provider that refused even to be looked at is asked again when the hold says so, not at

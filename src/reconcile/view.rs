@@ -1,12 +1,16 @@
 //! Answers about requests, from the store alone.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::model::{
-    Applying, Approval, Change, Counts, Desired, Event, Hold, RequestId, RequestPhase, Retry,
-    SourceName, SourceProblem, Status, TargetKey, Token,
+    Applying, Approval, Change, Counts, Desired, Event, Hold, HoldReason, RequestId, RequestPhase,
+    Retry, SourceName, SourceProblem, Status, TargetKey, Token,
 };
+use crate::report;
 use crate::report::explain::Facts;
 use crate::store::{Line, Store, StoreError};
 
@@ -43,6 +47,25 @@ pub struct Overview {
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde has it
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+/// The requests that are held until somebody approves this.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn asking(store: &dyn Store, digest: &Digest) -> Result<Vec<RequestId>, StoreError> {
+    let standing = store.standing().await?;
+    let asks = |hold: &Hold| match &hold.reason {
+        HoldReason::LooksLikeAMove { digest: Some(one), .. } if one == digest => true,
+        reason => report::hold::digest(reason) == Some(*digest),
+    };
+    let asking: BTreeSet<RequestId> = standing
+        .holds
+        .into_iter()
+        .filter(|row| asks(&row.hold))
+        .map(|row| row.hold.request)
+        .collect();
+    Ok(asking.into_iter().collect())
 }
 
 /// Which lines of a request's history are asked for.

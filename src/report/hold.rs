@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
@@ -52,11 +52,21 @@ pub fn sentence(hold: &Hold) -> String {
                 "`{to}` looks like `{from}` under a new name; say `movedFrom: {from}` in its file{yes}"
             )
         }
+        (HoldReason::NeedsApproval { void, .. }, _) if !void.is_empty() => format!(
+            "{said}; what {} approved before was another effect, and does not count for this one",
+            words(&void.join(", "))
+        ),
         (HoldReason::InFlight { .. } | HoldReason::Unknown { .. }, Some(action)) => {
             format!("{said}; {} waits for that", newer(*action))
         }
         _ => said,
     }
+}
+
+/// What is said of an update that was stopped since it took too long.
+pub fn too_slow(timeout: Option<SignedDuration>, error: &str) -> String {
+    let timeout = timeout.map(|t| format!(" of {t:#}")).unwrap_or_default();
+    format!("it took longer than its template's timeout{timeout}, and was stopped: {error}")
 }
 
 fn newer(action: Action) -> &'static str {
@@ -139,7 +149,7 @@ pub fn reason(reason: &HoldReason) -> String {
             "the provider could not be asked ({}), and nothing is done unseen; the next pass asks again",
             words(error)
         ),
-        HoldReason::NotOurs { owner } => not_ours(owner.as_deref()),
+        HoldReason::NotOurs { owner, adoptable } => not_ours(owner.as_deref(), *adoptable),
         HoldReason::WaitingFor { dependency } => waiting(dependency),
         HoldReason::NeedsApproval { digest, needs, .. } if !needs.is_empty() => {
             format!("{}: `vend approve {digest}`", asked_for(needs))
@@ -317,13 +327,20 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
     }
 }
 
-fn not_ours(owner: Option<&str>) -> String {
+fn not_ours(owner: Option<&str>, adoptable: bool) -> String {
     let whose = match owner {
         Some(owner) => format!("it is marked as `{}`'s", words(owner)),
         None => "it bears no mark of this vend".into(),
     };
+    let adopt = match adoptable {
+        true => {
+            "say `adopt: true` in the request to take it over after a plan that shows what would change, or "
+        }
+        false => "",
+    };
     format!(
-        "something stands there that this vend did not make ({whose}); rename the request, or move that away and `vend retry`"
+        "something stands there that this vend did not make ({whose}); {adopt}rename the request, or \
+         move that away and `vend retry`"
     )
 }
 
@@ -572,6 +589,7 @@ mod tests {
                 lost("Dead\nLetters", ResourceAction::Delete, None),
             ],
             needs: Vec::new(),
+            void: Vec::new(),
             preview: None,
         });
         insta::assert_snapshot!(reason, @r"it would replace `Queue` (AWS::SQS::Queue, since `QueueName` changes), delete `Dead\nLetters` (AWS::SQS::Queue), which the files do not say; a person must approve that: `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`");

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::accept::Peer;
-use super::{PersonCommand, Shared};
+use super::{Noted, PersonCommand, Shared};
 use crate::error::chain;
 use crate::model::{Approval, RequestId, RolloutWord};
 use crate::reconcile::view::LogQuery;
@@ -140,6 +140,14 @@ async fn person(
 ) -> Result<Response, Problem> {
     let (by, at) = (peer.name(), (shared.now)());
     tracing::info!(by, ?command, "a person's command");
+    let asking = match &command {
+        PersonCommand::Approve { digest } => {
+            Some(view::asking(shared.store.as_ref(), digest).await?)
+        }
+        PersonCommand::Accept { .. }
+        | PersonCommand::Rollout { .. }
+        | PersonCommand::Retry { .. } => None,
+    };
     let write = match command {
         PersonCommand::Approve { digest } => {
             PersonWrite::Approve(Approval { digest, by, teams: None, at })
@@ -155,7 +163,7 @@ async fn person(
     shared.store.note(vec![write]).await?;
     // A loop that is busy looks at the store again at its next pass anyway.
     let _ = shared.asks.try_send(Ask::Wake);
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(Json(Noted { asking }).into_response())
 }
 
 #[derive(Deserialize)]

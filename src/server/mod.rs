@@ -29,6 +29,13 @@ pub use webhook::Hook;
 /// How long a connection to the health server may last.
 const PUBLIC_LIFE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// What became of what a person said.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Noted {
+    /// The requests that an approval was asked for by.
+    pub asking: Option<Vec<crate::model::RequestId>>,
+}
+
 /// What a person says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase")]

@@ -339,6 +339,7 @@ impl World {
                 busy: thing.busy,
                 drift: thing.drift.clone(),
                 pending: thing.pending,
+                adoptable: thing.owner == Owner::Nobody,
                 stuck: thing.stuck.clone(),
                 outputs: Map::new(),
             }),
@@ -609,7 +610,9 @@ pub fn show_hold(hold: &Hold) -> String {
         }
         HoldReason::Referenced { by } => by.iter().map(ToString::to_string).collect(),
         HoldReason::ForbiddenChange { what } => vec![what.clone()],
-        HoldReason::NotOurs { owner } => owner.iter().cloned().collect(),
+        HoldReason::NotOurs { owner, adoptable } => {
+            owner.iter().cloned().chain(adoptable.then(|| "adoptable".into())).collect()
+        }
         HoldReason::NotObserved { error } => vec![error.clone()],
         _ => Vec::new(),
     };

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use super::settings::Place;
+use crate::model::Target;
 use crate::provider::ProviderError;
 
 /// What became of a call that did not go well.
@@ -21,9 +24,15 @@ pub(super) enum Trouble {
     },
     /// It was never sent, or the service cannot look now.
     Unsent(String),
+    /// Nothing was signed, and so nothing sent: there are no credentials.
+    NoCredentials(String),
     /// It was sent, and no answer that means anything came.
     Lost(String),
 }
+
+/// Where the SDK's default chain looks, in its order, and what to do.
+const CHAIN: &str = "tried AWS_ACCESS_KEY_ID, the profile in ~/.aws, AWS_WEB_IDENTITY_TOKEN_FILE, the container's \
+    and the instance's role: set one of them for the process that runs vend";
 
 /// How long to leave a service alone that says "too fast" after all tries.
 const THROTTLED: Duration = Duration::from_secs(20);
@@ -55,12 +64,11 @@ impl Trouble {
             }
             SdkError::ConstructionFailure(_) => Self::Unsent(text(&error)),
             SdkError::DispatchFailure(failure) => {
-                // No credentials: nothing was signed, so nothing was sent.
-                match failure.as_connector_error() {
-                    Some(connector) if connector.is_user() || is_credentials(connector) => {
-                        Self::Unsent(text(&error))
-                    }
-                    Some(_) | None => Self::Lost(text(&error)),
+                let connector = failure.as_connector_error();
+                match connector.and_then(credentials) {
+                    Some(words) => Self::NoCredentials(words),
+                    None if connector.is_some_and(|c| c.is_user()) => Self::Unsent(text(&error)),
+                    None => Self::Lost(text(&error)),
                 }
             }
             SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Self::Lost(text(&error)),
@@ -72,16 +80,33 @@ impl Trouble {
     pub(super) fn of_a_look(self) -> ProviderError {
         match self {
             Self::Throttled(words) => throttled(words),
+            Self::NoCredentials(words) => {
+                ProviderError::unavailable(format!("no AWS credentials: {words}"))
+            }
             Self::Unsent(words) | Self::Lost(words) => ProviderError::unavailable(words),
             Self::Rejected { code, message } => refused(&code, message),
         }
+    }
+
+    /// As [`Trouble::of_a_look`], for those who look after an environment.
+    pub(super) fn of_a_look_at(self, target: &Target, place: &Place) -> ProviderError {
+        let Self::NoCredentials(words) = self else { return self.of_a_look() };
+        let environment = target.key.request.environment();
+        let role = place.role.as_ref().map(|role| format!(", of which `{role}` is taken on"));
+        ProviderError::unavailable(format!(
+            "no AWS credentials for the environment `{environment}`{}: {words}",
+            role.unwrap_or_default()
+        ))
     }
 
     /// For a call that changes something: what was not answered may have happened.
     pub(super) fn of_a_change(self) -> ProviderError {
         match self {
             Self::Lost(words) => ProviderError::unknown(words),
-            Self::Throttled(_) | Self::Unsent(_) | Self::Rejected { .. } => self.of_a_look(),
+            Self::Throttled(_)
+            | Self::Unsent(_)
+            | Self::NoCredentials(_)
+            | Self::Rejected { .. } => self.of_a_look(),
         }
     }
 
@@ -93,7 +118,7 @@ impl Trouble {
                     || code.starts_with("StackNotFound")
                     || (code == "ValidationError" && message.ends_with("does not exist"))
             }
-            Self::Throttled(_) | Self::Unsent(_) | Self::Lost(_) => false,
+            Self::Throttled(_) | Self::Unsent(_) | Self::NoCredentials(_) | Self::Lost(_) => false,
         }
     }
 
@@ -130,15 +155,22 @@ fn refused(code: &str, message: String) -> ProviderError {
     ProviderError::Refused(format!("{code}: {message}"))
 }
 
-fn is_credentials(connector: &aws_sdk_cloudformation::error::ConnectorError) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(connector);
+/// What is wrong with the credentials, where that is what is wrong: the chain has none, or the role or the
+/// service that gives them said no, in its words.
+fn credentials(connector: &aws_sdk_cloudformation::error::ConnectorError) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(connector);
+    let (mut found, mut last) = (false, String::new());
     while let Some(error) = cause {
-        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
+        if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
+            found = true;
+            if matches!(credentials, CredentialsError::CredentialsNotLoaded(_)) {
+                return Some(CHAIN.to_owned());
+            }
         }
+        last = error.to_string();
         cause = error.source();
     }
-    false
+    found.then_some(last)
 }
 
 /// All that the SDK knows, on one line.

@@ -204,7 +204,7 @@ impl CloudFormation {
         let stacks = session.stacks(&names).await;
         let mut seen = Vec::with_capacity(group.len());
         let mut deep = JoinSet::new();
-        for ((n, _), stack) in group.into_iter().zip(stacks) {
+        for ((n, place), stack) in group.into_iter().zip(stacks) {
             let stack = match stack {
                 Ok(Some(stack)) => stack,
                 Ok(None) => {
@@ -212,7 +212,7 @@ impl CloudFormation {
                     continue;
                 }
                 Err(trouble) => {
-                    seen.push((n, Err(trouble.of_a_look())));
+                    seen.push((n, Err(trouble.of_a_look_at(&targets[n], &place))));
                     continue;
                 }
             };

@@ -133,6 +133,7 @@ impl Stack {
             drift: Vec::new(),
             outputs: self.outputs.clone(),
             stuck,
+            adoptable: self.owner(target) == Owner::Nobody,
             pending: false,
         })
     }

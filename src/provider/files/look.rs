@@ -113,6 +113,7 @@ impl Look {
             busy: false,
             drift: Vec::new(),
             pending: false,
+            adoptable: false,
             stuck: None,
             outputs: Map::new(),
         };
@@ -128,6 +129,7 @@ impl Look {
                 busy: false,
                 drift: self.drift(marker),
                 pending: false,
+                adoptable: false,
                 stuck: None,
                 outputs: outputs(place, marker.digest, commit),
             }),

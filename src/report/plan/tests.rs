@@ -67,6 +67,7 @@ fn plan() -> Plan {
             lost: Vec::new(),
             preview: None,
             needs: Vec::new(),
+            void: Vec::new(),
         },
     };
     Plan {

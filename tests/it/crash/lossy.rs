@@ -80,6 +80,7 @@ impl Provider for Lossy {
                 busy: false,
                 drift: Vec::new(),
                 pending: false,
+                adoptable: false,
                 stuck: thing
                     .rubble
                     .then(|| Stuck { advice: "its creation failed".into(), empty: true }),

@@ -99,6 +99,7 @@ impl Provider for Slow {
                 busy: state.at_work.contains_key(target.name.as_str()),
                 drift: Vec::new(),
                 pending: false,
+                adoptable: false,
                 stuck: None,
                 outputs: Map::new(),
             }),

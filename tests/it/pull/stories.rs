@@ -561,6 +561,7 @@ pub fn planted(text: &str) -> Story {
             lost: vec![broken],
             preview: None,
             needs: Vec::new(),
+            void: Vec::new(),
         }),
     ];
     brief.needs = vec![Need {
