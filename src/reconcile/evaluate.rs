@@ -475,7 +475,11 @@ impl Evaluator<'_> {
                     // What is sensitive stands nowhere, and fills no other component.
                     let shown = recorded.outputs.iter().filter(|(_, v)| !is_hidden_output(v));
                     let shown = shown.map(|(n, v)| (n.clone(), v.clone())).collect();
-                    context.components.insert(name, shown);
+                    context.components.insert(name.clone(), shown);
+                    // Without the store only those are known that the template promises.
+                    if self.store.is_none() {
+                        context.pending.insert(name);
+                    }
                 }
                 (None, None) => {
                     context.pending.insert(name);

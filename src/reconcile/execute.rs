@@ -28,6 +28,7 @@ use crate::model::{
     Token,
 };
 use crate::provider::Providers;
+use crate::report;
 use crate::store::{Lease, Store, Write};
 
 /// Calls of one lane at once, for providers that take changes one by one.
@@ -190,11 +191,11 @@ impl Executor<'_> {
     }
 
     /// Asks about `rows`, which are in the journal already: those with a ticket are polled, the
-    /// others are sent again under the same token. Those that are `superseded` are asked to stop.
+    /// others are sent again under the same token. Those in `stops` are asked to stop.
     pub async fn resume(
         &self,
         rows: Vec<Journalled>,
-        superseded: &BTreeSet<Token>,
+        stops: &BTreeSet<Token>,
         records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
@@ -232,7 +233,7 @@ impl Executor<'_> {
             while asked.len() < POLLS
                 && let Some((provider, ticket, row)) = polls.pop_front()
             {
-                let stop = superseded.contains(&row.change.token);
+                let stop = stops.contains(&row.change.token);
                 asked.spawn(async move {
                     vec![if stop {
                         call::cancel(provider, row, ticket).await
@@ -308,6 +309,10 @@ impl Executor<'_> {
                 // It was carried out and came to nothing: a change or a person is what helps.
                 Answer::Ended(End::Failed { error }, events) => {
                     self.tell(&row, events, &mut writes);
+                    let error = match ledger::is_late(&row, now) && row.cancelled {
+                        true => report::hold::too_slow(row.change.timeout, &error),
+                        false => error,
+                    };
                     let failure = Failure { error, hopeless: true, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
-use crate::model::{Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Record, Retry};
+use crate::model::{
+    Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Phase, Record, Retry,
+};
 use crate::plan;
 
 /// The end of an effect, as the provider told it.
@@ -121,6 +123,14 @@ pub fn retry(
 pub fn poll_after(row: &Journalled, now: Timestamp) -> SignedDuration {
     let age = now.duration_since(row.since).as_secs_f64();
     SignedDuration::from_secs_f64((age / 10.0).clamp(0.5, 30.0))
+}
+
+/// Whether an update takes longer than its template allows.
+pub(super) fn is_late(row: &Journalled, now: Timestamp) -> bool {
+    let Some(timeout) = row.change.timeout.filter(|_| row.change.action == Action::Update) else {
+        return false;
+    };
+    row.phase == Phase::Sent && now.duration_since(row.since) >= timeout
 }
 
 /// How long until a lost outcome is asked for again: about as long as it has been lost, from 1 s to

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::PassError;
 use super::execute::{Done, Executor};
+use super::ledger;
 use super::pass::Pass;
 use crate::digest::Digest;
 use crate::model::{
@@ -42,14 +43,22 @@ impl Pass<'_> {
         let ids: Vec<RequestId> =
             rows.iter().map(|r| r.change.target.key.request.clone()).collect();
         self.load_records(ids).await?;
-        let superseded = self.superseded(&rows).await?;
+        let mut stops = self.superseded(&rows).await?;
+        stops.extend(self.overdue(&rows));
         let executor = self.executor(lease);
-        let done = executor
-            .resume(rows, &superseded, &self.records, &self.memory.retries, self.clock)
-            .await?;
+        let done =
+            executor.resume(rows, &stops, &self.records, &self.memory.retries, self.clock).await?;
         let changed: BTreeSet<RequestId> = done.records.keys().cloned().collect();
         self.take_done(done).await?;
         Ok(changed)
+    }
+
+    /// Updates that take longer than their template allows. Each is asked to stop once; a creation's
+    /// end its provider sees to.
+    fn overdue(&self, rows: &[Journalled]) -> BTreeSet<Token> {
+        let now = (self.clock)();
+        let late = rows.iter().filter(|row| !row.cancelled && ledger::is_late(row, now));
+        late.map(|row| row.change.token.clone()).collect()
     }
 
     /// Updates that are under way to what is wanted no more, where the settings say that such are

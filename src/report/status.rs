@@ -240,11 +240,12 @@ fn promises(facts: &Facts<'_>) -> Option<Condition> {
 }
 
 fn components(record: &Record) -> Vec<StatusComponent> {
-    let hidden = |component: &str, output: &str| {
-        record
-            .output_specs
-            .values()
-            .any(|s| s.sensitive && s.component.as_str() == component && s.output == output)
+    // What the template does not promise stays in the store: nobody has said that it may be seen.
+    let shown = |component: &str, output: &str| {
+        let of =
+            |s: &&crate::model::OutputSpec| s.component.as_str() == component && s.output == output;
+        let mut specs = record.output_specs.values().filter(of).peekable();
+        specs.peek().is_some() && specs.all(|spec| !spec.sensitive)
     };
     let component = |(name, c): (&crate::model::ComponentName, &crate::model::ComponentRecord)| {
         StatusComponent {
@@ -260,7 +261,7 @@ fn components(record: &Record) -> Vec<StatusComponent> {
             outputs: c
                 .outputs
                 .iter()
-                .filter(|(o, _)| !hidden(name.as_str(), o))
+                .filter(|(o, _)| shown(name.as_str(), o))
                 .map(|(o, v)| (o.clone(), v.clone()))
                 .collect(),
             token: c.token.clone(),

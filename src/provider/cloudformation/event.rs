@@ -9,7 +9,7 @@ use super::error::Trouble;
 use super::session::Session;
 use super::stack::moment;
 use super::status::{self, Ending};
-use super::ticket::Operation;
+use super::ticket::{Operation, is_of};
 use crate::model::{Happening, Token};
 
 /// One event, in our words.
@@ -56,7 +56,8 @@ impl Event {
         let failed = event.event_type == Some(EventType::ValidationError)
             && event.validation_status == Some(ValidationStatus::Failed)
             && event.validation_failure_mode != Some(HookFailureMode::Warn);
-        if !failed || event.client_request_token.as_deref().is_some_and(|t| t != token.as_str()) {
+        let found = event.client_request_token.as_deref();
+        if !failed || found.is_some() && !is_of(found, token) {
             return None;
         }
         let at = event.timestamp?;
@@ -113,7 +114,7 @@ impl Session {
             };
             let mut older = false;
             for event in said.stack_events.unwrap_or_default().into_iter().filter_map(Event::of) {
-                let ours = event.token.as_deref() == Some(token.as_str());
+                let ours = is_of(event.token.as_deref(), token);
                 // Another's event, once ours were seen, is older than the operation.
                 older |= begun && !ours && event.token.is_some();
                 begun |= ours;
@@ -173,7 +174,7 @@ impl Story {
 
     /// How the operation ended by the stack's own last event; `None`: it has not.
     pub(super) fn ending(&self, token: &Token) -> Option<(Ending, &str)> {
-        let ours = |e: &&Event| e.of_stack && e.token.as_deref() == Some(token.as_str());
+        let ours = |e: &&Event| e.of_stack && is_of(e.token.as_deref(), token);
         let last = self.events.iter().rev().find(ours)?;
         Some((status::ending(&last.state)?, last.state.as_str()))
     }

@@ -10,7 +10,7 @@ use super::settings::Place;
 use super::stack::Stack;
 use super::status::{self, Ending, Standing};
 use super::submit::Work;
-use super::ticket::{Notes, Operation};
+use super::ticket::{Notes, Operation, stopper};
 use super::{CloudFormation, stack_name};
 use crate::model::{Action, Change, Owner, Progress, Ticket};
 use crate::provider::ProviderError;
@@ -99,7 +99,7 @@ impl CloudFormation {
         let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
         let updates = stack.is_some_and(|s| s.state() == "UPDATE_IN_PROGRESS");
         if updates && notes.change_set.is_none() {
-            let token = format!("{}-cancel", ticket.token);
+            let token = stopper(&ticket.token);
             let call = |client: &aws_sdk_cloudformation::Client| {
                 let stop = client.cancel_update_stack().stack_name(&notes.stack);
                 stop.client_request_token(&token).send()

@@ -32,6 +32,18 @@ pub(super) struct Notes {
     pub(super) cursor: Option<String>,
 }
 
+/// What a request to stop a change bears: what is rolled back then bears it too.
+pub(super) fn stopper(token: &Token) -> String {
+    format!("{token}-cancel")
+}
+
+/// Whether an event came of a change, or of its being stopped.
+pub(super) fn is_of(found: Option<&str>, token: &Token) -> bool {
+    found
+        .and_then(|found| found.strip_prefix(token.as_str()))
+        .is_some_and(|rest| rest.is_empty() || rest == "-cancel")
+}
+
 impl Notes {
     pub(super) fn new(operation: Operation, stack: impl Into<String>) -> Self {
         Self { operation, stack: stack.into(), change_set: None, reverts: false, cursor: None }

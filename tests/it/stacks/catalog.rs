@@ -18,6 +18,8 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(bucket());
     files.extend(reader());
     files.extend(slow());
+    files.extend(steps("steps", ""));
+    files.extend(steps("hurried", "\n  timeout: 2s"));
     files.extend(moody());
     files.extend(handle());
     files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
@@ -193,6 +195,42 @@ Resources:
 "#;
     let components = "    - {name: slow, provider: cloudformation, source: stack.yaml.hbs}\n";
     template("slow", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A stack whose queue comes after a wait at `Handle`, where its round is awaited anew; `more` are further
+/// lines of the template's spec.
+fn steps(name: &str, more: &str) -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "round": {"type": "integer", "default": 0},
+        "seconds": {"type": "integer", "default": 60}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  {{#if parameters.round}}
+  Handle{{parameters.round}}:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  Wait{{parameters.round}}:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties:
+      Handle: !Ref "Handle{{parameters.round}}"
+      Timeout: "600"
+  {{/if}}
+  Queue:
+    Type: AWS::SQS::Queue
+    {{#if parameters.round}}
+    DependsOn: "Wait{{parameters.round}}"
+    {{/if}}
+    Properties:
+      MessageRetentionPeriod: {{parameters.seconds}}
+Outputs:
+  QueueUrl:
+    Value: !Ref Queue
+  Unpromised:
+    Value: !GetAtt Queue.Arn
+"#;
+    let components = "    - {name: steps, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = format!("{{url: {{from: steps.QueueUrl}}}}{more}");
+    template(name, "1.0.0", components, &outputs, schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A resource that takes no tags. Its note is nothing that CloudFormation would change a stack for;

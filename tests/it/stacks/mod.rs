@@ -10,6 +10,7 @@ mod fail;
 mod fault;
 mod import;
 mod large;
+mod late;
 mod many;
 mod remove;
 mod rights;

@@ -1,0 +1,114 @@
+//! Changes that take too long, and those that something newer overtakes.
+
+use serde_json::json;
+
+use super::Account;
+use crate::world::{ask, request};
+
+const ID: &str = "orders/dev/steps";
+
+fn steps(template: &str, round: u32) -> String {
+    request(&format!("{template}@1.0.0"), &format!("{{round: {round}, seconds: {}}}", 60 + round))
+}
+
+/// A queue that stands, and an update of it under way that waits at its handle.
+fn under_way(it: &Account, template: &str) -> String {
+    it.world.requests.commit([ask(ID, steps(template, 0))]);
+    it.apply();
+    let stack = it.stack(ID);
+    it.world.requests.commit([ask(ID, steps(template, 1))]);
+    it.aws.eventually("the update is under way", || {
+        it.world.vend(&["apply"]);
+        let status = it.aws.stack(&stack)?.stack_status?;
+        (status.as_str() == "UPDATE_IN_PROGRESS").then_some(())
+    });
+    stack
+}
+
+/// How long its queue keeps messages now.
+fn seconds(it: &Account, stack: &str) -> String {
+    it.aws.retention(&it.aws.output(stack, "QueueUrl").unwrap())
+}
+
+#[test]
+fn a_newer_commit_waits_for_what_is_under_way_and_says_so() {
+    let it = Account::new();
+    let stack = under_way(&it, "steps");
+    it.world.requests.commit([ask(ID, steps("steps", 0))]);
+    it.world.vend(&["apply"]);
+    let (phase, reason, sentence) = it.world.standing(ID);
+    assert_eq!((phase.as_str(), reason.as_str()), ("Applying", "Applying"), "{sentence}");
+    assert!(
+        sentence.contains("is under way") && sentence.contains("a newer version waits"),
+        "{sentence}"
+    );
+    assert_eq!(it.aws.count("CancelUpdateStack"), 0);
+
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(seconds(&it, &stack), "60");
+    assert_eq!(it.aws.effects(&stack), ["create", "update", "update"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
+    let mut it = Account::new();
+    it.world.configure(|c| c["reconcile"] = json!({"cancel": "superseded"}));
+    let stack = under_way(&it, "steps");
+    it.world.requests.commit([ask(ID, steps("steps", 0))]);
+    it.aws.eventually("it is asked to stop", || {
+        it.world.vend(&["apply"]);
+        (it.aws.count("CancelUpdateStack") > 0).then_some(())
+    });
+    // The service stops before the next resource.
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.world.vend(&["apply", "--wait"]);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.count("CancelUpdateStack"), 1, "asked once: {}", it.aws.history());
+    assert_eq!(seconds(&it, &stack), "60");
+    it.again_nothing();
+}
+
+#[test]
+fn an_update_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
+    let it = Account::new();
+    let stack = under_way(&it, "hurried");
+    let create = it.aws.calls().into_iter().find(|c| c.action == "CreateStack").unwrap();
+    assert_eq!(create.get("TimeoutInMinutes"), "1", "the service sees to a creation");
+    it.aws.eventually("it is asked to stop", || {
+        it.world.vend(&["apply"]);
+        (it.aws.count("CancelUpdateStack") > 0).then_some(())
+    });
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.apply_fails();
+    assert_eq!(it.aws.settled(&stack).as_str(), "UPDATE_ROLLBACK_COMPLETE");
+    let (phase, _, sentence) = it.world.standing(ID);
+    assert_eq!(phase, "Failed", "{sentence}");
+    assert!(sentence.contains("took longer than its template's timeout of 2s"), "{sentence}");
+    assert_eq!(seconds(&it, &stack), "60");
+
+    // Back to what stands there.
+    it.world.requests.commit([ask(ID, steps("hurried", 0))]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn outputs_that_the_template_does_not_promise_are_published_nowhere() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, steps("steps", 0))]);
+    it.apply();
+    let status = it.world.status(ID);
+    let url = it.aws.output(&it.stack(ID), "QueueUrl").unwrap();
+    assert_eq!(status["outputs"], json!({"url": url}));
+    assert_eq!(status["components"][0]["outputs"], json!({"QueueUrl": url}));
+    let arn = it.aws.output(&it.stack(ID), "Unpromised").unwrap();
+    let branch =
+        it.world.requests.read(crate::world::STATUS, &format!("status/{ID}.yaml")).unwrap();
+    assert!(!branch.contains(&arn), "{branch}");
+    it.again_nothing();
+}
