@@ -1,5 +1,8 @@
 //! The template as it is sent: along with the call, or by way of a bucket when it is too large.
 
+use serde_json::Value;
+
+use super::echo;
 use super::error::Trouble;
 use super::session::Session;
 use super::settings::Place;
@@ -11,6 +14,13 @@ const SENT_ALONG: usize = 51_200;
 
 /// CloudFormation's limit for a template in a bucket, in bytes.
 const IN_A_BUCKET: usize = 1_000_000;
+
+/// How many entries a template's sections may have: CloudFormation's quotas.
+const SECTIONS: [(&str, usize); 4] =
+    [("Mappings", 200), ("Outputs", 200), ("Parameters", 200), ("Resources", 500)];
+
+/// CloudFormation's limit for the value of a parameter, in bytes.
+const PARAMETER_MAX: usize = 4_096;
 
 /// What a call says about the template: one of the two.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +45,30 @@ pub(super) fn text(artifact: &Artifact) -> Result<&str, ProviderError> {
     }
 }
 
+/// The error says what CloudFormation would refuse once it has read all of it. What cannot be read here is
+/// for the service to judge.
+fn within_limits(text: &str) -> Result<(), String> {
+    let Some(template) = echo::parsed(text) else { return Ok(()) };
+    let section = |name: &str| template.get(name).and_then(Value::as_object);
+    for (name, most) in SECTIONS {
+        let count = section(name).map_or(0, |entries| entries.len());
+        if count > most {
+            return Err(format!(
+                "the template has {count} entries in `{name}`; CloudFormation takes at most {most}: split it into components"
+            ));
+        }
+    }
+    for (name, parameter) in section("Parameters").into_iter().flatten() {
+        let size = parameter.get("Default").and_then(Value::as_str).map_or(0, str::len);
+        if size > PARAMETER_MAX {
+            return Err(format!(
+                "the value of the template's parameter `{name}` has {size} bytes; CloudFormation takes at most {PARAMETER_MAX}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Puts the template where the service finds it.
 pub(super) async fn send(
     session: &Session,
@@ -46,6 +80,7 @@ pub(super) async fn send(
         .as_ref()
         .ok_or_else(|| ProviderError::Refused("the change has no template".into()))?;
     let text = text(artifact)?;
+    within_limits(text).map_err(ProviderError::Refused)?;
     if text.len() <= SENT_ALONG {
         return Ok(Sent { body: Some(text.to_owned()), url: None });
     }
@@ -98,5 +133,31 @@ async fn upload(
         ))),
         // A template that lies in a bucket changes nothing: it is put there again.
         Err(trouble) => Err(trouble.of_a_look()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_service_would_refuse_is_said_before_the_call() {
+        let many = |section: &str, count: usize| {
+            let entries: serde_json::Map<String, Value> =
+                (0..count).map(|n| (format!("X{n}"), json!({"Type": "String"}))).collect();
+            within_limits(&json!({section: entries}).to_string())
+        };
+        for (section, most) in SECTIONS {
+            assert_eq!(many(section, most), Ok(()));
+            assert!(many(section, most + 1).unwrap_err().contains(section));
+        }
+        let long = |size: usize| {
+            let parameter = json!({"Type": "String", "Default": "x".repeat(size)});
+            within_limits(&json!({"Parameters": {"Long": parameter}}).to_string())
+        };
+        assert_eq!(long(PARAMETER_MAX), Ok(()));
+        assert!(long(PARAMETER_MAX + 1).unwrap_err().contains("`Long` has 4097 bytes"));
+        assert_eq!(within_limits("{{"), Ok(()), "the service says what is wrong");
     }
 }

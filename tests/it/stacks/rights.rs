@@ -146,3 +146,57 @@ fn a_life_where_aws_asks_for_every_right() {
     assert_eq!(it.aws.effects(&stack), ["create", "update", "delete"]);
     it.again_nothing();
 }
+
+#[test]
+fn missing_credentials_are_those_of_an_environment_and_what_was_tried_is_said() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    let mut command = it.world.command(&["apply"]);
+    let output = command.env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("no AWS credentials for the environment"), "{said}");
+    assert!(said.contains("tried AWS_ACCESS_KEY_ID, the profile in ~/.aws"), "{said}");
+    assert!(it.world.held(ID, "NotObserved").contains("set one of them"));
+    assert!(it.aws.calls().is_empty(), "{}", it.aws.history());
+
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn settings_that_an_environment_lacks_are_said_with_its_file_and_line() {
+    let it = Account::new();
+    let text = "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {name: dev}\nspec:\n  providers:\n    cloudformation: {account: \"123456789012\"}\n";
+    it.world.catalog.commit([crate::world::write("environments/dev.yaml", text)]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.world.vend_ends(3, &["apply"]);
+    let sentence = it.world.held(ID, "Invalid");
+    assert!(sentence.contains("environments/dev.yaml:6"), "{sentence}");
+    assert!(sentence.contains("region"), "{sentence}");
+}
+
+#[test]
+fn a_yes_to_what_is_not_done_any_more_is_named_where_the_new_effect_is_held() {
+    let it = Account::new();
+    let named = |name: &str| ask(ID, request("queue@1.0.0", &format!("{{name: {name}}}")));
+    it.world.requests.commit([named("first")]);
+    it.apply();
+    it.world.requests.commit([named("second")]);
+    it.apply();
+    it.world.approve(&it.world.held(ID, "NeedsApproval"));
+    // Before it is used, something else is wanted.
+    it.world.requests.commit([named("third")]);
+    it.apply();
+    let sentence = it.world.held(ID, "NeedsApproval");
+    assert!(sentence.contains("approved before was another effect"), "{sentence}");
+    assert!(sentence.contains("ada"), "{sentence}");
+    let digest = crate::world::to_approve(&sentence);
+    let said = it.world.vend_ends(0, &["approve", &vend::digest::sha256(b"x").to_string()]).stdout;
+    assert!(said.contains("nothing that is held asks for that digest"), "{said}");
+
+    it.world.vend_ends(0, &["approve", &digest]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
