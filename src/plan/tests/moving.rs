@@ -110,12 +110,12 @@ fn what_comes_after_it_went_is_another_thing() {
     world.put("a/dev/old", File::default().with("size", 1));
     assert_snapshot!(world.show(), @"
     Create a/dev/old#main
-    Create a/prod/new#main
     Create b/prod/old#main
+    Create a/prod/new#main
     hold a/prod/old Delete: Protected
     1 settled
     ");
-    world.apply(&world.plan());
+    world.converge();
     assert_snapshot!(world.show(), @"
     hold a/prod/old Delete: Protected
     4 settled
@@ -183,8 +183,8 @@ fn another_team_is_thought_of_where_the_own_has_nothing_like_it() {
     world.remove("a/prod/new");
     world.gone.clear();
     assert_snapshot!(world.show(), @"
-    Create b/prod/new#main
     Delete a/prod/old#main
+    Create b/prod/new#main
     1 settled
     ");
 }

@@ -24,7 +24,7 @@ fn met(file: File, thing: Thing) -> World {
 fn what_carries_no_mark_is_taken_over_only_when_the_request_says_so() {
     let mut world = met(File::default(), left(Owner::Nobody, None));
     assert_snapshot!(world.show(), @"
-    hold a/prod/one#main Create: NotOurs
+    hold a/prod/one#main Create: NotOurs adoptable
     0 settled
     ");
     world.file("a/prod/one").adopt = true;
