@@ -336,7 +336,7 @@ async fn a_look_for_drift_that_goes_on_is_asked_about_soon_and_holds_nobody_up()
     story.pass(&mut run).await;
     assert_eq!(story.phase(TWO), "Ready");
     assert_eq!(story.lossy.with(|s| s.inspected), 1, "not before its time");
-    let item = DriftItem { what: "Queue".into(), how: "changed".into() };
+    let item = DriftItem::new("Queue", "changed");
     story.lossy.with(|s| s.drift = vec![item]);
     for _ in 0..2 {
         story.clock.advance(31);
