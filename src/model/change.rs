@@ -217,6 +217,10 @@ pub struct Preview {
     /// digest.
     #[serde(skip)]
     pub handle: Option<Value>,
+    /// Worked out of what is applied and what is desired, by what is published of the provider:
+    /// nobody was asked. Shown, and never part of a digest or a decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foretold: bool,
 }
 
 /// Of what a preview was made, and when.
@@ -243,6 +247,9 @@ pub struct ResourceChange {
     /// What changes in it, as far as the provider says. A sensitive value is never among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<PropertyChange>,
+    /// What stays of the one that is replaced, where it is not nothing, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
 }
 
 /// What would happen to one property of a resource.

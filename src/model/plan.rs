@@ -151,7 +151,7 @@ impl Step {
         } = self;
         // A deletion says by itself that all goes.
         let tells = *action != Action::Delete;
-        let lost = preview.iter().filter(|_| tells).flat_map(|p| &p.resources);
+        let lost = preview.iter().filter(|p| tells && !p.foretold).flat_map(|p| &p.resources);
         let lost = lost.filter(|r| r.loses());
         let lost: std::collections::BTreeSet<_> =
             lost.map(|r| (&r.name, &r.kind, r.action)).collect();

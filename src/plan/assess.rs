@@ -167,12 +167,13 @@ mod tests {
             action,
             cause: None,
             properties: vec![property],
+            left: None,
         }
     }
 
     fn told(resources: Vec<ResourceChange>) -> Foretold {
         let previewed = Previewed { of: sha256(b"basis"), at: Timestamp::UNIX_EPOCH };
-        Foretold::Preview(Preview { resources, handle: None }, previewed)
+        Foretold::Preview(Preview { resources, ..Preview::default() }, previewed)
     }
 
     fn show(plan: &Plan) -> String {

@@ -119,6 +119,14 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// What an update from one artifact to the other would do, resource by resource, as they and what
+    /// is published of the provider tell: marked as [foretold](Preview::foretold). `None` where they
+    /// tell nothing that their texts do not. Pure.
+    fn foretell(&self, applied: &Artifact, desired: &Artifact) -> Option<Preview> {
+        let _ = (applied, desired);
+        None
+    }
+
     /// What `change` would do, resource by resource, replacements marked, without doing it.
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError>;
 

@@ -1,5 +1,4 @@
-//! What creations and deletions come to, as the artifacts alone tell: shown to people, never
-//! decided upon.
+//! What steps come to, as the artifacts alone tell: shown to people, never decided upon.
 
 use std::sync::Arc;
 
@@ -18,16 +17,15 @@ pub(super) fn fill(
     };
     for step in plan.steps.iter_mut().filter(untold) {
         let (applied, desired) = find(step);
-        let told = match step.action {
-            Action::Create => desired,
-            Action::Delete => applied,
-            Action::Update | Action::Replace | Action::Restore | Action::Forget | Action::Move => {
-                continue;
-            }
+        let Some(provider) = providers.get(&step.target.provider) else { continue };
+        step.preview = match (step.action, applied, desired) {
+            (Action::Create, _, Some(desired)) => provider.outline(step.action, &desired),
+            (Action::Delete, Some(applied), _) => provider.outline(step.action, &applied),
+            (Action::Update, Some(applied), Some(desired)) => provider.foretell(&applied, &desired),
+            // It is put back to what was applied, from what only its provider sees.
+            (Action::Restore, ..) => None,
+            (Action::Replace | Action::Forget | Action::Move, ..) => None,
+            (Action::Create | Action::Delete | Action::Update, ..) => None,
         };
-        let (Some(artifact), Some(provider)) = (told, providers.get(&step.target.provider)) else {
-            continue;
-        };
-        step.preview = provider.outline(step.action, &artifact);
     }
 }

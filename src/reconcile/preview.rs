@@ -243,7 +243,7 @@ impl Pass<'_> {
                     && self.engine.config.settings.reconcile.replacements.asks()
                     && !self.memory.approvals.contains_key(digest) =>
             {
-                let preview = Preview { resources: lost.clone(), handle: None };
+                let preview = Preview { resources: lost.clone(), ..Preview::default() };
                 Some(Foretold::Preview(preview, made.clone()))
             }
             _ => None,

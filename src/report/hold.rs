@@ -394,7 +394,7 @@ fn trouble(source: &str, problem: &SourceProblem) -> String {
 /// What would be lost, and why: the first few, and how many more there are.
 fn losses(lost: &[ResourceChange]) -> String {
     let shown = lost.iter().map(|resource| {
-        let ResourceChange { name, kind, action, cause, properties: _ } = resource;
+        let ResourceChange { name, kind, action, cause, properties: _, left } = resource;
         let verb = match action {
             ResourceAction::Delete => "delete",
             ResourceAction::Replace => "replace",
@@ -404,7 +404,8 @@ fn losses(lost: &[ResourceChange]) -> String {
             ResourceAction::Retain => "let go of",
         };
         let why = cause.as_ref().map(|c| format!(", since `{}` changes", words(c)));
-        format!("{verb} `{}` ({}{})", words(name), words(kind), why.unwrap_or_default())
+        let left = left.as_ref().map(|left| format!("; {}", words(left))).unwrap_or_default();
+        format!("{verb} `{}` ({}{}{left})", words(name), words(kind), why.unwrap_or_default())
     });
     some(shown)
 }
@@ -581,6 +582,7 @@ mod tests {
             action,
             cause: cause.map(Into::into),
             properties: Vec::new(),
+            left: None,
         };
         let reason = super::reason(&HoldReason::NeedsApproval {
             digest: sha256(b""),

@@ -10,6 +10,7 @@ mod echo;
 mod error;
 mod event;
 mod flight;
+mod foretell;
 mod limiter;
 mod look;
 mod outline;
@@ -117,6 +118,10 @@ impl Provider for CloudFormation {
 
     fn outline(&self, action: Action, artifact: &Artifact) -> Option<Preview> {
         outline::outline(action, artifact)
+    }
+
+    fn foretell(&self, applied: &Artifact, desired: &Artifact) -> Option<Preview> {
+        foretell::foretell(applied, desired)
     }
 
     /// Another endpoint has no console.

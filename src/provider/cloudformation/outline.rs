@@ -25,7 +25,7 @@ pub(super) fn outline(action: Action, artifact: &Artifact) -> Option<Preview> {
             return None;
         }
     };
-    Some(Preview { resources, handle: None })
+    Some(Preview { resources, ..Preview::default() })
 }
 
 /// What becomes of each resource of a template, by its logical id.
@@ -34,17 +34,17 @@ pub(super) fn fates(template: &Value) -> BTreeMap<&str, Fate> {
     resources.into_iter().flatten().map(|(name, r)| (name.as_str(), fate(r))).collect()
 }
 
-fn change(name: &str, resource: &Value, fate: Fate) -> ResourceChange {
+pub(super) fn change(name: &str, resource: &Value, fate: Fate) -> ResourceChange {
     let Fate { action, cause } = fate;
     let (name, kind) = (name.to_owned(), kind(resource).to_owned());
-    ResourceChange { name, kind, action, cause, properties: Vec::new() }
+    ResourceChange { name, kind, action, cause, properties: Vec::new(), left: None }
 }
 
-fn kind(resource: &Value) -> &str {
+pub(super) fn kind(resource: &Value) -> &str {
     resource.get("Type").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn made(resource: &Value) -> Fate {
+pub(super) fn made(resource: &Value) -> Fate {
     Fate { action: ResourceAction::Create, cause: condition(resource) }
 }
 
@@ -54,7 +54,7 @@ fn condition(resource: &Value) -> Option<String> {
     Some(format!("if the condition `{name}` holds"))
 }
 
-fn fate(resource: &Value) -> Fate {
+pub(super) fn fate(resource: &Value) -> Fate {
     let written = resource.get("DeletionPolicy");
     let by_default = by_default(resource);
     let said = |policy: &str| match written {
@@ -71,6 +71,18 @@ fn fate(resource: &Value) -> Fate {
         None => (ResourceAction::Delete, Some("its DeletionPolicy is worked out later".into())),
     };
     Fate { action, cause: cause.or_else(|| condition(resource)) }
+}
+
+/// What stays of a resource that is replaced, by the policy for that; `None`: nothing.
+pub(super) fn left(policy: Option<&str>) -> Option<String> {
+    Some(match policy {
+        Some("Delete") => return None,
+        Some(policy @ ("Retain" | "RetainExceptOnCreate")) => {
+            format!("the old one stays: UpdateReplacePolicy: {policy}")
+        }
+        Some(policy) => format!("UpdateReplacePolicy: {policy}"),
+        None => "its UpdateReplacePolicy is worked out later".into(),
+    })
 }
 
 /// Databases leave a snapshot behind. Source: "DeletionPolicy attribute" in the CloudFormation

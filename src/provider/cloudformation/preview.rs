@@ -93,7 +93,7 @@ impl Work<'_> {
         }
         let hidden = self.hidden(Some(stack)).await?;
         let resources = self.session.changes(&id, first, &hidden).await?;
-        Ok(Preview { resources, handle: Some(Value::String(id)) })
+        Ok(Preview { resources, handle: Some(Value::String(id)), foretold: false })
     }
 
     /// A change set for a stack that is not there makes a stack that holds nothing, which goes again.
@@ -107,7 +107,7 @@ impl Work<'_> {
             Ok(first) => {
                 let hidden = self.hidden(None).await?;
                 let resources = self.session.changes(&id, first, &hidden).await;
-                resources.map(|resources| Preview { resources, handle: None })
+                resources.map(|resources| Preview { resources, ..Preview::default() })
             }
             Err(error) => Err(error),
         };
@@ -254,11 +254,11 @@ impl Session {
                     (cause, _) => cause,
                 };
                 let kind = resource.resource_type.unwrap_or_default();
-                ResourceChange { name, kind, action, cause, properties: Vec::new() }
+                ResourceChange { name, kind, action, cause, properties: Vec::new(), left: None }
             }));
             next = said.next_token;
             if next.is_none() {
-                return Ok(Preview { resources, handle: None });
+                return Ok(Preview { resources, ..Preview::default() });
             }
         }
     }
@@ -277,6 +277,11 @@ fn resource(change: Described, hidden: &[String]) -> Option<ResourceChange> {
         (ChangeAction::Modify, _) => ResourceAction::Update,
         // Only the service itself can tell, and it does when it is executed.
         _ => ResourceAction::MayReplace,
+    };
+    let left = match change.policy_action {
+        Some(PolicyAction::ReplaceAndRetain) => outline::left(Some("Retain")),
+        Some(PolicyAction::ReplaceAndSnapshot) => outline::left(Some("Snapshot")),
+        _ => None,
     };
     let details = change.details.unwrap_or_default();
     // The stack's tags reach every resource at every apply, since the commit is one of them.
@@ -299,6 +304,7 @@ fn resource(change: Described, hidden: &[String]) -> Option<ResourceChange> {
         action,
         cause,
         properties,
+        left,
     })
 }
 

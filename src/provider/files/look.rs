@@ -215,6 +215,7 @@ impl Look {
             action,
             cause: None,
             properties: Vec::new(),
+            left: None,
         };
         let (write, remove) = match self.decide(change)? {
             Verdict::Done => return Ok(Preview::default()),
@@ -231,7 +232,7 @@ impl Look {
         });
         let mut resources: Vec<_> = gone.chain(written).collect();
         resources.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Preview { resources, handle: None })
+        Ok(Preview { resources, ..Preview::default() })
     }
 }
 

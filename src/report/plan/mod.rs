@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::drift;
 use crate::model::{
-    Action, Artifact, Plan, PropertyChange, Recreates, Remark, RequestId, ResourceAction, Step,
-    escape,
+    Action, Artifact, Plan, Preview, PropertyChange, Recreates, Remark, RequestId, ResourceAction,
+    Step, escape,
 };
 
 pub use json::json;
@@ -152,6 +152,17 @@ fn notes(step: &Step) -> Vec<String> {
 const RESOURCES_SHOWN: usize = 60;
 const PROPERTIES_SHOWN: usize = 12;
 
+/// Said where no provider was asked.
+const FORETOLD: &str = "by the published schemas alone, nobody was asked:";
+
+fn nothing(preview: &Preview) -> &'static str {
+    if preview.foretold {
+        "by the published schemas no resource changes; nobody was asked"
+    } else {
+        "its provider says that nothing changes there"
+    }
+}
+
 /// What a provider says of a step, resource by resource, what goes first.
 fn resources(step: &Step) -> Vec<String> {
     let text = |text: &str, most: usize| escape(text, most);
@@ -162,11 +173,12 @@ fn resources(step: &Step) -> Vec<String> {
 fn parts(step: &Step, shown: &dyn Fn(&str, usize) -> String) -> Vec<(usize, String)> {
     let Some(preview) = &step.preview else { return Vec::new() };
     if preview.resources.is_empty() {
-        return vec![(0, "its provider says that nothing changes there".into())];
+        return vec![(0, nothing(preview).into())];
     }
     let mut sorted: Vec<_> = preview.resources.iter().collect();
     sorted.sort_by_key(|resource| resource.action);
     let mut lines = Vec::new();
+    lines.extend(preview.foretold.then(|| (0, FORETOLD.to_owned())));
     for resource in sorted.iter().take(RESOURCES_SHOWN) {
         let fate = match resource.action {
             ResourceAction::Delete => "DELETE",
@@ -177,8 +189,11 @@ fn parts(step: &Step, shown: &dyn Fn(&str, usize) -> String) -> Vec<(usize, Stri
             ResourceAction::Retain => "let go of (it stays)",
         };
         let (kind, name) = (shown(&resource.kind, 120), shown(&resource.name, 200));
-        let why = resource.why().map(|why| format!(" ({})", shown(&why, 200)));
-        lines.push((0, format!("{fate} {kind} {name}{}", why.unwrap_or_default())));
+        let why = resource.why().map(|why| shown(&why, 200));
+        let left = resource.left.as_ref().map(|left| shown(left, 200));
+        let said: Vec<String> = why.into_iter().chain(left).collect();
+        let said = if said.is_empty() { said.concat() } else { format!(" ({})", said.join("; ")) };
+        lines.push((0, format!("{fate} {kind} {name}{said}")));
         let properties = resource.properties.iter().take(PROPERTIES_SHOWN);
         lines.extend(properties.map(|p| (1, property(p, shown))));
         let more = resource.properties.len().saturating_sub(PROPERTIES_SHOWN);

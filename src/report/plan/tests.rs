@@ -106,6 +106,7 @@ fn a_preview_says_what_goes_first_and_what_causes_it() {
         action,
         cause: None,
         properties,
+        left: None,
     };
     let preview = Preview {
         resources: vec![
@@ -124,6 +125,7 @@ fn a_preview_says_what_goes_first_and_what_causes_it() {
             resource("Old", ResourceAction::Delete, vec![]),
         ],
         handle: Some(serde_json::json!("never shown")),
+        foretold: false,
     };
     let step = Step { preview: Some(preview), ..step("orders/prod/grow", Action::Update) };
     insta::assert_snapshot!(resources(&step).join("\n"), @r"

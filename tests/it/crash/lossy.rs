@@ -115,9 +115,11 @@ impl Provider for Lossy {
                 action,
                 cause: Some("Name".into()),
                 properties: Vec::new(),
+                left: None,
             };
             let resources = state.lost.into_iter().map(resource).collect();
-            Ok(Preview { resources, handle: Some(json!(state.previewed.len())) })
+            let handle = Some(json!(state.previewed.len()));
+            Ok(Preview { resources, handle, ..Preview::default() })
         })
     }
     async fn discard(&self, _: &Target, handle: &Value) {

@@ -106,7 +106,7 @@ pub fn step(at: &str, action: Action) -> Step {
 
 fn resource(action: ResourceAction, kind: &str, name: &str) -> ResourceChange {
     let (name, kind) = (name.into(), kind.into());
-    ResourceChange { name, kind, action, cause: None, properties: Vec::new() }
+    ResourceChange { name, kind, action, cause: None, properties: Vec::new(), left: None }
 }
 
 fn property(path: &str, before: &str, after: &str, recreates: Recreates) -> PropertyChange {
@@ -115,7 +115,7 @@ fn property(path: &str, before: &str, after: &str, recreates: Recreates) -> Prop
 }
 
 fn previewed(mut step: Step, resources: Vec<ResourceChange>) -> Step {
-    step.preview = Some(Preview { resources, handle: None });
+    step.preview = Some(Preview { resources, ..Preview::default() });
     step
 }
 

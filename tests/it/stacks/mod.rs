@@ -9,6 +9,7 @@ mod drift;
 mod fail;
 mod fault;
 mod import;
+mod foretell;
 mod large;
 mod late;
 mod many;
