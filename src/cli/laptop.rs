@@ -9,9 +9,9 @@ use super::failure::Failure;
 use super::{context, output};
 use crate::config::{Config, LimitSettings, RequestSource};
 use crate::git::{GitError, Mirror, WorkingCopy};
-use crate::model::{Counts, RequestId, RequestPhase};
+use crate::model::{Counts, RequestId, RequestPhase, Revision};
 use crate::reconcile::local::{
-    Cache, Fetched, LocalCatalog, LocalRequests, Published, Stale, same_repository,
+    Asked, Cache, Fetched, LocalCatalog, LocalRequests, Published, Sheets, Stale, same_repository,
 };
 use crate::reconcile::view::{Explanation, Overview};
 use crate::report;
@@ -106,7 +106,7 @@ fn warn_of_age(args: &Args, catalog: &LocalCatalog, now: jiff::Timestamp) {
 }
 
 /// A place named on the command line: a path from here, or an address.
-fn named(place: &str) -> String {
+pub fn named(place: &str) -> String {
     let path = Path::new(place);
     let absolute = path.exists().then(|| path.canonicalize().ok()).flatten();
     absolute.map_or_else(|| place.to_owned(), |p| p.display().to_string())
@@ -264,6 +264,114 @@ impl Bench {
             }
         }
     }
+}
+
+/// Status files, not all of them read; none when nothing has been published.
+pub async fn sheets(
+    args: &Args,
+    config: &Config,
+    elsewhere: &Elsewhere,
+    copy: &WorkingCopy,
+) -> Result<Sheets, Failure> {
+    let cache = Cache::new(cache_folder()?, Some(config));
+    let fetched = branch(args, &cache, config, elsewhere, Some(copy)).await?;
+    let Some(Fetched { mirror, tip: Some(tip), .. }) = fetched else {
+        return Ok(Sheets::default());
+    };
+    Ok(Sheets::read(&mirror, &tip)?)
+}
+
+/// Request files of everybody: of the places `named`, else of the configured sources. Of the clone
+/// `copy` itself they are those at `commit`, else those on the disk.
+pub async fn asked(
+    args: &Args,
+    config: &Config,
+    places: &[String],
+    copy: &WorkingCopy,
+    commit: Option<&Revision>,
+) -> Result<Asked, Failure> {
+    let cache = Cache::new(cache_folder()?, Some(config));
+    let mut asked = Asked::new(config.settings.limits.file_bytes);
+    for source in sources(config, places)? {
+        let is_own = |url: &str| same_repository(url, &source.repository);
+        let own = is_own(&copy.root().display().to_string())
+            || copy.remotes().iter().any(|(_, url)| is_own(url));
+        match (own, commit, copy.repository(), on_this_disk(&source, places)?) {
+            (true, Some(commit), Some(repository), _) => {
+                asked.add_branch(&source, Mirror::open_local(repository)?, commit)?;
+            }
+            (true, None, ..) => {
+                add_local(&mut asked, config, WorkingCopy::discover(copy.root())?, source)?;
+            }
+            (_, _, _, Some(folder)) => add_local(&mut asked, config, folder, source)?,
+            (..) => add_fetched(args, &cache, &mut asked, &source).await?,
+        }
+    }
+    Ok(asked)
+}
+
+/// The configured sources, or a source for each place that is named.
+fn sources(config: &Config, places: &[String]) -> Result<Vec<RequestSource>, Failure> {
+    let known = &config.settings.requests;
+    if places.is_empty() {
+        return Ok(known.clone());
+    }
+    let mut sources: Vec<RequestSource> = Vec::new();
+    for place in places {
+        let place = named(place);
+        let same = |s: &&RequestSource| same_repository(&s.repository, &place);
+        let like = known.iter().find(same).or_else(|| known.get(sources.len())).or(known.first());
+        let Some(like) = like else {
+            return Err(Failure::usage("the configuration names no request source"));
+        };
+        sources.push(RequestSource { repository: place, ..like.clone() });
+    }
+    Ok(sources)
+}
+
+/// A place on this disk of which the files count: named as it lies there, or in no repository.
+fn on_this_disk(source: &RequestSource, places: &[String]) -> Result<Option<WorkingCopy>, Failure> {
+    let path = Path::new(source.repository.strip_prefix("file://").unwrap_or(&source.repository));
+    let is_bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
+    if !path.is_dir() || is_bare || (places.is_empty() && path.join(".git").exists()) {
+        return Ok(None);
+    }
+    let copy = WorkingCopy::discover(path)?;
+    // A folder inside of a clone stands for itself.
+    let real = path.canonicalize()?;
+    Ok(Some(if copy.root() == real { copy } else { WorkingCopy::plain(&real) }))
+}
+
+fn add_local(
+    asked: &mut Asked,
+    config: &Config,
+    copy: WorkingCopy,
+    source: RequestSource,
+) -> Result<(), Failure> {
+    let limits = &config.settings.limits;
+    asked.add_local(LocalRequests::list(copy, source, limits.files, limits.file_bytes)?);
+    Ok(())
+}
+
+async fn add_fetched(
+    args: &Args,
+    cache: &Cache,
+    asked: &mut Asked,
+    source: &RequestSource,
+) -> Result<(), Failure> {
+    let now = context::now();
+    let Fetched { mirror, tip, stale } =
+        cache.branch(&source.repository, &source.branch, now).await?;
+    if let Some(stale) = &stale {
+        let what = format!("the requests of `{}`", source.name);
+        let text = report::source::earlier_copy(&what, &stale.error, stale.since, now);
+        output::warn(args, &text);
+    }
+    let Some(tip) = tip else {
+        let message = format!("`{}` has no branch `{}`", source.repository, source.branch);
+        return Err(Failure::usage(message).hint("name another place with --requests"));
+    };
+    Ok(asked.add_branch(source, mirror, &tip)?)
 }
 
 /// Statuses of `only`, or all, for commands that need nothing else.

@@ -80,8 +80,8 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(args, explain).await,
         Command::Approve(approve) => approve::run(args, approve).await,
         Command::Retry(retry) => approve::retry(args, retry).await,
-        Command::Schema(schema) => schema::run(args, schema).await,
         Command::Catalog(catalog) => catalog::run(args, catalog).await,
+        Command::Schema(schema) => schema::run(args, schema).await,
         Command::State(state) => state::run(args, state).await,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "vend", &mut std::io::stdout());

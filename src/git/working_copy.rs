@@ -90,6 +90,24 @@ impl WorkingCopy {
         Some(revision(head.peel_to_commit().ok()?.id()))
     }
 
+    /// The commit that a revision names, as `git rev-parse` reads it: a branch, a tag, `HEAD~2`, an
+    /// abbreviated id.
+    ///
+    /// # Errors
+    /// `Missing` when there is none.
+    pub fn commit_of(&self, name: &str) -> Result<Revision, GitError> {
+        let missing = |text: String| GitError::Missing {
+            what: format!("revision `{}`", escape(name.as_bytes())),
+            text,
+        };
+        let repository = self
+            .repository
+            .as_ref()
+            .ok_or_else(|| missing("this folder is in no Git repository".into()))?;
+        let found = repository.revparse_single(name).and_then(|object| object.peel_to_commit());
+        found.map(|c| revision(c.id())).map_err(|error| missing(error.message().to_owned()))
+    }
+
     /// The branch that is checked out.
     pub fn branch(&self) -> Option<String> {
         let head = self.repository.as_ref()?.head().ok()?;

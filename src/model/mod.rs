@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, waits or decides. A type lives here when two floors above need it.
 
+mod blast;
 mod change;
 mod desired;
 mod diagnostic;
@@ -18,6 +19,7 @@ mod rollout;
 mod status;
 mod template;
 
+pub use blast::*;
 pub use change::*;
 pub use desired::*;
 pub use diagnostic::*;

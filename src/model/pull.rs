@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Applying, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status};
+use super::{Applying, Blast, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status};
 use crate::digest::Digest;
 
 /// A pull request of one of the repositories that are read.
@@ -132,6 +132,8 @@ pub struct Brief {
     pub untold: Vec<RequestId>,
     /// The world was looked at for the plan; else why it was not, for people.
     pub blind: Option<Blind>,
+    /// Who it reaches, where it changes the catalog.
+    pub blast: Option<Blast>,
     /// Approvals that it needs, with those that it has.
     pub needs: Vec<Need>,
     /// What a reviewer should know besides.

@@ -57,6 +57,7 @@ pub struct Evaluator<'a> {
 }
 
 /// A file that was read, and what it says when it can be understood.
+#[derive(Clone)]
 pub struct Parsed {
     /// Which.
     pub found: Found,
@@ -68,6 +69,11 @@ impl Parsed {
     /// Requests that it refers to.
     pub fn references(&self) -> impl Iterator<Item = &RequestId> {
         self.file.iter().flat_map(|f| f.references.values().map(|r| &r.request))
+    }
+
+    /// What it says; `None`: that cannot be understood.
+    pub fn file(&self) -> Option<&RequestFile> {
+        self.file.as_deref().ok()
     }
 
     fn moved_from(&self) -> Option<&RequestId> {

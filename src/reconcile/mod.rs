@@ -29,6 +29,7 @@ mod promise;
 mod publish;
 mod published;
 pub mod pull;
+mod radius;
 pub mod review;
 pub mod rollout;
 mod round;

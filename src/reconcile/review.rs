@@ -12,12 +12,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::pass::{Pass, Wake};
+use super::radius::{Former, radius};
 use super::source::{self, Snapshot};
 use super::{Engine, PassError, outline};
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
-    Approval, Artifact, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName,
+    Approval, Artifact, Blast, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName,
 };
 use crate::report;
 
@@ -56,6 +57,8 @@ pub struct Reviewed {
     pub artifacts: HashMap<Digest, Arc<Artifact>>,
     /// The catalog's commit that was used.
     pub catalog: Option<Revision>,
+    /// Who is reached, where that is another one than the last pass'.
+    pub blast: Option<Blast>,
 }
 
 impl Engine {
@@ -134,6 +137,10 @@ impl Pass<'_> {
         }
         let was: HashMap<RequestId, Digest> =
             self.memory.desired().iter().map(|e| (e.id.clone(), e.fingerprint)).collect();
+        let former = (self.snapshots[0].commit != *catalog).then(|| {
+            let published = self.memory.templates.keys().cloned().collect();
+            Former::of(&self.memory, published)
+        });
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes).await?;
         let found = self.list(seeds, &mut writes);
@@ -195,8 +202,13 @@ impl Pass<'_> {
         let records =
             scope.iter().filter_map(|id| Some((id.clone(), self.records.get(id)?.clone()?)));
         let records = records.collect();
+        let artifacts = self.outlined().await?;
+        let (memory, plan_now) = (&self.memory, &self.report.plan);
+        let blast =
+            former.map(|former| radius(&former, &own, memory, &self.catalog, plan_now, &desired));
         Ok(Reviewed {
-            artifacts: self.outlined().await?,
+            artifacts,
+            blast,
             plan,
             released: std::mem::take(&mut self.report.plan),
             untold,

@@ -1,5 +1,6 @@
 //! Values in, text out: all wording lives here. Pure.
 
+pub mod blast;
 pub mod catalog;
 pub mod diagnostic;
 pub mod drift;

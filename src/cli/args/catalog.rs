@@ -17,6 +17,8 @@ pub struct Catalog {
 /// What to do with a catalog.
 #[derive(Subcommand, Debug)]
 pub enum CatalogCommand {
+    /// Shows every request that a change of the catalog would change.
+    Diff(Diff),
     /// Lists what can be requested.
     List(List),
     /// Turns a bundle of another catalog into a version of a template.
@@ -127,4 +129,28 @@ pub enum ImportFormat {
     Ade,
     /// A CloudFormation template, such as a product of AWS Service Catalog.
     ServiceCatalog,
+}
+
+/// `vend catalog diff`.
+#[derive(clap::Args, Debug)]
+pub struct Diff {
+    /// What is compared: `BASE..HEAD`, or `BASE` with the files as they lie here; by default the
+    /// commit at which this clone left the main branch with the files as they lie here.
+    #[arg(value_name = "BASE..HEAD")]
+    pub range: Option<String>,
+    /// Where the requests are, in place of the configured sources; may be given more than once.
+    #[arg(long, value_name = "PATH|URL")]
+    pub requests: Vec<String>,
+    /// Every request by itself, with its whole difference.
+    #[arg(long)]
+    pub full: bool,
+    /// Ask the providers what each update would do, where this is the operator's configuration.
+    #[arg(long)]
+    pub preview: bool,
+    /// Exit with 4 when a request would change.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
 }

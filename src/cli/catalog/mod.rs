@@ -1,6 +1,7 @@
 //! `vend catalog …`: one file per subcommand.
 
 mod import;
+mod diff;
 mod list;
 mod release;
 mod rollout;
@@ -18,6 +19,7 @@ use crate::reconcile::local::LocalCatalog;
 pub async fn run(args: &Args, catalog: &Catalog) -> Result<ExitCode, Failure> {
     match &catalog.command {
         CatalogCommand::Import(what) => import::run(args, what),
+        CatalogCommand::Diff(diff) => diff::run(args, diff).await,
         CatalogCommand::List(list) => list::run(args, list).await,
         CatalogCommand::Release(release) => release::run(args, release),
         CatalogCommand::Rollout(rollout) => rollout::run(args, rollout).await,

@@ -134,6 +134,21 @@ impl Cache {
     }
 }
 
+/// The files of a catalog at a commit of a repository on this disk, `folder` from its top.
+///
+/// # Errors
+/// When its objects cannot be read.
+pub fn files_at(
+    mirror: Mirror,
+    folder: &str,
+    commit: &Revision,
+    max: u64,
+) -> Result<Files, GitError> {
+    let name = SourceName::new(source::CATALOG);
+    let source = Source::new(name, String::new(), folder.into(), None, Vec::new(), mirror);
+    read_files(&source, commit, max)
+}
+
 /// An address without the password that somebody may have put in it.
 fn shown(mirror: &Mirror, place: &str) -> String {
     mirror.location().map_or_else(|| place.to_owned(), Location::shown)

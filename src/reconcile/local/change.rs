@@ -7,7 +7,7 @@ use super::super::observe::last_words;
 use super::place::same_repository;
 use super::requests::{LocalRequests, below};
 use crate::catalog::{PathIs, Pattern};
-use crate::git::{GitError, Mirror};
+use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{RequestId, Revision};
 use crate::plan::Gone;
 
@@ -66,37 +66,7 @@ impl LocalRequests {
 
     /// The commit at which this clone left the source's branch, or why that cannot be told.
     fn base(&self) -> Result<Result<(Mirror, Revision), String>, GitError> {
-        let Some(repository) = self.copy.repository() else {
-            return Ok(Err("this folder is in no Git repository".into()));
-        };
-        let mirror = Mirror::open_local(repository)?;
-        let Some(head) = self.copy.head() else {
-            return Ok(Err("this repository has no commit yet".into()));
-        };
-        let branch = &self.source.branch;
-        let remotes = self.copy.remotes();
-        let remote = remotes
-            .iter()
-            .find(|(_, url)| same_repository(url, &self.source.repository))
-            .or(remotes.first());
-        let remote = remote.map(|(name, _)| format!("refs/remotes/{name}/{branch}"));
-        let mut upstream = None;
-        for name in remote.into_iter().chain([format!("refs/heads/{branch}")]) {
-            upstream = mirror.branch_tip(&name)?;
-            if upstream.is_some() {
-                break;
-            }
-        }
-        let Some(upstream) = upstream else {
-            return Ok(Err(format!("this clone has no branch `{branch}` to compare with")));
-        };
-        Ok(match mirror.merge_base(&head, &upstream)? {
-            Some(base) => Ok((mirror, base)),
-            None => Err(format!(
-                "`{branch}` and what is checked out have no commit in common here (in a shallow \
-                 clone, `git fetch --unshallow` brings it)"
-            )),
-        })
+        base(&self.copy, &self.source.repository, &self.source.branch)
     }
 
     /// What the file at `path`, which is gone from the disk, last said: in the commits after `base`,
@@ -118,4 +88,43 @@ impl LocalRequests {
         let folder = self.source.path.trim_matches('/');
         Some(if folder.is_empty() { inner } else { format!("{folder}/{inner}") })
     }
+}
+
+/// The commit at which a clone left the branch of `repository_of`, or why that cannot be told.
+///
+/// # Errors
+/// When the clone's objects cannot be read.
+pub fn base(
+    copy: &WorkingCopy,
+    repository_of: &str,
+    branch: &str,
+) -> Result<Result<(Mirror, Revision), String>, GitError> {
+    let Some(repository) = copy.repository() else {
+        return Ok(Err("this folder is in no Git repository".into()));
+    };
+    let mirror = Mirror::open_local(repository)?;
+    let Some(head) = copy.head() else {
+        return Ok(Err("this repository has no commit yet".into()));
+    };
+    let remotes = copy.remotes();
+    let remote =
+        remotes.iter().find(|(_, url)| same_repository(url, repository_of)).or(remotes.first());
+    let remote = remote.map(|(name, _)| format!("refs/remotes/{name}/{branch}"));
+    let mut upstream = None;
+    for name in remote.into_iter().chain([format!("refs/heads/{branch}")]) {
+        upstream = mirror.branch_tip(&name)?;
+        if upstream.is_some() {
+            break;
+        }
+    }
+    let Some(upstream) = upstream else {
+        return Ok(Err(format!("this clone has no branch `{branch}` to compare with")));
+    };
+    Ok(match mirror.merge_base(&head, &upstream)? {
+        Some(base) => Ok((mirror, base)),
+        None => Err(format!(
+            "`{branch}` and what is checked out have no commit in common here (in a shallow \
+             clone, `git fetch --unshallow` brings it)"
+        )),
+    })
 }

@@ -1,6 +1,8 @@
 //! The same reading and planning on a laptop: a working copy with uncommitted changes, a catalog
 //! from somewhere, and recorded state from the status branch. Nothing is observed and nothing done.
 
+mod asked;
+mod blast;
 mod cache;
 mod change;
 mod place;
@@ -8,11 +10,15 @@ mod plan;
 mod published;
 mod requests;
 mod rule;
+mod sheets;
 
-pub use cache::{Cache, Fetched, LocalCatalog, Stale, disk_files};
-pub use change::{Changed, Differs};
+pub use asked::Asked;
+pub use blast::{Scene, blast, preview};
+pub use cache::{Cache, Fetched, LocalCatalog, Stale, disk_files, files_at};
+pub use change::{Changed, Differs, base};
 pub use place::same_repository;
 pub use plan::{Desk, plan};
 pub use published::{Published, record};
 pub use requests::LocalRequests;
 pub use rule::forbidden_changes;
+pub use sheets::Sheets;

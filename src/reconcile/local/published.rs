@@ -118,7 +118,7 @@ impl Published {
     }
 }
 
-fn document(bytes: &[u8]) -> Option<serde_json::Value> {
+pub(super) fn document(bytes: &[u8]) -> Option<serde_json::Value> {
     let options = yaml::Options {
         max_bytes: 16 * 1024 * 1024,
         max_nodes: 1_000_000,

@@ -24,7 +24,7 @@ pub struct LocalRequests {
     /// Every request file, by identity.
     pub found: BTreeMap<RequestId, Found>,
     /// Their bytes, as they lay on the disk when they were listed.
-    blobs: HashMap<ObjectId, Blob>,
+    pub(super) blobs: HashMap<ObjectId, Blob>,
     /// Texts that lie on no disk yet, by path.
     unsaved: BTreeMap<String, Arc<str>>,
     /// Paths that look like a request's and are none.
@@ -191,7 +191,7 @@ impl LocalRequests {
     }
 }
 
-fn requests_folder(source: &RequestSource, pattern: &Pattern) -> String {
+pub(super) fn requests_folder(source: &RequestSource, pattern: &Pattern) -> String {
     let parts = [source.path.trim_matches('/'), pattern.folder().trim_end_matches('/')];
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/")
 }

@@ -109,7 +109,9 @@ impl Reviewer {
                 let own = self.before(&reviewed).await?;
                 let nothing = reviewed.own.is_empty()
                     && reviewed.diagnostics.is_empty()
-                    && reviewed.desired.is_empty();
+                    && reviewed.desired.is_empty()
+                    // Who could take a new version is worth saying.
+                    && reviewed.blast.as_ref().is_none_or(|blast| blast.reaches.is_empty());
                 let stage = if nothing { Stage::Nothing } else { Stage::Planned };
                 let was_more = |s: &Shown| s.head == kept.pull.head && s.stage == Stage::Planned;
                 if nothing && kept.shown.as_ref().is_some_and(was_more) {
@@ -201,6 +203,7 @@ impl Reviewer {
             plan: reviewed.released,
             untold: reviewed.untold,
             blind,
+            blast: reviewed.blast,
             warnings,
             since: since(kept),
             ..self.brief_of(kept, stage)
@@ -224,6 +227,7 @@ impl Reviewer {
             plan: shown.and_then(|s| s.plan.clone()).unwrap_or_default(),
             untold: Vec::new(),
             blind: None,
+            blast: None,
             needs: shown.into_iter().flat_map(|s| &s.needs).map(|(_, n)| n.clone()).collect(),
             warnings: Vec::new(),
             since: None,

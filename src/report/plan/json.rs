@@ -21,7 +21,7 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
     })
 }
 
-fn step(step: &Step, artifacts: &Artifacts) -> Value {
+pub(in crate::report) fn step(step: &Step, artifacts: &Artifacts) -> Value {
     let (digest, may_change) = (step.digest(), step.may_change());
     let Step {
         target,

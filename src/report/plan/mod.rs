@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 pub use json::json;
+pub(super) use json::step as json_step;
 pub use markdown::markdown;
 pub(super) use markdown::{bullets, difference};
 pub use terminal::terminal;
@@ -79,6 +80,38 @@ pub fn untold<'a>(ids: impl ExactSizeIterator<Item = &'a RequestId>) -> Option<S
             "These use outputs that change, and what becomes of them cannot be told before: {ids}."
         )
     })
+}
+
+/// What is told of a step beside its difference: notes, then its resources.
+pub(super) fn told(step: &Step) -> Vec<String> {
+    notes(step).into_iter().chain(resources(step)).collect()
+}
+
+/// The difference that a step makes to what is rendered, with signs.
+pub(super) fn lines(step: &Step, artifacts: &Artifacts, options: &Options) -> Vec<String> {
+    let all = difference_lines(step, artifacts, options, options.diff_lines);
+    all.iter().map(diff::Line::signed).collect()
+}
+
+/// Of that only the lines that come and go.
+pub(super) fn changed_lines(step: &Step, artifacts: &Artifacts, options: &Options) -> Vec<String> {
+    let all = difference_lines(step, artifacts, options, usize::MAX).into_iter();
+    let some = all.filter(|line| line.kind != diff::Kind::Same);
+    some.map(|line| line.signed()).collect()
+}
+
+fn difference_lines(
+    step: &Step,
+    artifacts: &Artifacts,
+    options: &Options,
+    most: usize,
+) -> Vec<diff::Line> {
+    match step.action {
+        Action::Create | Action::Update | Action::Replace | Action::Restore => {}
+        Action::Delete | Action::Forget | Action::Move => return Vec::new(),
+    }
+    let (old, new) = artifacts(step);
+    diff::lines(old.as_deref(), new.as_deref(), &options.secrets, most)
 }
 
 /// At most so many of the steps that may stay as they are: they are read by few, and may be many.

@@ -46,7 +46,8 @@ impl Group<'_> {
 /// Many that change alike are one.
 pub(super) fn put(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) {
     let groups = groups(brief);
-    if groups.len() > MANY {
+    // The picture of a catalog's change has counted them already.
+    if groups.len() > MANY && brief.blast.is_none() {
         page.put(&[table(&groups)]);
     }
     let entries = entries(brief, &groups, artifacts, options);

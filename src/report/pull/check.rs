@@ -87,7 +87,8 @@ fn summary(brief: &Brief) -> String {
         Stage::Unknown { error } => words(error, 20),
         _ => String::new(),
     };
-    let sections = [unknown, errors, danger::alert(brief), needs::list(brief), others];
+    let radius = super::comment::radius(brief);
+    let sections = [unknown, errors, danger::alert(brief), radius, needs::list(brief), others];
     let whole = sections.iter().all(|section| page.put(&[section]));
     let mut text = page.into_text();
     if !whole {

@@ -99,6 +99,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         blind(brief),
         errors,
         danger::alert(brief),
+        radius(brief),
         approval::list(brief),
         changes::held(&holds),
         warning::list(brief, &others),
@@ -122,6 +123,12 @@ fn blind(brief: &Brief) -> String {
             fence("text", &format!("/vend plan {}", visible(brief.pull.head.as_str(), 64)))
         ),
     }
+}
+
+/// Who a change of the catalog reaches.
+pub(super) fn radius(brief: &Brief) -> String {
+    let told = brief.blast.as_ref().and_then(crate::report::blast::markdown);
+    told.map(|[whole, _]| whole).unwrap_or_default()
 }
 
 fn conflict(paths: &[String]) -> String {

@@ -1,5 +1,6 @@
 //! The command line as its users meet it: exit codes, formats, a laptop's clone, configuration.
 
+mod blast;
 mod config;
 mod laptop;
 mod new;
@@ -11,7 +12,7 @@ mod upgrade;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::{Output, World, write};
+use crate::world::{Edit, Output, World, write};
 
 /// Somebody's clone of the requests repository, with a cache of its own.
 pub struct Laptop<'w> {
@@ -41,6 +42,14 @@ impl<'w> Laptop<'w> {
         Self { world, clone }
     }
 
+    /// Clones the catalog's repository, as whoever writes templates does.
+    pub fn catalog(world: &'w World) -> Self {
+        let clone = world.root().join("catalog-laptop");
+        let from = format!("file://{}", world.catalog.url());
+        world.catalog.git(&["clone", "-q", &from, clone.to_str().unwrap()]);
+        Self { world, clone }
+    }
+
     /// Runs git in the clone.
     pub fn git(&self, args: &[&str]) -> String {
         let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
@@ -60,6 +69,16 @@ impl<'w> Laptop<'w> {
         let full = self.clone.join(path);
         std::fs::create_dir_all(full.parent().unwrap()).unwrap();
         std::fs::write(full, text).unwrap();
+    }
+
+    /// Writes files of the clone.
+    pub fn put(&self, edits: impl IntoIterator<Item = Edit>) {
+        for edit in edits {
+            match edit {
+                Edit::Write(path, text) => self.write(&path, text),
+                other => panic!("{other:?} is no file"),
+            }
+        }
     }
 
     /// Removes a file of the clone.

@@ -142,6 +142,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         plan: Plan { steps, settled: 41, ..Plan::default() },
         untold: Vec::new(),
         blind: None,
+        blast: None,
         needs: Vec::new(),
         warnings: Vec::new(),
         since: None,

@@ -6,6 +6,7 @@ mod fork;
 mod gate;
 mod life;
 mod queue;
+mod radius;
 mod trouble;
 
 use serde_json::json;

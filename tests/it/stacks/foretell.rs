@@ -191,3 +191,35 @@ fn the_table_is_what_the_linters_schemas_say() {
         std::fs::read(root.join("src/provider/cloudformation/foretell/schemas.json")).unwrap();
     assert!(kept == printed.stdout, "run scripts/cloudformation-schemas, and read what differs");
 }
+
+#[test]
+fn a_catalogs_change_counts_what_it_replaces_and_may_be_previewed() {
+    let it = Account::new();
+    let ids = ["orders/dev/a", "orders/dev/b", "orders/prod/c"];
+    let ask_for = |id: &&str| {
+        let name = id.replace('/', "-");
+        ask(id, request("queue@1.0.0", &format!("{{name: {name}}}")))
+    };
+    it.world.requests.commit(ids.iter().map(ask_for).collect::<Vec<_>>());
+    it.apply();
+    let clone = Laptop::catalog(&it.world);
+    let source = "templates/queue/1.0.0/stack.yaml.hbs";
+    let text = std::fs::read_to_string(clone.clone.join(source)).unwrap();
+    let text = text.replace("{{parameters.name}}", "{{parameters.name}}-2");
+    clone.write(source, text.replace("QueueName:", "DelaySeconds: 1\n      QueueName:"));
+    let config = it.world.config_file();
+    let args = ["catalog", "diff", "--config", config.to_str().unwrap()];
+    let told = it.aws.only_looks(|| clone.ends(0, &args).stdout);
+    let top = "3 resources are replaced, 0 are deleted, 0 may be replaced; 3 of 3 requests";
+    assert!(told.starts_with(top), "{told}");
+    assert!(told.contains("REPLACES: 3 requests\n  orders: dev 2, prod 1\n  3 alike"), "{told}");
+    assert!(told.contains("by the published schemas alone"), "{told}");
+
+    let preview = [&args[..], &["--preview", "--format", "json"]].concat();
+    let asked = clone.ends(0, &preview).json();
+    let first = &asked["groups"][0]["requests"][0]["steps"][0]["preview"];
+    assert!(first.get("foretold").is_none(), "{asked:#}");
+    assert_eq!(asked["losses"]["replaced"], 3);
+    assert!(it.aws.count("CreateChangeSet") == 3 && it.aws.count("DeleteChangeSet") == 3);
+    it.again_nothing();
+}

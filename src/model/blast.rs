@@ -1,0 +1,221 @@
+//! What a change of the catalog comes to for those who use it.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Action, Diagnostic, HoldReason, RequestId, ResourceAction, ResourceChange, Step, TemplateId,
+};
+
+/// What would happen to a request: the worst of it, the worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// Something of it is replaced.
+    Replaces,
+    /// Something of it is deleted.
+    Deletes,
+    /// Something of it may be replaced.
+    MayReplace,
+    /// It is valid no more: what it made stays as it is.
+    BecomesInvalid,
+    /// It would be held.
+    Waits,
+    /// It changes in place, or something comes to it.
+    Updates,
+    /// It was not valid, and is.
+    BecomesValid,
+    /// Nothing is applied: only what is recorded of it changes, such as the version's digest.
+    Recorded,
+}
+
+/// One request that a change of the catalog reaches.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hit {
+    /// Which.
+    pub request: RequestId,
+    /// The version that it would use; `None`: it would use none.
+    pub template: Option<TemplateId>,
+    /// The worst that happens to it.
+    pub effect: Effect,
+    /// What would be done, component by component.
+    pub steps: Vec<Step>,
+    /// Settings of its components that would be others, by name.
+    pub settings: Vec<String>,
+    /// Why it is valid no more.
+    pub problems: Vec<Diagnostic>,
+    /// Why it would be held.
+    pub held: Option<HoldReason>,
+}
+
+/// Who may take a version that is new in the catalog.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Reach {
+    /// The new version.
+    pub version: TemplateId,
+    /// Requests by the range that they ask for, of those that it is in and that use an older one.
+    pub ranges: BTreeMap<String, u64>,
+    /// Requests by the exact version that they ask for.
+    pub pinned: BTreeMap<Version, u64>,
+    /// Requests by the older version that they use, where it was not read what they ask for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uses: BTreeMap<Version, u64>,
+}
+
+/// All that a change of the catalog comes to.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Blast {
+    /// Requests in all.
+    pub requests: u64,
+    /// Those of them that were rendered: users of what differs.
+    pub rendered: u64,
+    /// Those that would be desired otherwise, the worst first, then by identity.
+    pub hits: Vec<Hit>,
+    /// Who may take what is new.
+    pub reaches: Vec<Reach>,
+    /// Requests that use outputs of those that change: what becomes of them is known afterwards.
+    pub follows: Vec<RequestId>,
+    /// Versions that were there before and differ, which a published one never may.
+    pub edited: Vec<TemplateId>,
+}
+
+/// How much is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// Resources, or whole targets of which no resources are known, that are replaced.
+    pub replaced: u64,
+    /// Those that are deleted.
+    pub deleted: u64,
+    /// Those that may be replaced.
+    pub may_be_replaced: u64,
+}
+
+impl Effect {
+    /// Of steps and what is known of their resources; `None` without steps.
+    pub fn of(steps: &[Step]) -> Option<Self> {
+        steps.iter().map(Self::of_step).min()
+    }
+
+    fn of_step(step: &Step) -> Self {
+        let resources = step.preview.iter().flat_map(|preview| &preview.resources);
+        let fate = |resource: &ResourceChange| match resource.action {
+            ResourceAction::Replace => Self::Replaces,
+            ResourceAction::Delete => Self::Deletes,
+            ResourceAction::MayReplace => Self::MayReplace,
+            ResourceAction::Create | ResourceAction::Update | ResourceAction::Retain => {
+                Self::Updates
+            }
+        };
+        let whole = match step.action {
+            Action::Replace => Self::Replaces,
+            Action::Delete => Self::Deletes,
+            Action::Create | Action::Update | Action::Restore => Self::Updates,
+            Action::Forget | Action::Move => Self::Recorded,
+        };
+        resources.map(fate).min().map_or(whole, |worst| worst.min(whole))
+    }
+}
+
+impl Losses {
+    /// Of steps: of one whose resources are known those, any other as one.
+    pub fn of<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
+        let mut losses = Self::default();
+        for step in steps {
+            let before = losses;
+            let resources = step.preview.iter().flat_map(|preview| &preview.resources);
+            for resource in resources {
+                match resource.action {
+                    ResourceAction::Replace => losses.replaced += 1,
+                    ResourceAction::Delete => losses.deleted += 1,
+                    ResourceAction::MayReplace => losses.may_be_replaced += 1,
+                    ResourceAction::Create | ResourceAction::Update | ResourceAction::Retain => {}
+                }
+            }
+            let untold = step.preview.is_none() && losses == before;
+            match step.action {
+                Action::Replace if untold => losses.replaced += 1,
+                Action::Delete if untold => losses.deleted += 1,
+                _ => {}
+            }
+        }
+        losses
+    }
+}
+
+impl Blast {
+    /// Whether nobody is reached.
+    pub fn is_empty(&self) -> bool {
+        self.hits.is_empty()
+    }
+
+    /// What all of it loses.
+    pub fn losses(&self) -> Losses {
+        Losses::of(self.hits.iter().flat_map(|hit| &hit.steps))
+    }
+
+    /// The worst first.
+    pub fn sort(&mut self) {
+        self.hits.sort_by(|a, b| (a.effect, &a.request).cmp(&(b.effect, &b.request)));
+        self.reaches.sort_by(|a, b| a.version.cmp(&b.version));
+        self.follows.sort();
+        self.edited.sort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ComponentName, InstanceId, Map, Preview, Target, TargetKey, TargetName};
+
+    fn step(action: Action, resources: Option<&[ResourceAction]>) -> Step {
+        let request = RequestId::parse("orders/dev/a").unwrap();
+        let key = TargetKey { request, component: ComponentName::new("c") };
+        let instance = InstanceId::new("i");
+        let resource = |action: &ResourceAction| ResourceChange {
+            name: "R".into(),
+            kind: "T".into(),
+            action: *action,
+            cause: None,
+            properties: Vec::new(),
+            left: None,
+        };
+        let preview = resources.map(|resources| Preview {
+            resources: resources.iter().map(resource).collect(),
+            ..Preview::default()
+        });
+        let name = TargetName::compute(&instance, &key);
+        let target = Target { name, key, instance, provider: "p".into(), settings: Map::new() };
+        Step {
+            target,
+            action,
+            artifact: None,
+            from: None,
+            mark: None,
+            moved_from: None,
+            after: Vec::new(),
+            unknown: Vec::new(),
+            remarks: Vec::new(),
+            preview,
+            released: Vec::new(),
+            needs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_worst_counts_and_what_is_not_told_counts_as_one() {
+        use ResourceAction as R;
+        let update = |r: &[R]| step(Action::Update, Some(r));
+        assert_eq!(Effect::of(&[]), None);
+        assert_eq!(Effect::of(&[step(Action::Create, None)]), Some(Effect::Updates));
+        assert_eq!(Effect::of(&[update(&[R::Update, R::MayReplace])]), Some(Effect::MayReplace));
+        let all = [update(&[R::MayReplace, R::Replace, R::Delete]), step(Action::Delete, None)];
+        assert_eq!(Effect::of(&all), Some(Effect::Replaces));
+        let losses = Losses { replaced: 1, deleted: 2, may_be_replaced: 1 };
+        assert_eq!(Losses::of(&all), losses);
+        // What stays although its stack goes is not lost.
+        assert_eq!(Losses::of(&[step(Action::Delete, Some(&[R::Retain]))]), Losses::default());
+    }
+}

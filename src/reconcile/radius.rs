@@ -1,0 +1,136 @@
+//! Who a commit of the catalog reaches, by the plan that was made of it and the indexes: as
+//! `vend catalog diff` tells it on a laptop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use semver::Version;
+
+use super::memory::Memory;
+use crate::catalog::Catalog;
+use crate::model::{
+    Blast, Desired, Effect, Hit, HoldReason, Plan, Reach, RequestId, Step, TemplateId, Wanted,
+};
+
+/// What stood before the commit was read.
+pub(super) struct Former {
+    /// Requests that were valid.
+    valid: BTreeSet<RequestId>,
+    /// Versions of the catalog.
+    versions: BTreeSet<TemplateId>,
+}
+
+impl Former {
+    /// By the indexes of the last pass, and the versions that its catalog had.
+    pub fn of(memory: &Memory, versions: BTreeSet<TemplateId>) -> Self {
+        let valid = memory.desired().iter().filter(|entry| entry.valid);
+        Self { valid: valid.map(|entry| entry.id.clone()).collect(), versions }
+    }
+}
+
+/// What it comes to for those whose desired state differs, but not by files of their `own`.
+pub(super) fn radius(
+    former: &Former,
+    own: &BTreeSet<RequestId>,
+    memory: &Memory,
+    catalog: &Catalog,
+    plan: &Plan,
+    desired: &BTreeMap<RequestId, Option<Arc<Desired>>>,
+) -> Blast {
+    let mut steps: BTreeMap<&RequestId, Vec<Step>> = BTreeMap::new();
+    let mut follows = BTreeSet::new();
+    for step in plan.steps.iter().filter(|step| !own.contains(&step.target.key.request)) {
+        let id = &step.target.key.request;
+        if desired.contains_key(id) && !step.may_change() {
+            steps.entry(id).or_default().push(step.clone());
+        } else {
+            follows.insert(id.clone());
+        }
+    }
+    let mut blast = Blast {
+        requests: memory.desired().iter().count() as u64,
+        rendered: desired.len() as u64,
+        ..Blast::default()
+    };
+    let held: BTreeMap<&RequestId, &HoldReason> =
+        plan.holds.iter().rev().map(|hold| (&hold.request, &hold.reason)).collect();
+    for (id, now) in desired.iter().filter(|(id, _)| !own.contains(*id)) {
+        let Some(now) = now else { continue };
+        let held = held.get(id).copied();
+        blast.hits.extend(hit(now, former.valid.contains(id), steps.remove(id), held));
+        follows.remove(id);
+    }
+    blast.follows = follows.into_iter().collect();
+    blast.reaches = reaches(former, memory, catalog);
+    blast.sort();
+    blast
+}
+
+/// `None`: it was not valid, and is not.
+fn hit(
+    now: &Desired,
+    was_valid: bool,
+    steps: Option<Vec<Step>>,
+    held: Option<&HoldReason>,
+) -> Option<Hit> {
+    let mut hit = Hit {
+        request: now.id.clone(),
+        template: now.spec().map(|spec| spec.template.clone()),
+        effect: Effect::Recorded,
+        steps: steps.unwrap_or_default(),
+        settings: Vec::new(),
+        problems: Vec::new(),
+        held: None,
+    };
+    match (&now.wanted, was_valid) {
+        (Wanted::Valid(_), false) => hit.effect = Effect::BecomesValid,
+        (Wanted::Valid(_), true) => match (Effect::of(&hit.steps), held) {
+            (Some(effect), _) => hit.effect = effect,
+            (None, Some(reason)) => {
+                hit.effect = Effect::Waits;
+                hit.held = Some(reason.clone());
+            }
+            (None, None) => {}
+        },
+        (Wanted::Invalid(problems), true) => {
+            hit.effect = Effect::BecomesInvalid;
+            hit.problems = problems.clone();
+        }
+        (Wanted::Waiting(reason), true) => {
+            hit.effect = Effect::Waits;
+            hit.held = Some(reason.clone());
+        }
+        (Wanted::Invalid(_) | Wanted::Waiting(_), false) => return None,
+    }
+    Some(hit)
+}
+
+/// Who uses an older version of a template that has a new one. What range each asks for stands in its
+/// file, which is not read for this.
+fn reaches(former: &Former, memory: &Memory, catalog: &Catalog) -> Vec<Reach> {
+    let is_new = |id: &TemplateId| {
+        !former.versions.contains(id) && former.versions.iter().any(|v| v.name == id.name)
+    };
+    let new = catalog.versions().filter(|version| version.is_stable() && is_new(&version.id));
+    let mut reaches: Vec<Reach> = new
+        .map(|version| Reach {
+            version: version.id.clone(),
+            ranges: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            uses: BTreeMap::new(),
+        })
+        .collect();
+    if reaches.is_empty() {
+        return reaches;
+    }
+    let mut used: BTreeMap<&str, BTreeMap<&Version, u64>> = BTreeMap::new();
+    for template in memory.desired().iter().filter_map(|entry| entry.template.as_deref()) {
+        *used.entry(&template.name).or_default().entry(&template.version).or_default() += 1;
+    }
+    for reach in &mut reaches {
+        let older = used.get(reach.version.name.as_str()).into_iter().flatten();
+        let older = older.filter(|(version, _)| **version < &reach.version.version);
+        reach.uses = older.map(|(version, n)| ((*version).clone(), *n)).collect();
+    }
+    reaches
+}

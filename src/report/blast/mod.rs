@@ -1,0 +1,233 @@
+//! What a change of the catalog comes to for those who use it: grouped by what would happen, then by
+//! team and environment, with what is alike shown once.
+
+mod json;
+mod markdown;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::model::{Blast, Diagnostic, Effect, Hit, Losses, Reach, RequestId, escape};
+use crate::report::hold;
+use crate::report::markdown::plural;
+use crate::report::plan::{Artifacts, Options, changed_lines, told};
+
+pub use json::json;
+pub use markdown::markdown;
+pub use terminal::terminal;
+
+/// Requests of one effect that change alike.
+pub(super) struct Fold<'a> {
+    pub(super) hits: Vec<&'a Hit>,
+    /// What is told of the first one.
+    pub(super) told: Vec<String>,
+}
+
+/// What would happen, in capitals where something is lost.
+pub(super) fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Replaces => "REPLACES",
+        Effect::Deletes => "DELETES",
+        Effect::MayReplace => "MAY REPLACE",
+        Effect::BecomesInvalid => "BECOMES INVALID",
+        Effect::Waits => "would be held",
+        Effect::Updates => "updates",
+        Effect::BecomesValid => "becomes valid",
+        Effect::Recorded => "only what is recorded changes",
+    }
+}
+
+/// `2 resources are replaced, 1 is deleted, 3 may be replaced`; all of it, so that none is a number too.
+pub(super) fn lost(losses: Losses) -> String {
+    let Losses { replaced, deleted, may_be_replaced } = losses;
+    let are = |n: u64| if n == 1 { "is" } else { "are" };
+    format!(
+        "{} {} replaced, {deleted} {} deleted, {may_be_replaced} may be replaced",
+        plural(usize::try_from(replaced).unwrap_or(usize::MAX), "resource"),
+        are(replaced),
+        are(deleted)
+    )
+}
+
+/// By effect, the worst first.
+pub(super) fn by_effect(blast: &Blast) -> BTreeMap<Effect, Vec<&Hit>> {
+    let mut groups: BTreeMap<Effect, Vec<&Hit>> = BTreeMap::new();
+    for hit in &blast.hits {
+        groups.entry(hit.effect).or_default().push(hit);
+    }
+    groups
+}
+
+/// How many by team, and in it by environment.
+pub(super) fn by_place<'a>(
+    ids: impl IntoIterator<Item = &'a RequestId>,
+) -> BTreeMap<&'a str, BTreeMap<&'a str, usize>> {
+    let mut places: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for id in ids {
+        *places.entry(id.team()).or_default().entry(id.environment()).or_default() += 1;
+    }
+    places
+}
+
+/// `orders: dev 5, prod 3`, the teams with most of them first.
+pub(super) fn places<'a>(ids: impl IntoIterator<Item = &'a RequestId>, most: usize) -> String {
+    let mut teams: Vec<_> = by_place(ids).into_iter().collect();
+    teams.sort_by_key(|(team, places)| (std::cmp::Reverse(places.values().sum::<usize>()), *team));
+    let more = teams.len().saturating_sub(most);
+    let team = |(team, places): (&str, BTreeMap<&str, usize>)| {
+        let places: Vec<_> = places.into_iter().map(|(name, n)| format!("{name} {n}")).collect();
+        format!("{team}: {}", places.join(", "))
+    };
+    let mut shown: Vec<String> = teams.into_iter().take(most).map(team).collect();
+    shown.extend((more > 0).then(|| format!("and {}", plural(more, "more team"))));
+    shown.join("; ")
+}
+
+/// Those of one effect, what is alike together; in the order of the first of each. What differs from
+/// another only by the request's own names is alike.
+pub(super) fn folds<'a>(
+    hits: &[&'a Hit],
+    artifacts: &Artifacts,
+    options: &Options,
+    full: bool,
+) -> Vec<Fold<'a>> {
+    let mut folds: Vec<Fold<'a>> = Vec::new();
+    let mut at: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    for hit in hits {
+        let key = alike(hit, artifacts, options);
+        match at.get(&key).and_then(|n| folds.get_mut(*n)).filter(|_| !full) {
+            Some(fold) => fold.hits.push(hit),
+            None => {
+                at.insert(key, folds.len());
+                folds.push(Fold { hits: vec![hit], told: tell(hit, artifacts, options) });
+            }
+        }
+    }
+    folds
+}
+
+/// What makes two changes the same: what happens, what is lost, and the lines that differ.
+fn alike(hit: &Hit, artifacts: &Artifacts, options: &Options) -> Vec<String> {
+    let Hit { request, template, effect: _, steps, settings, problems, held, .. } = hit;
+    let mut key = vec![template.as_ref().map(ToString::to_string).unwrap_or_default()];
+    for step in steps {
+        key.push(format!("{:?} {}", step.action, step.target.key.component));
+        key.extend(told(step).into_iter().map(|line| without(&line, request)));
+        let lines = changed_lines(step, artifacts, options).into_iter();
+        key.extend(lines.map(|line| without(&line, request)));
+    }
+    key.extend(settings.iter().cloned());
+    key.extend(problems.iter().map(|p| format!("{} {}", p.code, without(&p.message, request))));
+    key.extend(held.iter().map(|held| without(&hold::reason(held), request)));
+    key
+}
+
+/// Without the names that a request has of its own, where they stand as words.
+fn without(text: &str, id: &RequestId) -> String {
+    let names = [(id.as_str(), "<id>"), (id.name(), "<name>"), (id.team(), "<team>")];
+    let mut text = text.to_owned();
+    for (name, stands) in names.into_iter().chain([(id.environment(), "<environment>")]) {
+        if text.contains(name) {
+            text = replaced(&text, name, stands);
+        }
+    }
+    text
+}
+
+fn replaced(text: &str, name: &str, stands: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let is_part = |c: char| c.is_alphanumeric();
+        let begins = !before.chars().next_back().or(out.chars().next_back()).is_some_and(is_part);
+        let ends = !after.chars().next().is_some_and(is_part);
+        out.push_str(before);
+        out.push_str(if begins && ends { stands } else { name });
+        rest = after;
+    }
+    out + rest
+}
+
+/// What is told of one, line by line.
+fn tell(hit: &Hit, artifacts: &Artifacts, options: &Options) -> Vec<String> {
+    let Hit { request: _, template: _, effect: _, steps, settings, problems, held } = hit;
+    let mut lines: Vec<String> = problems.iter().map(problem).collect();
+    lines.extend(held.iter().map(hold::reason));
+    lines.extend((!settings.is_empty()).then(|| {
+        let names: Vec<_> = settings.iter().map(|name| escape(name, 120)).collect();
+        format!("other settings: {}", names.join(", "))
+    }));
+    for step in steps {
+        let verb = super::plan::verb(step.action);
+        lines.push(format!("{verb} {}", step.target.key.component));
+        lines.extend(told(step).into_iter().map(|line| format!("  {line}")));
+        let difference = super::plan::lines(step, artifacts, options).into_iter();
+        lines.extend(difference.map(|line| format!("  {line}")));
+    }
+    lines
+}
+
+fn problem(problem: &Diagnostic) -> String {
+    let Diagnostic { code, place, message, .. } = problem;
+    format!("{}:{}: {code} {}", escape(&place.file, 200), place.line, escape(message, 400))
+}
+
+/// `412 requests at ~1.2 may take queue@1.2.1; 88 pin 1.2.0 exactly and stay`.
+pub(super) fn reach(reach: &Reach) -> Option<String> {
+    let Reach { version, ranges, pinned, uses } = reach;
+    let count = |n: u64| plural(usize::try_from(n).unwrap_or(usize::MAX), "request");
+    let mut parts: Vec<String> = Vec::new();
+    let at: Vec<_> = ranges.iter().map(|(range, n)| format!("{} at {range}", count(*n))).collect();
+    if !at.is_empty() {
+        parts.push(format!(
+            "{} may take {version}, as the catalog's rollout says, else when their files change",
+            at.join(" and ")
+        ));
+    }
+    let pins = pinned.iter().filter(|(pin, _)| **pin != version.version);
+    let pins: Vec<_> = pins.map(|(pin, n)| format!("{} to {pin}", count(*n))).collect();
+    if !pins.is_empty() {
+        let pins = format!("pinned exactly, and left where they are: {}", pins.join(", "));
+        parts.push(if parts.is_empty() { format!("{version} is new; {pins}") } else { pins });
+    }
+    let uses: Vec<_> = uses.iter().map(|(used, n)| format!("{n} use {used}")).collect();
+    if !uses.is_empty() {
+        parts.push(format!(
+            "{version} is new; of those that use the template {}: who asks for a range that it is in may take it, as the catalog's rollout says, else when their files change; exact versions stay",
+            uses.join(", ")
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What is to be known besides, a sentence each.
+pub(super) fn remarks(blast: &Blast) -> Vec<String> {
+    const MOST: usize = 8;
+    let some = |names: Vec<String>| {
+        let more = names.len().saturating_sub(MOST);
+        let mut text = names.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        text
+    };
+    let mut remarks: Vec<String> = Vec::new();
+    if !blast.edited.is_empty() {
+        let names = some(blast.edited.iter().map(|id| format!("`{id}`")).collect());
+        remarks.push(format!(
+            "Edited in place: {names}. A version that was published never changes: the daemon refuses it (CAT010), and goes on with what it knew. Publish a new version."
+        ));
+    }
+    remarks.extend(blast.reaches.iter().filter_map(reach).map(|text| format!("{text}.")));
+    if !blast.follows.is_empty() {
+        let names = some(blast.follows.iter().map(|id| format!("`{id}`")).collect());
+        let verb = if blast.follows.len() == 1 { "uses" } else { "use" };
+        remarks.push(format!(
+            "{} {verb} outputs of these, and may change after them: {names}.",
+            plural(blast.follows.len(), "request")
+        ));
+    }
+    remarks
+}

@@ -1,0 +1,162 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::digest;
+use crate::model::{
+    Action, Artifact, ComponentName, InstanceId, Map, Place, Preview, ResourceAction,
+    ResourceChange, Step, Target, TargetKey, TargetName, TemplateId,
+};
+
+fn artifact(text: &str) -> Arc<Artifact> {
+    let files = BTreeMap::from([("queue.yaml".to_owned(), text.to_owned())]);
+    Arc::new(Artifact { files, digest: Some(digest::sha256(text.as_bytes())) })
+}
+
+fn template() -> TemplateId {
+    TemplateId { name: "queue".into(), version: semver::Version::new(1, 2, 0) }
+}
+
+fn update(id: &str, fate: Option<ResourceAction>) -> (Hit, [Arc<Artifact>; 2]) {
+    let request = RequestId::parse(id).unwrap();
+    let [was, is] =
+        ["30", "60"].map(|n| artifact(&format!("name: {}\nwait: {n}\n", request.name())));
+    let key = TargetKey { request: request.clone(), component: ComponentName::new("queue") };
+    let instance = InstanceId::new("i");
+    let resource = |action| ResourceChange {
+        name: "Queue".into(),
+        kind: "AWS::SQS::Queue".into(),
+        action,
+        cause: Some("QueueName".into()),
+        properties: Vec::new(),
+        left: None,
+    };
+    let preview =
+        fate.map(|fate| Preview { resources: vec![resource(fate)], handle: None, foretold: true });
+    let name = TargetName::compute(&instance, &key);
+    let target = Target { name, key, instance, provider: "p".into(), settings: Map::new() };
+    let step = Step {
+        target,
+        action: Action::Update,
+        artifact: is.digest,
+        from: was.digest,
+        mark: None,
+        moved_from: None,
+        after: Vec::new(),
+        unknown: Vec::new(),
+        remarks: Vec::new(),
+        preview,
+        released: Vec::new(),
+        needs: Vec::new(),
+    };
+    let steps = vec![step];
+    let effect = Effect::of(&steps).unwrap();
+    let template = Some(template());
+    let (settings, problems) = (Vec::new(), Vec::new());
+    (Hit { request, template, effect, steps, settings, problems, held: None }, [was, is])
+}
+
+fn world() -> (Blast, Vec<Arc<Artifact>>) {
+    let mut blast = Blast { requests: 10_000, rendered: 24, ..Blast::default() };
+    let mut all = Vec::new();
+    for n in 0..20 {
+        let team = if n % 3 == 0 { "orders" } else { "payments" };
+        let (hit, texts) = update(&format!("{team}/dev/queue-{n:02}"), None);
+        blast.hits.push(hit);
+        all.extend(texts);
+    }
+    let (hit, texts) = update("orders/prod/ledger", Some(ResourceAction::Replace));
+    blast.hits.push(hit);
+    all.extend(texts);
+    let (mut broken, _) = update("orders/dev/broken", None);
+    broken.effect = Effect::BecomesInvalid;
+    broken.steps.clear();
+    let place = Place::file("requests/orders/dev/broken.yaml");
+    broken.problems = vec![Diagnostic::error("PAR001", place, "`size` is\u{1b}[2J missing")];
+    blast.hits.push(broken);
+    blast.reaches.push(Reach {
+        version: TemplateId { version: semver::Version::new(1, 2, 1), ..template() },
+        ranges: BTreeMap::from([("~1.2".to_owned(), 412)]),
+        pinned: BTreeMap::from([(semver::Version::new(1, 2, 0), 88)]),
+        uses: BTreeMap::new(),
+    });
+    blast.edited.push(template());
+    blast.follows.push(RequestId::parse("web/dev/shop").unwrap());
+    blast.sort();
+    (blast, all)
+}
+
+fn finder(
+    all: Vec<Arc<Artifact>>,
+) -> impl Fn(&Step) -> (Option<Arc<Artifact>>, Option<Arc<Artifact>>) {
+    move |step| {
+        let find = |digest| all.iter().find(|a| a.digest == digest).cloned();
+        (find(step.from), find(step.artifact))
+    }
+}
+
+#[test]
+fn what_is_worst_comes_first_and_what_is_alike_is_shown_once() {
+    let (blast, all) = world();
+    let text = terminal(&blast, &finder(all), &Options::default(), false);
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}\n{text}"));
+    let top = "1 resource is replaced, 0 are deleted, 0 may be replaced; 22 of 10000 requests would change\n";
+    assert_eq!(at(top), 0);
+    let order = [
+        "\nREPLACES: 1 request\n  orders: prod 1\n  orders/prod/ledger (queue@1.2.0)\n",
+        "      update queue\n        by the published schemas alone, nobody was asked:\n",
+        "        REPLACE AWS::SQS::Queue Queue (QueueName)\n",
+        "\nBECOMES INVALID: 1 request\n",
+        "requests/orders/dev/broken.yaml:1: PAR001",
+        "\nupdates: 20 requests\n  payments: dev 13; orders: dev 7\n",
+        "  20 alike (queue@1.2.0); shown is orders/dev/queue-00:\n    orders/dev/queue-00, ",
+        " and 8 more\n",
+        "        -wait: 30\n        +wait: 60\n",
+        "Edited in place: `queue@1.2.0`.",
+        "412 requests at ~1.2 may take queue@1.2.1, as the catalog's rollout says",
+        "left where they are: 88 requests to 1.2.0.",
+        "1 request uses outputs of these",
+    ];
+    let places: Vec<usize> = order.into_iter().map(at).collect();
+    assert!(places.is_sorted(), "{places:?}\n{text}");
+    assert_eq!(text.matches("+wait: 60").count(), 2, "{text}");
+}
+
+#[test]
+fn names_count_as_words() {
+    let id = RequestId::parse("orders/dev/a").unwrap();
+    let text = without("a: orders-dev-a of orders/dev/a, and banana", &id);
+    assert_eq!(text, "<name>: <team>-<environment>-<name> of <id>, and banana");
+}
+
+#[test]
+fn the_whole_shows_each_by_itself() {
+    let (blast, all) = world();
+    let text = terminal(&blast, &finder(all), &Options::default(), true);
+    assert_eq!(text.matches("-wait: 30").count(), 21, "{text}");
+    assert!(!text.contains("alike"), "{text}");
+}
+
+#[test]
+fn programs_get_every_request_and_no_rendered_text() {
+    let (blast, all) = world();
+    let value = json(&blast, &finder(all));
+    let counts: Vec<_> = value["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|g| {
+            format!("{} {} {}", g["effect"], g["count"], g["requests"].as_array().unwrap().len())
+        })
+        .collect();
+    assert_eq!(counts, ["\"replaces\" 1 1", "\"becomesInvalid\" 1 1", "\"updates\" 20 20"]);
+    assert_eq!(value["losses"]["replaced"], 1);
+    assert!(!value.to_string().contains("wait: 30"), "{value}");
+}
+
+#[test]
+fn nobody_is_a_sentence() {
+    let blast = Blast { requests: 12, ..Blast::default() };
+    let text = terminal(&blast, &finder(Vec::new()), &Options::default(), false);
+    assert_eq!(text, "None of 12 requests would change.\n");
+}

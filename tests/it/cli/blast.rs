@@ -1,0 +1,168 @@
+//! A change of the catalog in its own working copy: who would be reached, before anybody is.
+
+use serde_json::{Value, json};
+
+use super::Laptop;
+use crate::world::{World, ask, catalog, note, request, request_with};
+
+/// A clone of the catalog, with a `vend.yaml` that says where the requests are.
+fn catalog_of(world: &World) -> Laptop<'_> {
+    let clone = Laptop::catalog(world);
+    clone.write(
+        "vend.yaml",
+        format!(
+            "catalog: {{repository: {}}}\nrequests: [{{repository: {}}}]\n",
+            world.catalog.url(),
+            world.requests.url()
+        ),
+    );
+    clone
+}
+
+fn diff(clone: &Laptop<'_>, more: &[&str]) -> Value {
+    let args = [&["catalog", "diff", "--format", "json"], more].concat();
+    clone.ends(0, &args).json()
+}
+
+/// Effect and identities of each group.
+fn groups(diff: &Value) -> Value {
+    let group = |group: &Value| {
+        let ids: Vec<Value> =
+            group["requests"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect();
+        json!([group["effect"], ids])
+    };
+    diff["groups"].as_array().unwrap().iter().map(group).collect()
+}
+
+const SOURCE: &str = "templates/note/1.0.0/note.yaml.hbs";
+
+#[test]
+fn only_users_of_what_differs_are_rendered_and_what_is_alike_is_shown_once() {
+    let world = World::new();
+    let of = |id: &str| {
+        let references = format!("references: {{of: {{request: {id}, output: commit}}}}");
+        request_with("reader@1.0.0", "{}", &references)
+    };
+    let mut edits: Vec<_> =
+        (0..6).map(|n| ask(&format!("orders/dev/n{n}"), note("hello"))).collect();
+    edits.push(ask("payments/prod/n", note("other")));
+    edits.push(ask("payments/dev/newer", request("note@1.1.0", "{text: hello}")));
+    edits.push(ask("payments/dev/reads", of("orders/dev/n0")));
+    world.requests.commit(edits);
+    world.apply();
+    let clone = catalog_of(&world);
+    let nothing = clone.ends(0, &["catalog", "diff", "--exit-code"]).stdout;
+    assert!(nothing.contains("None of 9 requests would change."), "{nothing}");
+
+    clone.write(SOURCE, "text: {{parameters.text}}\nfrom: {{request.name}}\n");
+    let told = diff(&clone, &[]);
+    assert_eq!(told["requests"], 9);
+    assert_eq!(told["rendered"], 7, "{told:#}");
+    assert_eq!(told["edited"], json!(["note@1.0.0"]));
+    assert_eq!(told["follows"], json!(["payments/dev/reads"]));
+    let of_orders = (0..6).map(|n| format!("orders/dev/n{n}"));
+    let all: Vec<String> = of_orders.chain(["payments/prod/n".to_owned()]).collect();
+    assert_eq!(groups(&told), json!([["updates", all]]));
+
+    let text = clone.ends(4, &["catalog", "diff", "--exit-code"]).stdout;
+    assert!(text.contains("0 resources are replaced, 0 are deleted, 0 may be replaced; 7 of 9 requests would change"), "{text}");
+    assert!(text.contains("updates: 7 requests\n  orders: dev 6; payments: prod 1\n"), "{text}");
+    assert!(text.contains("7 alike (note@1.0.0); shown is orders/dev/n0:"), "{text}");
+    assert_eq!(text.matches("+from: n").count(), 1, "{text}");
+    assert!(text.contains("Edited in place: `note@1.0.0`."), "{text}");
+    let full = clone.ends(0, &["catalog", "diff", "--full"]).stdout;
+    assert_eq!(full.matches("+from: n").count(), 7, "{full}");
+
+    // Committed it is the same, and between commits as well.
+    clone.git(&["add", "templates"]);
+    clone.git(&["commit", "-q", "-m", "change"]);
+    assert_eq!(groups(&diff(&clone, &[])), groups(&told));
+    assert_eq!(groups(&diff(&clone, &["HEAD~1..HEAD"])), groups(&told));
+    assert_eq!(groups(&diff(&clone, &["HEAD..HEAD~1"])), groups(&told), "and back");
+    assert_eq!(groups(&diff(&clone, &["HEAD"])), json!([]));
+    clone.ends(2, &["catalog", "diff", "nowhere..HEAD"]);
+    world.again_nothing();
+}
+
+#[test]
+fn what_breaks_and_what_is_mended_have_groups_of_their_own() {
+    let world = World::new();
+    world.requests.commit([
+        ask("orders/dev/a", note("hello")),
+        ask("orders/dev/b", note("a text that is much too long")),
+        ask("orders/dev/early", request("note@1.2.0", "{text: hello}")),
+    ]);
+    world.apply();
+    let clone = catalog_of(&world);
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": {"type": "string", "maxLength": 10}}}"#;
+    clone.write("templates/note/1.0.0/schema.json", schema);
+    clone.put(catalog::note("1.2.0"));
+    let told = diff(&clone, &[]);
+    let expected = json!([
+        ["becomesInvalid", ["orders/dev/b"]],
+        ["becomesValid", ["orders/dev/early"]],
+        ["recorded", ["orders/dev/a"]],
+    ]);
+    assert_eq!(groups(&told), expected, "{told:#}");
+    let why = &told["groups"][0]["requests"][0]["diagnostics"][0];
+    assert!(why["message"].as_str().unwrap().contains("10"), "{why}");
+    assert_eq!(told["groups"][1]["requests"][0]["steps"][0]["action"], "create");
+    let text = clone.ends(0, &["catalog", "diff"]).stdout;
+    assert!(text.contains("BECOMES INVALID: 1 request\n"), "{text}");
+    world.again_nothing();
+}
+
+#[test]
+fn environments_count_and_a_range_keeps_its_version() {
+    let world = World::new();
+    let mut edits: Vec<_> = (0..3)
+        .map(|n| ask(&format!("orders/dev/r{n}"), request("note@~1.1", "{text: hello}")))
+        .collect();
+    edits.push(ask("orders/dev/pinned", request("note@1.1.0", "{text: hello}")));
+    edits.push(ask("orders/prod/set", request("note@1.1.0", "{text: hello, tone: loud}")));
+    edits.push(ask("orders/prod/default", request("note@1.1.0", "{text: hello}")));
+    world.requests.commit(edits);
+    world.apply();
+    let clone = catalog_of(&world);
+    clone.put(catalog::note("1.1.1"));
+    let told = diff(&clone, &[]);
+    assert_eq!(told["groups"], json!([]), "nobody is moved by a new version: {told:#}");
+    assert_eq!(told["rendered"], 0);
+    let remarks = told["remarks"].to_string();
+    assert!(remarks.contains("3 requests at ~1.1 may take note@1.1.1"), "{remarks}");
+    assert!(remarks.contains("left where they are: 3 requests to 1.1.0"), "{remarks}");
+
+    let environment = "  protect: true\n  defaults: {note: {tone: calm}}\n";
+    clone.put([catalog::environment("prod", &world.output.url(), environment)]);
+    let told = diff(&clone, &[]);
+    assert_eq!(groups(&told), json!([["updates", ["orders/prod/default"]]]), "{told:#}");
+    // Requests may be named, also as a folder on this disk.
+    let other = world.repository("other");
+    other.commit([ask("web/prod/one", request("note@1.1.0", "{text: hi}"))]);
+    let named = diff(&clone, &["--requests", &other.url()]);
+    assert_eq!(groups(&named), json!([["updates", ["web/prod/one"]]]));
+    world.again_nothing();
+}
+
+#[test]
+fn what_cannot_be_compared_says_what_to_do() {
+    let world = World::new();
+    let clone = catalog_of(&world);
+    let preview = clone.ends(2, &["catalog", "diff", "--preview"]).stderr;
+    assert!(preview.contains("--config"), "{preview}");
+    // Somewhere else no configuration lies above.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = elsewhere.path().join("catalog");
+    let from = clone.clone.to_str().unwrap();
+    clone.git(&["clone", "-q", from, folder.to_str().unwrap()]);
+    let none = clone.ends_in(&folder, 2, &["catalog", "diff"]).stderr;
+    assert!(none.contains("--requests PATH|URL"), "{none}");
+    let url = world.requests.url();
+    let told = clone.ends_in(&folder, 0, &["catalog", "diff", "--requests", &url]).stdout;
+    assert!(told.contains("None of 0 requests"), "{told}");
+    let outside = clone.ends_in(elsewhere.path(), 2, &["catalog", "diff"]).stderr;
+    assert!(outside.contains("catalog.yaml"), "{outside}");
+    clone.write("templates/note/1.0.0/template.yaml", "apiVersion: vend.dev/v1\n");
+    let broken = clone.ends(3, &["catalog", "diff"]).stdout;
+    assert!(broken.contains("template.yaml"), "{broken}");
+}

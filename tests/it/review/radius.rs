@@ -1,0 +1,89 @@
+//! A pull request to the catalog: who it reaches, in one picture, and nothing is touched.
+
+use serde_json::json;
+
+use super::Desk;
+use crate::daemon::eventually;
+use crate::world::{ask, catalog, note, request, write};
+
+/// A desk whose catalog lies on GitHub too, with requests that are applied.
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    let repo = desk.hub.create("acme/catalog");
+    repo.permit("ada", "write");
+    repo.permit("grace", "maintain");
+    repo.push("grace", "main", catalog::files(&desk.world.output.url()));
+    let url = repo.url();
+    desk.world.configure(|c| c["catalog"] = json!({"repository": url}));
+    desk
+}
+
+fn propose(desk: &Desk, branch: &str, edits: Vec<crate::world::Edit>) -> (String, u64) {
+    let repo = desk.hub.repo("acme/catalog");
+    let head = repo.push_branch("ada", branch, "main", edits);
+    (head, repo.open_pull("ada", branch, "main", &format!("Please: {branch}")))
+}
+
+fn says(desk: &Desk, number: u64, all: &[&str]) -> String {
+    let repo = desk.hub.repo("acme/catalog");
+    eventually(&format!("the comment says {all:?}"), || {
+        let said = repo.comments(number).into_iter().find(|said| said.author == "vend[bot]")?;
+        all.iter().all(|text| said.body.contains(text)).then_some(said.body)
+    })
+}
+
+#[test]
+fn the_picture_of_a_catalogs_change_comes_first_and_nothing_is_touched() {
+    let desk = desk();
+    let mut edits: Vec<_> =
+        (0..4).map(|n| ask(&format!("orders/dev/n{n}"), note("hello"))).collect();
+    edits.push(ask("payments/prod/loud", request("note@1.1.0", "{text: hello, tone: loud}")));
+    edits.push(ask("payments/prod/plain", request("note@1.1.0", "{text: hello}")));
+    desk.repo().push("grace", "main", edits);
+    let _daemon = desk.serve();
+    for id in ["orders/dev/n0", "orders/dev/n3", "payments/prod/plain"] {
+        desk.ready(id);
+    }
+    let made = desk.world.output.refs();
+
+    // A default of an environment: one of two takes it.
+    let defaults = "  protect: true\n  defaults: {note: {tone: calm}}\n";
+    let edit = catalog::environment("prod", &desk.world.output.url(), defaults);
+    let (_, n) = propose(&desk, "defaults", vec![edit]);
+    let said = says(&desk, n, &["#### Blast radius", "1 of 6 requests would change"]);
+    assert!(said.contains("| updates | 1 | `payments`: `prod` 1 |"), "{said}");
+    assert!(said.contains("never executed"), "{said}");
+    assert!(said.contains("+tone: calm"), "{said}");
+
+    // A new version reaches nobody by itself, and it is said who could take it.
+    let (_, n) = propose(&desk, "version", catalog::note("1.2.0"));
+    let said = says(&desk, n, &["None of 6 requests would change"]);
+    assert!(said.contains("4 use 1.0.0") && said.contains("2 use 1.1.0"), "{said}");
+
+    // An edit of what was published breaks who uses it; the counts say whom.
+    let edit = write("templates/note/1.0.0/note.yaml.hbs", "edited: {{parameters.text}}\n");
+    let (head, n) = propose(&desk, "edit", vec![edit]);
+    let said = says(&desk, n, &["| BECOMES INVALID | 4 | `orders`: `dev` 4 |"]);
+    assert!(said.contains("0 resources are replaced"), "{said}");
+    let repo = desk.hub.repo("acme/catalog");
+    let check = |head: &str, wanted: &str| {
+        eventually("the check", || {
+            let run = repo.checks(head).into_iter().rfind(|run| run.name == "vend")?;
+            (run.conclusion.as_deref() == Some(wanted)).then_some(run)
+        })
+    };
+    let run = check(&head, "failure");
+    let summary = run.summary.unwrap();
+    assert!(summary.contains("Blast radius"), "{summary}");
+
+    // A problem of the catalog's own stands on its line.
+    let edit = write("templates/note/1.0.0/template.yaml", "apiVersion: vend.dev/v1\nkind: Nope\n");
+    let (head, _) = propose(&desk, "broken", vec![edit]);
+    let run = check(&head, "failure");
+    let all = &run.annotations;
+    let on_it = |a: &serde_json::Value| a["path"] == "templates/note/1.0.0/template.yaml";
+    assert!(all.iter().any(on_it), "{all:#?}");
+
+    assert_eq!(desk.world.output.refs(), made, "nothing was touched");
+    desk.again_nothing();
+}
