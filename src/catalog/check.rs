@@ -304,41 +304,67 @@ impl Checker<'_> {
             );
             return None;
         };
-        if let Some(settled) = environment.settled(kind, &component.with) {
-            return Some(settled);
+        match settle(environment, own, component) {
+            Ok(settled) => Some(settled),
+            Err(found) => {
+                let of = format!("component `{}` of `{}`", component.name, template.id);
+                self.problems.extend(found.into_iter().map(|problem| {
+                    let (file, line) = (&problem.place.file, problem.place.line);
+                    let message = format!(
+                        "the environment `{}` ({file}:{line}) has no good settings of the provider `{kind}` for {of}: {}",
+                        environment.name, problem.message
+                    );
+                    Diagnostic::error("ENV005", asked.clone(), message)
+                        .help(format!("whoever looks after the catalog mends {file}: {}", problem.help))
+                        .related(problem.place, "the environment's settings")
+                }));
+                None
+            }
         }
-        let merged = refined(own, &component.with);
-        let Some(schema) = schema::provider(kind) else { return Some(merged) };
-        let value = Value::Object(merged.clone().into_iter().collect());
-        let prefix = format!("/spec/providers/{kind}");
-        let subject = Subject {
-            place: &|pointer, part| match part {
-                Part::Key => environment.key_place(&format!("{prefix}{pointer}")),
-                Part::Value => environment.place(&format!("{prefix}{pointer}")),
-            },
-            hidden: &|_| false,
-            scalar: &|_| None,
-            noun: "setting",
-        };
-        let found = explain::check(schema, &value, &subject, &[]);
-        if found.is_empty() {
-            let settled = with_defaults(merged, schema);
-            environment.settle(kind, &component.with, &settled);
-            return Some(settled);
-        }
-        let of = format!("component `{}` of `{}`", component.name, template.id);
-        self.problems.extend(found.into_iter().map(|problem| {
-            let (file, line) = (&problem.place.file, problem.place.line);
-            let message = format!(
-                "the environment `{}` ({file}:{line}) has no good settings of the provider `{kind}` for {of}: {}",
-                environment.name, problem.message
-            );
-                        Diagnostic::error("ENV005", asked.clone(), message)
-                .help(format!("whoever looks after the catalog mends {file}: {}", problem.help))
-                .related(problem.place, "the environment's settings")
-        }));
-        None
     }
+}
+
+/// The settings of a component in an environment, whole; or what is wrong with them, at the places of
+/// the environment's file.
+fn settle(
+    environment: &Environment,
+    own: &Map,
+    component: &ComponentSpec,
+) -> Result<Map, Vec<Diagnostic>> {
+    let kind = component.provider.as_str();
+    if let Some(settled) = environment.settled(kind, &component.with) {
+        return Ok(settled);
+    }
+    let merged = refined(own, &component.with);
+    let Some(schema) = schema::provider(kind) else { return Ok(merged) };
+    let value = Value::Object(merged.clone().into_iter().collect());
+    let prefix = format!("/spec/providers/{kind}");
+    let subject = Subject {
+        place: &|pointer, part| match part {
+            Part::Key => environment.key_place(&format!("{prefix}{pointer}")),
+            Part::Value => environment.place(&format!("{prefix}{pointer}")),
+        },
+        hidden: &|_| false,
+        scalar: &|_| None,
+        noun: "setting",
+    };
+    let found = explain::check(schema, &value, &subject, &[]);
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let settled = with_defaults(merged, schema);
+    environment.settle(kind, &component.with, &settled);
+    Ok(settled)
+}
+
+/// What is wrong with an environment's settings for a component, whoever asks for it, at the places of
+/// the environment's file; `None` where it has none for that provider.
+pub fn settings_problems(
+    environment: &Environment,
+    component: &ComponentSpec,
+) -> Option<Vec<Diagnostic>> {
+    let own = environment.providers.get(&component.provider)?;
+    Some(settle(environment, own, component).err().unwrap_or_default())
 }
 
 /// Fills in what the settings leave out and their schema has a default for.

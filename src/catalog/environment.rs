@@ -94,7 +94,8 @@ impl Environment {
         place_in(&self.node, &self.file, pointer, Part::Value)
     }
 
-    pub(super) fn key_place(&self, pointer: &str) -> Place {
+    /// The place of the key that a JSON pointer names, or of the nearest that is there.
+    pub fn key_place(&self, pointer: &str) -> Place {
         place_in(&self.node, &self.file, pointer, Part::Key)
     }
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::args::{Args, Elsewhere};
 use super::failure::Failure;
 use super::{context, output};
+use crate::catalog::{self, RequestFile};
 use crate::config::{Config, LimitSettings, RequestSource};
 use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{Counts, RequestId, RequestPhase, Revision};
+use crate::reconcile::desired::Found;
 use crate::reconcile::local::{
     Asked, Cache, Fetched, LocalCatalog, LocalRequests, Published, Sheets, Stale, same_repository,
 };
@@ -442,6 +444,20 @@ pub async fn explain(
         approvals: Vec::new(),
         events: Vec::new(),
     }))
+}
+
+/// The request files of the working copy around `at` as they say what they ask for; `None` where it is
+/// of no source. What cannot be read asks for nothing.
+pub fn asked(config: &Config, at: &Path) -> Option<Vec<RequestFile>> {
+    let limits = &config.settings.limits;
+    let copy = working_copy(config, at).ok()?;
+    let source = matching(config, &copy).ok()?;
+    let requests = LocalRequests::list(copy, source, limits.files, limits.file_bytes).ok()?;
+    let read = |found: &Found| {
+        let text = requests.text(&found.origin.path, limits.file_bytes)?;
+        catalog::request(&found.origin.path, &found.id, text.as_bytes()).ok()
+    };
+    Some(requests.found.values().filter_map(read).collect())
 }
 
 /// The folder that the command line stands in, for messages.

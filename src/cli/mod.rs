@@ -8,6 +8,7 @@ mod context;
 mod demo;
 mod explain;
 mod failure;
+mod findings;
 mod init;
 mod laptop;
 mod live;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use args::catalog::CatalogCommand;
 use args::{Args, Command};
 pub use failure::{Failure, Kind};
 
@@ -60,10 +62,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
-    let only_validate = matches!(args.format, args::Format::Github | args::Format::Sarif);
-    if only_validate && !matches!(args.command, Command::Validate(_)) {
-        return Err(Failure::usage("only `vend validate` writes the formats `github` and `sarif`")
-            .hint("use `--format json`"));
+    let is_for_findings = matches!(args.format, args::Format::Github | args::Format::Sarif);
+    if is_for_findings && !finds_problems(&args.command) {
+        return Err(Failure::usage(
+            "only `vend validate` and `vend catalog check` write the formats `github` and `sarif`",
+        )
+        .hint("use `--format json`"));
     }
     match &args.command {
         Command::Demo(demo) => demo::run(demo),
@@ -87,5 +91,14 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
             clap_complete::generate(*shell, &mut Args::command(), "vend", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Whether what a command prints is problems of files.
+fn finds_problems(command: &Command) -> bool {
+    match command {
+        Command::Validate(_) => true,
+        Command::Catalog(catalog) => matches!(catalog.command, CatalogCommand::Check(_)),
+        _ => false,
     }
 }

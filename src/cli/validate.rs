@@ -1,34 +1,18 @@
 //! `vend validate`: all problems of all files at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use super::args::{Args, Format, Validate};
-use super::failure::{Failure, Kind};
+use super::args::{Args, Validate};
+use super::context;
+use super::failure::Failure;
+use super::findings::{Findings, Texts};
 use super::laptop::{self, Bench};
-use super::{context, output};
 use crate::catalog;
-use crate::model::{Diagnostic, Files, HoldReason, RequestId, Wanted};
+use crate::model::{RequestId, Wanted};
 use crate::reconcile::lint;
 use crate::reconcile::local::{Published, disk_files, forbidden_changes};
-use crate::report;
-
-/// Texts by path, for excerpts.
-pub(super) type Texts = BTreeMap<String, Arc<str>>;
-
-/// What was looked at and found.
-#[derive(Default)]
-pub(super) struct Findings {
-    pub diagnostics: Vec<Diagnostic>,
-    pub waiting: Vec<(RequestId, HoldReason)>,
-    pub texts: Texts,
-    requests: usize,
-    templates: usize,
-    /// The folder that requests lie in, when it is not there.
-    missing: Option<String>,
-}
 
 /// Checks catalogs and requests.
 pub async fn run(args: &Args, validate: &Validate) -> Result<ExitCode, Failure> {
@@ -44,8 +28,7 @@ pub async fn run(args: &Args, validate: &Validate) -> Result<ExitCode, Failure> 
         let published = bench.published_if_any(args, &validate.elsewhere).await;
         check_requests(&bench, &published, &requests, &mut findings).await?;
     }
-    findings.diagnostics.sort_by(|a, b| (&a.place, &a.code).cmp(&(&b.place, &b.code)));
-    Ok(finish(args, &findings))
+    Ok(findings.finish(args, false))
 }
 
 /// Folders that are catalogs, and everything else.
@@ -74,17 +57,9 @@ fn split(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
         .partition(|p| p.join("catalog.yaml").is_file()))
 }
 
-fn texts(files: &Files, texts: &mut Texts) {
-    for (path, file) in &files.0 {
-        if let Some(text) = file.bytes().and_then(|b| std::str::from_utf8(b).ok()) {
-            texts.insert(path.clone(), text.into());
-        }
-    }
-}
-
 fn check_catalog(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
     let files = disk_files(folder, 256 * 1024)?;
-    texts(&files, &mut findings.texts);
+    findings.excerpts_from(&files);
     let (catalog, problems) = catalog::load(&files, None);
     findings.diagnostics.extend(problems);
     for version in catalog.versions() {
@@ -209,64 +184,4 @@ fn wanted(bench: &Bench, paths: &[PathBuf]) -> Result<BTreeSet<RequestId>, Failu
 fn is_at_or_below(folder: &str, path: &str) -> bool {
     folder.is_empty()
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn finish(args: &Args, findings: &Findings) -> ExitCode {
-    let errors = findings.diagnostics.iter().filter(|d| d.is_error()).count();
-    let code = if errors > 0 { Kind::Invalid.code() } else { 0 };
-    let diagnostics = &findings.diagnostics;
-    match args.format {
-        Format::Json => {
-            let waiting: Vec<_> = findings
-                .waiting
-                .iter()
-                .map(|(id, reason)| serde_json::json!({"request": id, "reason": reason}))
-                .collect();
-            let mut value = report::diagnostic::json(diagnostics);
-            value["waiting"] = waiting.into();
-            value["requests"] = findings.requests.into();
-            value["templates"] = findings.templates.into();
-            value["errors"] = errors.into();
-            output::print(&value.to_string());
-        }
-        Format::Github => output::print(&report::diagnostic::github(diagnostics)),
-        Format::Sarif => output::print(
-            &report::diagnostic::sarif(diagnostics, env!("CARGO_PKG_VERSION")).to_string(),
-        ),
-        Format::Text => {
-            let colour = output::is_colourful(&std::io::stdout());
-            let source = |file: &str| findings.texts.get(file).cloned();
-            let mut text = report::diagnostic::terminal(diagnostics, &source, colour);
-            for (id, reason) in &findings.waiting {
-                text.push_str(&format!("note: {id}: {}\n", report::hold::reason(reason)));
-            }
-            if let Some(folder) = &findings.missing {
-                let folder = crate::model::quote(folder);
-                text.push_str(&format!("note: there is no folder {folder} here, so no requests\n"));
-            }
-            if !args.quiet || errors > 0 {
-                text.push_str(&summary(findings, errors));
-                output::print(&text);
-            }
-        }
-    }
-    ExitCode::from(code)
-}
-
-fn summary(findings: &Findings, errors: usize) -> String {
-    let warnings = findings.diagnostics.len() - errors;
-    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-    let mut looked = Vec::new();
-    if findings.requests > 0 || findings.templates == 0 {
-        looked.push(count(findings.requests, "request"));
-    }
-    if findings.templates > 0 {
-        looked.push(count(findings.templates, "template version"));
-    }
-    format!(
-        "Checked {}: {}, {}.",
-        looked.join(" and "),
-        count(errors, "error"),
-        count(warnings, "warning")
-    )
 }

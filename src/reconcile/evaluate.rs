@@ -438,7 +438,7 @@ impl Evaluator<'_> {
         record: Option<&Record>,
     ) -> Result<(Vec<DesiredComponent>, Artifacts), Vec<Diagnostic>> {
         let compiled = self.templates.get(&checked.template);
-        let mut context = context(found, file, checked);
+        let mut context = context(&found.id, file, checked);
         let mut problems = Vec::new();
         let mut components: Vec<DesiredComponent> = Vec::new();
         let mut artifacts = Vec::new();
@@ -556,7 +556,7 @@ fn panicked(found: &Found) -> Diagnostic {
 }
 
 /// Components with those they need before them; the catalog has refused cycles.
-fn order(template: &TemplateVersion) -> Vec<usize> {
+pub(super) fn order(template: &TemplateVersion) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut left: Vec<usize> = (0..template.components.len()).collect();
     while !left.is_empty() {
@@ -572,8 +572,8 @@ fn order(template: &TemplateVersion) -> Vec<usize> {
     order
 }
 
-fn context(found: &Found, file: &RequestFile, checked: &Checked) -> Context {
-    let id = &found.id;
+/// What a request's template may read, before any of its components is applied.
+pub(super) fn context(id: &RequestId, file: &RequestFile, checked: &Checked) -> Context {
     let Checked { template, environment, parameters, .. } = checked;
     Context {
         request: json!({

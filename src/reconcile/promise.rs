@@ -40,7 +40,7 @@ pub(super) fn unkept(
 
 /// The names of the outputs in a stack template; `None` where only CloudFormation can tell, since a
 /// transform writes them.
-fn given(artifact: &Artifact) -> Option<Vec<String>> {
+pub(super) fn given(artifact: &Artifact) -> Option<Vec<String>> {
     let mut files = artifact.files.values();
     let (Some(text), None) = (files.next(), files.next()) else { return None };
     let template: Value = serde_json::from_str(text).ok()?;

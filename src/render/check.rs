@@ -1,6 +1,6 @@
 //! What can be known of templates before they run: partials, cycles, nesting, and what they read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Library;
 use super::ast::{Base, BlockKind, Expr, Node, Partial, Path, Span};
@@ -52,6 +52,23 @@ fn partials<'n>(nodes: &'n [Node], found: &mut Vec<&'n Partial>) {
             Node::Text(_) | Node::Output(_) => {}
         }
     }
+}
+
+/// The partials that the units `roots` include, by whatever way.
+pub(super) fn used(library: &Library, roots: impl Iterator<Item = usize>) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let mut next: Vec<usize> = roots.collect();
+    while let Some(unit) = next.pop() {
+        let mut found = Vec::new();
+        partials(&library.units[unit].nodes, &mut found);
+        for partial in found {
+            let Some(unit) = library.partials.get(&partial.name) else { continue };
+            if used.insert(partial.name.clone()) {
+                next.push(*unit);
+            }
+        }
+    }
+    used
 }
 
 fn names(library: &Library) -> Vec<Diagnostic> {

@@ -18,6 +18,20 @@ pub(super) struct Program {
     pub paths: Vec<(String, Place)>,
 }
 
+impl Program {
+    /// The units that are rendered by themselves.
+    pub fn roots(&self) -> impl Iterator<Item = usize> {
+        roots(&self.files)
+    }
+}
+
+fn roots(files: &[File]) -> impl Iterator<Item = usize> {
+    files.iter().filter_map(|file| match file.body {
+        Body::Rendered { unit, .. } => Some(unit),
+        Body::Copied { .. } => None,
+    })
+}
+
 /// A file to be written.
 #[derive(Debug)]
 pub(super) struct File {
@@ -99,11 +113,7 @@ pub(super) fn program(
     }
     compiler.collisions(sources);
     let Compiler { library, mut problems, files, .. } = compiler;
-    let roots = files.iter().filter_map(|file| match file.body {
-        Body::Rendered { unit, .. } => Some(unit),
-        Body::Copied { .. } => None,
-    });
-    let (paths, found) = check::check(&library, roots);
+    let (paths, found) = check::check(&library, roots(&files));
     problems.extend(found);
     match mark {
         Some(mark) if problems.is_empty() => Ok(Program { library, files, flavour, mark, paths }),

@@ -123,6 +123,11 @@ impl Compiled {
         self.0.paths.clone()
     }
 
+    /// The partials that the sources include, also by way of others.
+    pub fn partials_used(&self) -> BTreeSet<String> {
+        check::used(&self.0.library, self.0.roots())
+    }
+
     /// Renders the component for a request. Equal contexts give equal bytes.
     ///
     /// # Errors

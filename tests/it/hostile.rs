@@ -138,6 +138,9 @@ fn check(case: &str, update: bool) -> Result<(), String> {
             return Err(format!("{case}: shows {shown:?}"));
         }
     }
+    if overlay {
+        authors_see_all_of_it(&world, &root, case)?;
+    }
     if update {
         wanted["problems"] = found.clone().into();
         let text = serde_json::to_string_pretty(&wanted).unwrap() + "\n";
@@ -152,6 +155,26 @@ fn check(case: &str, update: bool) -> Result<(), String> {
         if good.code != 0 || !good.stdout.contains("text: good") {
             return Err(format!("{case}: the good request suffers: {good:?}"));
         }
+    }
+    Ok(())
+}
+
+/// `vend catalog check` says what `vend validate` says of a catalog, whatever it adds.
+fn authors_see_all_of_it(world: &World, root: &Path, case: &str) -> Result<(), String> {
+    let args = ["catalog", "check", "catalog", "--no-cfn-lint"];
+    let told = problems(&vend(world, root, &["validate", "catalog", "--format", "json"]));
+    let output = vend(world, root, &[&args[..], &["--format", "json"]].concat());
+    if ![0, 3].contains(&output.code) {
+        return Err(format!("{case}: {output:?}"));
+    }
+    let found = problems(&output);
+    if let Some(kept) = told.iter().find(|problem| !found.contains(problem)) {
+        return Err(format!("{case}: `vend catalog check` says nothing of {kept}"));
+    }
+    let shown = vend(world, root, &args);
+    let shown = shown.stdout + &shown.stderr;
+    if !is_safe(&shown) || shown.contains("panicked") {
+        return Err(format!("{case}: the author is shown {shown:?}"));
     }
     Ok(())
 }

@@ -146,10 +146,45 @@ impl Parameters {
         Some(self.written.as_ref()?.place(pointer, part))
     }
 
+    /// A parameter's schema, with what its reference leads to.
+    pub fn property(&self, name: &str) -> Option<Value> {
+        let property = self.schema.raw.get("properties")?.get(name)?;
+        Some(resolved(&self.schema.raw, property))
+    }
+
+    /// Whether the schema has nothing against a value of a parameter, looked at alone.
+    pub(super) fn fits(&self, name: &str, value: &Value) -> bool {
+        let whole = json!({name: value});
+        let own = format!("/{}", super::explain::escape(name));
+        let below = format!("{own}/");
+        !self.schema.validator.iter_errors(&whole).any(|error| {
+            let path = error.instance_path().as_str();
+            path == own || path.starts_with(&below)
+        })
+    }
+
     /// Puts the defaults inside objects and lists into a value that has been given.
     pub(super) fn fill_nested(&self, values: &mut serde_json::Map<String, Value>) {
         self.nested.fill_entries(values);
     }
+}
+
+/// A schema with the keywords of what it refers to; its own win.
+pub(super) fn resolved(root: &Value, schema: &Value) -> Value {
+    let mut whole = schema.clone();
+    let mut at = schema;
+    // References are acyclic here (`check_graph`); the bound is for whoever calls it otherwise.
+    for _ in 0..32 {
+        let target = at.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'));
+        let Some(next) = target.and_then(|pointer| root.pointer(pointer)) else { break };
+        at = next;
+        if let (Some(whole), Some(more)) = (whole.as_object_mut(), at.as_object()) {
+            for (key, value) in more {
+                whole.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    whole
 }
 
 /// An annotation of a property: its own, or that of what it refers to.

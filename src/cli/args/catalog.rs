@@ -25,6 +25,10 @@ pub enum CatalogCommand {
     // `--version` is that of the template.
     #[command(disable_version_flag = true)]
     Import(Import),
+    /// Shows a template as a page of a manual.
+    Show(Show),
+    /// Checks templates and environments as their authors would like to know them; all problems at once.
+    Check(Check),
     /// Copies a template's newest version to the next, and gives it the number that it needs.
     Release(Release),
     /// Shows how far newer versions have come, stops them, or goes on with them.
@@ -150,6 +154,33 @@ pub struct Diff {
     /// Exit with 4 when a request would change.
     #[arg(long)]
     pub exit_code: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend catalog check`.
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// The catalog's folder; else the one around here, else the configuration's.
+    pub directory: Option<PathBuf>,
+    /// End with 3 for warnings too.
+    #[arg(long)]
+    pub strict: bool,
+    /// Do not ask cfn-lint about what CloudFormation would be given.
+    #[arg(long)]
+    pub no_cfn_lint: bool,
+}
+
+/// `vend catalog show`.
+#[derive(clap::Args, Debug)]
+pub struct Show {
+    /// `NAME`, `NAME@VERSION` or `NAME@RANGE`.
+    #[arg(value_name = "NAME[@VERSION]")]
+    pub template: String,
+    /// Also who uses it: in all, by version, team and environment, and which requests.
+    #[arg(long)]
+    pub users: bool,
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,

@@ -40,9 +40,9 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
-    /// GitHub workflow commands (validate).
+    /// GitHub workflow commands (validate, catalog check).
     Github,
-    /// SARIF 2.1.0 (validate).
+    /// SARIF 2.1.0 (validate, catalog check).
     Sarif,
 }
 

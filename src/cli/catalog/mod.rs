@@ -1,10 +1,13 @@
 //! `vend catalog …`: one file per subcommand.
 
-mod import;
+mod cfn_lint;
+mod check;
 mod diff;
+mod import;
 mod list;
 mod release;
 mod rollout;
+mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,11 +18,16 @@ use super::failure::Failure;
 use super::{context, laptop};
 use crate::reconcile::local::LocalCatalog;
 
+/// The kinds of provider that there are.
+const PROVIDERS: [&str; 2] = ["files", "cloudformation"];
+
 /// Runs a subcommand.
 pub async fn run(args: &Args, catalog: &Catalog) -> Result<ExitCode, Failure> {
     match &catalog.command {
         CatalogCommand::Import(what) => import::run(args, what),
         CatalogCommand::Diff(diff) => diff::run(args, diff).await,
+        CatalogCommand::Check(check) => check::run(args, check).await,
+        CatalogCommand::Show(show) => show::run(args, show).await,
         CatalogCommand::List(list) => list::run(args, list).await,
         CatalogCommand::Release(release) => release::run(args, release),
         CatalogCommand::Rollout(rollout) => rollout::run(args, rollout).await,

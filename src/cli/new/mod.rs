@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 use super::args::{Args, Format, New};
 use super::failure::{Failure, Kind};
+use super::findings::Findings;
 use super::laptop::{self, Bench};
 use super::schema::FILE as SCHEMA;
-use super::validate::{Findings, judge};
+use super::validate::judge;
 use super::{context, output};
 use crate::catalog::file::Secret;
 use crate::catalog::form::Assignments;

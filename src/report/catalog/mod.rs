@@ -1,9 +1,12 @@
 //! A catalog and its templates, for people who choose from it.
 
 mod list;
+mod parameter;
+mod show;
 mod wrap;
 
 pub use list::{list, list_json};
+pub use show::{Page, User, show, show_json};
 
 use crate::model::escape;
 
@@ -14,5 +17,5 @@ pub fn is_broken(origin: &str, errors: usize) -> String {
         1 => "an error".to_owned(),
         n => format!("{n} errors"),
     };
-    format!("the catalog in {origin} has {errors}: `vend validate` in its clone tells all of them")
+    format!("the catalog in {origin} has {errors}: `vend catalog check` tells all of them")
 }

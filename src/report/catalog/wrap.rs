@@ -38,6 +38,24 @@ pub(super) fn block(text: &str, indent: usize, width: usize) -> String {
     lines.map(|line| format!("{:indent$}{line}\n", "")).collect()
 }
 
+/// A text after `head`, on one line with it, its other lines below its first one where there is room.
+pub(super) fn hanging(head: &str, text: &str, width: usize) -> String {
+    let long = head.chars().count();
+    let indent = if long + LEAST <= width { long } else { 6 };
+    let lines = lines(text, width.saturating_sub(indent));
+    let mut out = head.to_owned();
+    for (n, line) in lines.iter().enumerate() {
+        if n > 0 || indent != long {
+            out.truncate(out.trim_end().len());
+            out.push_str(&format!("\n{:indent$}", ""));
+        }
+        out.push_str(line);
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +71,15 @@ mod tests {
         assert_eq!(lines(&"x".repeat(50), 20), ["x".repeat(50)]);
         assert_eq!(lines("a\u{1b}[2Jb \u{202e}c", 3), ["a\\u{1B}[2Jb \\u{202E}c"]);
         assert!(lines(" \n ", 30).is_empty());
+        insta::assert_snapshot!(hanging("  name  ", "some words beside a name", 28), @"
+          name  some words beside a
+                name
+        ");
+        insta::assert_snapshot!(hanging("  a-long-name  ", "some words below a name", 28), @"
+          a-long-name
+              some words below a
+              name
+        ");
+        assert_eq!(hanging("  name  ", "", 28), "  name\n");
     }
 }

@@ -1,7 +1,9 @@
 //! The life of a catalog, as those who look after one and those who choose from it meet it.
 
+mod check;
 mod list;
 mod release;
+mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

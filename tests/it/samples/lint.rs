@@ -97,3 +97,23 @@ fn cfn_lint_finds_nothing_in_the_samples() {
     let text = [&found.stdout[..], &found.stderr[..]].concat();
     assert!(found.status.success(), "\n{}", String::from_utf8_lossy(&text));
 }
+
+#[test]
+fn the_sample_catalog_is_as_its_authors_would_like_it() {
+    let installed = Command::new(root().join("scripts/python-tools")).output().unwrap();
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = [root().join(".tools/python/bin")];
+    let path = tools.into_iter().chain(std::env::split_paths(&path));
+    let catalog = root().join("sample-catalog").display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_vend"))
+        .args(["catalog", "check", &catalog, "--strict"])
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .output()
+        .unwrap();
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(output.status.code(), Some(0), "\n{said}");
+    // It asked, and nothing was left out.
+    assert!(said.starts_with("Checked ") && said.lines().count() == 1, "\n{said}");
+}

@@ -17,8 +17,8 @@ use serde_json::Value;
 use self::compare::{Detail, Evidence, Property};
 use self::schema::Schema;
 use self::template::{Source, Template, text};
-use super::outline::{self, Fate};
 use super::echo;
+use super::outline::{self, Fate};
 use crate::model::{
     Artifact, HIDDEN, Preview, PropertyChange, Recreates, ResourceAction, ResourceChange,
 };

@@ -1,12 +1,47 @@
 //! What a catalog's own check finds that no single file shows: sources against what feeds them.
 
+mod offer;
+mod output;
+mod sample;
+mod whole;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::evaluate::compile;
-use crate::catalog::TemplateVersion;
+use crate::catalog::{Catalog, TemplateVersion};
 use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
 use crate::yaml;
+
+pub use sample::Stack;
+
+/// What its author would want to know of a catalog.
+#[derive(Debug, Default)]
+pub struct Study {
+    /// What is wrong with it, and what is missing; beside what loading it has told.
+    pub problems: Vec<Diagnostic>,
+    /// What its templates for CloudFormation render to, for a tool that knows more of that.
+    pub stacks: Vec<Stack>,
+}
+
+/// Looks at everything that can be known without a request. `providers` are the kinds that exist.
+pub fn study(catalog: &Catalog, files: &Files, providers: &[&str]) -> Study {
+    let mut study = Study::default();
+    for version in catalog.versions().filter(|version| !version.is_broken()) {
+        study.problems.extend(lint(version, files));
+        let compiled: Vec<_> = version.components.iter().map(|c| compile(version, c)).collect();
+        // What is wrong with the sources themselves has been said.
+        let Ok(compiled) = compiled.into_iter().collect::<Result<Vec<_>, _>>() else { continue };
+        let (samples, broken) = sample::samples(catalog, version, &compiled, providers);
+        study.problems.extend(broken);
+        study.problems.extend(output::problems(version, &compiled, &samples));
+        study.problems.extend(whole::unused_partials(version, &compiled));
+        study.stacks.extend(sample::stacks(version, samples));
+    }
+    study.problems.extend(whole::problems(catalog, files));
+    study.problems.extend(offer::problems(catalog, files, providers));
+    study
+}
 
 /// Compiles every source of a version and holds the names that they read against those that there
 /// are. `files` are the catalog's.
@@ -107,6 +142,14 @@ fn unread(version: &TemplateVersion, reads: &[(String, Place)], files: &Files) -
             .help("use it in a source, or take it out of the schema")
     };
     unread.map(one).collect()
+}
+
+/// The place of what a JSON pointer into a version's `template.yaml` names.
+fn place_in(version: &TemplateVersion, pointer: &str, files: &Files) -> Place {
+    let file: Arc<str> = version.file().into();
+    let node = parse(&file, files);
+    let found = node.as_ref().and_then(|node| Some(node.at(pointer)?.place(&file)));
+    found.unwrap_or_else(|| Place::file(file))
 }
 
 /// Where the schema declares a parameter.
