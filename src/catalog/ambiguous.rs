@@ -18,7 +18,7 @@ pub(super) struct Unclear<'a> {
 }
 
 /// All of them in a document, without those below `except`.
-pub(super) fn find<'a>(node: &'a Node, except: Option<&str>) -> Vec<Unclear<'a>> {
+pub(super) fn find<'a>(node: &'a Node, except: &[&str]) -> Vec<Unclear<'a>> {
     let mut found = Vec::new();
     below(node, &mut String::new(), except, &mut found);
     found
@@ -26,15 +26,10 @@ pub(super) fn find<'a>(node: &'a Node, except: Option<&str>) -> Vec<Unclear<'a>>
 
 /// All of them in a part of a document, whose pointers begin with `at`.
 pub(super) fn find_at<'a>(node: &'a Node, at: &str, found: &mut Vec<Unclear<'a>>) {
-    below(node, &mut at.to_owned(), None, found);
+    below(node, &mut at.to_owned(), &[], found);
 }
 
-fn below<'a>(
-    node: &'a Node,
-    path: &mut String,
-    except: Option<&str>,
-    found: &mut Vec<Unclear<'a>>,
-) {
+fn below<'a>(node: &'a Node, path: &mut String, except: &[&str], found: &mut Vec<Unclear<'a>>) {
     if node.ambiguous.is_some() {
         found.push(Unclear { pointer: path.clone(), node });
     }
@@ -42,7 +37,7 @@ fn below<'a>(
     let mut enter = |token: &str, child: &'a Node, path: &mut String| {
         path.push('/');
         path.push_str(token);
-        if except != Some(path.as_str()) {
+        if !except.contains(&path.as_str()) {
             below(child, path, except, found);
         }
         path.truncate(length);

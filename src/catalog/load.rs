@@ -84,6 +84,7 @@ pub fn load(files: &Files, previous: Option<&Catalog>) -> (Catalog, Vec<Diagnost
     templates(files, previous, &mut catalog, &mut problems);
     for version in catalog.versions() {
         problems.extend(version.problems.iter().chain(&version.test_problems).cloned());
+        problems.extend(super::case::problems(&catalog, version));
     }
     across(&catalog, &mut problems);
     (catalog, sorted(problems))

@@ -4,6 +4,7 @@
 //! Pure: nothing here reads, waits or looks at a clock.
 
 mod ambiguous;
+mod case;
 mod check;
 pub mod compat;
 mod editor;
@@ -26,6 +27,7 @@ mod template;
 mod upgrade;
 mod values;
 
+pub use case::{Asked, StandIn, applied_version};
 pub use check::{Checked, Filled, Verdict, check, settings_problems};
 pub use editor::request_schema;
 pub use environment::Environment;

@@ -159,6 +159,16 @@ pub fn request(
     bytes: &[u8],
 ) -> Result<RequestFile, Vec<Diagnostic>> {
     let node = schema::read(Kind::Request, path, bytes)?;
+    of_node(path, id, node, digest::sha256(&normal(bytes)))
+}
+
+/// As [`request`], of what was read already.
+pub(super) fn of_node(
+    path: &Arc<str>,
+    id: &RequestId,
+    node: Node,
+    digest: Digest,
+) -> Result<RequestFile, Vec<Diagnostic>> {
     let (document, mut problems) = match schema::envelope(Kind::Request, &node, path) {
         Ok(value) => match serde_json::from_value::<RequestDocument>(value) {
             Ok(document) => (document, Vec::new()),
@@ -192,7 +202,7 @@ pub fn request(
     Ok(RequestFile {
         id: id.clone(),
         path: Arc::clone(path),
-        digest: digest::sha256(&normal(bytes)),
+        digest,
         template,
         parameters: spec.parameters,
         references: spec.references,

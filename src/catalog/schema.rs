@@ -132,14 +132,12 @@ impl Kind {
         &COMPILED[self as usize]
     }
 
-    /// A part whose ambiguous scalars another schema judges later.
-    fn deferred(self) -> Option<&'static str> {
+    /// Parts whose ambiguous scalars another schema judges later.
+    fn deferred(self) -> &'static [&'static str] {
         match self {
-            Self::Request => Some("/spec/parameters"),
-            Self::TemplateTest => Some("/spec/request/parameters"),
-            Self::Catalog | Self::Template | Self::Environment | Self::Status | Self::Config => {
-                None
-            }
+            Self::Request => &["/spec/parameters"],
+            Self::TemplateTest => &["/spec/request/parameters", "/spec/before/parameters"],
+            Self::Catalog | Self::Template | Self::Environment | Self::Status | Self::Config => &[],
         }
     }
 }

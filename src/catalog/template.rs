@@ -466,7 +466,7 @@ impl Reader<'_> {
         let node = read.pop()?;
         // In JSON a number is a number, however it is written.
         if !path.ends_with(".json") {
-            let unclear = super::ambiguous::find(&node, None);
+            let unclear = super::ambiguous::find(&node, &[]);
             if !unclear.is_empty() {
                 let place = |pointer: &str, part| place_in(&node, &file, pointer, part);
                 let subject = super::explain::Subject {

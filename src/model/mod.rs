@@ -3,6 +3,7 @@
 //! Nothing here reads, writes, waits or decides. A type lives here when two floors above need it.
 
 mod blast;
+mod case;
 mod change;
 mod desired;
 mod diagnostic;
@@ -20,6 +21,7 @@ mod status;
 mod template;
 
 pub use blast::*;
+pub use case::*;
 pub use change::*;
 pub use desired::*;
 pub use diagnostic::*;

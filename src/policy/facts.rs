@@ -52,6 +52,15 @@ impl Facts {
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanFacts(pub(super) Value);
 
+impl PlanFacts {
+    /// One of its counts, such as `replaces`; `None` where it cannot be told.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        let Value::Map(facts) = &self.0 else { return None };
+        let Value::Int(count) = facts.get(name)? else { return None };
+        u64::try_from(*count).ok()
+    }
+}
+
 /// What a step does to which resources, where its preview does not say: none for one that has no such
 /// parts, `None` where it cannot be told.
 pub type Told<'a> = &'a dyn Fn(&Step) -> Option<Vec<ResourceChange>>;

@@ -245,27 +245,33 @@ impl Pass<'_> {
 
     /// What a record says of a request besides its components.
     pub(super) fn facts(&self, desired: &Desired, spec: &Spec) -> Record {
-        Record {
-            id: desired.id.clone(),
-            origin: desired.origin.clone(),
-            settled: None,
-            template: spec.template.clone(),
-            template_digest: spec.template_digest,
-            parameters: spec.parameters.clone(),
-            sensitive: spec.sensitive.clone(),
-            references: spec.references.clone(),
-            labels: spec.labels.clone(),
-            protect: spec.protect,
-            tombstone: spec.tombstone,
-            components: BTreeMap::new(),
-            output_specs: spec.outputs.clone(),
-            observed: Observed {
-                commit: self.commit_of(&desired.origin.source),
-                catalog_commit: self.snapshots[0].commit.clone(),
-                request_digest: Some(desired.content),
-            },
-            last_apply: None,
-        }
+        let observed = Observed {
+            commit: self.commit_of(&desired.origin.source),
+            catalog_commit: self.snapshots[0].commit.clone(),
+            request_digest: Some(desired.content),
+        };
+        record_of(desired, spec, observed)
+    }
+}
+
+/// A record of what is desired, without components.
+pub(super) fn record_of(desired: &Desired, spec: &Spec, observed: Observed) -> Record {
+    Record {
+        id: desired.id.clone(),
+        origin: desired.origin.clone(),
+        settled: None,
+        template: spec.template.clone(),
+        template_digest: spec.template_digest,
+        parameters: spec.parameters.clone(),
+        sensitive: spec.sensitive.clone(),
+        references: spec.references.clone(),
+        labels: spec.labels.clone(),
+        protect: spec.protect,
+        tombstone: spec.tombstone,
+        components: BTreeMap::new(),
+        output_specs: spec.outputs.clone(),
+        observed,
+        last_apply: None,
     }
 }
 

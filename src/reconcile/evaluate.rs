@@ -66,6 +66,11 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// A request that was read by other ways than from a file's bytes.
+    pub(super) fn of(found: Found, file: RequestFile) -> Self {
+        Self { found, content: file.digest, file: Ok(Box::new(file)) }
+    }
+
     /// Requests that it refers to.
     pub fn references(&self) -> impl Iterator<Item = &RequestId> {
         self.file.iter().flat_map(|f| f.references.values().map(|r| &r.request))
@@ -211,6 +216,12 @@ fn each<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U>
     })
 }
 
+/// Whose records matter: of the requests themselves and of those that they refer to.
+fn asked(parsed: &[Parsed]) -> BTreeSet<&RequestId> {
+    let own = parsed.iter().flat_map(|p| std::iter::once(&p.found.id).chain(p.moved_from()));
+    parsed.iter().flat_map(Parsed::references).chain(own).collect()
+}
+
 impl Evaluator<'_> {
     /// Reads the files.
     pub fn parse(&self, found: Vec<Found>, blobs: &HashMap<ObjectId, Blob>) -> Vec<Parsed> {
@@ -250,16 +261,10 @@ impl Evaluator<'_> {
 
     /// Loads what `parsed` refer to, and their own records.
     pub async fn shelf(&self, parsed: &[Parsed]) -> Result<Shelf, PassError> {
-        let mut shelf = Shelf::default();
-        let referred: BTreeSet<&RequestId> = parsed.iter().flat_map(Parsed::references).collect();
-        let own = parsed.iter().flat_map(|p| std::iter::once(&p.found.id).chain(p.moved_from()));
-        let records: BTreeSet<&RequestId> = referred.iter().copied().chain(own).collect();
-        for id in &records {
-            if let Some(record) = self.given.get(id) {
-                shelf.records.insert((*id).clone(), Arc::new(record.clone()));
-            }
-        }
+        let mut shelf = self.given_shelf(parsed);
         let Some(store) = self.store else { return Ok(shelf) };
+        let referred: BTreeSet<&RequestId> = parsed.iter().flat_map(Parsed::references).collect();
+        let records = asked(parsed);
         let wanted = |id: &&RequestId| self.memory.records().contains(id);
         let records: Vec<RequestId> = records.into_iter().filter(wanted).cloned().collect();
         for record in store.records(&records).await? {
@@ -271,6 +276,13 @@ impl Evaluator<'_> {
             shelf.put(self.fresh_or(&desired));
         }
         Ok(shelf)
+    }
+
+    /// As [`Evaluator::shelf`], of the records that are known without a store.
+    pub(super) fn given_shelf(&self, parsed: &[Parsed]) -> Shelf {
+        let given = asked(parsed).into_iter().filter_map(|id| self.given.get_key_value(id));
+        let records = given.map(|(id, record)| (id.clone(), Arc::new(record.clone())));
+        Shelf { records: records.collect(), promised: HashMap::new() }
     }
 
     fn fresh_or<'b>(&'b self, stored: &'b Desired) -> &'b Desired {

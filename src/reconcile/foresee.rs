@@ -84,15 +84,25 @@ fn makes_outputs(action: Action) -> bool {
 /// those count that another artifact would give as well.
 fn known(step: &Step, seen: &Foreseen, sight: &dyn Sight) -> Map {
     let Some(provider) = sight.providers().get(&step.target.provider) else { return Map::new() };
-    let of = |provider: &Arc<dyn Provider>, artifact| provider.known(&step.target, artifact);
     let foreseen = seen.evaluated.get(&step.target.key.request);
     let artifact = foreseen.map_or_else(|| sight.artifact(step), |e| artifact_of(e, step));
     let artifact = artifact
         .unwrap_or_else(|| Arc::new(Artifact { digest: step.artifact, ..Artifact::default() }));
-    let mut known = of(provider, &artifact);
-    if !step.unknown.is_empty() {
+    certain(provider.as_ref(), &step.target, &artifact, !step.unknown.is_empty())
+}
+
+/// The outputs that are known before an artifact is applied; while it waits for a value, those that
+/// another would give as well.
+pub(super) fn certain(
+    provider: &dyn Provider,
+    target: &crate::model::Target,
+    artifact: &Artifact,
+    waits: bool,
+) -> Map {
+    let mut known = provider.known(target, artifact);
+    if waits {
         let digest = Some(digest::of(&"another"));
-        let other = of(provider, &Artifact { digest, ..Artifact::default() });
+        let other = provider.known(target, &Artifact { digest, ..Artifact::default() });
         known.retain(|name, value| other.get(name) == Some(value));
     }
     known

@@ -7,6 +7,7 @@
 mod announce;
 mod bookkeeping;
 mod call;
+pub mod case;
 pub mod desired;
 pub mod evaluate;
 mod execute;

@@ -1,6 +1,7 @@
 //! Values in, text out: all wording lives here. Pure.
 
 pub mod blast;
+pub mod case;
 pub mod catalog;
 pub mod diagnostic;
 pub mod drift;

@@ -1,7 +1,6 @@
 //! The sample catalog and the sample requests are right: people copy them.
 
 mod check;
-mod golden;
 mod lint;
 mod program;
 mod render;

@@ -6,6 +6,8 @@ use clap::{Subcommand, ValueEnum};
 
 use super::Elsewhere;
 
+pub mod test;
+
 /// `vend catalog`.
 #[derive(clap::Args, Debug)]
 pub struct Catalog {
@@ -19,6 +21,8 @@ pub struct Catalog {
 pub enum CatalogCommand {
     /// Shows every request that a change of the catalog would change.
     Diff(Diff),
+    /// Runs the tests of templates.
+    Test(test::Test),
     /// Lists what can be requested.
     List(List),
     /// Turns a bundle of another catalog into a version of a template.

@@ -8,6 +8,7 @@ mod list;
 mod release;
 mod rollout;
 mod show;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub async fn run(args: &Args, catalog: &Catalog) -> Result<ExitCode, Failure> {
         CatalogCommand::List(list) => list::run(args, list).await,
         CatalogCommand::Release(release) => release::run(args, release),
         CatalogCommand::Rollout(rollout) => rollout::run(args, rollout).await,
+        CatalogCommand::Test(test) => test::run(args, test).await,
     }
 }
 

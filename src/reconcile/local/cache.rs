@@ -23,6 +23,8 @@ pub struct LocalCatalog {
     pub files: Files,
     /// Where it came from, for people.
     pub origin: String,
+    /// The folder that it lies in, when that is on this disk.
+    pub folder: Option<PathBuf>,
     /// It could not be fetched, and this is an earlier copy.
     pub stale: Option<Stale>,
 }
@@ -109,10 +111,11 @@ impl Cache {
     ) -> Result<LocalCatalog, PassError> {
         let name = || SourceName::new(source::CATALOG);
         let fail = |source| PassError::Source { name: name(), source };
-        let (files, origin, stale) = match work_tree(place) {
+        let (files, origin, stale, disk) = match work_tree(place) {
             Some(path) => {
-                let files = disk_files(&path.join(folder), max).map_err(fail)?;
-                (files, path.display().to_string(), None)
+                let disk = path.join(folder);
+                let files = disk_files(&disk, max).map_err(fail)?;
+                (files, path.display().to_string(), None, Some(disk))
             }
             None => {
                 let Fetched { mirror, tip, stale } =
@@ -126,11 +129,11 @@ impl Cache {
                 let origin = format!("{} at {}", shown(&mirror, place), tip.short());
                 let source =
                     Source::new(name(), place.into(), folder.into(), None, Vec::new(), mirror);
-                (read_files(&source, &tip, max).map_err(fail)?, origin, stale)
+                (read_files(&source, &tip, max).map_err(fail)?, origin, stale, None)
             }
         };
         let (catalog, problems) = catalog::load(&files, None);
-        Ok(LocalCatalog { catalog, problems, files, origin, stale })
+        Ok(LocalCatalog { catalog, problems, files, origin, folder: disk, stale })
     }
 }
 

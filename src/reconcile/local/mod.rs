@@ -20,5 +20,6 @@ pub use place::same_repository;
 pub use plan::{Desk, plan};
 pub use published::{Published, record};
 pub use requests::LocalRequests;
+pub(super) use rule::forbidden_at;
 pub use rule::forbidden_changes;
 pub use sheets::Sheets;

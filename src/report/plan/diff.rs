@@ -20,7 +20,7 @@ const TEXT_MAX: usize = 1 << 20;
 
 /// What a line is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(in crate::report) enum Kind {
     /// A file's name or a stretch's place.
     Head,
     Same,
@@ -32,9 +32,9 @@ pub(super) enum Kind {
 
 /// One line to show, without its line break and without its sign.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Line {
-    pub(super) kind: Kind,
-    pub(super) text: String,
+pub(in crate::report) struct Line {
+    pub(in crate::report) kind: Kind,
+    pub(in crate::report) text: String,
 }
 
 impl Line {
@@ -42,8 +42,13 @@ impl Line {
         Self { kind, text: text.into() }
     }
 
+    /// One in our words.
+    pub(in crate::report) fn note(text: impl Into<String>) -> Self {
+        Self::new(Kind::Note, text)
+    }
+
     /// With its sign, as unified differences have it.
-    pub(super) fn signed(&self) -> String {
+    pub(in crate::report) fn signed(&self) -> String {
         match self.kind {
             Kind::Head | Kind::Note => self.text.clone(),
             Kind::Same => format!(" {}", self.text),
@@ -54,7 +59,7 @@ impl Line {
 }
 
 /// The unified difference, file by file, with secrets masked and at most `most` lines.
-pub(super) fn lines(
+pub(in crate::report) fn lines(
     old: Option<&Artifact>,
     new: Option<&Artifact>,
     secrets: &[String],

@@ -1,10 +1,10 @@
 //! A plan for people and for programs: what would be done, what not and why, and the difference it
 //! makes to what is rendered.
 
-mod diff;
+pub(super) mod diff;
 mod json;
 mod markdown;
-mod terminal;
+pub(super) mod terminal;
 #[cfg(test)]
 mod tests;
 

@@ -68,28 +68,33 @@ fn difference(
     out: &mut String,
 ) -> usize {
     // What is re-keyed or forgotten has no other text; and what goes is not read once more.
-    let shown = match step.action {
+    let is_shown = match step.action {
         Action::Create | Action::Update | Action::Replace | Action::Restore => true,
         Action::Delete | Action::Forget | Action::Move => false,
     };
-    if !shown || room == 0 {
+    if !is_shown || room == 0 {
         return room;
     }
     let (old, new) = artifacts(step);
     let most = options.diff_lines.min(room);
     let lines = diff::lines(old.as_deref(), new.as_deref(), &options.secrets, most);
     for line in &lines {
-        let colour = match line.kind {
-            Kind::Head => BOLD,
-            Kind::Note => DIM,
-            Kind::Same => "",
-            Kind::Added => GREEN,
-            Kind::Removed => RED,
-        };
-        let text = cut(line, options.width.saturating_sub(6));
-        out.push_str(&format!("      {}\n", paint(options, colour, &text)));
+        let text = shown(line, options.width.saturating_sub(6), options.colour);
+        out.push_str(&format!("      {text}\n"));
     }
     room.saturating_sub(lines.len())
+}
+
+/// A line of a difference, within a width.
+pub(in crate::report) fn shown(line: &Line, width: usize, colour: bool) -> String {
+    let code = match line.kind {
+        Kind::Head => BOLD,
+        Kind::Note => DIM,
+        Kind::Same => "",
+        Kind::Added => GREEN,
+        Kind::Removed => RED,
+    };
+    painted(&cut(line, width), code, colour)
 }
 
 fn cut(line: &Line, most: usize) -> String {
@@ -116,9 +121,13 @@ fn held(sentence: &str, group: &[&Hold], options: &Options, out: &mut String) {
     out.push_str(&format!("{line}\n      {}: {sentence}\n{names}", reason.name()));
 }
 
-fn paint(options: &Options, colour: &str, text: &str) -> String {
-    if options.colour && !colour.is_empty() {
-        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+fn paint(options: &Options, code: &str, text: &str) -> String {
+    painted(text, code, options.colour)
+}
+
+fn painted(text: &str, code: &str, colour: bool) -> String {
+    if colour && !code.is_empty() {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     } else {
         text.to_owned()
     }

@@ -4,6 +4,7 @@ mod check;
 mod list;
 mod release;
 mod show;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -31,6 +31,34 @@ fn the_sample_catalog_is_valid() {
 }
 
 #[test]
+fn the_template_tests_of_the_samples_pass() {
+    let output = vend("sample-catalog", &["--format", "json", "catalog", "test"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all: usize = super::sample_catalog().versions().map(|version| version.tests.len()).sum();
+    assert_eq!(told["passed"], all);
+    assert_eq!(told["unused"], serde_json::json!([]));
+}
+
+#[test]
+fn every_template_is_tested_with_what_it_takes_what_it_refuses_and_its_upgrade() {
+    let catalog = super::sample_catalog();
+    for version in catalog.versions() {
+        let has = |is_it: &dyn Fn(&vend::catalog::file::TestSpec) -> bool| {
+            version.tests.iter().any(|test| is_it(&test.document.spec))
+        };
+        assert!(
+            has(&|spec| spec.expect.rendered.is_some() && !spec.is_upgrade()),
+            "{}",
+            version.id
+        );
+        assert!(has(&|spec| spec.expect.diagnostics.is_some()), "{}", version.id);
+        let older = catalog.templates[&version.id.name].keys().any(|v| *v < version.id.version);
+        assert!(!older || has(&|spec| spec.upgrade_from.is_some()), "{}", version.id);
+    }
+}
+
+#[test]
 fn the_sample_requests_are_valid() {
     let output = vend("sample-requests", &["--format", "json", "validate"]);
     assert!(output.status.success(), "{}", text(&output));
