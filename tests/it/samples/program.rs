@@ -66,3 +66,36 @@ fn the_sample_requests_are_valid() {
     assert_eq!(found["diagnostics"], serde_json::json!([]));
     assert_eq!(found["requests"], super::sample_requests().len());
 }
+
+#[test]
+fn the_samples_rules_are_kept_and_deny_what_they_name() {
+    let root = tempfile::tempdir().unwrap();
+    let requests = root.path().join("requests");
+    for environment in ["prod", "dev", "test"] {
+        let folder = requests.join("orders").join(environment);
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            "apiVersion: vend.dev/v1\nkind: Request\nspec:\n  template: dynamodb-table@1.0.0\n  \
+             parameters: {{keys: {{id: text}}, partitionKey: id, allowDeletion: true}}\n"
+        );
+        std::fs::write(folder.join("table.yaml"), &text).unwrap();
+        let reason = format!("{text}  reason: it is made anew from the events\n");
+        std::fs::write(folder.join("explained.yaml"), reason).unwrap();
+    }
+    let catalog = super::root().join("sample-catalog");
+    let config =
+        format!("catalog: {{repository: {}}}\nrequests: [{{repository: .}}]\n", catalog.display());
+    std::fs::write(root.path().join("vend.yaml"), config).unwrap();
+    let output = vend(root.path(), &["validate"]);
+    let text = text(&output);
+    assert_eq!(text.matches("error[POL002]").count(), 1, "{text}");
+    assert!(
+        text.contains("requests/orders/prod/table.yaml") && text.contains("`reason`"),
+        "{text}"
+    );
+    assert!(
+        std::fs::read_to_string(catalog.join("environments/prod.yaml"))
+            .unwrap()
+            .contains("teams: [platform]")
+    );
+}
