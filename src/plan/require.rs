@@ -93,3 +93,53 @@ fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirem
     });
     needs.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::sha256;
+    use crate::model::Place;
+    use jiff::Timestamp;
+
+    fn need(teams: &[&str], count: u32) -> Requirement {
+        Requirement {
+            rule: "true".into(),
+            place: Place::file("environments/dev.yaml"),
+            teams: teams.iter().map(|team| (*team).to_owned()).collect(),
+            count,
+            had: Vec::new(),
+            undecided: None,
+        }
+    }
+
+    /// `by`, for these teams; an operator's word is for any.
+    fn yes(by: &str, teams: Option<&[&str]>) -> Approval {
+        let teams = teams.map(|teams| teams.iter().map(|team| (*team).to_owned()).collect());
+        Approval { digest: sha256(b"step"), by: by.into(), teams, at: Timestamp::UNIX_EPOCH }
+    }
+
+    fn met(needs: &[Requirement], approvals: &[Approval]) -> Vec<(bool, usize)> {
+        let counted = with_approvers(needs, approvals);
+        counted.iter().map(|need| (need.is_met(), need.had.len())).collect()
+    }
+
+    #[test]
+    fn two_are_two_people_and_not_one_of_two_teams_or_one_twice() {
+        let both = [need(&["platform", "security"], 2)];
+        let edsger = yes("edsger", Some(&["platform", "security"]));
+        assert_eq!(met(&both, &[]), [(false, 0)]);
+        assert_eq!(met(&both, &[edsger.clone(), edsger.clone()]), [(false, 1)]);
+        let barbara = yes("barbara", Some(&["security"]));
+        assert_eq!(met(&both, &[edsger, barbara]), [(true, 2)]);
+    }
+
+    #[test]
+    fn a_yes_counts_for_the_teams_it_was_given_for_and_an_operators_for_any() {
+        let needs = [need(&["platform"], 1), need(&["security"], 1)];
+        let one = yes("edsger", Some(&["platform"]));
+        assert_eq!(met(&needs, &[one]), [(true, 1), (false, 0)]);
+        let nobody = yes("set", Some(&[]));
+        assert_eq!(met(&needs, &[nobody]), [(false, 0), (false, 0)]);
+        assert_eq!(met(&needs, &[yes("root", None)]), [(true, 1), (true, 1)]);
+    }
+}

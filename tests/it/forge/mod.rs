@@ -5,6 +5,7 @@ mod comment;
 mod git;
 mod poll;
 mod review;
+mod tls;
 mod webhook;
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Repositories behind real servers: https with a token, ssh with a key, and what goes wrong there.
 
-mod certificate;
+pub mod certificate;
 mod https;
 mod lost;
 mod proxy;

@@ -88,3 +88,32 @@ fn deletions_are_asked_about_and_plan_rules_deny() {
     world.apply();
     world.again_nothing();
 }
+
+#[test]
+fn a_rule_over_what_is_not_known_yet_is_decided_once_it_is() {
+    let world = World::new();
+    let reads = |of: &str| {
+        let text = crate::world::request("reader@1.0.0", "{}");
+        format!("{text}  references:\n    of: {{request: orders/dev/{of}, output: commit}}\n")
+    };
+    // A commit's id is known when there is a commit.
+    let rule = |deny: &str| {
+        let deny = format!("has(parameters.of) && {deny}");
+        format!("  policy:\n    - {{deny: \"{deny}\", message: Not such a commit.}}\n")
+    };
+    world.catalog.commit([ruled(&world, &rule("size(parameters.of) != 40"))]);
+    world.requests.commit([ask("orders/dev/base", note("base")), ask(ID, reads("base"))]);
+    let said = world.vend(&["plan"]);
+    let said = format!("{}{}", said.stdout, said.stderr);
+    assert!(said.contains(ID) && !said.contains("Not such a commit."), "not told yet: {said}");
+    world.apply();
+    world.ready(ID);
+    world.again_nothing();
+
+    world.catalog.commit([ruled(&world, &rule("size(parameters.of) == 40"))]);
+    let other = "orders/dev/other";
+    world.requests.commit([ask("orders/dev/next", note("next")), ask(other, reads("next"))]);
+    world.vend(&["apply"]);
+    world.ready("orders/dev/next");
+    assert!(world.held(other, "Invalid").contains("Not such a commit."));
+}
