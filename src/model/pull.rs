@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Applying, Blast, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status};
+use super::{
+    Applying, Blast, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status, Symbol,
+};
 use crate::digest::Digest;
 
 /// A pull request of one of the repositories that are read.
@@ -216,9 +218,36 @@ pub struct Passage {
     /// The pull request; `None`: it was pushed directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<u64>,
-    /// More would happen than was reviewed: the plan then and the plan now.
+    /// What was reviewed of it: nothing else is done before somebody looked again. `None` once that is
+    /// done, and of what was pushed directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed: Option<(Digest, Digest)>,
+    pub bound: Option<Bound>,
+    /// More would happen than that: what a person may approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Bound>,
+}
+
+/// The steps of one request in a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bound {
+    /// Digest of the plan, which may be of more than this request.
+    pub plan: Digest,
+    /// Its steps.
+    pub steps: Vec<Known>,
+    /// Whether anybody was shown that plan.
+    pub shown: bool,
+}
+
+/// A step, as a plan knew it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Known {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it waited to learn: symbols stand for it in the digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Symbol>,
 }
 
 /// An approval that is needed, and who has given it.

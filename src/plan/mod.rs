@@ -16,6 +16,7 @@
 //! creation. A step that is not ready is shown, and planned again once what it waits for has ended.
 
 mod assess;
+mod bind;
 mod change;
 mod component;
 mod decide;
@@ -38,6 +39,7 @@ use std::collections::BTreeMap;
 use crate::model::{Plan, RequestId, Target};
 
 pub use assess::{Foretold, assess, wants_preview};
+pub use bind::{Bounds, bind};
 pub use change::{LOCATION, forbidden, settings};
 pub use exposure::{Exposed, exposures};
 pub use gate::other_source;

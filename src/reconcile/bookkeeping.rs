@@ -23,6 +23,7 @@ impl Pass<'_> {
             let Some(spec) = desired.spec() else { continue };
             let record = self.records.get(&settle.request).cloned().flatten();
             let Some(record) = record else { continue };
+            self.unbind(&settle.request, &mut writes).await?;
             let mut record = Record {
                 components: record.components,
                 last_apply: record.last_apply,

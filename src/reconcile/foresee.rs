@@ -17,7 +17,7 @@ use super::desired::Evaluated;
 use crate::digest;
 use crate::model::{
     Action, Artifact, ComponentRecord, Live, Map, Observation, Owner, Plan, Record, Remark,
-    RequestId, Step, TargetKey, Wanted,
+    RequestId, Step, Symbol, TargetKey, Wanted,
 };
 use crate::plan::{CHAIN_MAX, Case, Seen};
 use crate::provider::{Provider, Providers};
@@ -38,6 +38,29 @@ impl Foresight {
     /// them.
     pub fn outputs(&self, key: &TargetKey) -> Option<&Map> {
         Some(&self.0.get(key)?.known)
+    }
+
+    /// As if what `symbols` stand for were not known yet. `own` is whose components name each other's
+    /// outputs as the provider does; others' are named as their contract does.
+    pub(super) fn without<'r>(
+        own: &RequestId,
+        symbols: &BTreeSet<Symbol>,
+        record: &dyn Fn(&RequestId) -> Option<&'r Record>,
+    ) -> Self {
+        let mut all: BTreeMap<TargetKey, Outlook> = BTreeMap::new();
+        for Symbol { request, component, output } in symbols {
+            let (Some(component), Some(record)) = (component, record(request)) else { continue };
+            let Some(recorded) = record.components.get(component) else { continue };
+            let key = TargetKey { request: request.clone(), component: component.clone() };
+            let outlook = || {
+                let outputs = recorded.outputs.clone();
+                Outlook { known: outputs.clone(), recorded: outputs }
+            };
+            let spec = record.output_specs.get(output).filter(|_| request != own);
+            let name = spec.map_or(output, |spec| &spec.output);
+            all.entry(key).or_insert_with(outlook).known.remove(name);
+        }
+        Self(all)
     }
 
     /// The same, if what is not known turned out to be as it is now.

@@ -3,10 +3,17 @@
 //! A pass asks no forge: it holds what nobody has spoken for, and whoever talks with the forge writes
 //! down how it came. Files as they stood when this began are taken as they are.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::PassError;
+use super::foresee::Foresight;
 use super::pass::Pass;
 use crate::digest::{self, Digest};
-use crate::model::{Desired, HoldReason, Passage, Record, RequestId, Revision, SourceName};
+use crate::model::{
+    Bound, ComponentName, Desired, HoldReason, Passage, Plan, Record, RequestId, Revision,
+    SourceName, Symbol,
+};
+use crate::plan::Bounds;
 use crate::store::{Write, passage_key};
 
 /// Commits looked through for one that touched a file.
@@ -20,6 +27,16 @@ fn since_key(source: &SourceName) -> String {
 /// What a person approves who lets a file through that came without a pull request.
 pub(super) fn let_through(id: &RequestId, content: Option<Digest>) -> Digest {
     digest::of(&("without a pull request", id, content))
+}
+
+/// Whether all of what a file says was applied.
+fn is_done(content: Option<Digest>, recorded: Option<&Record>) -> bool {
+    is_begun(content, recorded) && recorded.is_some_and(|r| r.settled.is_some())
+}
+
+/// Whether some of what a file says was applied.
+fn is_begun(content: Option<Digest>, recorded: Option<&Record>) -> bool {
+    content.is_some() && recorded.and_then(|r| r.observed.request_digest) == content
 }
 
 impl Pass<'_> {
@@ -64,35 +81,126 @@ impl Pass<'_> {
             return Ok(None);
         };
         let content = desired.map(|d| d.content);
-        let applied = recorded.and_then(|r| r.observed.request_digest);
-        let is_applied = content.is_some() && applied == content;
-        if self.lease.is_none() || is_applied || self.stood_before(id, &origin.source, &origin.path)
-        {
+        if self.lease.is_none() || self.stood_before(id, &origin.source, &origin.path) {
             return Ok(None);
         }
         let key = let_through(id, content);
-        if self.memory.approvals.contains_key(&key) {
+        if is_done(content, recorded) || self.memory.approvals.contains_key(&key) {
             return Ok(None);
         }
-        let passage = self.engine.store.value(&passage_key(id)).await?;
-        let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
-        let Some(passage) = passage.filter(|p| p.content == content) else {
-            return Ok(Some(HoldReason::NeedsPullRequest {
+        let passage = self.passage(id).await?.filter(|p| p.content == content);
+        let Some(passage) = passage else {
+            // What was begun goes on: its file has not changed since.
+            return Ok((!is_begun(content, recorded)).then_some(HoldReason::NeedsPullRequest {
                 direct: false,
                 commit: None,
                 digest: key,
             }));
         };
-        Ok(match (passage.pull, passage.changed) {
-            (None, _) => Some(HoldReason::NeedsPullRequest {
-                direct: true,
-                commit: passage.commit,
-                digest: key,
-            }),
-            (Some(_), Some((reviewed, now))) => (!self.memory.approvals.contains_key(&now))
-                .then_some(HoldReason::PlanChanged { reviewed, now }),
-            (Some(_), None) => None,
+        Ok(match (passage.pull, passage.bound, passage.changed) {
+            (None, _, _) => {
+                (!is_begun(content, recorded)).then_some(HoldReason::NeedsPullRequest {
+                    direct: true,
+                    commit: passage.commit,
+                    digest: key,
+                })
+            }
+            (Some(_), Some(reviewed), Some(now)) => {
+                (!self.memory.approvals.contains_key(&now.plan))
+                    .then_some(HoldReason::PlanChanged { reviewed: reviewed.plan, now: now.plan })
+            }
+            // What is more than was reviewed is seen once there is a plan.
+            (Some(_), _, _) => None,
         })
+    }
+
+    async fn passage(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
+        let passage = self.engine.store.value(&passage_key(id)).await?;
+        Ok(passage.and_then(|v| serde_json::from_value(v).ok()))
+    }
+
+    /// Reads what was reviewed of the requests of a plan, as far as it binds what may be done, and what
+    /// their components render to without what was not known then.
+    pub(super) async fn read_bounds(&mut self, plan: &Plan) -> Result<(), PassError> {
+        if self.lease.is_none() || self.engine.gated.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
+        for id in ids {
+            if !self.bounds.contains_key(id)
+                && let Some(passage) = self.binding(id).await?
+                && let Some(reviewed) = passage.bound
+            {
+                let approved = |now: &Bound| self.memory.approvals.contains_key(&now.plan);
+                let further = passage.changed.filter(approved);
+                let bounds = Bounds { reviewed, further, veiled: BTreeMap::new() };
+                self.bounds.insert(id.clone(), bounds);
+            }
+        }
+        let open = plan.steps.iter().filter(|step| {
+            let bounds = self.bounds.get(&step.target.key.request);
+            bounds.is_some_and(|bounds| bounds.is_open(step))
+        });
+        let open: BTreeSet<RequestId> = open.map(|s| s.target.key.request.clone()).collect();
+        for id in open {
+            let veiled = self.veil(&id).await?;
+            if let Some(bounds) = self.bounds.get_mut(&id) {
+                bounds.veiled = veiled;
+            }
+        }
+        Ok(())
+    }
+
+    /// The passage of what a request's file says, while it binds.
+    async fn binding(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
+        let desired = self.desired_of(id);
+        let recorded = self.records.get(id).and_then(Option::as_ref);
+        let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
+        let content = desired.map(|d| d.content);
+        let free = origin.is_none_or(|o| {
+            !self.engine.gated.contains(&o.source) || self.stood_before(id, &o.source, &o.path)
+        });
+        if free
+            || is_done(content, recorded)
+            || self.memory.approvals.contains_key(&let_through(id, content))
+        {
+            return Ok(None);
+        }
+        Ok(self.passage(id).await?.filter(|p| p.content == content && p.bound.is_some()))
+    }
+
+    /// Once a request is as it was reviewed, what comes later is not held against that.
+    pub(super) async fn unbind(
+        &mut self,
+        id: &RequestId,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), PassError> {
+        if self.lease.is_none() || self.engine.gated.is_empty() {
+            return Ok(());
+        }
+        if let Some(passage) = self.binding(id).await? {
+            let passage = Passage { bound: None, changed: None, ..passage };
+            let value = serde_json::to_value(&passage).ok();
+            writes.push(Write::Value { key: passage_key(id), value });
+        }
+        self.bounds.remove(id);
+        Ok(())
+    }
+
+    /// What components render to while what was not known at the review still is not.
+    async fn veil(&mut self, id: &RequestId) -> Result<BTreeMap<ComponentName, Digest>, PassError> {
+        let Some(bounds) = self.bounds.get(id) else { return Ok(BTreeMap::new()) };
+        let bounds = [Some(&bounds.reviewed), bounds.further.as_ref()];
+        let steps = bounds.into_iter().flatten().flat_map(|bound| &bound.steps);
+        let symbols: BTreeSet<Symbol> = steps.flat_map(|step| step.unknown.clone()).collect();
+        let whose = symbols.iter().map(|symbol| symbol.request.clone()).collect();
+        self.load_records(whose).await?;
+        let record = |id: &RequestId| self.records.get(id).and_then(Option::as_ref);
+        let veil = Foresight::without(id, &symbols, &record);
+        let read = self.read_as(&BTreeSet::from([id.clone()]), &veil).await?;
+        let specs = read.iter().filter_map(|evaluated| evaluated.row.desired.spec());
+        let components = specs.flat_map(|spec| &spec.components);
+        Ok(components.map(|c| (c.name.clone(), c.digest)).collect())
     }
 
     /// Whether the file stood so, or was gone, when pull requests began to be asked for.

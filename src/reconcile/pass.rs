@@ -21,7 +21,7 @@ use crate::model::{
     Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
     SourceProblem, SourceRecord, TargetKey, TemplateId, Wanted,
 };
-use crate::plan::Gone;
+use crate::plan::{Bounds, Gone};
 use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
 
 /// What a pass is for.
@@ -56,6 +56,8 @@ pub(super) struct Pass<'a> {
     pub(super) foreseen: BTreeMap<RequestId, Evaluated>,
     /// What providers said of changes before they were begun.
     pub(super) told: Told,
+    /// What was reviewed of requests that were merged and are not done, of those that were planned.
+    pub(super) bounds: BTreeMap<RequestId, Bounds>,
     /// Providers are asked for previews although nothing is done.
     pub(super) previews: bool,
     /// Only these are planned; `None`: all that differ.
@@ -307,6 +309,7 @@ impl<'a> Pass<'a> {
             fresh: HashMap::new(),
             foreseen: BTreeMap::new(),
             told: Told::default(),
+            bounds: BTreeMap::new(),
             previews: matches!(wake, Wake::Look { previews: true }),
             records: HashMap::new(),
             touched: BTreeSet::new(),

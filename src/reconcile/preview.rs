@@ -89,6 +89,7 @@ impl Pass<'_> {
             .collect();
         self.drop_others(&wanted).await;
         self.look_at_deletions(&plan).await?;
+        self.read_bounds(&plan).await?;
         if wanted.is_empty() {
             return Ok(self.assess(plan.clone(), &plan.steps, &BTreeMap::new()));
         }
@@ -160,6 +161,7 @@ impl Pass<'_> {
         let approvals: BTreeSet<Digest> = self.memory.approvals.keys().copied().collect();
         let ask = self.engine.config.settings.reconcile.replacements.asks();
         let plan = assess(plan, foretold, &approvals, ask);
+        let plan = plan::bind(plan, &self.bounds, &approvals);
         let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
         let rulings = self.rulings(&ids, whole, foretold);
         let given = |digest: &Digest| {

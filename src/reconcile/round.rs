@@ -365,7 +365,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn read_as(
+    pub(super) async fn read_as(
         &self,
         ids: &BTreeSet<RequestId>,
         foresight: &Foresight,

@@ -35,8 +35,11 @@ struct FileShape {
 }
 
 impl ReviewShape {
-    /// `None` for one that is still being written.
+    /// `None` for one that is still being written, and for a program's: people approve.
     fn verdict(self) -> Option<Verdict> {
+        if self.user.as_ref().and_then(|user| user.kind.as_deref()) == Some("Bot") {
+            return None;
+        }
         let kind = match self.state.as_deref()? {
             "APPROVED" => VerdictKind::Approved,
             "CHANGES_REQUESTED" => VerdictKind::ChangesRequested,
@@ -206,10 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn a_review_that_is_still_written_is_none() {
+    fn a_review_that_is_still_written_or_a_programs_is_none() {
         let verdict = |json: &str| serde_json::from_str::<ReviewShape>(json).unwrap().verdict();
         assert!(verdict(r#"{"state":"PENDING","user":{"login":"a"}}"#).is_none());
         assert!(verdict(r#"{"state":null}"#).is_none());
+        let bot = r#"{"state":"APPROVED","user":{"login":"ci[bot]","type":"Bot"},
+            "submitted_at":"2026-01-02T03:04:05Z"}"#;
+        assert!(verdict(bot).is_none());
         let gone = r#"{"state":"APPROVED","user":null,"commit_id":null,
             "submitted_at":"2026-01-02T03:04:05Z"}"#;
         let gone = verdict(gone).unwrap();

@@ -40,7 +40,8 @@ impl Reviewer {
         }
         let repo = &visit.place.repo;
         if news {
-            kept.fresh = now.duration_since(kept.pull.updated) < FRESH;
+            // Until all of it was heard, whatever breaks off between.
+            kept.fresh = true;
             // What we say ourselves is news too: only what others said makes it be looked at again.
             if kept.pull.state == PullState::Open || was_open {
                 let verdicts = self.forge.verdicts(repo, kept.pull.number).await?;
@@ -51,7 +52,9 @@ impl Reviewer {
                 }
             }
             self.listen(visit, key, &mut kept, turn).await?;
+            kept.fresh = now.duration_since(kept.pull.updated) < FRESH;
         }
+        self.react(visit, &mut kept).await?;
         if kept.pull.state != PullState::Open && kept.ended.is_none() {
             kept.ended = Some(now);
             self.looked.remove(key);
@@ -61,21 +64,17 @@ impl Reviewer {
                 // It may have been closed before.
                 (kept.over, kept.ended) = (false, None);
                 if let Some((brief, artifacts)) = self.plan_open(visit, key, &mut kept).await? {
-                    self.want(visit, key, &kept, &brief, &artifacts);
+                    self.want(visit, key, &kept, &brief, (&artifacts, false));
                 }
             }
-            PullState::Closed if was_open || kept.said.is_some() && !kept.over => {
-                let brief = self.brief_of(&kept, Stage::Closed);
-                self.want(visit, key, &kept, &brief, &Artifacts::default());
-                kept.over = true;
-            }
-            PullState::Closed => kept.over = true,
+            // Nothing was ever said there.
+            PullState::Closed if !was_open && kept.said.is_none() => kept.over = true,
             // Told by `follow_all`, which also comes by when only the world has news.
-            PullState::Merged { .. } => {}
+            PullState::Closed | PullState::Merged { .. } => {}
         }
         let said = self.publish(visit, key, &mut kept).await;
         self.keep(visit, key, kept).await?;
-        said
+        said.map(drop)
     }
 
     /// Plans an open one, where something it depends on is new; `None`: nothing is.
@@ -134,15 +133,6 @@ impl Reviewer {
                 );
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);
-                // Reviews of a head that was not planned when they were heard are bound now.
-                let verdicts = std::mem::take(&mut kept.verdicts);
-                for bound in kept.bound.iter_mut().filter(|b| b.plan.is_none()) {
-                    let of = verdicts.iter().find(|v| v.by == bound.by && v.at == bound.at);
-                    let commit = of.and_then(|v| v.commit.as_ref());
-                    let plan = kept.plans.iter().rev().find(|(head, _)| Some(head) == commit);
-                    bound.plan = plan.map(|(_, digest)| *digest);
-                }
-                kept.verdicts = verdicts;
                 self.judge(visit, kept).await?;
                 let warnings = super::judge::warnings(&reviewed);
                 let artifacts = std::mem::take(&mut reviewed.artifacts);

@@ -8,8 +8,10 @@ use super::kept::Kept;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::forge::command::{self, Command};
-use crate::forge::{Permission, Reaction};
-use crate::model::{Approval, Passage, PullKey, Remarked, Reply, RequestId, Revision};
+use crate::forge::{ForgeError, Permission, Reaction};
+use crate::model::{
+    Approval, Hold, HoldReason, Passage, PullKey, Remarked, Reply, RequestId, Requirement, Revision,
+};
 use crate::reconcile::view;
 use crate::report;
 use crate::store::{PersonWrite, passage_key};
@@ -22,6 +24,10 @@ const ANSWERED: usize = 500;
 
 /// Said to authors.
 const OWN: &str = "whoever opened a pull request does not approve it";
+
+/// Said where nothing tells whose it is.
+const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
+     `vend approve` where vend runs";
 
 /// What came of a command.
 struct Done {
@@ -52,7 +58,7 @@ impl Reviewer {
             }
             for command in &commands {
                 let done = self.obey(visit, kept, remark, command, turn).await?;
-                self.forge.react(repo, remark.id, done.with).await?;
+                kept.owed.insert(remark.id, done.with);
                 kept.reply(Reply {
                     comment: remark.id,
                     by: remark.by.clone(),
@@ -67,9 +73,9 @@ impl Reviewer {
             }
             // Whatever was asked, what is said is looked at again.
             self.looked.remove(key);
-            if kept.over {
-                kept.over = false;
-            }
+            kept.over = false;
+            // Done is done, whatever becomes of the next one: nothing is obeyed twice.
+            self.keep(visit, key, kept.clone()).await?;
         }
         if let Some(last) = remarks.iter().map(|remark| remark.at).max() {
             kept.heard = kept.heard.max(Some(last));
@@ -157,7 +163,7 @@ impl Reviewer {
 
     /// Only what is asked for here can be approved here.
     async fn approve(
-        &self,
+        &mut self,
         visit: &Visit<'_>,
         kept: &Kept,
         who: &str,
@@ -167,21 +173,32 @@ impl Reviewer {
         let own = |id: &RequestId| kept.shown.as_ref().is_some_and(|s| s.own.contains_key(id));
         let standing = self.store.standing().await?;
         let held = standing.holds.iter().map(|row| &row.hold);
-        let asked: Vec<&RequestId> = held
+        let asked: Vec<&Hold> = held
             .filter(|hold| own(&hold.request))
             .filter(|hold| report::hold::digest(&hold.reason) == Some(digest))
-            .map(|hold| &hold.request)
             .collect();
         if asked.is_empty() {
             return Ok(no(
                 "nothing of this pull request waits for that; the comment above has the line to paste",
             ));
         }
-        if self.is_author_of_any(visit, who, &asked).await? {
+        // Who pushed it nobody can tell: it could be whoever asks.
+        if asked.iter().any(|hold| matches!(hold.reason, HoldReason::NeedsPullRequest { .. })) {
+            return Ok(no(PUSHED));
+        }
+        let requests: BTreeSet<RequestId> = asked.iter().map(|hold| hold.request.clone()).collect();
+        if self.is_author_of_any(visit, who, requests).await? {
             return Ok(no(OWN));
         }
+        // As things stand now, and as they were reviewed: a rule may be newer than the review.
+        let rules = asked.iter().filter_map(|hold| match &hold.reason {
+            HoldReason::NeedsApproval { needs, .. } => Some(needs),
+            _ => None,
+        });
+        let rules: Vec<&Requirement> = rules.flatten().collect();
         let needs = kept.shown.iter().flat_map(|s| &s.needs).filter(|(d, _)| *d == digest);
-        let teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
+        let mut teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
+        teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
         if !teams.is_empty() {
             let of = self.forge.teams_of(&visit.place.repo, who, &teams).await?;
@@ -191,30 +208,52 @@ impl Reviewer {
             }
             member.extend(of);
         }
+        let lacks = |rule: &&&Requirement| {
+            let counts = rule.teams.iter().any(|team| member.contains(team));
+            let had = rule.had.iter().filter(|by| by.as_str() != who).count() + usize::from(counts);
+            had < rule.count as usize
+        };
+        let lacking = rules.iter().filter(lacks).count();
         let at = (visit.clock)();
         let approval = Approval { digest, by: who.to_owned(), teams: Some(member), at };
         self.store.note(vec![PersonWrite::Approve(approval)]).await?;
         turn.wake = true;
-        Ok(yes("approved; it goes on with the next pass"))
+        Ok(yes(match lacking {
+            0 => "approved; it goes on with the next pass",
+            _ => "approved; it takes more people than that, whom the comment above names",
+        }))
     }
 
     /// Whether what stands in one of these files came with a pull request of theirs, if perhaps
     /// another than the one where they speak.
     async fn is_author_of_any(
-        &self,
+        &mut self,
         visit: &Visit<'_>,
         who: &str,
-        requests: &[&RequestId],
+        requests: BTreeSet<RequestId>,
     ) -> Result<bool, Trouble> {
-        for request in requests {
+        for request in &requests {
             let passage = self.store.value(&passage_key(request)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
             let Some(number) = passage.and_then(|passage| passage.pull) else { continue };
             let author = match self.kept.get(&visit.place.key(number)) {
                 Some(kept) => kept.pull.author.clone(),
-                None => self.forge.pull(&visit.place.repo, number).await?.author,
+                None => match self.forge.pull(&visit.place.repo, number).await {
+                    Ok(pull) => pull.author,
+                    // Of what was deleted nobody can tell whose it was.
+                    Err(ForgeError::Gone { .. }) => return Ok(true),
+                    Err(error) => return Err(error.into()),
+                },
             };
             if author.eq_ignore_ascii_case(who) {
+                return Ok(true);
+            }
+        }
+        // Where none is asked for there is no passage; the commit tells.
+        for asked in self.asked(visit, requests).await? {
+            let Some(commit) = asked.commit else { continue };
+            let pull = self.brought(visit, &commit).await?;
+            if pull.is_some_and(|pull| pull.author.eq_ignore_ascii_case(who)) {
                 return Ok(true);
             }
         }

@@ -1,11 +1,12 @@
-//! What became of merged pull requests.
+//! What became of pull requests that were merged or closed.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::kept::{Before, Shown};
+use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
+use crate::forge::ForgeError;
 use crate::model::{
     Brief, Hold, HoldReason, Plan, PullKey, PullState, RequestId, RequestPhase, Revision,
     SourceName, Stage, Status,
@@ -15,7 +16,7 @@ use crate::reconcile::source::Source;
 use crate::reconcile::view;
 
 impl Reviewer {
-    /// Tells how each merged one of this branch gets on.
+    /// Tells how each one of this branch gets on that was merged, and of closed ones that they are.
     pub(super) async fn follow_all(
         &mut self,
         visit: &Visit<'_>,
@@ -25,7 +26,8 @@ impl Reviewer {
             .kept
             .iter()
             .filter(|(key, kept)| {
-                key.source == *visit.place.name() && kept.is_merged() && !kept.over
+                let is_open = kept.pull.state == PullState::Open;
+                key.source == *visit.place.name() && !is_open && !kept.over
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -40,7 +42,11 @@ impl Reviewer {
 
     async fn follow(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         let Some(mut kept) = self.kept.get(key).cloned() else { return Ok(()) };
-        let PullState::Merged { commit, .. } = kept.pull.state.clone() else { return Ok(()) };
+        let PullState::Merged { commit, .. } = kept.pull.state.clone() else {
+            let brief = self.brief_of(&kept, Stage::Closed);
+            self.want(visit, key, &kept, &brief, (&Default::default(), false));
+            return self.tell(visit, key, kept, true).await;
+        };
         if kept.shown.is_none() {
             let own = self.brought_by(visit, &commit).await?;
             let stage = if own.is_empty() { Stage::Nothing } else { Stage::Planned };
@@ -58,9 +64,7 @@ impl Reviewer {
         let applying = view::applying(self.store.as_ref(), &is_own).await?;
         let held = self.store.standing().await?.holds.into_iter().map(|row| row.hold);
         let holds: Vec<Hold> = held.filter(|hold| is_own(&hold.request)).collect();
-        if arrived && is_settled(&own, &standing) {
-            kept.over = true;
-        }
+        let is_over = arrived && is_settled(&own, &standing);
         let nothing = own.is_empty() && kept.comment.is_none();
         if !nothing {
             // Once a person has let it through, it is no news any more.
@@ -70,11 +74,25 @@ impl Reviewer {
             let stage = Stage::Merged { commit: commit.clone(), changed };
             let base = Some(commit);
             let brief = Brief { standing, holds, applying, base, ..self.brief_of(&kept, stage) };
-            self.want(visit, key, &kept, &brief, &Default::default());
+            self.want(visit, key, &kept, &brief, (&Default::default(), !is_over));
         }
+        self.tell(visit, key, kept, is_over).await
+    }
+
+    /// Says it. With `last`, it is over once that was said: not before, since whoever is killed in
+    /// between must say it after the next start. What the forge refuses is not said for ever.
+    async fn tell(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        mut kept: Kept,
+        last: bool,
+    ) -> Result<(), Trouble> {
         let said = self.publish(visit, key, &mut kept).await;
+        let is_refused = matches!(said, Err(Trouble::Forge(ForgeError::Refused { .. })));
+        kept.over |= last && (is_refused || matches!(said, Ok(true)));
         self.keep(visit, key, kept).await?;
-        said
+        said.map(drop)
     }
 
     /// Whether a pass has ended that worked on the branch with this commit in it: before that, what

@@ -125,6 +125,7 @@ impl Reviewer {
         for (_, need) in &mut shown.needs {
             need.had.clear();
         }
+        shown.teams.clear();
         let by: Vec<String> =
             approvers(kept, shown.digest).into_iter().map(|v| v.by.clone()).collect();
         for who in by {
@@ -144,6 +145,7 @@ impl Reviewer {
                     need.had.push(who.clone());
                 }
             }
+            shown.teams.insert(who, in_teams);
         }
         kept.shown = Some(shown);
         Ok(())

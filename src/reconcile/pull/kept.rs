@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Digest};
+use crate::forge::Reaction;
 use crate::model::{
-    Action, Changed, Need, Plan, Pull, PullState, Reply, RequestId, Revision, Stage, Verdict,
+    Action, Bound as Steps, Changed, Known, Need, Plan, Pull, PullState, Reply, RequestId,
+    Revision, Stage, Step, Symbol, Verdict,
 };
 
 /// What is remembered of one pull request.
@@ -22,7 +24,7 @@ pub(super) struct Kept {
     /// The plan that each verdict was about, when it was first seen.
     #[serde(default)]
     pub bound: Vec<Bound>,
-    /// Digests of the plans shown, by head; the newest last.
+    /// Digests of the plans that people could see, by head; the newest last.
     #[serde(default)]
     pub plans: Vec<(Revision, Digest)>,
     /// The plan that is shown.
@@ -56,6 +58,9 @@ pub(super) struct Kept {
     /// Comments that were answered.
     #[serde(default)]
     pub answered: BTreeSet<u64>,
+    /// Comments that a reaction is owed to.
+    #[serde(default)]
+    pub owed: BTreeMap<u64, Reaction>,
     /// The last answers.
     #[serde(default)]
     pub replies: Vec<Reply>,
@@ -88,10 +93,13 @@ pub(super) struct Shown {
     pub head: Revision,
     /// Digest of all its effects, and of what is to be approved.
     pub digest: Digest,
-    /// Each step's line and digest, sorted.
-    pub steps: Vec<(String, Digest)>,
+    /// Its steps, by their lines.
+    pub steps: Vec<ShownStep>,
     /// What a person approves, with the need it stands for.
     pub needs: Vec<(Digest, Need)>,
+    /// The teams, of those that the needs name, of each person who gave one.
+    #[serde(default)]
+    pub teams: BTreeMap<String, BTreeSet<String>>,
     /// Requests whose files it changes, with the digest of what stood there before.
     pub own: BTreeMap<RequestId, Before>,
     /// The plan itself, for as long as it is small enough to be kept.
@@ -99,6 +107,18 @@ pub(super) struct Shown {
     pub plan: Option<Plan>,
     /// How it stood.
     pub stage: Stage,
+}
+
+/// A step as it was shown.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(super) struct ShownStep {
+    /// For people.
+    pub line: String,
+    pub digest: Digest,
+    pub request: RequestId,
+    /// What it waits to learn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Symbol>,
 }
 
 /// What a request's file said before and says after, by digest; `None`: there was, or is, no file.
@@ -140,6 +160,7 @@ impl Kept {
             heard: None,
             fresh: false,
             answered: BTreeSet::new(),
+            owed: BTreeMap::new(),
             replies: Vec::new(),
             over: false,
             ended: None,
@@ -155,25 +176,44 @@ impl Kept {
         {
             self.before = Some(Shown { plan: None, ..last });
         }
-        self.plans.retain(|(head, _)| *head != shown.head);
-        self.plans.push((shown.head.clone(), shown.digest));
-        if self.plans.len() > PLANS {
-            self.plans.remove(0);
-        }
         self.shown = Some(shown);
     }
 
-    /// Takes what people said; each verdict is about the plan of its commit as it is shown now.
-    pub fn hear(&mut self, verdicts: Vec<Verdict>) {
-        for verdict in &verdicts {
-            let known = self.bound.iter().any(|b| b.by == verdict.by && b.at == verdict.at);
-            if !known {
-                let plan = verdict.commit.as_ref().and_then(|c| self.plan_of(c));
-                self.bound.push(Bound { by: verdict.by.clone(), at: verdict.at, plan });
-            }
+    /// Whether people could see the plan that is shown.
+    pub fn is_seen(&self) -> bool {
+        let shown = self.shown.as_ref().map(|shown| (&shown.head, shown.digest));
+        shown.is_none_or(|(head, digest)| self.plan_of(head) == Some(digest))
+    }
+
+    /// From now on people can see the plan that is shown.
+    pub fn seen(&mut self) {
+        let Some(shown) = self.shown.as_ref() else { return };
+        let now = (shown.head.clone(), shown.digest);
+        self.plans.retain(|(head, _)| *head != now.0);
+        self.plans.push(now);
+        if self.plans.len() > PLANS {
+            self.plans.remove(0);
         }
+    }
+
+    /// Takes what people said.
+    pub fn hear(&mut self, verdicts: Vec<Verdict>) {
+        self.bind(&verdicts);
         self.bound.retain(|b| verdicts.iter().any(|v| v.by == b.by && v.at == b.at));
         self.verdicts = verdicts;
+    }
+
+    /// Each verdict that is new is about the plan that could be seen when it was given: that of its
+    /// commit, or, where none was shown of that yet, the last one. Before any plan it is about none.
+    pub fn bind(&mut self, verdicts: &[Verdict]) {
+        for verdict in verdicts {
+            if self.bound.iter().any(|b| b.by == verdict.by && b.at == verdict.at) {
+                continue;
+            }
+            let of_commit = verdict.commit.as_ref().and_then(|c| self.plan_of(c));
+            let plan = of_commit.or_else(|| self.plans.last().map(|(_, digest)| *digest));
+            self.bound.push(Bound { by: verdict.by.clone(), at: verdict.at, plan });
+        }
     }
 
     fn plan_of(&self, head: &Revision) -> Option<Digest> {
@@ -204,26 +244,38 @@ impl Shown {
         own: BTreeMap<RequestId, Before>,
         stage: Stage,
     ) -> Self {
-        let mut steps: Vec<(String, Digest)> =
-            plan.steps.iter().map(|step| (line(step), step.digest())).collect();
+        let shown = |step: &Step| ShownStep {
+            line: line(step),
+            digest: step.digest(),
+            request: step.target.key.request.clone(),
+            unknown: step.unknown.clone(),
+        };
+        let mut steps: Vec<ShownStep> = plan.steps.iter().map(shown).collect();
         steps.sort();
         let asked: Vec<Digest> = needs.iter().map(|(digest, _)| *digest).collect();
-        let effects: Vec<&Digest> = steps.iter().map(|(_, digest)| digest).collect();
+        let effects: Vec<&Digest> = steps.iter().map(|step| &step.digest).collect();
         let digest = digest::of(&(effects, asked));
         let plan = (plan.steps.len() <= KEPT_STEPS).then(|| plan.clone());
-        Self { head, digest, steps, needs, own, plan, stage }
+        Self { head, digest, steps, needs, teams: BTreeMap::new(), own, plan, stage }
     }
 
     /// The lines of steps that `other` does not have.
     pub fn not_in(&self, other: &Self) -> Vec<String> {
-        let theirs: BTreeSet<&Digest> = other.steps.iter().map(|(_, digest)| digest).collect();
-        let mine = self.steps.iter().filter(|(_, digest)| !theirs.contains(digest));
-        mine.map(|(line, _)| line.clone()).collect()
+        let theirs: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
+        let mine = self.steps.iter().filter(|step| !theirs.contains(&step.digest));
+        mine.map(|step| step.line.clone()).collect()
+    }
+
+    /// What of it is one request's.
+    pub fn bound(&self, request: &RequestId) -> Steps {
+        let mine = self.steps.iter().filter(|step| step.request == *request);
+        let known = |step: &ShownStep| Known { digest: step.digest, unknown: step.unknown.clone() };
+        Steps { plan: self.digest, steps: mine.map(known).collect(), shown: true }
     }
 }
 
 /// One step in a line.
-pub(super) fn line(step: &crate::model::Step) -> String {
+pub(super) fn line(step: &Step) -> String {
     let verb = match step.action {
         Action::Create => "create",
         Action::Update => "update",
@@ -234,4 +286,74 @@ pub(super) fn line(step: &crate::model::Step) -> String {
         Action::Move => "move",
     };
     format!("{verb} {}", step.target.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::sha256;
+    use crate::model::VerdictKind;
+
+    fn kept() -> Kept {
+        Kept::new(Pull {
+            number: 1,
+            title: String::new(),
+            author: "ada".into(),
+            head: Revision::new("1"),
+            base: "main".into(),
+            fork: false,
+            draft: false,
+            state: PullState::Open,
+            updated: Timestamp::UNIX_EPOCH,
+            url: String::new(),
+        })
+    }
+
+    fn show(kept: &mut Kept, head: &str, plan: &str) -> Digest {
+        let digest = sha256(plan.as_bytes());
+        let head = Revision::new(head);
+        let shown = Shown::new(head, &Plan::default(), Vec::new(), BTreeMap::new(), Stage::Planned);
+        kept.show(Shown { digest, ..shown });
+        digest
+    }
+
+    fn yes(second: i64, commit: &str) -> Verdict {
+        let commit = Some(Revision::new(commit));
+        let at = Timestamp::from_second(second).unwrap();
+        Verdict { by: "grace".into(), kind: VerdictKind::Approved, commit, at }
+    }
+
+    /// The plan that the verdict of that second is about.
+    fn about(kept: &Kept, second: i64) -> Option<Digest> {
+        let at = Timestamp::from_second(second).unwrap();
+        kept.bound.iter().find(|b| b.at == at).expect("it was heard").plan
+    }
+
+    #[test]
+    fn a_verdict_is_about_what_could_be_seen_when_it_was_given() {
+        let mut kept = kept();
+        kept.bind(&[yes(1, "1")]);
+        let first = show(&mut kept, "1", "first");
+        assert!(!kept.is_seen());
+        kept.seen();
+        assert!(kept.is_seen());
+        let heard = |kept: &mut Kept, second, commit: &str| {
+            kept.bind(&[yes(second, commit)]);
+            about(kept, second)
+        };
+        assert_eq!(about(&kept, 1), None, "nobody had seen a plan");
+        assert_eq!(heard(&mut kept, 2, "1"), Some(first));
+        // The same commit comes to something else, and that was not said yet.
+        let second = show(&mut kept, "1", "second");
+        assert_eq!(heard(&mut kept, 3, "1"), Some(first));
+        kept.seen();
+        assert_eq!(heard(&mut kept, 4, "1"), Some(second));
+        assert_eq!(about(&kept, 3), Some(first), "whatever was seen later");
+        // A push whose plan was not said yet; and a review of the commit before it, afterwards.
+        let third = show(&mut kept, "2", "third");
+        assert_eq!(heard(&mut kept, 5, "2"), Some(second));
+        kept.seen();
+        assert_eq!(heard(&mut kept, 6, "1"), Some(second));
+        assert_eq!(heard(&mut kept, 7, "2"), Some(third));
+    }
 }

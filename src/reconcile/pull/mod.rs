@@ -34,7 +34,7 @@ use crate::digest::Digest;
 use crate::error::chain;
 use crate::forge::{Forge, ForgeError, Repo};
 use crate::git::GitError;
-use crate::model::{Pull, PullKey, PullState, Revision, SourceName};
+use crate::model::{Pull, PullKey, PullState, RequestId, Revision, SourceName};
 use crate::store::{ASIDE, Lease, Store, Write};
 
 /// Why something of a pull request could not be done now.
@@ -96,12 +96,21 @@ pub struct Reviewer {
     /// What the forge refused, as it was, and when it is said again.
     refused: BTreeMap<PullKey, (Digest, Timestamp)>,
     /// Repositories whose forge is not asked before then, and how often it failed in a row.
-    rest: BTreeMap<Repo, (u32, Timestamp)>,
+    rest: BTreeMap<Repo, Pause>,
+    /// Those where nothing is said before then. What is read goes on: what was merged is let through
+    /// while the forge will hear nothing.
+    mute: BTreeMap<Repo, Pause>,
     /// Pull requests that commits came with: what was merged stays merged.
     brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
+    /// Requests that were let through and are held since more would happen now, with what that is, of
+    /// those that were compared again.
+    moved: BTreeSet<(RequestId, Digest)>,
     /// Commits of which the forge knows no pull request, and since when we know that.
     doubted: BTreeMap<Option<Revision>, Timestamp>,
 }
+
+/// How often something failed in a row, and until when it is left alone.
+type Pause = (u32, Timestamp);
 
 /// What a turn leaves behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -154,7 +163,9 @@ impl Reviewer {
             queued: BTreeMap::new(),
             refused: BTreeMap::new(),
             rest: BTreeMap::new(),
+            mute: BTreeMap::new(),
             brought: BTreeMap::new(),
+            moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
         })
     }
@@ -184,7 +195,7 @@ impl Reviewer {
                 Ok(()) => drop(self.rest.remove(&place.repo)),
                 Err(Trouble::Pass(error)) => return Err(error),
                 Err(error) => {
-                    let until = self.wait(&place.repo, &error, clock());
+                    let until = wait(&mut self.rest, &place.repo, &error, clock());
                     turn.due = turn.due.into_iter().chain([until]).min();
                 }
             }
@@ -229,6 +240,8 @@ impl Reviewer {
         self.follow_all(visit, turn).await?;
         self.passages(visit, turn).await?;
         self.clear(visit, clock()).await?;
+        let later = self.mute.get(&place.repo).map(|(_, until)| *until);
+        turn.due = turn.due.into_iter().chain(later).min();
         let value = serde_json::to_value(began).ok();
         let write = Write::Value { key: since_key(place.name()), value };
         Ok(self.store.commit(visit.lease, vec![write]).await?)
@@ -259,21 +272,6 @@ impl Reviewer {
         let value = self.store.value(&since_key(place.name())).await?;
         let last: Option<Timestamp> = value.and_then(|v| serde_json::from_value(v).ok());
         Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
-    }
-
-    /// When the forge is asked again after it failed.
-    fn wait(&mut self, repo: &Repo, error: &Trouble, now: Timestamp) -> Timestamp {
-        let (failures, until) = self.rest.entry(repo.clone()).or_insert((0, now));
-        *failures = failures.saturating_add(1);
-        let own = REST * 2_i32.saturating_pow((*failures - 1).min(8));
-        let asked = match error {
-            Trouble::Forge(ForgeError::Unavailable { retry_after, .. }) => *retry_after,
-            _ => None,
-        };
-        let asked = asked.and_then(|d| SignedDuration::try_from(d).ok()).unwrap_or_default();
-        *until = now + own.min(REST_MOST).max(asked);
-        tracing::warn!(%repo, error = chain(error), until = %until, "pull requests cannot be looked after");
-        *until
     }
 
     async fn fetch_heads(&self, place: &Place, pulls: &[Pull]) -> Result<(), Trouble> {
@@ -384,6 +382,26 @@ impl Reviewer {
         }
         Ok(())
     }
+}
+
+/// When a forge is tried again after it failed.
+fn wait(
+    pauses: &mut BTreeMap<Repo, Pause>,
+    repo: &Repo,
+    error: &Trouble,
+    now: Timestamp,
+) -> Timestamp {
+    let (failures, until) = pauses.entry(repo.clone()).or_insert((0, now));
+    *failures = failures.saturating_add(1);
+    let own = REST * 2_i32.saturating_pow((*failures - 1).min(8));
+    let asked = match error {
+        Trouble::Forge(ForgeError::Unavailable { retry_after, .. }) => *retry_after,
+        _ => None,
+    };
+    let asked = asked.and_then(|d| SignedDuration::try_from(d).ok()).unwrap_or_default();
+    *until = now + own.min(REST_MOST).max(asked);
+    tracing::warn!(%repo, error = chain(error), until = %until, "pull requests cannot be looked after");
+    *until
 }
 
 /// A turn at one place.

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::kept::{Shown, line};
+use super::kept::Shown;
 use super::{Reviewer, Trouble, Turn, Visit};
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::model::{
-    Action, Approval, Changed, Hold, HoldReason, Passage, Pull, PullKey, PullState, RequestId,
-    Revision, Step,
+    Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
+    RequestId, Revision, Stage, Step,
 };
 use crate::reconcile::review::{Question, Reviewed};
-use crate::store::PersonWrite;
+use crate::store::{PersonWrite, passage_key};
 
 /// Commits looked through for the one that brought a file.
 const SEARCH: usize = 5_000;
@@ -22,11 +22,11 @@ const SEARCH: usize = 5_000;
 /// pushed directly.
 const DOUBT: SignedDuration = SignedDuration::from_secs(10);
 
-/// A request that waits for word of how it came.
-struct Asked {
+/// What stands in a request's file, and how it came.
+pub(super) struct Asked {
     id: RequestId,
     content: Option<Digest>,
-    commit: Option<Revision>,
+    pub(super) commit: Option<Revision>,
 }
 
 impl Reviewer {
@@ -37,16 +37,27 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let standing = self.store.standing().await?;
-        let waits = |hold: &&Hold| {
-            matches!(hold.reason, HoldReason::NeedsPullRequest { direct: false, .. })
-        };
-        let held: BTreeSet<RequestId> = standing
-            .holds
-            .iter()
-            .map(|row| &row.hold)
-            .filter(waits)
-            .map(|hold| hold.request.clone())
-            .collect();
+        let mut held: BTreeSet<RequestId> = BTreeSet::new();
+        let mut moved: BTreeSet<(RequestId, Digest)> = BTreeSet::new();
+        for Hold { request, reason, .. } in standing.holds.iter().map(|row| &row.hold) {
+            match reason {
+                HoldReason::NeedsPullRequest { direct: false, .. } => {
+                    drop(held.insert(request.clone()))
+                }
+                HoldReason::PlanChanged { now, .. } => drop(moved.insert((request.clone(), *now))),
+                _ => {}
+            }
+        }
+        // What moved after it was let through is compared anew, once for each way that it moved.
+        self.moved.retain(|known| moved.contains(known));
+        for (request, now) in moved {
+            let passage = self.store.value(&passage_key(&request)).await?;
+            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let is_told = passage.is_none_or(|p| p.changed.is_some_and(|c| c.plan == now));
+            if !is_told && self.moved.insert((request.clone(), now)) {
+                held.insert(request);
+            }
+        }
         if held.is_empty() {
             return Ok(());
         }
@@ -71,7 +82,8 @@ impl Reviewer {
                     if !open.is_empty() {
                         turn.due = turn.due.into_iter().chain([now + DOUBT]).min();
                     }
-                    sure.into_iter().map(|a| through(a, None, None)).collect()
+                    let direct = |a: Asked| through(a, None, (None, None));
+                    sure.into_iter().map(direct).collect()
                 }
                 Some(pull) => self.through(visit, pull, asked).await?,
             };
@@ -83,8 +95,8 @@ impl Reviewer {
         Ok(())
     }
 
-    /// What stands in the files of this branch that are waited for, and which commit brought it.
-    async fn asked(
+    /// What stands in those files that are of this branch, and which commit brought it.
+    pub(super) async fn asked(
         &self,
         visit: &Visit<'_>,
         held: BTreeSet<RequestId>,
@@ -112,7 +124,7 @@ impl Reviewer {
     }
 
     /// The pull request that a commit came with, from the forge or as it said before.
-    async fn brought(
+    pub(super) async fn brought(
         &mut self,
         visit: &Visit<'_>,
         commit: &Revision,
@@ -177,15 +189,19 @@ impl Reviewer {
         let key = visit.place.key(pull.number);
         let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
         let mut writes = self.approvals(visit, &key, &now);
-        let changed = compare(reviewed.as_ref(), &now, &ids);
+        let after = shown_now(&now, &ids);
+        let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         if let Some(kept) = self.kept.get(&key).cloned()
             && kept.changed != changed
         {
             let kept = super::Kept { changed: changed.clone(), over: false, ..kept };
             self.keep(visit, &key, kept).await?;
         }
-        let pair = changed.map(|c| (c.reviewed, c.now));
-        writes.extend(asked.into_iter().map(|a| through(a, Some(pull.number), pair)));
+        for asked in asked {
+            let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
+            let changed = changed.as_ref().map(|_| after.bound(&asked.id));
+            writes.push(through(asked, Some(pull.number), (Some(bound), changed)));
+        }
         Ok(writes)
     }
 
@@ -195,28 +211,47 @@ impl Reviewer {
         let Some(shown) = &kept.shown else { return Vec::new() };
         let asked: BTreeSet<Digest> =
             super::judge::needs(now).into_iter().map(|(digest, _)| digest).collect();
-        let unmet: BTreeSet<Digest> =
-            shown.needs.iter().filter(|(_, need)| !need.is_met()).map(|(d, _)| *d).collect();
         let at = (visit.clock)();
-        // One for each person, for all that they approved of the same effect: rules count people.
-        let mut given: BTreeMap<(Digest, &str), BTreeSet<String>> = BTreeMap::new();
-        let met = shown.needs.iter().filter(|(d, _)| asked.contains(d) && !unmet.contains(d));
-        for (digest, need) in met {
-            for who in &need.had {
-                given.entry((*digest, who)).or_default().extend(need.teams.iter().cloned());
-            }
-        }
-        let approval = |((digest, who), teams): ((Digest, &str), BTreeSet<String>)| {
-            let teams = Some(teams.into_iter().collect());
-            PersonWrite::Approve(Approval { digest, by: who.to_owned(), teams, at })
+        // Rules count people, those who come later too. What anybody may approve who may write is one
+        // person's word: while it is missing, nobody else's may stand in for it.
+        let open: BTreeSet<Digest> = shown
+            .needs
+            .iter()
+            .filter(|(_, need)| need.teams.is_empty() && !need.is_met())
+            .map(|(digest, _)| *digest)
+            .collect();
+        let counts = shown.needs.iter().filter(|(d, _)| asked.contains(d) && !open.contains(d));
+        let given: BTreeSet<(Digest, &String)> =
+            counts.flat_map(|(d, need)| need.had.iter().map(|who| (*d, who))).collect();
+        let approval = |(digest, who): (Digest, &String)| {
+            // Of the teams that were asked about, theirs: a rule that is newer asks for its own.
+            let teams = Some(shown.teams.get(who).into_iter().flatten().cloned().collect());
+            PersonWrite::Approve(Approval { digest, by: who.clone(), teams, at })
         };
         given.into_iter().map(approval).collect()
     }
 }
 
-fn through(asked: Asked, pull: Option<u64>, changed: Option<(Digest, Digest)>) -> PersonWrite {
+fn through(
+    asked: Asked,
+    pull: Option<u64>,
+    (bound, changed): (Option<Bound>, Option<Bound>),
+) -> PersonWrite {
     let Asked { id, content, commit } = asked;
-    PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, changed } }
+    PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, bound, changed } }
+}
+
+/// What stands for a review that there was none of.
+fn unreviewed() -> Bound {
+    Bound { plan: digest::of(&"nothing was reviewed"), steps: Vec::new(), shown: false }
+}
+
+/// What would be done now to these requests, as it is shown.
+fn shown_now(now: &Reviewed, ids: &BTreeSet<RequestId>) -> Shown {
+    let mine = |step: &&Step| ids.contains(&step.target.key.request);
+    let steps = now.released.steps.iter().filter(mine).cloned().collect();
+    let plan = Plan { steps, ..Plan::default() };
+    Shown::new(Revision::new(""), &plan, Vec::new(), BTreeMap::new(), Stage::Planned)
 }
 
 /// Whether a target of theirs could not be looked at.
@@ -227,29 +262,26 @@ fn unseen(now: &Reviewed, ids: &BTreeSet<RequestId>) -> bool {
 }
 
 /// What would be done now that was not reviewed, if anything.
-fn compare(reviewed: Option<&Shown>, now: &Reviewed, ids: &BTreeSet<RequestId>) -> Option<Changed> {
+fn compare(
+    reviewed: Option<&Shown>,
+    now: &Reviewed,
+    ids: &BTreeSet<RequestId>,
+    after: &Shown,
+) -> Option<Changed> {
     let mine = |step: &&Step| ids.contains(&step.target.key.request);
     let known: BTreeSet<Digest> =
-        reviewed.into_iter().flat_map(|shown| &shown.steps).map(|(_, digest)| *digest).collect();
+        reviewed.into_iter().flat_map(|shown| &shown.steps).map(|step| step.digest).collect();
     let is_more = |step: &&Step| match reviewed {
         Some(_) => !known.contains(&step.digest()),
         // Nobody was shown a plan: what takes nothing away is what the file says.
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
-    let steps = || now.released.steps.iter().filter(mine);
-    steps().find(is_more)?;
-    let after = Shown::new(
-        Revision::new(""),
-        &crate::model::Plan { steps: steps().cloned().collect(), ..Default::default() },
-        Vec::new(),
-        BTreeMap::new(),
-        crate::model::Stage::Planned,
-    );
-    let nothing = crate::digest::of(&"nothing was reviewed");
+    now.released.steps.iter().filter(mine).find(is_more)?;
+    let lines = |shown: &Shown| shown.steps.iter().map(|step| step.line.clone()).collect();
     Some(Changed {
-        reviewed: reviewed.map_or(nothing, |shown| shown.digest),
+        reviewed: reviewed.map_or_else(|| unreviewed().plan, |shown| shown.digest),
         now: after.digest,
-        before: reviewed.into_iter().flat_map(|s| &s.steps).map(|(line, _)| line.clone()).collect(),
-        after: steps().map(line).collect(),
+        before: reviewed.map(lines).unwrap_or_default(),
+        after: lines(after),
     })
 }

@@ -60,7 +60,7 @@ impl Reviewer {
         key: &PullKey,
         kept: &Kept,
         brief: &Brief,
-        artifacts: &Artifacts,
+        (artifacts, is_progress): (&Artifacts, bool),
     ) {
         let secret = self.secret.unwrap_or_default();
         let marker = marker(&secret, "comment", &visit.place.repo, kept.pull.number);
@@ -91,26 +91,41 @@ impl Reviewer {
             _ => Vec::new(),
         };
         let told = self.wanted.get(key).and_then(|w| w.told);
-        let is_progress = matches!(brief.stage, Stage::Merged { .. }) && !kept.over;
         let wanted =
             Wanted { checks, comment, marker, suggestions, not_before: None, is_progress, told };
         self.wanted.insert(key.clone(), wanted);
     }
 
-    /// Says what is not said yet.
+    /// Says what is not said yet; whether nothing is left to be said.
+    ///
+    /// A forge that cannot hear us now is no error: it can be read perhaps, and what is read counts.
     pub(super) async fn publish(
         &mut self,
         visit: &Visit<'_>,
         key: &PullKey,
         kept: &mut Kept,
-    ) -> Result<(), Trouble> {
-        let Some(mut wanted) = self.wanted.remove(key) else { return Ok(()) };
+    ) -> Result<bool, Trouble> {
+        let Some(wanted) = self.wanted.get(key) else { return Ok(true) };
         let (now, is) = ((visit.clock)(), wanted.digest());
-        if self.refused.get(key).is_some_and(|(was, until)| *was == is && *until > now) {
-            self.wanted.insert(key.clone(), wanted);
-            return Ok(());
+        let is_refused = |(was, until): &(Digest, Timestamp)| *was == is && *until > now;
+        if self.is_mute(visit) || self.refused.get(key).is_some_and(is_refused) {
+            return Ok(false);
         }
+        let is_news = kept.pull.state == PullState::Open && !kept.is_seen();
+        if is_news {
+            // Whatever was said up to now was said of what could be seen up to now.
+            let verdicts = self.forge.verdicts(&visit.place.repo, kept.pull.number).await?;
+            kept.bind(&verdicts);
+        }
+        let Some(mut wanted) = self.wanted.remove(key) else { return Ok(true) };
+        let before = (kept.checks.clone(), kept.said);
         let said = self.say(visit, &mut wanted, kept).await;
+        if is_news && (said.is_ok() || before != (kept.checks.clone(), kept.said)) {
+            kept.seen();
+        }
+        let is_whole = wanted.not_before.is_none();
+        // What was said is remembered with the pull request; what was not is said later.
+        self.wanted.insert(key.clone(), wanted);
         match &said {
             Err(Trouble::Forge(ForgeError::Refused { .. })) => {
                 self.refused.insert(key.clone(), (is, now + REFUSED));
@@ -118,9 +133,60 @@ impl Reviewer {
             Ok(()) => drop(self.refused.remove(key)),
             Err(_) => {}
         }
-        // What was said is remembered with the pull request; what was not is said later.
-        self.wanted.insert(key.clone(), wanted);
-        said
+        Ok(self.heard(visit, said)? && is_whole)
+    }
+
+    /// Whether nothing is said in this repository for a while.
+    pub(super) fn is_mute(&self, visit: &Visit<'_>) -> bool {
+        let until = self.mute.get(&visit.place.repo).map(|(_, until)| *until);
+        until.is_some_and(|until| until > (visit.clock)())
+    }
+
+    /// Whether what was said was heard; nothing more is said for a while where it could not be.
+    pub(super) fn heard(
+        &mut self,
+        visit: &Visit<'_>,
+        said: Result<(), Trouble>,
+    ) -> Result<bool, Trouble> {
+        let repo = &visit.place.repo;
+        match said {
+            Ok(()) => {
+                self.mute.remove(repo);
+                Ok(true)
+            }
+            Err(
+                error @ Trouble::Forge(ForgeError::Unavailable { .. } | ForgeError::Unknown { .. }),
+            ) => {
+                super::wait(&mut self.mute, repo, &error, (visit.clock)());
+                Ok(false)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Answers with a reaction whom that is owed to.
+    pub(super) async fn react(
+        &mut self,
+        visit: &Visit<'_>,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        while let Some((comment, with)) = kept.owed.first_key_value().map(|(c, w)| (*c, *w)) {
+            if self.is_mute(visit) {
+                return Ok(());
+            }
+            let said = self.forge.react(&visit.place.repo, comment, with).await;
+            match self.heard(visit, said.map_err(Trouble::from)) {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
+                // It was deleted, or the conversation is locked: the answer stands in our comment.
+                Err(Trouble::Forge(ForgeError::Gone { text } | ForgeError::Refused { text })) => {
+                    tracing::info!(comment, text, "a comment cannot be answered with a reaction");
+                }
+                Err(other) => return Err(other),
+            }
+            kept.owed.remove(&comment);
+        }
+        Ok(())
     }
 
     async fn say(

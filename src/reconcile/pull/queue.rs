@@ -63,7 +63,7 @@ impl Reviewer {
         let (commits, world) = (visit.commits, visit.world);
         let reading = self.engine.reading();
         let inputs = digest::of(&(commits, world, &members.needs, members.is_strange, reading));
-        if self.queued.get(&key) == Some(&inputs) {
+        if self.queued.get(&key) == Some(&inputs) || self.is_mute(visit) {
             return Ok(());
         }
         let mut kept = Kept::new(pull_of(group, &visit.place.branch, (visit.clock)()));
@@ -102,10 +102,10 @@ impl Reviewer {
         ];
         for check in &checks {
             let said = self.forge.check(&visit.place.repo, check, None).await;
-            if let Err(ForgeError::Unavailable { .. } | ForgeError::Unknown { .. }) = &said {
+            if !self.heard(visit, said.map(drop).map_err(Trouble::from))? {
                 self.queued.remove(&key);
+                break;
             }
-            said?;
         }
         Ok(())
     }

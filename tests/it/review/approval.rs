@@ -20,7 +20,7 @@ pub fn settled(desk: &Desk, id: &str) {
 }
 
 /// A version of `note` that says it otherwise.
-fn newer() -> Vec<Edit> {
+pub fn newer() -> Vec<Edit> {
     let schema =
         r#"{"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}"#;
     let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";

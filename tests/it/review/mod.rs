@@ -5,6 +5,7 @@ mod command;
 mod fork;
 mod gate;
 mod life;
+mod merge;
 mod queue;
 mod radius;
 mod trouble;
