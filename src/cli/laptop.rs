@@ -448,7 +448,7 @@ pub async fn explain(
 
 /// The request files of the working copy around `at` as they say what they ask for; `None` where it is
 /// of no source. What cannot be read asks for nothing.
-pub fn asked(config: &Config, at: &Path) -> Option<Vec<RequestFile>> {
+pub fn files_here(config: &Config, at: &Path) -> Option<Vec<RequestFile>> {
     let limits = &config.settings.limits;
     let copy = working_copy(config, at).ok()?;
     let source = matching(config, &copy).ok()?;

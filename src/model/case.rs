@@ -109,7 +109,7 @@ pub enum Failure {
         /// Null: it must not be known.
         expected: Value,
         /// What is known of it.
-        found: Known,
+        found: Certainty,
     },
     /// Others have to say yes.
     Approvals {
@@ -161,7 +161,7 @@ fn one() -> u32 {
 
 /// What is known of an output before an apply.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Known {
+pub enum Certainty {
     /// The template promises no such output.
     NoSuch,
     /// Only an apply tells it.

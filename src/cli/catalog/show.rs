@@ -97,7 +97,7 @@ async fn users(
             users.insert(id.clone(), User { id, version, phase });
         }
     }
-    let asked = laptop::asked(&config, &laptop::here()?);
+    let asked = laptop::files_here(&config, &laptop::here()?);
     for file in asked.into_iter().flatten() {
         let id = file.id.clone();
         if file.template.name != name {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::catalog::{TemplateVersion, TestCase};
 use crate::model::{
-    Artifact, ComponentName, Counted, ExpectedApproval, Failure, Known, Problem, ResourceAction,
-    ResourceChange,
+    Artifact, Certainty, ComponentName, Counted, ExpectedApproval, Failure, Problem,
+    ResourceAction, ResourceChange,
 };
 
 /// What came of a request.
@@ -18,7 +18,7 @@ pub(super) struct Seen {
     /// The files of all components, `<component>/<path>`; `None` when nothing can be rendered.
     pub(super) rendered: Option<Artifact>,
     /// What is known of each promised output.
-    pub(super) outputs: BTreeMap<String, Known>,
+    pub(super) outputs: BTreeMap<String, Certainty>,
     /// Who has to say yes.
     pub(super) approvals: Vec<ExpectedApproval>,
     /// How many resources are replaced and deleted; `None` where it cannot be told.
@@ -110,11 +110,11 @@ fn kept(version: &TemplateVersion, folder: &str) -> Artifact {
 fn outputs(test: &TestCase, seen: &Seen) -> Vec<Failure> {
     let expected = test.document.spec.expect.outputs.iter().flatten();
     let differs = |(name, expected): (&String, &Value)| {
-        let found = seen.outputs.get(name).cloned().unwrap_or(Known::NoSuch);
+        let found = seen.outputs.get(name).cloned().unwrap_or(Certainty::NoSuch);
         let as_expected = match &found {
-            Known::Value(value) => value == expected,
-            Known::NotYet => expected.is_null(),
-            Known::NoSuch => false,
+            Certainty::Value(value) => value == expected,
+            Certainty::NotYet => expected.is_null(),
+            Certainty::NoSuch => false,
         };
         (!as_expected).then(|| Failure::Output {
             name: name.clone(),

@@ -25,10 +25,11 @@ use crate::catalog::{
 use crate::digest;
 use crate::git::{Kind, Transport};
 use crate::model::{
-    Action, Artifact, ComponentName, ComponentRecord, Counted, Diagnostic, ExpectedApproval,
-    Failure, Golden, HoldReason, InstanceId, Known, Map, ObjectId, Observed, Origin, OutputSpec,
-    Plan, Problem, Record, RequestId, ResourceChange, SourceName, Spec, Step, Symbol, Target,
-    TargetKey, TargetName, TemplateId, Token, Trial, TrialOutcome as Outcome, Wanted, symbol_text,
+    Action, Artifact, Certainty, ComponentName, ComponentRecord, Counted, Diagnostic,
+    ExpectedApproval, Failure, Golden, HoldReason, InstanceId, Map, ObjectId, Observed, Origin,
+    OutputSpec, Plan, Problem, Record, RequestId, ResourceChange, SourceName, Spec, Step, Symbol,
+    Target, TargetKey, TargetName, TemplateId, Token, Trial, TrialOutcome as Outcome, Wanted,
+    symbol_text,
 };
 use crate::plan::{self, Case, Guards, Ruling, Situation, Totals};
 use crate::policy;
@@ -329,6 +330,8 @@ impl Bench<'_> {
             retries: BTreeMap::new(),
             drift_due: false,
             barred: None,
+            later: BTreeSet::new(),
+            may_have_moved: false,
         };
         let count = u64::from(applied.is_some());
         let by_team = BTreeMap::from([(id.team().to_owned(), count)]);
@@ -412,7 +415,7 @@ impl Bench<'_> {
         output: &OutputSpec,
         plan: &Plan,
         record: Option<&Record>,
-    ) -> Known {
+    ) -> Certainty {
         let key = TargetKey {
             request: read.evaluated.row.desired.id.clone(),
             component: output.component.clone(),
@@ -430,13 +433,13 @@ impl Bench<'_> {
                 settings: component.settings.clone(),
             })
         };
-        let Some(target) = target.or_else(recorded) else { return Known::NotYet };
+        let Some(target) = target.or_else(recorded) else { return Certainty::NotYet };
         let waits = spec.components.iter().find(|c| c.name == output.component);
         let waits = waits.is_some_and(|c| !c.unknown.is_empty());
         let mut known = self.known(&target, read.artifact(&output.component), waits);
         match known.remove(&output.output).filter(|_| !output.sensitive) {
-            Some(value) => Known::Value(value),
-            None => Known::NotYet,
+            Some(value) => Certainty::Value(value),
+            None => Certainty::NotYet,
         }
     }
 }

@@ -42,9 +42,11 @@ impl Reviewer {
         for Hold { request, reason, .. } in standing.holds.iter().map(|row| &row.hold) {
             match reason {
                 HoldReason::NeedsPullRequest { direct: false, .. } => {
-                    drop(held.insert(request.clone()))
+                    held.insert(request.clone());
                 }
-                HoldReason::PlanChanged { now, .. } => drop(moved.insert((request.clone(), *now))),
+                HoldReason::PlanChanged { now, .. } => {
+                    moved.insert((request.clone(), *now));
+                }
                 _ => {}
             }
         }

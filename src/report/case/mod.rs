@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::hold;
 use super::plan::diff::{self, Line};
 use crate::model::{
-    Blessed, ComponentName, Counted, Diagnostic, ExpectedApproval, Failure, Known, Place, Problem,
-    ResourceChange, Trial, TrialOutcome as Outcome, escape, quote, visible,
+    Blessed, Certainty, ComponentName, Counted, Diagnostic, ExpectedApproval, Failure, Place,
+    Problem, ResourceChange, Trial, TrialOutcome as Outcome, escape, quote, visible,
 };
 
 pub use json::json;
@@ -131,16 +131,18 @@ fn value(value: &Value) -> String {
     format!("`{}`", escape(&value.to_string(), 200))
 }
 
-fn output(name: &str, expected: &Value, found: &Known) -> String {
+fn output(name: &str, expected: &Value, found: &Certainty) -> String {
     let name = quote(name);
     let expected = match expected {
         Value::Null => "known only after an apply".into(),
         expected => value(expected),
     };
     match found {
-        Known::NoSuch => format!("the template promises no output {name}"),
-        Known::NotYet => format!("output {name} is to be {expected}, and only an apply tells it"),
-        Known::Value(found) => {
+        Certainty::NoSuch => format!("the template promises no output {name}"),
+        Certainty::NotYet => {
+            format!("output {name} is to be {expected}, and only an apply tells it")
+        }
+        Certainty::Value(found) => {
             format!("output {name} is to be {expected}, and is {}", value(found))
         }
     }
