@@ -181,8 +181,9 @@ mod tests {
             action: ResourceAction::Delete,
             cause: None,
             properties: Vec::new(),
+            left: None,
         };
-        loses.preview = Some(Preview { resources: vec![gone], handle: None });
+        loses.preview = Some(Preview { resources: vec![gone], handle: None, foretold: false });
         assert_eq!(go(&loses), (0, vec!["PlanChanged"]));
         let approved = bound(vec![other.clone()], bounds(&[seen]), &[other.digest()]);
         assert_eq!(approved, (1, vec![]), "a person approved that very step");

@@ -74,11 +74,9 @@ fn the_samples_rules_are_kept_and_deny_what_they_name() {
     for environment in ["prod", "dev", "test"] {
         let folder = requests.join("orders").join(environment);
         std::fs::create_dir_all(&folder).unwrap();
-        let text = format!(
-            "apiVersion: vend.dev/v1\nkind: Request\nspec:\n  template: dynamodb-table@1.0.0\n  \
-             parameters: {{keys: {{id: text}}, partitionKey: id, allowDeletion: true}}\n"
-        );
-        std::fs::write(folder.join("table.yaml"), &text).unwrap();
+        let text = "apiVersion: vend.dev/v1\nkind: Request\nspec:\n  template: dynamodb-table@1.0.0\n  \
+             parameters: {keys: {id: text}, partitionKey: id, allowDeletion: true}\n";
+        std::fs::write(folder.join("table.yaml"), text).unwrap();
         let reason = format!("{text}  reason: it is made anew from the events\n");
         std::fs::write(folder.join("explained.yaml"), reason).unwrap();
     }
