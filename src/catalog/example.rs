@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map as Object, Value, json};
 
-use super::check::{Filled, Verdict, check};
+use super::check::{Checked, Filled, Verdict, check};
 use super::load::Catalog;
-use super::request::request;
+use super::request::{RequestFile, request};
 use super::resolve::offered;
 use super::template::TemplateVersion;
 use crate::model::{Diagnostic, Map, Reference, RequestId, Symbol};
@@ -40,15 +40,20 @@ const TEXTS: [&str; 14] = [
     "arn:aws:iam::111111111111:role/example",
 ];
 
+/// Whether a request that was checked also renders.
+type Renders<'r> = &'r dyn Fn(&RequestId, &RequestFile, &Checked) -> bool;
+
 /// How deep values are made inside of values.
 const DEPTH_MAX: usize = 8;
 
 /// The first request that an environment takes: with the values that the schema names, as examples, as
-/// defaults or as the least that it allows; else with those of one of the version's tests.
+/// defaults or as the least that it allows; else with those of one of the version's tests. A source may
+/// refuse what the schema allows, so each is rendered as well, by `renders`.
 pub fn example(
     catalog: &Catalog,
     version: &TemplateVersion,
     providers: &[&str],
+    renders: Renders<'_>,
 ) -> Option<Example> {
     if version.is_broken() {
         return None;
@@ -59,8 +64,9 @@ pub fn example(
     for environment in offers {
         for optional in [true, false] {
             let spec = made(catalog, version, environment, optional);
-            if let Some(example) = tried(catalog, version, &environment.name, &spec, providers) {
-                return Some(example);
+            let example = tried(catalog, version, &environment.name, &spec, providers, renders);
+            if example.is_some() {
+                return example;
             }
         }
     }
@@ -70,7 +76,8 @@ pub fn example(
         let mut parameters = wanted.request.parameters.clone();
         parameters.extend(wanted.request.references.clone());
         let spec = Spec { parameters, ..Spec::default() };
-        (!fails).then(|| tried(catalog, version, &wanted.environment, &spec, providers))?
+        let environment = &wanted.environment;
+        (!fails).then(|| tried(catalog, version, environment, &spec, providers, renders))?
     })
 }
 
@@ -213,13 +220,14 @@ fn text(schema: &Value, fits: &dyn Fn(&Value) -> bool) -> Option<Value> {
     texts.find(|text| fits(text))
 }
 
-/// As a file, when the catalog would take it.
+/// As a file, when the catalog would take it and it renders.
 fn tried(
     catalog: &Catalog,
     version: &TemplateVersion,
     environment: &str,
     spec: &Spec,
     providers: &[&str],
+    renders: Renders<'_>,
 ) -> Option<Example> {
     let id = RequestId::new("example", environment, &version.id.name)?;
     let path = format!("requests/{id}.yaml");
@@ -245,7 +253,7 @@ fn tried(
     };
     match check(catalog, &read, Some(&version.id), providers, &later) {
         Verdict::Checked(checked) if !checked.notes.iter().any(Diagnostic::is_error) => {
-            Some(Example { path, text })
+            renders(&id, &read, &checked).then_some(Example { path, text })
         }
         Verdict::Checked(_) | Verdict::Invalid(_) | Verdict::Waiting(..) => None,
     }

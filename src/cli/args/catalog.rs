@@ -107,8 +107,9 @@ pub struct List {
 #[derive(clap::Args, Debug)]
 pub struct Import {
     /// Whose bundle it is.
-    #[arg(value_enum)]
-    pub format: ImportFormat,
+    // Not `format`: that is `--format`, which every command has.
+    #[arg(value_enum, value_name = "FORMAT")]
+    pub bundle_format: ImportFormat,
     /// Its folder, or the one file of a product.
     pub bundle: PathBuf,
     /// The catalog's folder; the one around here by default.

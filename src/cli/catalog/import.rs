@@ -31,7 +31,7 @@ pub fn run(args: &Args, what: &Import) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("`{folder}` is there already"))
             .hint("give another --version, or another --name: nothing is overwritten"));
     }
-    let (format, noun) = match what.format {
+    let (format, noun) = match what.bundle_format {
         ImportFormat::Proton => (Format::Proton, "a bundle of AWS Proton"),
         ImportFormat::Ade => (Format::Ade, "a definition of Azure Deployment Environments"),
         ImportFormat::ServiceCatalog => {

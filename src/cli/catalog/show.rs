@@ -13,6 +13,7 @@ use super::super::{context, laptop, output};
 use super::{PROVIDERS, meant};
 use crate::catalog::{self, Catalog, TemplateReq, TemplateVersion, Versions};
 use crate::model::{RequestId, nearest, quote};
+use crate::reconcile::lint;
 use crate::report::catalog::{Page, User, show, show_json};
 
 /// Prints it.
@@ -27,7 +28,7 @@ pub async fn run(args: &Args, wanted: &Show) -> Result<ExitCode, Failure> {
         catalog: &found.catalog,
         versions,
         template,
-        example: catalog::example(&found.catalog, template, &PROVIDERS),
+        example: catalog::example(&found.catalog, template, &PROVIDERS, &lint::renders),
         users,
     };
     match args.format {

@@ -266,7 +266,7 @@ fn b79_two_that_claim_the_same_are_refused() {
     assert_snapshot!(world.show(), @"
     hold a/prod/new Create: Invalid MOV001 `a/prod/new2` says `movedFrom: a/prod/old`, and so does this request
     hold a/prod/new2 Create: Invalid MOV001 `a/prod/new` says `movedFrom: a/prod/old`, and so does this request
-    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new; a/prod/new2
     1 settled
     ");
     world.remove("a/prod/new2");

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, TemplateVersion};
 use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
 use crate::yaml;
 
-pub use sample::Stack;
+pub use sample::{Stack, renders};
 
 /// What its author would want to know of a catalog.
 #[derive(Debug, Default)]

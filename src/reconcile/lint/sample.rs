@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::evaluate::{context, order};
-use crate::catalog::{self, Catalog, Checked, Filled, TemplateVersion, TestCase, Verdict};
+use super::super::evaluate::{compile, context, order};
+use crate::catalog::{
+    self, Catalog, Checked, Filled, RequestFile, TemplateVersion, TestCase, Verdict,
+};
 use crate::model::{Artifact, ComponentName, Diagnostic, Place, RequestId, TemplateId};
-use crate::render::{Compiled, Limits};
+use crate::render::{Compiled, Context, Limits};
 use crate::yaml;
 
 /// A stack template as CloudFormation would be given it.
@@ -93,7 +95,16 @@ fn sample<'a>(
     };
     let verdict = catalog::check(catalog, &file, Some(&version.id), providers, &nothing);
     let Verdict::Checked(checked) = verdict else { return None };
-    let mut context = context(&id, &file, &checked);
+    let (components, problems) = rendered(version, compiled, context(&id, &file, &checked));
+    Some((Sample { test, components, checked }, problems))
+}
+
+/// What the components render to, as far as they do, and what is wrong with the others.
+fn rendered(
+    version: &TemplateVersion,
+    compiled: &[Compiled],
+    mut context: Context,
+) -> (Vec<Option<(Artifact, bool)>>, Vec<Diagnostic>) {
     let mut components: Vec<Option<(Artifact, bool)>> = vec![None; compiled.len()];
     let mut problems = Vec::new();
     for n in order(version) {
@@ -105,7 +116,16 @@ fn sample<'a>(
         }
         context.pending.insert(version.components[n].name.to_string());
     }
-    Some((Sample { test, components, checked }, problems))
+    (components, problems)
+}
+
+/// Whether every component of a request renders.
+pub fn renders(id: &RequestId, file: &RequestFile, checked: &Checked) -> bool {
+    let version = &checked.template;
+    let compiled: Result<Vec<_>, _> =
+        version.components.iter().map(|c| compile(version, c)).collect();
+    compiled
+        .is_ok_and(|compiled| rendered(version, &compiled, context(id, file, checked)).1.is_empty())
 }
 
 /// The stack templates among samples. One that waits for another component's outputs is none yet.

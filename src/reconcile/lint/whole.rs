@@ -30,7 +30,6 @@ pub(super) fn problems(catalog: &Catalog, files: &Files) -> Vec<Diagnostic> {
     }
     for version in catalog.versions() {
         problems.extend(nowhere(catalog, version, files));
-        problems.extend(tests_nowhere(catalog, version));
     }
     for environment in catalog.environments.values() {
         for (n, glob) in environment.templates.iter().enumerate() {
@@ -100,26 +99,6 @@ fn nowhere(catalog: &Catalog, version: &TemplateVersion, files: &Files) -> Vec<D
         let message = format!("no version of `{}` is `{}`", other.name, other.requirement);
         let place = place_in(version, "/metadata/replacedBy", files);
         problems.push(Diagnostic::warning("CAT034", place, message));
-    }
-    problems
-}
-
-/// Tests of what the catalog does not have.
-fn tests_nowhere(catalog: &Catalog, version: &TemplateVersion) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    for test in &version.tests {
-        let name = test.document.spec.environment.as_str();
-        if catalog.environments.contains_key(name) {
-            continue;
-        }
-        let at = test.node.at("/spec/environment");
-        let place = at.map_or_else(|| Place::file(test.file.clone()), |n| n.place(&test.file));
-        let message = format!("the catalog has no environment {}", quote(name));
-        let problem = Diagnostic::error("CAT035", place, message);
-        problems.push(match nearest(name, catalog.environments.keys().map(String::as_str)) {
-            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-            None => problem.help("a test needs one of the catalog's environments"),
-        });
     }
     problems
 }

@@ -69,7 +69,7 @@ mod tests {
           age.
         ");
         assert_eq!(lines(&"x".repeat(50), 20), ["x".repeat(50)]);
-        assert_eq!(lines("a\u{1b}[2Jb \u{202e}c", 3), ["a\\u{1B}[2Jb \\u{202E}c"]);
+        assert_eq!(lines("a\u{1b}[2Jb \u{202e}c", 3), ["a\\u{1B}[2Jb", "\\u{202E}c"]);
         assert!(lines(" \n ", 30).is_empty());
         insta::assert_snapshot!(hanging("  name  ", "some words beside a name", 28), @"
           name  some words beside a

@@ -33,7 +33,7 @@ fn bad() -> Vec<Edit> {
         ("partials/spare.hbs", "e: 1\n"),
         (
             "tests/lost.yaml",
-            "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: prd\n  expect: {}\n",
+            "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: prd\n  expect: {diagnostics: []}\n",
         ),
     ];
     catalog::template("bad", "1.0.0", components, "{path: {from: base.pth}}", schema, &sources)
@@ -65,7 +65,7 @@ fn all_problems_are_told_at_once_with_their_places() {
         format!("CAT031 {at}/template.yaml:1"),
         format!("CAT032 {at}/template.yaml:1"),
         format!("CAT034 {at}/schema.json:1"),
-        format!("CAT035 {at}/tests/lost.yaml:4"),
+        format!("ENV001 {at}/tests/lost.yaml:4"),
         "ENV005 environments/test.yaml:6".into(),
         "ENV006 environments/test.yaml:8".into(),
         format!("SUP002 {at}/template.yaml:9"),
@@ -118,7 +118,7 @@ fn stack(tests: bool, outputs: &str) -> Vec<Edit> {
     let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
     let schema = r#"{"type": "object", "additionalProperties": false, "properties": {"fifo": {"type": "boolean", "default": false}}}"#;
     let source = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n{{#if parameters.fifo}}\nOutputs:\n  Url:\n    Value: x\n{{/if}}\n";
-    let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nmetadata: {name: plain}\nspec:\n  environment: aws\n  expect: {}\n";
+    let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nmetadata: {name: plain}\nspec:\n  environment: aws\n  expect: {diagnostics: []}\n";
     let mut sources = vec![("stack.yaml.hbs", source)];
     if tests {
         sources.push(("tests/plain.yaml", test));

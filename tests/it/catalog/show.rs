@@ -105,9 +105,9 @@ fn users_are_told_from_the_status_branch_and_the_working_copy() {
     let (_, users) = page.split_once("\nUsers\n").unwrap();
     insta::assert_snapshot!(users, @r"
       3 requests
-      by version        1.1.0 2, 1.0.0 1
-      by team           orders 2, payments 1
-      by environment    dev 2, prod 1
+      by version      1.1.0 2, 1.0.0 1
+      by team         orders 2, payments 1
+      by environment  dev 2, prod 1
       orders/dev/a  1.0.0  Ready
       orders/prod/b  1.1.0  Ready
       payments/dev/new  1.1.0  not published yet

@@ -45,7 +45,7 @@ fn only_users_of_what_differs_are_rendered_and_what_is_alike_is_shown_once() {
     };
     let mut edits: Vec<_> =
         (0..6).map(|n| ask(&format!("orders/dev/n{n}"), note("hello"))).collect();
-    edits.push(ask("payments/prod/n", note("other")));
+    edits.push(ask("payments/prod/n6", note("other")));
     edits.push(ask("payments/dev/newer", request("note@1.1.0", "{text: hello}")));
     edits.push(ask("payments/dev/reads", of("orders/dev/n0")));
     world.requests.commit(edits);
@@ -61,7 +61,7 @@ fn only_users_of_what_differs_are_rendered_and_what_is_alike_is_shown_once() {
     assert_eq!(told["edited"], json!(["note@1.0.0"]));
     assert_eq!(told["follows"], json!(["payments/dev/reads"]));
     let of_orders = (0..6).map(|n| format!("orders/dev/n{n}"));
-    let all: Vec<String> = of_orders.chain(["payments/prod/n".to_owned()]).collect();
+    let all: Vec<String> = of_orders.chain(["payments/prod/n6".to_owned()]).collect();
     assert_eq!(groups(&told), json!([["updates", all]]));
 
     let text = clone.ends(4, &["catalog", "diff", "--exit-code"]).stdout;

@@ -196,9 +196,12 @@ fn standing_by_it_stops_at_once() {
 #[test]
 fn a_repository_that_is_away_delays_no_stop() {
     let mut world = World::new();
+    let status = world.output.url();
     world.configure(|c| {
         c["reconcile"] = json!({"interval": "1h"});
         c["requests"][0]["repository"] = json!("/nowhere/at/all");
+        // A first pass must see whose the status branch is.
+        c["status"] = json!({"repository": status});
     });
     let mut daemon = Serving::ready(&world);
     daemon.logged("is not there since");
