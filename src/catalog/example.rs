@@ -40,20 +40,20 @@ const TEXTS: [&str; 14] = [
     "arn:aws:iam::111111111111:role/example",
 ];
 
-/// Whether a request that was checked also renders.
-type Renders<'r> = &'r dyn Fn(&RequestId, &RequestFile, &Checked) -> bool;
+/// Whether nothing else refuses a request that was checked: no rule, and no source.
+type Passes<'r> = &'r dyn Fn(&RequestFile, &Checked) -> bool;
 
 /// How deep values are made inside of values.
 const DEPTH_MAX: usize = 8;
 
 /// The first request that an environment takes: with the values that the schema names, as examples, as
-/// defaults or as the least that it allows; else with those of one of the version's tests. A source may
-/// refuse what the schema allows, so each is rendered as well, by `renders`.
+/// defaults or as the least that it allows; else with those of one of the version's tests. Rules and
+/// sources may refuse what the schema allows: `passes` asks them.
 pub fn example(
     catalog: &Catalog,
     version: &TemplateVersion,
     providers: &[&str],
-    renders: Renders<'_>,
+    passes: Passes<'_>,
 ) -> Option<Example> {
     if version.is_broken() {
         return None;
@@ -64,7 +64,7 @@ pub fn example(
     for environment in offers {
         for optional in [true, false] {
             let spec = made(catalog, version, environment, optional);
-            let example = tried(catalog, version, &environment.name, &spec, providers, renders);
+            let example = tried(catalog, version, &environment.name, &spec, providers, passes);
             if example.is_some() {
                 return example;
             }
@@ -77,7 +77,7 @@ pub fn example(
         parameters.extend(wanted.request.references.clone());
         let spec = Spec { parameters, ..Spec::default() };
         let environment = &wanted.environment;
-        (!fails).then(|| tried(catalog, version, environment, &spec, providers, renders))?
+        (!fails).then(|| tried(catalog, version, environment, &spec, providers, passes))?
     })
 }
 
@@ -220,14 +220,14 @@ fn text(schema: &Value, fits: &dyn Fn(&Value) -> bool) -> Option<Value> {
     texts.find(|text| fits(text))
 }
 
-/// As a file, when the catalog would take it and it renders.
+/// As a file, when the catalog would take it.
 fn tried(
     catalog: &Catalog,
     version: &TemplateVersion,
     environment: &str,
     spec: &Spec,
     providers: &[&str],
-    renders: Renders<'_>,
+    passes: Passes<'_>,
 ) -> Option<Example> {
     let id = RequestId::new("example", environment, &version.id.name)?;
     let path = format!("requests/{id}.yaml");
@@ -253,7 +253,7 @@ fn tried(
     };
     match check(catalog, &read, Some(&version.id), providers, &later) {
         Verdict::Checked(checked) if !checked.notes.iter().any(Diagnostic::is_error) => {
-            renders(&id, &read, &checked).then_some(Example { path, text })
+            passes(&read, &checked).then_some(Example { path, text })
         }
         Verdict::Checked(_) | Verdict::Invalid(_) | Verdict::Waiting(..) => None,
     }

@@ -28,7 +28,7 @@ pub async fn run(args: &Args, wanted: &Show) -> Result<ExitCode, Failure> {
         catalog: &found.catalog,
         versions,
         template,
-        example: catalog::example(&found.catalog, template, &PROVIDERS, &lint::renders),
+        example: catalog::example(&found.catalog, template, &PROVIDERS, &lint::passes),
         users,
     };
     match args.format {

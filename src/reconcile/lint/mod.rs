@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, TemplateVersion};
 use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
 use crate::yaml;
 
-pub use sample::{Stack, renders};
+pub use sample::{Stack, passes};
 
 /// What its author would want to know of a catalog.
 #[derive(Debug, Default)]

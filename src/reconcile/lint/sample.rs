@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::super::evaluate::{compile, context, order};
+use super::super::law::Law;
 use crate::catalog::{
     self, Catalog, Checked, Filled, RequestFile, TemplateVersion, TestCase, Verdict,
 };
@@ -119,13 +120,15 @@ fn rendered(
     (components, problems)
 }
 
-/// Whether every component of a request renders.
-pub fn renders(id: &RequestId, file: &RequestFile, checked: &Checked) -> bool {
+/// Whether no rule denies a request and every component of it renders.
+pub fn passes(file: &RequestFile, checked: &Checked) -> bool {
+    if Law::of(file, checked).is_some_and(|law| !law.denied(file).is_empty()) {
+        return false;
+    }
     let version = &checked.template;
-    let compiled: Result<Vec<_>, _> =
-        version.components.iter().map(|c| compile(version, c)).collect();
-    compiled
-        .is_ok_and(|compiled| rendered(version, &compiled, context(id, file, checked)).1.is_empty())
+    let compiled = version.components.iter().map(|c| compile(version, c));
+    let Ok(compiled) = compiled.collect::<Result<Vec<_>, _>>() else { return false };
+    rendered(version, &compiled, context(&file.id, file, checked)).1.is_empty()
 }
 
 /// The stack templates among samples. One that waits for another component's outputs is none yet.
