@@ -157,18 +157,6 @@ fn removal(stage: &mut Stage) -> Result<(), Failure> {
     stage.vend(At::Operator, "apply", 0)?;
     stage.git(At::Requests, &format!("rm -q {FLAGS}"))?;
     stage.pushes("The flags go")?;
-    stage.vend(At::Operator, "apply", 0)?;
-    stage.notice("A rule of `prod` asks for a yes to whatever is deleted there.");
-    approved(stage)
-}
-
-/// Approves what the plan's first hold asks for, and applies it.
-fn approved(stage: &mut Stage) -> Result<(), Failure> {
-    let plan = stage.asks(&["plan"])?;
-    let digest = to_approve(&plan).ok_or_else(|| {
-        Failure::new(Kind::Failed, anyhow::anyhow!("the plan names no digest to approve"))
-    })?;
-    stage.vend(At::Operator, &format!("approve {digest}"), 0)?;
     stage.vend(At::Operator, "apply", 0)
 }
 
@@ -178,7 +166,12 @@ fn many_removals(stage: &mut Stage) -> Result<(), Failure> {
     stage.pushes("Clean up dev")?;
     stage.vend(At::Operator, "apply", 0)?;
     stage.notice("Four of nine is more than three and more than a tenth: none goes until a person approves this very set.");
-    approved(stage)
+    let plan = stage.asks(&["plan"])?;
+    let digest = to_approve(&plan).ok_or_else(|| {
+        Failure::new(Kind::Failed, anyhow::anyhow!("the plan names no digest to approve"))
+    })?;
+    stage.vend(At::Operator, &format!("approve {digest}"), 0)?;
+    stage.vend(At::Operator, "apply", 0)
 }
 
 /// The digest in the first hold that asks for one.
