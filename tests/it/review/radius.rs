@@ -60,11 +60,10 @@ fn the_picture_of_a_catalogs_change_comes_first_and_nothing_is_touched() {
     let said = says(&desk, n, &["None of 6 requests would change"]);
     assert!(said.contains("4 use 1.0.0") && said.contains("2 use 1.1.0"), "{said}");
 
-    // An edit of what was published breaks who uses it; the counts say whom.
+    // An edit of what was published is refused, and changes nothing for those who use it.
     let edit = write("templates/note/1.0.0/note.yaml.hbs", "edited: {{parameters.text}}\n");
     let (head, n) = propose(&desk, "edit", vec![edit]);
-    let said = says(&desk, n, &["| BECOMES INVALID | 4 | `orders`: `dev` 4 |"]);
-    assert!(said.contains("0 resources are replaced"), "{said}");
+    says(&desk, n, &["edited after it was published"]);
     let repo = desk.hub.repo("acme/catalog");
     let check = |head: &str, wanted: &str| {
         eventually("the check", || {
@@ -72,9 +71,7 @@ fn the_picture_of_a_catalogs_change_comes_first_and_nothing_is_touched() {
             (run.conclusion.as_deref() == Some(wanted)).then_some(run)
         })
     };
-    let run = check(&head, "failure");
-    let summary = run.summary.unwrap();
-    assert!(summary.contains("Blast radius"), "{summary}");
+    check(&head, "failure");
 
     // A problem of the catalog's own stands on its line.
     let edit = write("templates/note/1.0.0/template.yaml", "apiVersion: vend.dev/v1\nkind: Nope\n");

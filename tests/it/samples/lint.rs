@@ -30,11 +30,15 @@ fn standing_alone(request: &RequestFile) -> String {
     let mut parameters = request.parameters.clone();
     let filled = request.references.iter().map(|(name, from)| (name.clone(), output(from)));
     parameters.extend(filled);
+    let mut spec = json!({"template": request.template.to_string(), "parameters": parameters});
+    if let Some(reason) = &request.reason {
+        spec["reason"] = json!(reason);
+    }
     yaml::write_json(&json!({
         "apiVersion": "vend.dev/v1",
         "kind": "Request",
         "metadata": {"labels": request.labels},
-        "spec": {"template": request.template.to_string(), "parameters": parameters},
+        "spec": spec,
     }))
 }
 
