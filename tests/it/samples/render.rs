@@ -14,11 +14,15 @@ pub fn request_of(version: &TemplateVersion, test: &TestCase) -> RequestFile {
     let spec = &test.document.spec;
     let mut parameters = spec.request.parameters.clone();
     parameters.extend(spec.request.references.clone());
+    let mut asked = json!({"template": version.id.to_string(), "parameters": parameters});
+    if let Some(reason) = &spec.request.reason {
+        asked["reason"] = json!(reason);
+    }
     let text = yaml::write_json(&json!({
         "apiVersion": "vend.dev/v1",
         "kind": "Request",
         "metadata": {"labels": spec.request.labels},
-        "spec": {"template": version.id.to_string(), "parameters": parameters},
+        "spec": asked,
     }));
     let team = spec.request.team.as_deref().unwrap_or("example");
     let name = spec.request.name.as_deref().unwrap_or(&test.name);

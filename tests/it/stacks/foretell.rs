@@ -154,6 +154,7 @@ fn the_schemas_foretell_what_change_sets_say() {
     assert_ne!(step["digest"], seen["digest"], "an observed replacement is");
 
     it.world.requests.commit(all("1.0.0"));
+    it.apply();
     it.again_nothing();
 }
 

@@ -32,7 +32,9 @@ fn seconds(it: &Account, stack: &str) -> String {
 
 #[test]
 fn a_newer_commit_waits_for_what_is_under_way_and_says_so() {
-    let it = Account::new();
+    let mut it = Account::new();
+    // The way back takes the handle of the way there along.
+    it.world.configure(|c| c["reconcile"] = json!({"replacements": "apply"}));
     let stack = under_way(&it, "steps");
     it.world.requests.commit([ask(ID, steps("steps", 0))]);
     it.world.vend(&["apply"]);
