@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
@@ -18,7 +19,13 @@ pub(super) struct Asker {
     term: Term,
     theme: Box<dyn Theme>,
     stopped: Arc<AtomicBool>,
+    /// A question stands there now.
+    asks: Arc<AtomicBool>,
 }
+
+/// A question that waits for a key is told of Ctrl-C by the terminal; one that was not yet, or not
+/// any more, reading keys when it came does not hear of it.
+const HEARD: Duration = Duration::from_millis(250);
 
 impl Asker {
     /// Whoever sits there; `None` where nobody does.
@@ -32,16 +39,31 @@ impl Asker {
         }
         let mut interrupts = signal(SignalKind::interrupt())?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stopped);
+        let asks = Arc::new(AtomicBool::new(false));
+        let (stops, asking) = (Arc::clone(&stopped), Arc::clone(&asks));
+        let before = rustix::termios::tcgetattr(std::io::stdin());
+        let cursor = term.clone();
         tokio::spawn(async move {
             while interrupts.recv().await.is_some() {
-                flag.store(true, Ordering::SeqCst);
+                stops.store(true, Ordering::SeqCst);
+                tokio::time::sleep(HEARD).await;
+                if asking.load(Ordering::SeqCst) {
+                    // It would wait for another key.
+                    if let Ok(before) = &before {
+                        let now = rustix::termios::OptionalActions::Now;
+                        let _ = rustix::termios::tcsetattr(std::io::stdin(), now, before);
+                    }
+                    let _ = cursor.show_cursor();
+                    let _ = cursor.write_line("");
+                    let _ = cursor.write_line(&format!("error: {STOPPED}"));
+                    std::process::exit(Kind::Failed.code().into());
+                }
             }
         });
         let colourful = output::is_colourful(&std::io::stderr());
         let theme: Box<dyn Theme> =
             if colourful { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
-        Ok(Some(Self { term, theme, stopped }))
+        Ok(Some(Self { term, theme, stopped, asks }))
     }
 
     /// Fails when somebody pressed Ctrl-C since the last question.
@@ -49,7 +71,11 @@ impl Asker {
         if self.stopped.load(Ordering::SeqCst) { Err(stopped()) } else { Ok(()) }
     }
 
-    fn answer<T>(&self, answer: dialoguer::Result<T>) -> Result<T, Failure> {
+    fn answer<T>(&self, ask: impl FnOnce() -> dialoguer::Result<T>) -> Result<T, Failure> {
+        self.go_on()?;
+        self.asks.store(true, Ordering::SeqCst);
+        let answer = ask();
+        self.asks.store(false, Ordering::SeqCst);
         match answer {
             Ok(answer) => {
                 self.go_on()?;
@@ -99,7 +125,7 @@ impl Asker {
             Some(given) => input.default(given.to_owned()),
             None => input,
         };
-        self.answer(input.interact_text_on(&self.term))
+        self.answer(|| input.interact_text_on(&self.term))
     }
 
     /// One of several, the given one marked at first.
@@ -114,7 +140,7 @@ impl Asker {
             .with_prompt(self.line(question))
             .default(given.min(items.len().saturating_sub(1)))
             .items(&items);
-        self.answer(select.interact_on(&self.term))
+        self.answer(|| select.interact_on(&self.term))
     }
 
     /// Any of several, in their order.
@@ -122,7 +148,7 @@ impl Asker {
         let items: Vec<String> = items.iter().map(|item| self.line(item.as_ref())).collect();
         let question = format!("{} (space marks, enter goes on)", self.line(question));
         let select = MultiSelect::with_theme(&*self.theme).with_prompt(question).items(&items);
-        self.answer(select.interact_on(&self.term))
+        self.answer(|| select.interact_on(&self.term))
     }
 
     /// Yes or no.
@@ -131,10 +157,12 @@ impl Asker {
         if let Some(given) = given {
             confirm = confirm.default(given);
         }
-        self.answer(confirm.interact_on(&self.term))
+        self.answer(|| confirm.interact_on(&self.term))
     }
 }
 
+const STOPPED: &str = "stopped; nothing was written";
+
 fn stopped() -> Failure {
-    Failure::new(Kind::Failed, anyhow::anyhow!("stopped; nothing was written"))
+    Failure::new(Kind::Failed, anyhow::Error::msg(STOPPED))
 }

@@ -251,8 +251,7 @@ impl Reviewer {
         }
         // Where none is asked for there is no passage; the commit tells.
         for asked in self.asked(visit, requests).await? {
-            let Some(commit) = asked.commit else { continue };
-            let pull = self.brought(visit, &commit).await?;
+            let pull = self.brought(visit, &asked).await?;
             if pull.is_some_and(|pull| pull.author.eq_ignore_ascii_case(who)) {
                 return Ok(true);
             }

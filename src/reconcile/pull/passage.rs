@@ -26,7 +26,9 @@ const DOUBT: SignedDuration = SignedDuration::from_secs(10);
 pub(super) struct Asked {
     id: RequestId,
     content: Option<Digest>,
+    /// Which commit brought it to the branch, and as of which one this is.
     pub(super) commit: Option<Revision>,
+    tip: Revision,
 }
 
 impl Reviewer {
@@ -65,10 +67,7 @@ impl Reviewer {
         }
         let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
         for asked in self.asked(visit, held).await? {
-            let pull = match &asked.commit {
-                Some(commit) => self.brought(visit, commit).await?,
-                None => None,
-            };
+            let pull = self.brought(visit, &asked).await?;
             let number = pull.as_ref().map(|pull| pull.number);
             by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
@@ -98,15 +97,25 @@ impl Reviewer {
     }
 
     /// What stands in those files that are of this branch, and which commit brought it.
+    ///
+    /// All of it as a pass has read it, whose branch may be ahead of this visit's: the commit that
+    /// brought what stood there before has nothing to do with what stands there now.
     pub(super) async fn asked(
         &self,
         visit: &Visit<'_>,
         held: BTreeSet<RequestId>,
     ) -> Result<Vec<Asked>, Trouble> {
         let ids: Vec<RequestId> = held.iter().cloned().collect();
-        let desired = self.store.desired(&ids).await?;
+        let mut read = self.store.standing().await?.sources;
+        let (desired, records) = loop {
+            let found = (self.store.desired(&ids).await?, self.store.records(&ids).await?);
+            let again = self.store.standing().await?.sources;
+            if again == read {
+                break found;
+            }
+            read = again;
+        };
         let desired: BTreeMap<_, _> = desired.into_iter().map(|d| (d.id.clone(), d)).collect();
-        let records = self.store.records(&ids).await?;
         let records: BTreeMap<_, _> = records.into_iter().map(|r| (r.id.clone(), r)).collect();
         let mut asked = Vec::new();
         for id in ids {
@@ -118,21 +127,23 @@ impl Reviewer {
             let Some(source) = self.engine.sources().all().find(|s| s.name == origin.source) else {
                 continue;
             };
-            let mirror = source.mirror();
-            let commit = mirror.last_commit_touching(&origin.path, &visit.base, SEARCH)?;
-            asked.push(Asked { id, content: now.map(|d| d.content), commit });
+            let tip = read.get(&origin.source).and_then(|source| source.commit.clone());
+            let tip = tip.unwrap_or_else(|| visit.base.clone());
+            let commit = source.mirror().last_commit_touching(&origin.path, &tip, SEARCH)?;
+            asked.push(Asked { id, content: now.map(|d| d.content), commit, tip });
         }
         Ok(asked)
     }
 
-    /// The pull request that a commit came with, from the forge or as it said before.
+    /// The pull request that a file came with, from the forge or as it said before.
     pub(super) async fn brought(
         &mut self,
         visit: &Visit<'_>,
-        commit: &Revision,
+        asked: &Asked,
     ) -> Result<Option<Pull>, Trouble> {
         let place = visit.place;
-        if let Some(pull) = self.merged_here(visit, commit)? {
+        let Some(commit) = &asked.commit else { return Ok(None) };
+        if let Some(pull) = self.merged_here(visit, commit, &asked.tip)? {
             return Ok(Some(pull));
         }
         let key = (place.repo.clone(), commit.clone());
@@ -151,13 +162,18 @@ impl Reviewer {
     }
 
     /// The pull request that a commit came with, as far as what is remembered of them tells.
-    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision) -> Result<Option<Pull>, Trouble> {
+    fn merged_here(
+        &self,
+        visit: &Visit<'_>,
+        commit: &Revision,
+        tip: &Revision,
+    ) -> Result<Option<Pull>, Trouble> {
         let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
         let Some(source) = source else { return Ok(None) };
         let mirror = source.mirror();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
-            if key.source != *visit.place.name() || !mirror.is_ancestor(merged, &visit.base)? {
+            if key.source != *visit.place.name() || !mirror.is_ancestor(merged, tip)? {
                 continue;
             }
             let brings = merged == commit
@@ -239,7 +255,7 @@ fn through(
     pull: Option<u64>,
     (bound, changed): (Option<Bound>, Option<Bound>),
 ) -> PersonWrite {
-    let Asked { id, content, commit } = asked;
+    let Asked { id, content, commit, tip: _ } = asked;
     PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, bound, changed } }
 }
 
