@@ -16,6 +16,7 @@ mod error;
 mod git;
 pub mod github;
 mod marker;
+mod proposal;
 mod repo;
 mod secret;
 pub mod webhook;
@@ -31,6 +32,7 @@ use crate::model::{Pull, Remarked, Revision, Verdict};
 pub use error::ForgeError;
 pub use git::tokens;
 pub use marker::{is_ours, marker};
+pub use proposal::{Fate, Proposal, Proposed};
 pub use secret::Secret;
 
 /// A repository on a forge.
@@ -112,6 +114,22 @@ pub trait Forge: Send + Sync {
         user: &str,
         teams: &BTreeSet<String>,
     ) -> Result<BTreeSet<String>, ForgeError>;
+
+    /// Our pull requests of a branch of the repository's own whose bodies hold this marker, the newest
+    /// first, open or not.
+    async fn proposed(
+        &self,
+        repo: &Repo,
+        branch: &str,
+        marker: &str,
+    ) -> Result<Vec<Proposed>, ForgeError>;
+
+    /// Brings the open pull request of ours of that branch to what it should be, or opens one: found
+    /// by its marker before it is made, also after an answer that was lost.
+    async fn propose(&self, repo: &Repo, proposal: &Proposal) -> Result<Proposed, ForgeError>;
+
+    /// Closes one of ours; again changes nothing.
+    async fn withdraw(&self, repo: &Repo, number: u64) -> Result<(), ForgeError>;
 
     /// A token that opens the repository over https for a while; `None` when git has its own ways.
     async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError>;

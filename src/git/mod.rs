@@ -34,6 +34,7 @@ mod mirror;
 mod network;
 mod outcome;
 mod path;
+mod propose;
 mod pull;
 mod push;
 mod read;

@@ -27,6 +27,7 @@ mod outline;
 mod pass;
 mod preview;
 mod promise;
+pub mod propose;
 mod publish;
 mod published;
 pub mod pull;

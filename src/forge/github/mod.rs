@@ -21,6 +21,7 @@ mod call;
 mod check;
 mod comment;
 mod manners;
+mod ours;
 mod people;
 mod pull;
 mod review;
@@ -36,8 +37,8 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Me, Permission, Queued, Reaction, Repo, Saying, Secret,
-    Suggestion,
+    Check, CommitStatus, Forge, ForgeError, Me, Permission, Proposal, Proposed, Queued, Reaction,
+    Repo, Saying, Secret, Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
@@ -236,6 +237,23 @@ impl Forge for GitHub {
         teams: &BTreeSet<String>,
     ) -> Result<BTreeSet<String>, ForgeError> {
         Ok(self.memberships(repo, user, teams).await?)
+    }
+
+    async fn proposed(
+        &self,
+        repo: &Repo,
+        branch: &str,
+        marker: &str,
+    ) -> Result<Vec<Proposed>, ForgeError> {
+        Ok(self.our_pulls(repo, branch, marker).await?)
+    }
+
+    async fn propose(&self, repo: &Repo, proposal: &Proposal) -> Result<Proposed, ForgeError> {
+        Ok(self.bring_pull(repo, proposal).await?)
+    }
+
+    async fn withdraw(&self, repo: &Repo, number: u64) -> Result<(), ForgeError> {
+        Ok(self.close_pull(repo, number).await?)
     }
 
     async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError> {

@@ -9,7 +9,7 @@ use vend::git::{GitError, Location, Mirror, Transport, Trust};
 use super::{Desk, REPO};
 
 impl Desk {
-    fn mirror(&self) -> Mirror {
+    pub(super) fn mirror(&self) -> Mirror {
         let transport = Transport {
             deadline: Duration::from_secs(30),
             tokens: Some(tokens(self.forge.clone(), &self.hub.api())),

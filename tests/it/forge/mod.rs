@@ -4,6 +4,7 @@ mod check;
 mod comment;
 mod git;
 mod poll;
+mod propose;
 mod review;
 mod tls;
 mod webhook;
@@ -108,10 +109,11 @@ impl Desk {
         self.hub.calls(method, &format!("/repos/{REPO}/{path}")).len()
     }
 
-    /// Everything that changes something, but for tokens.
+    /// Everything that changes something, but for tokens and Git's own asking.
     fn writes(&self) -> usize {
-        let is_write =
-            |method: &str, path: &str| method != "GET" && !path.ends_with("/access_tokens");
+        let is_write = |method: &str, path: &str| {
+            method != "GET" && !path.ends_with("/access_tokens") && !path.contains(".git/")
+        };
         self.hub.log().iter().filter(|call| is_write(&call.method, &call.path)).count()
     }
 }

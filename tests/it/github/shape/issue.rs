@@ -61,7 +61,7 @@ impl State {
                 "node_id": node("LA", id),
                 "url": format!("{url}/labels/{}", name.replace(' ', "%20")),
                 "name": name,
-                "description": null,
+                "description": "",
                 "color": "ededed",
                 "default": false,
             })

@@ -1,0 +1,91 @@
+//! Branches of our own beside the one that is followed: what we propose lies there.
+
+use std::ffi::OsStr;
+
+use super::error::{GitError, git2 as git2_error};
+use super::mirror::{Mirror, oid};
+use super::outcome;
+use super::path::escape;
+use crate::model::Revision;
+
+/// What the names of such branches begin with: no other is ever moved back or taken away.
+const OURS: &str = "vend/";
+
+impl Mirror {
+    /// The tip of a branch of ours, asked now; `None`: the repository has no such branch.
+    ///
+    /// # Errors
+    /// As [`Mirror::fetch`], but for a branch that is not there; `Refused` for a name that is not ours.
+    pub async fn fetch_own(&self, branch: &str) -> Result<Option<Revision>, GitError> {
+        let theirs = self.own_ref(branch)?;
+        let ours = kept(branch);
+        match self.fetch_specs(&[format!("+{theirs}:{ours}")]).await {
+            Ok(()) => self.branch_tip(&ours),
+            Err(error) if error.is_branch_missing() => {
+                self.with(|repository| match repository.find_reference(&ours) {
+                    Ok(mut known) => known.delete().map_err(git2_error("dropping a ref")),
+                    Err(_) => Ok(()),
+                })?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves a branch of ours from `expected` (`None`: there is none yet) to `revision` (`None`: away
+    /// with it). It need not descend from where it was: what is proposed is made anew when its base moves.
+    ///
+    /// # Errors
+    /// As [`Mirror::push`]: `Raced` when somebody else moved it; `Refused` for a name that is not ours.
+    pub async fn push_own(
+        &self,
+        branch: &str,
+        revision: Option<&Revision>,
+        expected: Option<&Revision>,
+    ) -> Result<(), GitError> {
+        let remote = self.remote()?;
+        let name = self.own_ref(branch)?;
+        let location = &remote.location;
+        let turn = self.inner.turn.lock().await;
+        let lease = format!("--force-with-lease={name}:{}", expected.map_or("", Revision::as_str));
+        let spec = match revision {
+            Some(revision) => format!("{}:{name}", oid(revision)?),
+            None => format!(":{name}"),
+        };
+        let args = [
+            "push",
+            "--porcelain",
+            "--quiet",
+            "--no-verify",
+            "--no-follow-tags",
+            "--no-signed",
+            "--recurse-submodules=no",
+            &lease,
+            "--end-of-options",
+            &location.url,
+            &spec,
+        ];
+        let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+        let ended = self.git(remote, Some(location), &args).await?;
+        drop(turn);
+        outcome::pushed(location, &remote.transport, &ended)
+    }
+
+    fn own_ref(&self, branch: &str) -> Result<String, GitError> {
+        let name = format!("refs/heads/{branch}");
+        let followed = self.location().is_some_and(|location| location.branch == branch);
+        if branch.starts_with(OURS) && !followed && git2::Reference::is_valid_name(&name) {
+            return Ok(name);
+        }
+        Err(GitError::Refused {
+            code: "SRC001",
+            what: format!("branch `{}`", escape(branch.as_bytes())),
+            text: format!("branches of ours begin with `{OURS}`"),
+        })
+    }
+}
+
+/// Where the tip of a branch of ours is kept in the mirror.
+fn kept(branch: &str) -> String {
+    format!("refs/vend/own/{branch}")
+}
