@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::{context, output};
 use crate::catalog::{self, RequestFile};
 use crate::config::{Config, LimitSettings, RequestSource};
+use crate::forge::Forge;
 use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{Counts, RequestId, RequestPhase, Revision};
 use crate::reconcile::desired::Found;
@@ -250,6 +251,20 @@ impl Bench {
         let artifacts_of = published.with_users(artifacts_of);
         published.read_artifacts(&mirror, &tip, &artifacts_of)?;
         Ok(Published { stale, ..published })
+    }
+
+    /// The branch that the requests are merged into, as it is now.
+    pub async fn branch_of_requests(&self, forge: &Arc<dyn Forge>) -> Result<Fetched, Failure> {
+        let cache = Cache::with(cache_folder()?, Some(&self.config), Some(forge));
+        let source = &self.requests.source;
+        let fetched = cache.branch(&source.repository, &source.branch, context::now()).await?;
+        match &fetched.stale {
+            Some(stale) => Err(Failure::new(
+                super::failure::Kind::Failed,
+                anyhow::anyhow!("`{}` cannot be fetched: {}", source.repository, stale.error),
+            )),
+            None => Ok(fetched),
+        }
     }
 
     /// As [`Bench::published`], for what can do without: why not is said, and the rest goes on.

@@ -8,16 +8,18 @@ use super::args::{Args, Format, Upgrade as UpgradeArgs};
 use super::failure::{Failure, Kind};
 use super::laptop::{self, Bench};
 use super::{context, output};
-use crate::catalog::{self, Outcome, RequestFile, Upgrade, Why};
-use crate::digest::Digest;
-use crate::git::{Author, Edit};
+use crate::catalog::RequestFile;
+use crate::digest::{self, Digest};
+use crate::forge::Repo;
+use crate::git::{Author, Edit, blob_id};
 use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, Wanted};
 use crate::reconcile::desired::Evaluated;
 use crate::reconcile::foresee::Foreseen;
 use crate::reconcile::local::{self, Published, forbidden_changes};
+use crate::reconcile::offer::{self, Asking};
+use crate::reconcile::{self, propose};
 use crate::report;
-use crate::report::upgrade::{Done, Edited, Left, Reason};
-use crate::yaml;
+use crate::report::upgrade::{Done, Edited, Fate, Left, Proposed, Reason};
 
 /// What becomes of the requests that were asked about.
 #[derive(Default)]
@@ -41,8 +43,11 @@ pub async fn run(args: &Args, asked: &UpgradeArgs) -> Result<ExitCode, Failure> 
     let mut work = decide(&bench, asked, files, &records);
     try_out(&mut bench, &records, &mut work).await?;
     let (plan, artifacts) = plan(&bench, &mut published, &work).await?;
-    let done = apply(&bench, asked, &mut work)?;
-    print(args, asked, &work, done, &plan, &artifacts);
+    let (done, proposed) = match asked.propose {
+        true => (Done::Proposed, propose(&bench, asked, &mut work).await?),
+        false => (apply(&bench, asked, &mut work)?, Vec::new()),
+    };
+    print(args, asked, &work, (done, &proposed), &plan, &artifacts);
     let refused = work.left.iter().any(|left| matches!(left.reason, Reason::Invalid { .. }));
     Ok(if refused { ExitCode::from(Kind::Invalid.code()) } else { ExitCode::SUCCESS })
 }
@@ -79,55 +84,42 @@ fn decide(
     let mut work = Work::default();
     for (id, (before, file)) in files {
         let path = bench.requests.found[&id].origin.path.to_string();
-        let mut leave =
-            |reason| work.left.push(Left { id: id.clone(), path: path.clone(), reason });
         let file = match file {
-            Ok(file) if file.problems().is_empty() => file,
-            Ok(file) => {
-                leave(Reason::Invalid { after: false, problems: file.problems().to_vec() });
-                continue;
-            }
+            Ok(file) => file,
             Err(problems) => {
-                leave(Reason::Invalid { after: false, problems });
+                let reason = Reason::Invalid { after: false, problems };
+                work.left.push(Left { id, path, reason });
                 continue;
             }
         };
-        let recorded = records.get(&id).map(|record| &record.template);
-        let catalog = &bench.catalog.catalog;
-        let upgrade = match catalog::upgrade(catalog, &file, recorded, asked.to.as_ref()) {
-            Outcome::Upgrade(upgrade) => *upgrade,
-            Outcome::Current => continue,
-            Outcome::Left(why) => {
-                leave(Reason::Why(why));
-                continue;
-            }
+        let asking = Asking {
+            id: &id,
+            path: &path,
+            text: &before,
+            file: &file,
+            recorded: records.get(&id).map(|record| &record.template),
+            users: users.get(&id).map_or(&[], Vec::as_slice),
         };
-        if let Some(why) = lost(bench, &upgrade, users.get(&id)) {
-            leave(Reason::Why(why));
-            continue;
-        }
         let is_committed = || {
             let found = &bench.requests.found[&id];
             bench.requests.copy.at_head(&path) == Some(found.blob)
         };
-        if asked.branch.is_some() && !is_committed() {
-            leave(Reason::NotCommitted);
-            continue;
-        }
-        let place: Arc<str> = path.as_str().into();
-        match yaml::edit(&place, &before, &upgrade.edits, &yaml::Options::request()) {
-            Ok(after) => work.edited.push(Edited { id, path, upgrade, before, after }),
-            Err(error) => leave(Reason::Unfit(crate::error::chain(&error))),
+        let elsewhere = asked.branch.is_some() || asked.propose;
+        match offer::edited(&bench.catalog.catalog, &asking, asked.to.as_ref()) {
+            Ok(None) => {}
+            Ok(Some(_)) if elsewhere && !is_committed() => {
+                work.left.push(Left { id, path, reason: Reason::NotCommitted });
+            }
+            Ok(Some(edited)) => work.edited.push(edited),
+            Err(reason) => work.left.push(Left { id, path, reason }),
         }
     }
     work
 }
 
 /// Who uses which output of whom.
-type Users = BTreeMap<RequestId, Vec<(RequestId, String)>>;
-
-fn users(bench: &Bench) -> Users {
-    let mut users = Users::new();
+fn users(bench: &Bench) -> BTreeMap<RequestId, Vec<(RequestId, String)>> {
+    let mut users: BTreeMap<RequestId, Vec<(RequestId, String)>> = BTreeMap::new();
     for id in bench.requests.found.keys() {
         let Some((_, Ok(file))) = bench.requests.file(id) else { continue };
         for reference in file.references.values() {
@@ -136,13 +128,6 @@ fn users(bench: &Bench) -> Users {
         }
     }
     users
-}
-
-/// An output that somebody uses and the new version lacks.
-fn lost(bench: &Bench, upgrade: &Upgrade, users: Option<&Vec<(RequestId, String)>>) -> Option<Why> {
-    let version = bench.catalog.catalog.version(&upgrade.to)?;
-    let users = users.into_iter().flatten().map(|(user, output)| (user, output.as_str()));
-    catalog::lost_output(version, users)
 }
 
 /// Reads and renders the files as they would be; those with errors stay as they are.
@@ -214,6 +199,76 @@ async fn plan(
     Ok((plan, artifacts))
 }
 
+/// Opens a pull request for each version and team, or brings the one that is there up to date.
+async fn propose(
+    bench: &Bench,
+    asked: &UpgradeArgs,
+    work: &mut Work,
+) -> Result<Vec<Proposed>, Failure> {
+    let source = &bench.requests.source;
+    let mut settings = bench.config.settings.forge.clone().ok_or_else(|| {
+        Failure::usage("`forge` in the configuration says where pull requests are opened")
+            .hint("`--branch NAME` commits to a branch of this clone instead")
+    })?;
+    if let Some(file) = &asked.token_file {
+        settings.github.token_file = Some(std::path::absolute(file)?);
+        settings.github.app = None;
+    }
+    let repo = Repo::of_url(&source.repository, &settings.github.api).ok_or_else(|| {
+        Failure::usage(format!("`{}` is no repository on that forge", source.repository))
+    })?;
+    let forge = reconcile::forge_of(&settings)?;
+    let fetched = bench.branch_of_requests(&forge).await?;
+    let (mirror, base) = (fetched.mirror, fetched.tip);
+    let base = base.ok_or_else(|| {
+        Failure::usage(format!("`{}` has no branch `{}`", source.repository, source.branch))
+    })?;
+    // Only what stands there as it does here can be edited there.
+    for one in std::mem::take(&mut work.edited) {
+        let there = mirror.find(&base, &one.path)?.map(|entry| entry.id);
+        if there == Some(blob_id(one.before.as_bytes())) {
+            work.edited.push(one);
+        } else {
+            let (id, path) = (one.id, one.path);
+            work.left.push(Left { id, path, reason: Reason::Elsewhere });
+        }
+    }
+    work.left.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut templates = offer::Templates::new();
+    for id in work.left.iter().map(|left| &left.id) {
+        if let Some((_, Ok(file))) = bench.requests.file(id) {
+            templates.insert(id.clone(), file.template.name);
+        }
+    }
+    let me = forge.me().await.map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+    // Whoever has our account may write in our name anyway: the marker only tells one kind from another.
+    let key = digest::of(&("proposals of the command line", me.login));
+    let desk = propose::Desk {
+        mirror: &mirror,
+        forge: Some((forge.as_ref(), &repo)),
+        key: key.bytes(),
+        base_branch: &source.branch,
+        base: &base,
+    };
+    let labels = &bench.config.settings.upgrades.labels;
+    let mut proposed = Vec::new();
+    for offer in offer::offers(work.edited.clone(), work.left.clone(), &templates) {
+        let change = reconcile::pull::change(&offer, labels.clone());
+        let nothing = async |_| Ok(());
+        let known = propose::Known::default();
+        let outcome = propose::bring(&desk, &change, &known, context::now(), nothing).await;
+        let outcome = outcome.map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+        let fate = match outcome {
+            propose::Outcome::Stands(_, Some(pull)) => Fate::Open(pull.url),
+            propose::Outcome::Stands(_, None) | propose::Outcome::Nothing => continue,
+            propose::Outcome::HandsOff(pull) => Fate::Theirs(pull.map(|pull| pull.url)),
+            propose::Outcome::Declined(pull) => Fate::Declined(pull.url),
+        };
+        proposed.push(Proposed { to: offer.to, team: offer.team, branch: change.branch(), fate });
+    }
+    Ok(proposed)
+}
+
 /// Puts the edits where they were asked for.
 fn apply<'a>(bench: &Bench, asked: &'a UpgradeArgs, work: &mut Work) -> Result<Done<'a>, Failure> {
     if asked.dry_run || work.edited.is_empty() {
@@ -248,7 +303,7 @@ fn print(
     args: &Args,
     asked: &UpgradeArgs,
     work: &Work,
-    done: Done<'_>,
+    (done, proposed): (Done<'_>, &[Proposed]),
     plan: &Plan,
     artifacts: &HashMap<Digest, Arc<Artifact>>,
 ) {
@@ -258,6 +313,9 @@ fn print(
     if args.format == Format::Json {
         let mut value = report::upgrade::json(edited, left);
         value["plan"] = report::plan::json(plan, &of_step);
+        if asked.propose {
+            value["proposed"] = report::upgrade::proposed_json(proposed);
+        }
         output::print(&value.to_string());
         return;
     }
@@ -277,6 +335,7 @@ fn print(
         out.push('\n');
         out.push_str(&report::plan::terminal(plan, &of_step, &options));
     }
+    out.push_str(&report::upgrade::proposed(proposed));
     out.push_str(&report::upgrade::summary(edited.len(), left.len(), done));
     out.push('\n');
     output::print(&out);

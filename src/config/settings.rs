@@ -53,6 +53,9 @@ pub struct Settings {
     /// Whether what came to a branch on the forge without a pull request waits for a person.
     #[serde(default = "yes")]
     pub require_pull_request: bool,
+    /// Newer versions that are proposed without being asked.
+    #[serde(default)]
+    pub upgrades: UpgradeSettings,
     /// What may be reached.
     #[serde(default)]
     pub network: NetworkSettings,
@@ -173,6 +176,35 @@ impl Default for ReconcileSettings {
             replacements: Replacements::default(),
             cancel: Cancel::default(),
             lease: SignedDuration::from_secs(30),
+        }
+    }
+}
+
+/// Newer versions that are proposed without being asked, on the forge.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct UpgradeSettings {
+    /// Whether any is.
+    pub propose: bool,
+    /// How often it is looked for what could be proposed.
+    #[serde(deserialize_with = "length_of_time")]
+    pub interval: SignedDuration,
+    /// Pull requests of that kind that are open at once in one repository.
+    pub limit: usize,
+    /// Only for these templates; for all when empty.
+    pub templates: Vec<String>,
+    /// What those pull requests are labelled with.
+    pub labels: Vec<String>,
+}
+
+impl Default for UpgradeSettings {
+    fn default() -> Self {
+        Self {
+            propose: false,
+            interval: SignedDuration::from_hours(24),
+            limit: 5,
+            templates: Vec::new(),
+            labels: Vec::new(),
         }
     }
 }

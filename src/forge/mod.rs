@@ -115,8 +115,8 @@ pub trait Forge: Send + Sync {
         teams: &BTreeSet<String>,
     ) -> Result<BTreeSet<String>, ForgeError>;
 
-    /// Our pull requests of a branch of the repository's own whose bodies hold this marker, the newest
-    /// first, open or not.
+    /// The pull requests of a branch of the repository's own, the newest first, open or not; ours are
+    /// those of our own account whose bodies hold this marker.
     async fn proposed(
         &self,
         repo: &Repo,

@@ -19,7 +19,7 @@ pub struct Proposal {
     pub labels: Vec<String>,
 }
 
-/// A pull request of ours as it is.
+/// A pull request of a branch of ours as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proposed {
     /// Its number.
@@ -30,6 +30,8 @@ pub struct Proposed {
     pub head: Revision,
     /// What became of it.
     pub fate: Fate,
+    /// It was opened by us, and holds the marker.
+    pub ours: bool,
 }
 
 /// What became of a pull request of ours.

@@ -23,6 +23,7 @@ mod look;
 mod maintain;
 mod memory;
 mod observe;
+pub mod offer;
 mod outline;
 mod pass;
 mod preview;
@@ -48,7 +49,7 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, ForgeSettings};
 use crate::digest::{self, Digest};
 use crate::forge::github::GitHub;
 use crate::forge::{Forge, Repo};
@@ -365,14 +366,21 @@ fn state_of(config: &Config) -> Result<PathBuf, PassError> {
 
 /// The forge that `config` names, if it names one. Nothing is reached yet.
 pub fn forge(config: &Config) -> Result<Option<Arc<dyn Forge>>, PassError> {
-    let Some(settings) = &config.settings.forge else { return Ok(None) };
+    config.settings.forge.as_ref().map(forge_of).transpose()
+}
+
+/// The forge that these settings name. Nothing is reached yet.
+///
+/// # Errors
+/// They do not say as whom.
+pub fn forge_of(settings: &ForgeSettings) -> Result<Arc<dyn Forge>, PassError> {
     let Some(github) = settings.github.settings() else {
         let text = "`forge.github` needs `app` or `tokenFile`";
         return Err(PassError::Settings(text.into()));
     };
     let github = GitHub::new(github, Arc::new(Timestamp::now))
         .map_err(|error| PassError::Settings(crate::error::chain(&error)))?;
-    Ok(Some(Arc::new(github)))
+    Ok(Arc::new(github))
 }
 
 /// The sources whose repositories lie on the forge, the catalog under its own name.

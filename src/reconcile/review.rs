@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::pass::{Pass, Wake};
 use super::radius::{Former, radius};
 use super::source::{self, Snapshot};
-use super::{Engine, PassError, outline};
+use super::{Engine, Memory, PassError, outline};
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
@@ -72,6 +72,24 @@ impl Engine {
         Ok(known.filter_map(|(name, record)| Some((name, record.commit?))).collect())
     }
 
+    /// All sources as the last pass has read them, but for those that are to be at other commits.
+    pub(super) fn snapshots_at(
+        &self,
+        memory: &Memory,
+        at: &BTreeMap<SourceName, Revision>,
+    ) -> Vec<Snapshot> {
+        let commit = |name: &SourceName| {
+            let known = || memory.sources.get(name).and_then(|record| record.commit.clone());
+            at.get(name).cloned().or_else(known)
+        };
+        let snapshot = |source: &source::Source| Snapshot {
+            source: source.clone(),
+            commit: commit(&source.name),
+            problem: None,
+        };
+        self.sources.all().map(snapshot).collect()
+    }
+
     /// Plans what other commits would do, without writing anything.
     ///
     /// # Errors
@@ -84,17 +102,7 @@ impl Engine {
         let mut memory = self.memory().await?;
         let known = memory.built.clone();
         memory.catalog = self.shelf.take().filter(|(_, at)| known.catalog.as_ref() == Some(at));
-        let snapshots: Vec<Snapshot> = self
-            .sources
-            .all()
-            .map(|source| Snapshot {
-                source: source.clone(),
-                commit: question.at.get(&source.name).cloned().or_else(|| {
-                    memory.sources.get(&source.name).and_then(|record| record.commit.clone())
-                }),
-                problem: None,
-            })
-            .collect();
+        let snapshots = self.snapshots_at(&memory, &question.at);
         let wake = Wake::Look { previews: question.previews && !question.blind };
         let mut pass = Pass::at(self, wake, clock, memory, snapshots);
         pass.blind = question.blind;

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use similar::TextDiff;
 
+use super::markdown::{capital, code, plain, plural};
 use crate::catalog::{Moved, Upgrade, Why};
-use crate::model::{Diagnostic, RequestId, escape, quote};
+use crate::model::{Diagnostic, RequestId, TemplateId, escape, quote, visible};
 
 /// A file that is edited.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub enum Reason {
     NotCommitted,
     /// Somebody changed it meanwhile.
     Changed,
+    /// It says something else on the branch that a pull request would be merged into.
+    Elsewhere,
 }
 
 /// One sentence.
@@ -61,6 +64,9 @@ pub fn sentence(reason: &Reason) -> String {
         Reason::Unfit(text) => format!("{text}: edit it by hand"),
         Reason::NotCommitted => "it has changes that are not committed".into(),
         Reason::Changed => "somebody changed it meanwhile".into(),
+        Reason::Elsewhere => {
+            "the branch that it would be merged into has another text: pull or push first".into()
+        }
     }
 }
 
@@ -130,6 +136,7 @@ pub fn summary(edited: usize, left: usize, done: Done<'_>) -> String {
         Done::Nothing => format!("Would edit {}", files(edited)),
         Done::Files => format!("Edited {}", files(edited)),
         Done::Branch(name) => format!("Edited {} on the branch `{name}`", files(edited)),
+        Done::Proposed => format!("Proposed to edit {}", files(edited)),
     };
     format!("{what}; {left} left as they are.")
 }
@@ -143,6 +150,68 @@ pub enum Done<'a> {
     Files,
     /// Onto a branch.
     Branch(&'a str),
+    /// Into pull requests.
+    Proposed,
+}
+
+/// A pull request for one version and team.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// The version.
+    pub to: TemplateId,
+    /// The team.
+    pub team: String,
+    /// Its branch.
+    pub branch: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a proposal, with the address of its pull request.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// It is open, and says what it should.
+    Open(String),
+    /// Somebody else has pushed to its branch, or opened a pull request of it.
+    Theirs(Option<String>),
+    /// Somebody closed it.
+    Declined(String),
+}
+
+/// Each in a line.
+pub fn proposed(all: &[Proposed]) -> String {
+    let line = |one: &Proposed| {
+        let Proposed { to, team, branch, fate } = one;
+        let what = match fate {
+            Fate::Open(url) => visible(url, 200),
+            Fate::Theirs(Some(url)) => format!("left to whoever works on {}", visible(url, 200)),
+            Fate::Theirs(None) => format!(
+                "branch `{branch}` holds something else already: remove it to have it made anew"
+            ),
+            Fate::Declined(url) => {
+                format!(
+                    "somebody closed {}: reopen it if it is wanted after all",
+                    visible(url, 200)
+                )
+            }
+        };
+        format!("{team} to {to}: {what}\n")
+    };
+    all.iter().map(line).collect()
+}
+
+/// For programs.
+pub fn proposed_json(all: &[Proposed]) -> Value {
+    let one = |one: &Proposed| {
+        let Proposed { to, team, branch, fate } = one;
+        let (state, url) = match fate {
+            Fate::Open(url) => ("open", Some(url)),
+            Fate::Theirs(url) => ("theirs", url.as_ref()),
+            Fate::Declined(url) => ("declined", Some(url)),
+        };
+        json!({"to": to.to_string(), "team": team, "branch": branch, "state": state, "url": url})
+    };
+    all.iter().map(one).collect()
 }
 
 /// For programs.
@@ -180,6 +249,49 @@ fn change(moved: &Moved) -> Value {
         Moved::Defaulted(name) => json!({"default": name}),
         Moved::Dropped(name) => json!({"dropped": name}),
     }
+}
+
+/// The title of a pull request that brings a team's requests to a version.
+pub fn title(team: &str, to: &TemplateId, n: usize) -> String {
+    format!("Upgrade {} of {team} to {to}", plural(n, "request"))
+}
+
+/// Files named one by one in a pull request; the rest are counted.
+const NAMED: usize = 200;
+
+/// What such a pull request says, in Markdown.
+pub fn proposal(to: &TemplateId, edited: &[Edited], left: &[Left]) -> String {
+    let mut out = format!(
+        "{} can take {}. Merging this edits their files as below; what that would do is planned in a comment, as for every pull request.\n\n| request | from | parameters |\n|---|---|---|\n",
+        capital(&plural(edited.len(), "request")),
+        code(&to.to_string()),
+    );
+    for Edited { id, upgrade, .. } in edited.iter().take(NAMED) {
+        let moves: Vec<String> = upgrade.moves.iter().map(|one| plain(&moved(one))).collect();
+        let moves = if moves.is_empty() { "as they are".to_owned() } else { moves.join("<br>") };
+        let from = code(&upgrade.from.version.to_string());
+        out.push_str(&format!("| {} | {from} | {moves} |\n", code(&id.to_string())));
+    }
+    let more = edited.len().saturating_sub(NAMED);
+    if more > 0 {
+        out.push_str(&format!("\nAnd {more} more.\n"));
+    }
+    if !left.is_empty() {
+        out.push_str("\nLeft as they are:\n\n");
+        for Left { id, reason, .. } in left.iter().take(NAMED) {
+            let why = plain(&sentence(reason));
+            out.push_str(&format!("- {}: {why}\n", code(&id.to_string())));
+        }
+        let more = left.len().saturating_sub(NAMED);
+        if more > 0 {
+            out.push_str(&format!("- {more} more\n"));
+        }
+    }
+    out.push_str(&format!(
+        "\nClosed without being merged, this is not proposed again for {}. Commits that you add to its branch stay: it is yours from then on.\n",
+        code(&to.to_string()),
+    ));
+    out
 }
 
 /// The message of the commit that holds them.

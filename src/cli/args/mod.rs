@@ -335,8 +335,14 @@ pub struct Upgrade {
     #[arg(long)]
     pub dry_run: bool,
     /// Commit to a new branch of this name, and leave the working copy as it is.
-    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["dry_run", "propose"])]
     pub branch: Option<String>,
+    /// Open a pull request for each team on the forge, and leave the working copy as it is.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub propose: bool,
+    /// With --propose: a file with a token of your own, instead of what the configuration names.
+    #[arg(long, value_name = "FILE", requires = "propose")]
+    pub token_file: Option<PathBuf>,
     /// Leave the differences of files and of what they render to out.
     #[arg(long)]
     pub no_diff: bool,

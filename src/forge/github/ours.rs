@@ -73,7 +73,12 @@ impl OwnShape {
         proposal.labels.iter().map(String::as_str).filter(|label| !has(label)).collect()
     }
 
-    fn proposed(&self) -> Result<Proposed, Trouble> {
+    /// Whoever copies our marker is not us.
+    fn is_ours(&self, me: &str, marker: &str) -> bool {
+        self.is_by(me) && self.body.as_deref().is_some_and(|body| body.contains(marker))
+    }
+
+    fn proposed(&self, ours: bool) -> Result<Proposed, Trouble> {
         let strange =
             |what: &str| Trouble::later(format!("pull request {} without {what}", self.number));
         let head = self.head.sha.as_deref().and_then(revision).ok_or_else(|| strange("a head"))?;
@@ -84,7 +89,7 @@ impl OwnShape {
             (None, _) => return Err(strange("a state")),
         };
         let url = self.html_url.clone().unwrap_or_default();
-        Ok(Proposed { number: self.number, url, head, fate })
+        Ok(Proposed { number: self.number, url, head, fate, ours })
     }
 }
 
@@ -96,8 +101,9 @@ impl GitHub {
         branch: &str,
         marker: &str,
     ) -> Result<Vec<Proposed>, Trouble> {
-        let found = self.find_ours(repo, branch, marker).await?;
-        found.iter().map(OwnShape::proposed).collect()
+        let me = self.who_we_are().await?.login;
+        let found = self.pulls_from(repo, branch).await?;
+        found.iter().map(|pull| pull.proposed(pull.is_ours(&me, marker))).collect()
     }
 
     /// Looks, and says what is missing; after a lost answer it looks once more.
@@ -113,7 +119,7 @@ impl GitHub {
             let wrote = match found.into_iter().find(OwnShape::is_open) {
                 Some(pull) if pull.says(proposal) => {
                     self.label(repo, &pull, proposal).await?;
-                    return pull.proposed();
+                    return pull.proposed(true);
                 }
                 Some(pull) => {
                     let path = format!("/repos/{repo}/pulls/{}", pull.number);
@@ -130,7 +136,7 @@ impl GitHub {
                 Ok(answer) => {
                     let pull = read::<OwnShape>(&answer)?;
                     self.label(repo, &pull, proposal).await?;
-                    return pull.proposed();
+                    return pull.proposed(true);
                 }
                 Err(Trouble::Lost { text }) => {
                     losses += 1;
@@ -140,7 +146,8 @@ impl GitHub {
                         let found = self.find_ours(repo, branch, marker).await;
                         let found = found.unwrap_or_default();
                         let there = found.iter().find(|p| p.is_open() && p.says(proposal));
-                        return there.map_or(Err(Trouble::Lost { text }), OwnShape::proposed);
+                        return there
+                            .map_or(Err(Trouble::Lost { text }), |pull| pull.proposed(true));
                     }
                 }
                 Err(other) => return Err(other),
@@ -167,7 +174,6 @@ impl GitHub {
         }
     }
 
-    /// Those of ours with the marker that come from a branch of the repository itself.
     async fn find_ours(
         &self,
         repo: &Repo,
@@ -175,16 +181,18 @@ impl GitHub {
         marker: &str,
     ) -> Result<Vec<OwnShape>, Trouble> {
         let me = self.who_we_are().await?.login;
+        let mut all = self.pulls_from(repo, branch).await?;
+        all.retain(|pull| pull.is_ours(&me, marker));
+        Ok(all)
+    }
+
+    /// Those that come from a branch of the repository itself.
+    async fn pulls_from(&self, repo: &Repo, branch: &str) -> Result<Vec<OwnShape>, Trouble> {
         let head = encode(&format!("{}:{branch}", repo.owner));
         let order = "state=all&sort=created&direction=desc&per_page=100";
         let path = format!("/repos/{repo}/pulls?{order}&head={head}");
         let mut all: Vec<OwnShape> = self.list(Who::Of(repo), &path).await?;
-        all.retain(|pull| {
-            // Whoever copies our marker is not us.
-            pull.is_by(&me)
-                && pull.head.branch.as_deref() == Some(branch)
-                && pull.body.as_deref().is_some_and(|body| body.contains(marker))
-        });
+        all.retain(|pull| pull.head.branch.as_deref() == Some(branch));
         Ok(all)
     }
 

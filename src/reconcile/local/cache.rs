@@ -10,6 +10,7 @@ use super::super::source::{self, Source};
 use super::super::{PassError, transport};
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
+use crate::forge::Forge;
 use crate::git::{Blob, GitError, Kind, Location, Mirror, Transport, Trust, WorkingCopy};
 use crate::model::{Diagnostic, File, Files, Revision, SourceName};
 
@@ -58,8 +59,13 @@ pub struct Cache {
 impl Cache {
     /// Keeps mirrors under `folder`.
     pub fn new(folder: PathBuf, config: Option<&Config>) -> Self {
+        Self::with(folder, config, None)
+    }
+
+    /// Keeps mirrors under `folder`, and opens repositories on a forge with its tokens.
+    pub fn with(folder: PathBuf, config: Option<&Config>, forge: Option<&Arc<dyn Forge>>) -> Self {
         let home = folder.join("git-home");
-        let base = config.map(|c| transport(c, &folder, None));
+        let base = config.map(|c| transport(c, &folder, forge));
         let base = base.map_or_else(|| Transport::new(home.clone()), |t| (*t).clone());
         Self { transport: Arc::new(Transport { users_own: true, home, ..base }), folder }
     }

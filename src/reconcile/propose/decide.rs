@@ -27,9 +27,10 @@ pub(super) enum Next {
 pub(super) fn decide(seen: &Seen) -> Next {
     match (seen.newest, seen.tip) {
         (Some(Fate::Closed), _) => Next::Declined,
-        (_, Some((false, _))) => Next::HandsOff,
-        // Of one that was merged the branch may stand yet; it says something new then, or nothing.
-        (None | Some(Fate::Open | Fate::Merged), Some((true, true))) => Next::Leave,
+        // Whoever pushed it: it says what is to be said.
+        (None | Some(Fate::Open | Fate::Merged), Some((_, true))) => Next::Leave,
+        (None | Some(Fate::Open | Fate::Merged), Some((false, false))) => Next::HandsOff,
+        // Of one that was merged the branch may stand yet; it says something new then.
         (None | Some(Fate::Open | Fate::Merged), Some((true, false)) | None) => Next::Push,
     }
 }
@@ -46,7 +47,7 @@ mod tests {
         assert_eq!(next(Some(Fate::Open), Some((true, true))), Next::Leave);
         assert_eq!(next(Some(Fate::Open), Some((true, false))), Next::Push);
         assert_eq!(next(Some(Fate::Open), Some((false, false))), Next::HandsOff);
-        assert_eq!(next(Some(Fate::Open), Some((false, true))), Next::HandsOff);
+        assert_eq!(next(Some(Fate::Open), Some((false, true))), Next::Leave);
         assert_eq!(next(Some(Fate::Open), None), Next::Push, "its branch was removed");
         assert_eq!(next(Some(Fate::Merged), None), Next::Push);
         for tip in [None, Some((true, true)), Some((true, false)), Some((false, false))] {

@@ -121,8 +121,8 @@ pub enum ProposeError {
     #[error(transparent)]
     Forge(#[from] ForgeError),
     /// What was to be kept before a push was not.
-    #[error("what is about to be pushed could not be noted: {0}")]
-    Kept(String),
+    #[error("what is about to be done could not be noted")]
+    Kept(#[source] super::PassError),
 }
 
 /// Brings a change before people, or finds that it is.
@@ -138,7 +138,7 @@ pub async fn bring<K>(
     keep: K,
 ) -> Result<Outcome, ProposeError>
 where
-    K: AsyncFnOnce(Known) -> Result<(), String>,
+    K: AsyncFnOnce(Known) -> Result<(), super::PassError>,
 {
     let branch = change.branch();
     let made = desk.mirror.commit(Some(desk.base), &change.edits, &change.message, at)?;
@@ -151,6 +151,12 @@ where
         Some(tip) => desk.is_same(tip, &made)?,
         None => false,
     };
+    let theirs = pulls.iter().find(|pull| !pull.ours && pull.fate == Fate::Open).cloned();
+    if theirs.is_some() {
+        // Somebody opened one of that branch by hand.
+        return Ok(Outcome::HandsOff(theirs));
+    }
+    pulls.retain(|pull| pull.ours);
     let seen = decide::Seen {
         newest: pulls.first().map(|pull| pull.fate),
         tip: tip.as_ref().map(|tip| (known.has(tip), is_same)),
@@ -193,7 +199,7 @@ pub async fn withdraw<K>(
     keep: K,
 ) -> Result<bool, ProposeError>
 where
-    K: AsyncFnOnce(Known) -> Result<(), String>,
+    K: AsyncFnOnce(Known) -> Result<(), super::PassError>,
 {
     let tip = desk.mirror.fetch_own(branch).await?;
     if tip.as_ref().is_some_and(|tip| !known.has(tip)) {
@@ -201,7 +207,7 @@ where
     }
     if let Some((forge, repo)) = desk.forge {
         let mut open = desk.pulls(branch, &desk.marker(branch)).await?;
-        open.retain(|pull| pull.fate == Fate::Open);
+        open.retain(|pull| pull.ours && pull.fate == Fate::Open);
         if !open.is_empty() {
             let mut known = known.clone();
             known.withdrawn.extend(open.iter().map(|pull| pull.number));

@@ -17,6 +17,7 @@ mod command;
 mod follow;
 mod judge;
 mod kept;
+mod offer;
 mod passage;
 mod publish;
 mod queue;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use self::kept::Kept;
+pub use self::offer::change;
 use super::{Engine, PassError};
 use crate::config::Config;
 use crate::digest::Digest;
@@ -107,6 +109,8 @@ pub struct Reviewer {
     moved: BTreeSet<(RequestId, Digest)>,
     /// Commits of which the forge knows no pull request, and since when we know that.
     doubted: BTreeMap<Option<Revision>, Timestamp>,
+    /// Places where nothing is proposed before then, since it failed.
+    unoffered: BTreeMap<SourceName, Timestamp>,
 }
 
 /// How often something failed in a row, and until when it is left alone.
@@ -167,6 +171,7 @@ impl Reviewer {
             brought: BTreeMap::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
+            unoffered: BTreeMap::new(),
         })
     }
 
@@ -239,6 +244,7 @@ impl Reviewer {
         self.queue(visit).await?;
         self.follow_all(visit, turn).await?;
         self.passages(visit, turn).await?;
+        self.offer_if_due(visit, turn).await?;
         self.clear(visit, clock()).await?;
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();

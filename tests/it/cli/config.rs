@@ -89,6 +89,9 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/providers/cloudformation/rates/events", json!(s.providers.cloudformation.rates.events)),
         ("/forge/github/api", json!(github.api)),
         ("/requirePullRequest", json!(s.require_pull_request)),
+        ("/upgrades/propose", json!(s.upgrades.propose)),
+        ("/upgrades/interval", json!(seconds(s.upgrades.interval))),
+        ("/upgrades/limit", json!(s.upgrades.limit)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
@@ -99,6 +102,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let in_seconds = |v: &Value| match v.as_str() {
         Some("5m") => json!("300s"),
         Some("1h") => json!("3600s"),
+        Some("24h") => json!("86400s"),
         _ => v.as_f64().map_or_else(|| v.clone(), Value::from),
     };
     for (pointer, value) in stated {

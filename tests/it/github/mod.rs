@@ -67,7 +67,7 @@ pub use fault::{Fault, is_match};
 pub use git::Method;
 pub use hook::Delivery;
 pub use http::Entry;
-pub use person::{Repo, Said, Stated, Suggested, Verdict};
+pub use person::{Opened, Repo, Said, Stated, Suggested, Verdict};
 pub use queue::Group;
 pub use state::CheckRun;
 

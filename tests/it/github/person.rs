@@ -35,6 +35,17 @@ pub struct Said {
     pub reactions: Vec<String>,
 }
 
+/// An open pull request as people see it.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub number: u64,
+    pub author: String,
+    pub branch: String,
+    pub title: String,
+    pub body: String,
+    pub labels: Vec<String>,
+}
+
 /// A remark on a line, as people see it.
 #[derive(Clone, Debug)]
 pub struct Suggested {
@@ -243,6 +254,24 @@ impl Repo<'_> {
     /// Everybody may read it.
     pub fn publish(&self) {
         self.hub.state().repos.get_mut(&self.full).unwrap().is_private = false;
+    }
+
+    /// The pull requests that are open, the oldest first.
+    pub fn open_pulls(&self) -> Vec<Opened> {
+        let state = self.hub.state();
+        let open = state.repos[&self.full].pulls().filter(|(issue, _)| issue.is_open);
+        let mut open: Vec<_> = open
+            .map(|(issue, pull)| Opened {
+                number: issue.number,
+                author: issue.author.clone(),
+                branch: pull.head_ref.clone(),
+                title: issue.title.clone(),
+                body: issue.body.clone().unwrap_or_default(),
+                labels: issue.labels.iter().cloned().collect(),
+            })
+            .collect();
+        open.sort_by_key(|it| it.number);
+        open
     }
 
     /// The comments below a pull request, the oldest first.

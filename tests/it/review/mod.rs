@@ -6,6 +6,7 @@ mod fork;
 mod gate;
 mod life;
 mod merge;
+mod offer;
 mod queue;
 mod radius;
 mod trouble;

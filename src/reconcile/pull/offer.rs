@@ -1,0 +1,278 @@
+//! Newer versions that are proposed without being asked, one pull request for each version and team.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Reviewer, Trouble, Turn, Visit};
+use crate::error::chain;
+use crate::model::{RequestId, Revision, SourceName};
+use crate::reconcile::offer::{self, Offer, Offered};
+use crate::reconcile::propose::{self, Change, Desk, Known, Outcome, ProposeError};
+use crate::reconcile::review::Question;
+use crate::report;
+use crate::report::upgrade::{Left, Reason};
+use crate::store::{ASIDE, Write};
+
+/// What the names of these proposals begin with.
+const KIND: &str = "upgrade";
+
+/// What is remembered of one branch's proposals.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Proposals {
+    /// When it was looked last for what could be proposed.
+    looked: Option<Timestamp>,
+    /// By branch of ours.
+    branches: BTreeMap<String, Standing>,
+}
+
+/// How one stands.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Standing {
+    known: Known,
+    /// Its pull request is open.
+    open: bool,
+    /// There is nothing more of it.
+    gone: bool,
+}
+
+impl From<ProposeError> for Trouble {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::Git(error) => Self::Git(error),
+            ProposeError::Forge(error) => Self::Forge(error),
+            ProposeError::Kept(error) => Self::Pass(error),
+        }
+    }
+}
+
+/// How long nothing is proposed after it failed.
+const REST: SignedDuration = SignedDuration::from_mins(15);
+
+impl Reviewer {
+    /// Proposes what is due. Trouble with that delays nothing else that is said there.
+    pub(super) async fn offer_if_due(
+        &mut self,
+        visit: &Visit<'_>,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let (name, now) = (visit.place.name(), (visit.clock)());
+        if let Some(until) = self.unoffered.get(name).filter(|until| **until > now) {
+            turn.due = turn.due.into_iter().chain([*until]).min();
+            return Ok(());
+        }
+        match self.offer(visit, turn).await {
+            Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
+            Err(error) => {
+                tracing::warn!(repo = %visit.place.repo, error = chain(&error), "newer versions cannot be proposed");
+                self.unoffered.insert(name.clone(), now + REST);
+                turn.due = turn.due.into_iter().chain([now + REST]).min();
+                Ok(())
+            }
+            Ok(()) => {
+                self.unoffered.remove(name);
+                Ok(())
+            }
+        }
+    }
+
+    async fn offer(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
+        let settings = self.engine.config().settings.upgrades.clone();
+        let sources = offer::of_requests(&self.engine, &visit.place.sources);
+        if !settings.propose || sources.is_empty() {
+            return Ok(());
+        }
+        let now = (visit.clock)();
+        let key = key(visit.place.name());
+        let known = self.store.value(&key).await?;
+        let mut all: Proposals =
+            known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        if let Some(next) = all.looked.map(|looked| looked + settings.interval)
+            && next > now
+        {
+            turn.due = turn.due.into_iter().chain([next]).min();
+            return Ok(());
+        }
+        let takes = |name: &str| {
+            settings.templates.is_empty() || settings.templates.iter().any(|t| t == name)
+        };
+        let Offered { offers, at } = self.engine.offers(&sources, &takes, visit.clock).await?;
+        let Some(base) = at.values().next().cloned() else { return Ok(()) };
+        let wanted: BTreeSet<String> = offers.iter().map(|o| branch(&o.name())).collect();
+        let rest: Vec<String> =
+            all.branches.keys().filter(|branch| !wanted.contains(*branch)).cloned().collect();
+        for branch in rest {
+            self.take_back(visit, (&base, &branch), &mut all).await?;
+        }
+        for offer in offers {
+            let standing = all.branches.get(&branch(&offer.name()));
+            let is_open = standing.is_some_and(|standing| standing.open);
+            let open = all.branches.values().filter(|standing| standing.open).count();
+            if is_open || open < settings.limit {
+                let offer = self.without_errors(visit, (&base, &sources), offer).await?;
+                if !offer.edited.is_empty() {
+                    self.bring(visit, &base, &offer, &mut all).await?;
+                }
+            }
+        }
+        all.looked = Some(now);
+        turn.due = turn.due.into_iter().chain([now + settings.interval]).min();
+        Ok(self.keep_proposals(visit, &all).await?)
+    }
+
+    /// An offer without the files that would have errors then: a pull request that cannot be merged
+    /// helps nobody.
+    async fn without_errors(
+        &mut self,
+        visit: &Visit<'_>,
+        (base, sources): (&Revision, &BTreeSet<SourceName>),
+        mut offer: Offer,
+    ) -> Result<Offer, Trouble> {
+        let mirror = self.mirror(visit)?;
+        let message = report::upgrade::message(&offer.edited);
+        let Some(made) = mirror.commit(Some(base), &offer.edits(), &message, (visit.clock)())?
+        else {
+            return Ok(offer);
+        };
+        let at = sources.iter().map(|name| (name.clone(), made.clone())).collect();
+        let question = Question { at, also: BTreeSet::new(), previews: false, blind: true };
+        let reviewed = self.engine.review(&question, visit.clock).await?;
+        let errors = reviewed
+            .diagnostics
+            .iter()
+            .filter(|(source, problem)| sources.contains(source) && problem.is_error());
+        let mut wrong: BTreeMap<RequestId, Vec<_>> = BTreeMap::new();
+        for (_, problem) in errors {
+            let whose = offer.edited.iter().find(|one| *one.path == *problem.place.file);
+            if let Some(one) = whose {
+                wrong.entry(one.id.clone()).or_default().push(problem.clone());
+            }
+        }
+        let (left, edited): (Vec<_>, Vec<_>) =
+            offer.edited.into_iter().partition(|one| wrong.contains_key(&one.id));
+        offer.edited = edited;
+        for one in left {
+            let problems = wrong.remove(&one.id).unwrap_or_default();
+            let reason = Reason::Invalid { after: true, problems };
+            offer.left.push(Left { id: one.id, path: one.path, reason });
+        }
+        Ok(offer)
+    }
+
+    /// Brings one before people.
+    async fn bring(
+        &mut self,
+        visit: &Visit<'_>,
+        base: &Revision,
+        offer: &Offer,
+        all: &mut Proposals,
+    ) -> Result<(), Trouble> {
+        let labels = self.engine.config().settings.upgrades.labels.clone();
+        let change = change(offer, labels);
+        let branch = change.branch();
+        let mirror = self.mirror(visit)?;
+        let desk = self.desk(visit, &mirror, base);
+        let standing = all.branches.get(&branch).cloned().unwrap_or_default();
+        let keep = async |known| {
+            let standing = all.branches.entry(branch.clone()).or_default();
+            (standing.known, standing.gone) = (known, false);
+            self.keep_proposals(visit, all).await
+        };
+        let at = (visit.clock)();
+        let outcome = propose::bring(&desk, &change, &standing.known, at, keep).await?;
+        let open = match &outcome {
+            Outcome::Stands(_, pull) => pull.is_some(),
+            Outcome::HandsOff(pull) => pull.is_some(),
+            Outcome::Nothing | Outcome::Declined(_) => false,
+        };
+        if open && !standing.open {
+            tracing::info!(repo = %visit.place.repo, branch, "a newer version is proposed");
+        }
+        all.branches.entry(branch).or_default().open = open;
+        Ok(self.keep_proposals(visit, all).await?)
+    }
+
+    /// Takes one back that nobody needs any more: it was merged, or a newer version is there.
+    async fn take_back(
+        &mut self,
+        visit: &Visit<'_>,
+        (base, branch): (&Revision, &str),
+        all: &mut Proposals,
+    ) -> Result<(), Trouble> {
+        let Some(standing) = all.branches.get(branch).cloned().filter(|s| !s.gone) else {
+            return Ok(());
+        };
+        let mirror = self.mirror(visit)?;
+        let desk = self.desk(visit, &mirror, base);
+        let keep = async |known| {
+            all.branches.entry(branch.to_owned()).or_default().known = known;
+            self.keep_proposals(visit, all).await
+        };
+        let is_gone = propose::withdraw(&desk, branch, &standing.known, keep).await?;
+        let standing = all.branches.entry(branch.to_owned()).or_default();
+        // What a person works on is theirs, and counts no longer among ours.
+        (standing.gone, standing.open) = (true, false);
+        if is_gone && standing.known.withdrawn.is_empty() {
+            all.branches.remove(branch);
+        }
+        Ok(self.keep_proposals(visit, all).await?)
+    }
+
+    fn mirror(&self, visit: &Visit<'_>) -> Result<crate::git::Mirror, Trouble> {
+        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let source = source.ok_or_else(|| {
+            let text = format!("source `{}` is not there any more", visit.place.name());
+            crate::reconcile::PassError::Settings(text)
+        })?;
+        Ok(source.mirror().clone())
+    }
+
+    fn desk<'a>(
+        &'a self,
+        visit: &'a Visit<'_>,
+        mirror: &'a crate::git::Mirror,
+        base: &'a Revision,
+    ) -> Desk<'a> {
+        const NONE: [u8; 32] = [0; 32];
+        Desk {
+            mirror,
+            forge: Some((self.forge.as_ref(), &visit.place.repo)),
+            key: self.secret.as_ref().unwrap_or(&NONE),
+            base_branch: &visit.place.branch,
+            base,
+        }
+    }
+
+    async fn keep_proposals(
+        &self,
+        visit: &Visit<'_>,
+        all: &Proposals,
+    ) -> Result<(), crate::reconcile::PassError> {
+        let value = serde_json::to_value(all).ok();
+        let write = Write::Value { key: key(visit.place.name()), value };
+        Ok(self.store.commit(visit.lease, vec![write]).await?)
+    }
+}
+
+/// An offer as a proposal.
+pub fn change(offer: &Offer, labels: Vec<String>) -> Change {
+    let Offer { to, team, edited, left } = offer;
+    Change {
+        kind: KIND,
+        name: offer.name(),
+        edits: offer.edits(),
+        message: report::upgrade::message(edited),
+        title: report::upgrade::title(team, to, edited.len()),
+        body: report::upgrade::proposal(to, edited, left),
+        labels,
+    }
+}
+
+fn branch(name: &str) -> String {
+    format!("vend/{KIND}/{name}")
+}
+
+fn key(source: &SourceName) -> String {
+    format!("{ASIDE}proposals/{source}")
+}
