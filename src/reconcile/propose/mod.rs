@@ -10,7 +10,7 @@
 //! - One pull request for each branch: it is found by its branch, its author and its signed marker
 //!   before it is made, also after an answer that was lost.
 //! - Hands off: a branch whose tip is no commit of ours is a person's, and is neither moved nor closed.
-//! - No is no: one that somebody closed is not opened again. Whoever has something else to propose takes
+//! - No is no: one that somebody closed is not opened again, nor one that was merged and taken back. Whoever has something else to propose takes
 //!   another name.
 //!
 //! # Assumptions
@@ -103,7 +103,7 @@ impl Known {
 pub enum Outcome {
     /// It stands as it should: the commit, and the pull request where there is a forge.
     Stands(Revision, Option<Proposed>),
-    /// The base has it all.
+    /// The base has it all, or had it.
     Nothing,
     /// Somebody else pushed to its branch.
     HandsOff(Option<Proposed>),
@@ -157,6 +157,13 @@ where
         return Ok(Outcome::HandsOff(theirs));
     }
     pulls.retain(|pull| pull.ours);
+    if let Some(newest) = pulls.first()
+        && newest.fate == Fate::Merged
+        && desk.is_same(&newest.head, &made).unwrap_or(false)
+    {
+        // It was merged a moment ago, and the base that we know is older; or somebody took it back.
+        return Ok(Outcome::Nothing);
+    }
     let seen = decide::Seen {
         newest: pulls.first().map(|pull| pull.fate),
         tip: tip.as_ref().map(|tip| (known.has(tip), is_same)),

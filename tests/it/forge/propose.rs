@@ -51,9 +51,13 @@ impl<'d> Proposer<'d> {
 
     fn bring(&mut self, change: &Change) -> Result<Outcome, ProposeError> {
         let base = self.desk.run(self.mirror.fetch()).unwrap().unwrap();
+        self.bring_on(&base, change)
+    }
+
+    fn bring_on(&mut self, base: &Revision, change: &Change) -> Result<Outcome, ProposeError> {
         let mut noted = None;
         let known = self.known.clone();
-        let outcome = self.with(&base, |desk| {
+        let outcome = self.with(base, |desk| {
             let keep = async |known| {
                 noted = Some(known);
                 Ok(())
@@ -111,7 +115,13 @@ fn it_is_opened_once_kept_up_to_date_and_again_changes_nothing() {
     assert_ne!(third.head, second.head, "its own file moved");
     assert_eq!((third.number, desk.calls("POST", "pulls")), (first.number, 1));
 
+    let before = desk.run(ours.mirror.fetch()).unwrap().unwrap();
     desk.hosted().merge("ada", first.number);
+    assert_eq!(
+        ours.bring_on(&before, &other).unwrap(),
+        Outcome::Nothing,
+        "we have not seen it yet"
+    );
     assert_eq!(ours.bring(&other).unwrap(), Outcome::Nothing);
     desk.hub.verify();
 }

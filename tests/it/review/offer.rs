@@ -74,7 +74,7 @@ fn each_team_is_asked_once_and_no_is_no() {
     assert!(desk.repo().open_pulls().is_empty());
     desk.world.catalog.commit(catalog::note("1.2.0"));
     let third = opened(&desk, "vend/upgrade/note-1.2.0/");
-    desk.says(third.number, &["update"]);
+    desk.says(third.number, &["Nothing to do"]);
 
     // What people push there is theirs, and stays when a newer version comes.
     let edit = ask("orders/dev/more", note("more"));
