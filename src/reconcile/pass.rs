@@ -163,6 +163,7 @@ impl Engine {
             report.due = due;
         }
         report.counts = memory.counts.clone();
+        report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.journal.len();
         self.checked |= checked;
         self.memory = Some(memory);
@@ -198,6 +199,7 @@ impl Engine {
                 .chain(memory.rollout_problems())
                 .collect(),
             counts: memory.counts.clone(),
+            rollouts_stopped: memory.stopped_rollouts().count(),
             ..report
         };
         self.memory = is_kept.then_some(memory);
@@ -429,7 +431,7 @@ impl<'a> Pass<'a> {
             (_, None) => None,
         };
         let (catalog, mut problems) = self.load_catalog(&commit, last.as_deref()).await?;
-        problems.extend(self.numbers(&catalog));
+        problems.extend(self.numbers(&catalog)?);
         let catalog = Arc::new(catalog);
         let touched = desired::touched_by_catalog(&self.memory, last.as_deref(), &catalog);
         self.engine.templates.keep(&catalog);
