@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applying, Blast, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status, Symbol,
+    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName, Status,
+    Symbol,
 };
 use crate::digest::Digest;
 
@@ -151,6 +152,23 @@ pub struct Brief {
     pub applying: Vec<Applying>,
     /// Answers to what people asked in comments, the newest last.
     pub replies: Vec<Reply>,
+}
+
+impl Brief {
+    /// Whether what it would change could not be looked at: what would come of it, and who has to
+    /// approve that, is not known yet.
+    pub fn is_unseen(&self) -> bool {
+        self.is_held(|reason| matches!(reason, HoldReason::NotObserved { .. }))
+    }
+
+    /// Whether a provider refuses to say what would come of it.
+    pub fn is_refused(&self) -> bool {
+        self.is_held(|reason| matches!(reason, HoldReason::Refused { .. }))
+    }
+
+    fn is_held(&self, by: impl Fn(&HoldReason) -> bool) -> bool {
+        self.plan.holds.iter().any(|hold| by(&hold.reason))
+    }
 }
 
 /// How far a pull request is.

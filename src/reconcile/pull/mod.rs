@@ -12,6 +12,7 @@
 //! - An approval counts for the plan that it was given to, and never from the author.
 //! - Nothing of a fork reaches a provider before somebody who may write asked for that very commit.
 
+mod again;
 mod attend;
 mod command;
 mod follow;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::again::Again;
 use self::kept::Kept;
 use super::{Engine, PassError};
 use crate::config::Config;
@@ -89,10 +91,14 @@ pub struct Reviewer {
     loaded: bool,
     /// What the last look at each was made of. Forgotten by a restart: then each is looked at once.
     looked: BTreeMap<PullKey, Digest>,
+    /// Those whose last look left something open.
+    again: Again<PullKey>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
     queued: BTreeMap<(SourceName, Revision), Digest>,
+    /// Those of them whose last look left something open.
+    queued_again: Again<(SourceName, Revision)>,
     /// What the forge refused, as it was, and when it is said again.
     refused: BTreeMap<PullKey, (Digest, Timestamp)>,
     /// Repositories whose forge is not asked before then, and how often it failed in a row.
@@ -119,6 +125,13 @@ pub struct Turn {
     pub due: Option<Timestamp>,
     /// It wrote something that a pass should see at once.
     pub wake: bool,
+}
+
+impl Turn {
+    /// Something is due then, although nothing happens.
+    fn is_due(&mut self, at: Timestamp) {
+        self.due = self.due.into_iter().chain([at]).min();
+    }
 }
 
 /// The shortest and longest rest after a forge failed.
@@ -159,8 +172,10 @@ impl Reviewer {
             kept: BTreeMap::new(),
             loaded: false,
             looked: BTreeMap::new(),
+            again: Again::default(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
+            queued_again: Again::default(),
             refused: BTreeMap::new(),
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
@@ -236,7 +251,7 @@ impl Reviewer {
             let attended = self.attend(visit, &key, pull, turn).await;
             self.own_trouble(visit, &key, attended).await?;
         }
-        self.queue(visit).await?;
+        self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
         self.passages(visit, turn).await?;
         self.clear(visit, clock()).await?;
@@ -349,6 +364,7 @@ impl Reviewer {
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         self.wanted.remove(key);
         self.looked.remove(key);
+        self.again.forget(key);
         self.refused.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());

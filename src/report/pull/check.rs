@@ -7,7 +7,7 @@ use crate::model::{
 use crate::report::markdown::words;
 use crate::report::plan::{Artifacts, Options, markdown};
 
-use super::{after, approval as needs, danger, has_errors, problem, title};
+use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
 
 /// GitHub's limits: of a summary or text in bytes, and of a status' description in characters.
 const TEXT_MAX: usize = 65_535;
@@ -33,7 +33,11 @@ pub fn check(
     options: &Options,
 ) -> Check {
     let state = match &brief.stage {
-        Stage::Planned if has_errors(brief) || breaks(brief) => CheckState::Failure,
+        Stage::Planned if has_errors(brief) || breaks(brief) || brief.is_refused() => {
+            CheckState::Failure
+        }
+        // Who cannot be asked may be asked later: the same.
+        Stage::Planned if brief.is_unseen() => CheckState::Running,
         Stage::Planned | Stage::Nothing => CheckState::Success,
         Stage::Conflict { .. } => CheckState::Failure,
         // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
@@ -102,8 +106,11 @@ fn summary(brief: &Brief) -> String {
 
 /// The check `vend/approval`: whether those who must have said yes.
 pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
-    let open = matches!(brief.stage, Stage::Planned) && has_errors(brief)
-        || matches!(brief.stage, Stage::Conflict { .. } | Stage::Unknown { .. });
+    let open = match &brief.stage {
+        Stage::Planned => !is_planned(brief),
+        Stage::Conflict { .. } | Stage::Unknown { .. } => true,
+        Stage::Nothing | Stage::Merged { .. } | Stage::Closed => false,
+    };
     let (state, title) = match needs::missing(brief) {
         // What will be asked is known only when it can be planned.
         _ if open => (CheckState::Queued, "Waits for a plan".to_owned()),

@@ -76,7 +76,7 @@ fn unmarked(body: &str, marker: &str) -> String {
 
 fn heading(brief: &Brief) -> String {
     let title = title(brief);
-    if brief.stage != Stage::Planned || super::has_errors(brief) || brief.needs.is_empty() {
+    if !super::is_planned(brief) || brief.needs.is_empty() {
         return title;
     }
     match approval::missing(brief) {

@@ -23,6 +23,12 @@ pub use suggest::suggestions;
 pub fn title(brief: &Brief) -> String {
     match &brief.stage {
         Stage::Planned if has_errors(brief) => problem::count(brief),
+        Stage::Planned if brief.is_refused() => {
+            format!("Refused by its provider; {}", planned(brief))
+        }
+        Stage::Planned if brief.is_unseen() => {
+            format!("Waits for the accounts to be seen; {}", planned(brief))
+        }
         Stage::Planned => planned(brief),
         Stage::Conflict { paths } if paths.is_empty() => "Conflicts with its base".to_owned(),
         Stage::Conflict { paths } => {
@@ -41,6 +47,11 @@ pub fn title(brief: &Brief) -> String {
 /// Whether a file that it changes cannot be used.
 fn has_errors(brief: &Brief) -> bool {
     brief.diagnostics.iter().any(crate::model::Diagnostic::is_error)
+}
+
+/// Whether what would be done, and with it what is to be approved, is known.
+fn is_planned(brief: &Brief) -> bool {
+    brief.stage == Stage::Planned && !has_errors(brief) && !brief.is_unseen() && !brief.is_refused()
 }
 
 fn planned(brief: &Brief) -> String {

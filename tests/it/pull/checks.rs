@@ -1,7 +1,9 @@
 //! The checks, what is annotated, and what is suggested.
 
 use vend::forge::{CheckState, Level};
-use vend::model::{Brief, Diagnostic, Place, RequestPhase, Revision, Stage};
+use vend::model::{
+    Brief, Diagnostic, Hold, HoldReason, Place, RequestId, RequestPhase, Revision, Stage,
+};
 use vend::report::plan::Options;
 use vend::report::pull;
 
@@ -93,6 +95,30 @@ fn an_approval_is_missing_until_every_need_is_met() {
     assert_eq!(approval(&story.brief), (CheckState::Success, "No approval is needed".to_owned()));
     assert_eq!(approval(&named("invalid").brief).0, CheckState::Queued);
     assert_eq!(approval(&named("conflict").brief).0, CheckState::Queued);
+}
+
+#[test]
+fn what_could_not_be_seen_and_what_is_refused_pass_neither_check() {
+    let found = |reason| {
+        let mut story = named("new-queue");
+        story.brief.plan.holds.push(Hold {
+            request: RequestId::parse("orders/dev/other").unwrap(),
+            component: None,
+            action: None,
+            reason,
+        });
+        let approval = pull::approval(&story.brief, &story.brief.pull.head, "id");
+        let check = check(&story);
+        (check.state, check.title, approval.state, approval.title)
+    };
+    let (state, title, approval, why) = found(HoldReason::NotObserved { error: "down".into() });
+    assert_eq!((state, approval), (CheckState::Running, CheckState::Queued));
+    assert_eq!(title, "Waits for the accounts to be seen; 1 to create, 1 held");
+    assert_eq!(why, "Waits for a plan");
+    let until = "2026-01-02T03:04:05Z".parse().unwrap();
+    let (state, title, approval, _) = found(HoldReason::Refused { error: "no".into(), until });
+    assert_eq!((state, approval), (CheckState::Failure, CheckState::Queued));
+    assert_eq!(title, "Refused by its provider; 1 to create, 1 held");
 }
 
 #[test]
