@@ -199,6 +199,11 @@ pub enum Stage {
     },
     /// It was closed without being merged.
     Closed,
+    /// It is aimed at a branch that is not read, and was not before.
+    Elsewhere {
+        /// Which.
+        base: String,
+    },
 }
 
 /// More would happen than was reviewed.

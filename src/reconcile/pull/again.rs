@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{REST, REST_MOST};
 use crate::digest::Digest;
@@ -60,7 +60,11 @@ pub(super) fn is_open(brief: &Brief) -> bool {
     match brief.stage {
         Stage::Unknown { .. } => true,
         Stage::Planned => brief.is_unseen() || brief.is_refused(),
-        Stage::Conflict { .. } | Stage::Nothing | Stage::Merged { .. } | Stage::Closed => false,
+        Stage::Conflict { .. }
+        | Stage::Nothing
+        | Stage::Merged { .. }
+        | Stage::Closed
+        | Stage::Elsewhere { .. } => false,
     }
 }
 
@@ -87,6 +91,6 @@ mod tests {
         }
         assert_eq!(look(other, true), Some(REST_MOST));
         assert_eq!(look(other, false), None);
-        assert_eq!(look(other, true), Some(SignedDuration::from_secs(5)));
+        assert_eq!(look(other, true), Some(REST));
     }
 }

@@ -34,9 +34,10 @@ use super::{Engine, PassError};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::chain;
-use crate::forge::{Forge, ForgeError, Repo};
+use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
 use crate::model::{Pull, PullKey, PullState, RequestId, Revision, SourceName};
+use crate::report;
 use crate::store::{ASIDE, Lease, Store, Write};
 
 /// Why something of a pull request could not be done now.
@@ -66,6 +67,8 @@ struct Place {
     branch: String,
     /// One or more; the catalog may be among them.
     sources: Vec<SourceName>,
+    /// No other branch of the repository is read.
+    alone: bool,
 }
 
 impl Place {
@@ -76,6 +79,11 @@ impl Place {
 
     fn key(&self, number: u64) -> PullKey {
         PullKey { source: self.name().clone(), number }
+    }
+
+    /// A check under the name that it has here.
+    fn named(&self, check: Check) -> Check {
+        if self.alone { check } else { report::pull::of_branch(check, &self.branch) }
     }
 }
 
@@ -237,7 +245,12 @@ impl Reviewer {
             .collect();
         for number in missing {
             match self.forge.pull(&place.repo, number).await {
-                Ok(pull) => pulls.push(pull),
+                Ok(pull) if pull.base == place.branch => pulls.push(pull),
+                Ok(pull) => {
+                    let key = place.key(number);
+                    let left = self.leave(visit, &key, pull).await;
+                    self.own_trouble(visit, &key, left).await?;
+                }
                 Err(ForgeError::Gone { .. }) => {
                     self.forget(visit, &place.key(number)).await?;
                 }
@@ -442,7 +455,13 @@ fn places(engine: &Engine, repos: &BTreeMap<SourceName, Repo>) -> Vec<Place> {
         let Some(repo) = repos.get(&name) else { continue };
         match places.iter_mut().find(|p| p.repo == *repo && p.branch == branch) {
             Some(place) => place.sources.push(name),
-            None => places.push(Place { repo: repo.clone(), branch, sources: vec![name] }),
+            None => {
+                let alone = !places.iter().any(|p| p.repo == *repo);
+                for other in places.iter_mut().filter(|p| p.repo == *repo) {
+                    other.alone = false;
+                }
+                places.push(Place { repo: repo.clone(), branch, sources: vec![name], alone });
+            }
         }
     }
     places

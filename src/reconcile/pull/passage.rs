@@ -173,7 +173,9 @@ impl Reviewer {
         let mirror = source.mirror();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
-            if key.source != *visit.place.name() || !mirror.is_ancestor(merged, tip)? {
+            // Merged into another branch first, it came to this one in another way.
+            let is_here = key.source == *visit.place.name() && kept.pull.base == visit.place.branch;
+            if !is_here || !mirror.is_ancestor(merged, tip)? {
                 continue;
             }
             let brings = merged == commit

@@ -121,8 +121,8 @@ impl Reviewer {
             report::pull::check(&brief, &group.head, &external, &none, &options),
             report::pull::approval(&brief, &group.head, &external),
         ];
-        for check in &checks {
-            let said = self.forge.check(&visit.place.repo, check, None).await;
+        for check in checks.map(|check| visit.place.named(check)) {
+            let said = self.forge.check(&visit.place.repo, &check, None).await;
             if !self.heard(visit, said.map(drop).map_err(Trouble::from))? {
                 self.queued.remove(&key);
                 break;

@@ -43,7 +43,7 @@ pub fn check(
         // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
         Stage::Unknown { .. } => CheckState::Running,
         Stage::Merged { .. } => is_good(brief),
-        Stage::Closed => CheckState::Neutral,
+        Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
     };
     let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
     let text = match &brief.stage {
@@ -55,7 +55,8 @@ pub fn check(
         | Stage::Unknown { .. }
         | Stage::Nothing
         | Stage::Merged { .. }
-        | Stage::Closed => String::new(),
+        | Stage::Closed
+        | Stage::Elsewhere { .. } => String::new(),
     };
     Check {
         name: "vend".to_owned(),
@@ -109,15 +110,17 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
     let open = match &brief.stage {
         Stage::Planned => !is_planned(brief),
         Stage::Conflict { .. } | Stage::Unknown { .. } => true,
-        Stage::Nothing | Stage::Merged { .. } | Stage::Closed => false,
+        Stage::Nothing | Stage::Merged { .. } | Stage::Closed | Stage::Elsewhere { .. } => false,
     };
+    let is_elsewhere = matches!(brief.stage, Stage::Elsewhere { .. });
     let (state, title) = match needs::missing(brief) {
         // What will be asked is known only when it can be planned.
         _ if open => (CheckState::Queued, "Waits for a plan".to_owned()),
+        _ if is_elsewhere => (CheckState::Neutral, super::title(brief)),
         0 => (CheckState::Success, needs::title(brief)),
         _ => (CheckState::ActionRequired, needs::title(brief)),
     };
-    let list = needs::list(brief);
+    let list = if is_elsewhere { String::new() } else { needs::list(brief) };
     let summary = if list.is_empty() { format!("{title}.\n") } else { list };
     let mut page = crate::report::markdown::Page::new(TEXT_MAX);
     page.put(&[summary, format!("{}.\n", visible(&title, TITLE_MAX))]);
@@ -131,6 +134,13 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
         text: String::new(),
         annotations: Vec::new(),
     }
+}
+
+/// A check of a repository of which several branches are read: what one commit comes to on each of
+/// them may differ.
+pub fn of_branch(check: Check, branch: &str) -> Check {
+    let name = format!("{} ({})", check.name, visible(branch, TITLE_MAX));
+    Check { name, ..check }
 }
 
 /// The commit status of a merge commit: how its requests stand. `None` before the merge.

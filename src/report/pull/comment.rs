@@ -49,6 +49,10 @@ pub fn comment(
                 & after::put(&mut page, brief, changed.as_ref())
         }
         Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
+        Stage::Elsewhere { base } => page.put(&[format!(
+            "It is aimed at {} now, which vend does not read.\n\n",
+            short_code(base, 200)
+        )]),
     };
     let rest = "Not all of it fits here; the whole plan is in the check and in `vend plan`.\n\n";
     let body = format!("{}{}{foot}", page.into_text(), if whole { "" } else { rest });
@@ -209,7 +213,7 @@ fn reply(reply: &Reply) -> String {
 fn footer(brief: &Brief) -> String {
     let Brief { pull, stage, base, catalog, .. } = brief;
     let mut said = match stage {
-        Stage::Nothing | Stage::Closed => return String::new(),
+        Stage::Nothing | Stage::Closed | Stage::Elsewhere { .. } => return String::new(),
         Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
             let onto = base.iter().map(|b| format!(" on {}", link::commit(brief, b)));

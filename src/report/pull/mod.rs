@@ -15,7 +15,7 @@ mod warning;
 use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
 use crate::report::markdown::plural;
 
-pub use check::{approval, check, merged, status};
+pub use check::{approval, check, merged, of_branch, status};
 pub use comment::{comment, help};
 pub use suggest::suggestions;
 
@@ -41,6 +41,7 @@ pub fn title(brief: &Brief) -> String {
         }
         Stage::Merged { .. } => after::title(brief),
         Stage::Closed => "Closed: nothing of it is applied".to_owned(),
+        Stage::Elsewhere { .. } => "Aimed elsewhere: nothing of it is applied".to_owned(),
     }
 }
 

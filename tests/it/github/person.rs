@@ -187,6 +187,18 @@ impl Repo<'_> {
         well(self.hub.state().merge(&self.full, number, user, method, None)).to_string()
     }
 
+    /// Aims a pull request at another branch, as its author may.
+    pub fn retarget(&self, user: &str, number: u64, base: &str) {
+        self.at(base);
+        self.hub.state().retarget(&self.full, number, user, base);
+    }
+
+    /// Somebody pushes what one branch holds to another, which it is ahead of.
+    pub fn forward(&self, user: &str, branch: &str, to: &str) {
+        self.git.git(&["update-ref", &format!("refs/heads/{branch}"), &self.at(to)]);
+        self.hub.state().sync(&self.full, user);
+    }
+
     pub fn close(&self, user: &str, number: u64) {
         self.hub.state().close(&self.full, number, user);
     }

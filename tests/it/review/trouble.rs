@@ -173,7 +173,7 @@ fn what_could_not_be_seen_passes_no_gate_and_is_looked_at_again() {
         runs.into_iter().rfind(|run| run.name == name).expect("it is said before the comment")
     };
     for name in ["vend", "vend/approval"] {
-        assert_ne!(run(name).conclusion.as_deref(), Some("success"), "{:#?}", run(name));
+        assert_ne!(run(name).conclusion.as_deref(), Some("success"), "{name}");
     }
     // Nothing is pushed, written or merged: it is seen again by itself.
     std::fs::rename(&away, &output).unwrap();
