@@ -217,6 +217,24 @@ pub struct Changed {
     pub before: Vec<String>,
     /// What would be done, likewise.
     pub after: Vec<String>,
+    /// Lines of both that come to something else now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    /// What differs in the rendered files of what is more than was reviewed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rendered: Vec<Rewritten>,
+}
+
+/// What differs in one component's rendered files.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rewritten {
+    /// Whose.
+    pub target: super::TargetKey,
+    /// Against what was reviewed; else that is not to be had, and this is against what is applied.
+    pub reviewed: bool,
+    /// Lines with their signs, as unified differences have them.
+    pub lines: Vec<String>,
 }
 
 /// Why the world was not looked at for a plan.
@@ -349,12 +367,14 @@ pub struct Since {
     pub added: Vec<String>,
     /// Steps that are not in it any more.
     pub gone: Vec<String>,
+    /// Steps of both that come to something else now.
+    pub differs: Vec<String>,
 }
 
 impl Since {
     /// Whether the plan is as it was.
     pub fn is_same(&self) -> bool {
-        self.added.is_empty() && self.gone.is_empty()
+        self.added.is_empty() && self.gone.is_empty() && self.differs.is_empty()
     }
 }
 

@@ -145,6 +145,7 @@ impl Reviewer {
                     own,
                     stage.clone(),
                 );
+                let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);
                 self.judge(visit, kept).await?;
@@ -268,5 +269,6 @@ fn steady(plan: &mut Plan, before: Option<&Plan>, now: Timestamp) {
 fn since(kept: &Kept) -> Option<Since> {
     let (before, now) = (kept.before.as_ref()?, kept.shown.as_ref()?);
     let head: Revision = before.head.clone();
-    Some(Since { head, added: now.not_in(before), gone: before.not_in(now) })
+    let differs = now.differs(before);
+    Some(Since { head, added: now.not_in(before), gone: before.not_in(now), differs })
 }

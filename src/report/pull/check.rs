@@ -4,7 +4,7 @@ use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level};
 use crate::model::{
     Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
 };
-use crate::report::markdown::words;
+use crate::report::markdown::{Page, words};
 use crate::report::plan::{Artifacts, Options, markdown};
 
 use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
@@ -50,6 +50,11 @@ pub fn check(
         Stage::Planned if !brief.plan.is_empty() || !brief.plan.holds.is_empty() => {
             markdown(&brief.plan, artifacts, &options)
         }
+        Stage::Merged { changed: Some(changed), .. } => {
+            let mut page = Page::new(TEXT_MAX);
+            page.put(&[super::changes::rewrites(changed)]);
+            page.into_text()
+        }
         Stage::Planned
         | Stage::Conflict { .. }
         | Stage::Unknown { .. }
@@ -85,7 +90,7 @@ fn is_good(brief: &Brief) -> CheckState {
 }
 
 fn summary(brief: &Brief) -> String {
-    let mut page = crate::report::markdown::Page::new(TEXT_MAX - 200);
+    let mut page = Page::new(TEXT_MAX - 200);
     let errors = problem::errors(brief, PROBLEMS);
     let others = problem::others(brief, PROBLEMS);
     let unknown = match &brief.stage {
@@ -122,7 +127,7 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
     };
     let list = if is_elsewhere { String::new() } else { needs::list(brief) };
     let summary = if list.is_empty() { format!("{title}.\n") } else { list };
-    let mut page = crate::report::markdown::Page::new(TEXT_MAX);
+    let mut page = Page::new(TEXT_MAX);
     page.put(&[summary, format!("{}.\n", visible(&title, TITLE_MAX))]);
     Check {
         name: "vend/approval".to_owned(),

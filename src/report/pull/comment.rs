@@ -17,6 +17,9 @@ const REPLY_LINES: usize = 40;
 const SINCE: usize = 20;
 const BOTH: usize = 60;
 
+/// Said where what differs in rendered files does not fit.
+const IN_CHECK: &str = "What differs in the rendered files is in the check.\n\n";
+
 /// The comment's Markdown, within `options.limit` bytes, beginning with `marker`, which stands in it
 /// once, whatever else it says. `None`: there is nothing to say, and nobody was told otherwise.
 pub fn comment(
@@ -45,8 +48,10 @@ pub fn comment(
         )]),
         Stage::Nothing => true,
         Stage::Merged { commit: _, changed } => {
-            changed.as_ref().is_none_or(|changed| page.put(&[both(changed)]))
-                & after::put(&mut page, brief, changed.as_ref())
+            changed.as_ref().is_none_or(|changed| {
+                let rewrites = changes::rewrites(changed);
+                page.put(&[both(changed, &rewrites), both(changed, IN_CHECK)])
+            }) & after::put(&mut page, brief, changed.as_ref())
         }
         Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
         Stage::Elsewhere { base } => page.put(&[format!(
@@ -144,7 +149,7 @@ fn conflict(paths: &[String]) -> String {
 /// What a push did to the plan.
 fn since(brief: &Brief) -> String {
     let Some(since) = &brief.since else { return String::new() };
-    let Since { head, added, gone } = since;
+    let Since { head, added, gone, differs } = since;
     // The same commit was planned again: there was no push to speak of.
     let at = link::commit(brief, head);
     if since.is_same() {
@@ -156,16 +161,20 @@ fn since(brief: &Brief) -> String {
     };
     let mut lines = signed('-', gone);
     lines.extend(signed('+', added));
+    lines.extend(differs.iter().map(|line| differing(line)));
     format!("Since {at}:\n\n{}\n", cut("diff", lines, SINCE))
 }
 
 /// The plan that was reviewed and the one that would be carried out, in one.
-fn both(changed: &Changed) -> String {
-    let Changed { reviewed: _, now, before, after } = changed;
+fn both(changed: &Changed, rewrites: &str) -> String {
+    let Changed { reviewed: _, now, before, after, differs, rendered: _ } = changed;
     let mut lines = Vec::new();
     for line in before {
-        let sign = if after.contains(line) { ' ' } else { '-' };
-        lines.push(format!("{sign} {}", visible(line, 300)));
+        lines.push(match (after.contains(line), differs.contains(line)) {
+            (false, _) => format!("- {}", visible(line, 300)),
+            (true, true) => differing(line),
+            (true, false) => format!("  {}", visible(line, 300)),
+        });
     }
     let added = after.iter().filter(|line| !before.contains(line));
     lines.extend(added.map(|line| format!("+ {}", visible(line, 300))));
@@ -173,10 +182,15 @@ fn both(changed: &Changed) -> String {
     lines.sort_by_key(|line| line.starts_with(' '));
     format!(
         "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
-         `-` was reviewed and does not come; `+` comes and was not reviewed:\n\n{}\nIf that is meant:\n\n{}\nElse take the commit back.\n\n",
+         `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something else:\n\n{}\n{rewrites}If that is meant:\n\n{}\nElse take the commit back.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )
+}
+
+/// A step of both plans that is not what it was.
+fn differing(line: &str) -> String {
+    format!("~ {} (its content differs)", visible(line, 300))
 }
 
 fn cut(kind: &str, mut lines: Vec<String>, most: usize) -> String {
