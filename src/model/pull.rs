@@ -139,6 +139,8 @@ pub struct Brief {
     pub blast: Option<Blast>,
     /// Approvals that it needs, with those that it has.
     pub needs: Vec<Need>,
+    /// What was given and does not count for any of them, or not yet.
+    pub discounted: Vec<Discounted>,
     /// What a reviewer should know besides.
     pub warnings: Vec<Warned>,
     /// Against what was said of the last commit; `None`: this is the first.
@@ -311,6 +313,23 @@ impl Need {
     pub fn is_met(&self) -> bool {
         self.had.len() >= self.count as usize
     }
+}
+
+/// A yes that does not count, or not yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Discounted {
+    /// Whose.
+    pub by: String,
+    /// Why.
+    pub why: Discount,
+}
+
+/// Why a yes does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Discount {
+    /// What they say yes to is their own in part.
+    Pushed,
 }
 
 /// What a reviewer should know besides the plan.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::GitHub;
 use super::auth::Who;
 use super::call::{Trouble, encode, read};
-use crate::forge::{Queued, Repo};
+use crate::forge::{Pushed, Queued, Repo};
 use crate::model::{Pull, PullState, Revision};
 
 /// Who something is by when GitHub does not know any more: its own name for an account that is gone.
@@ -143,6 +143,40 @@ impl GitHub {
     }
 }
 
+#[derive(Deserialize)]
+struct CommitShape {
+    sha: Option<String>,
+    /// Not there where no account has the mail address.
+    author: Option<UserShape>,
+    committer: Option<UserShape>,
+    parents: Option<Vec<ObjectShape>>,
+}
+
+impl CommitShape {
+    fn pushed(self) -> Option<Pushed> {
+        let by = [self.author, self.committer].into_iter().flatten().filter_map(|who| who.login);
+        let parents = self.parents.unwrap_or_default().into_iter();
+        Some(Pushed {
+            commit: revision(&self.sha?)?,
+            by: by.collect(),
+            parents: parents.filter_map(|parent| revision(&parent.sha?)).collect(),
+        })
+    }
+}
+
+impl GitHub {
+    /// GitHub tells of no more than 250.
+    pub(super) async fn commits_of(
+        &self,
+        repo: &Repo,
+        number: u64,
+    ) -> Result<Vec<Pushed>, Trouble> {
+        let path = format!("/repos/{repo}/pulls/{number}/commits?per_page=100");
+        let all: Vec<CommitShape> = self.list(Who::Of(repo), &path).await?;
+        Ok(all.into_iter().filter_map(CommitShape::pushed).collect())
+    }
+}
+
 /// Where GitHub keeps the branches of merge queues.
 const QUEUE: &str = "gh-readonly-queue";
 
@@ -213,6 +247,19 @@ mod tests {
             panic!("it was merged")
         };
         assert_eq!((commit.as_str(), by), (SHA, None));
+    }
+
+    #[test]
+    fn a_commit_names_whom_its_addresses_belong_to() {
+        let value = json!({
+            "sha": SHA, "author": {"login": "ada", "type": "User"}, "committer": {},
+            "parents": [{"sha": SHA}, {"sha": SHA}],
+        });
+        let pushed = serde_json::from_value::<CommitShape>(value).unwrap().pushed().unwrap();
+        assert_eq!((pushed.by.len(), pushed.parents.len()), (1, 2));
+        let value = json!({"sha": SHA, "author": null, "committer": null});
+        let pushed = serde_json::from_value::<CommitShape>(value).unwrap().pushed().unwrap();
+        assert!(pushed.by.is_empty() && pushed.parents.is_empty());
     }
 
     #[test]

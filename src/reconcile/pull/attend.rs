@@ -40,6 +40,12 @@ impl Reviewer {
             kept.heard = Some(now - HEARD);
         }
         let repo = &visit.place.repo;
+        if (kept.pull.state == PullState::Open || was_open)
+            && self.hear_pushers(visit, &mut kept).await?
+        {
+            self.judge(visit, &mut kept).await?;
+            self.looked.remove(key);
+        }
         if news {
             // Until all of it was heard, whatever breaks off between.
             kept.fresh = true;
@@ -237,6 +243,7 @@ impl Reviewer {
             blind: None,
             blast: None,
             needs: shown.into_iter().flat_map(|s| &s.needs).map(|(_, n)| n.clone()).collect(),
+            discounted: shown.map(|s| s.discounted.clone()).unwrap_or_default(),
             warnings: Vec::new(),
             since: None,
             standing: Vec::new(),

@@ -6,7 +6,9 @@ use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
 use crate::forge::Permission;
-use crate::model::{HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned};
+use crate::model::{
+    Discount, Discounted, HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned,
+};
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
 
@@ -126,9 +128,14 @@ impl Reviewer {
             need.had.clear();
         }
         shown.teams.clear();
+        shown.discounted.clear();
         let by: Vec<String> =
             approvers(kept, shown.digest).into_iter().map(|v| v.by.clone()).collect();
         for who in by {
+            if kept.is_whose(&who) {
+                shown.discounted.push(Discounted { by: who, why: Discount::Pushed });
+                continue;
+            }
             let may = self.forge.permission(repo, &who).await? >= Permission::Write;
             let in_teams = if teams.is_empty() {
                 BTreeSet::new()

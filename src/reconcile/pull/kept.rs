@@ -10,8 +10,8 @@ use super::publish::Artifacts;
 use crate::digest::{self, Digest};
 use crate::forge::Reaction;
 use crate::model::{
-    Action, Artifact, Bound as Steps, Changed, Known, Need, Plan, Pull, PullState, Reply,
-    RequestId, Revision, Stage, Step, Symbol, Verdict,
+    Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
+    Reply, RequestId, Revision, Stage, Step, Symbol, Verdict,
 };
 
 /// What is remembered of one pull request.
@@ -20,6 +20,11 @@ use crate::model::{
 pub(super) struct Kept {
     /// As the forge had it when it was last asked about its people.
     pub pull: Pull,
+    /// The handles, in small letters, of those who pushed to it, and of what that was told.
+    #[serde(default)]
+    pub pushers: BTreeSet<String>,
+    #[serde(default)]
+    pub pushed: Option<Pushed>,
     /// What people said of it.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
@@ -80,6 +85,14 @@ pub(super) struct Kept {
     pub reverts: Option<u64>,
 }
 
+/// What those who pushed were told of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Pushed {
+    pub head: Revision,
+    /// A merge among its commits was not known to bring nothing but what stood on the branch then.
+    pub open_at: Option<Revision>,
+}
+
 /// A verdict with the plan that it was about.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Bound {
@@ -102,6 +115,9 @@ pub(super) struct Shown {
     /// The teams, of those that the needs name, of each person who gave one.
     #[serde(default)]
     pub teams: BTreeMap<String, BTreeSet<String>>,
+    /// Those who said yes and do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounted: Vec<Discounted>,
     /// Requests whose files it changes, with the digest of what stood there before.
     pub own: BTreeMap<RequestId, Before>,
     /// The plan itself, for as long as it is small enough to be kept.
@@ -159,6 +175,8 @@ impl Kept {
     pub fn new(pull: Pull) -> Self {
         Self {
             pull,
+            pushers: BTreeSet::new(),
+            pushed: None,
             verdicts: Vec::new(),
             bound: Vec::new(),
             plans: Vec::new(),
@@ -238,6 +256,11 @@ impl Kept {
         self.replies.drain(..more);
     }
 
+    /// Whether somebody opened it or pushed to it: what they say yes to would be their own.
+    pub fn is_whose(&self, who: &str) -> bool {
+        who.eq_ignore_ascii_case(&self.pull.author) || self.pushers.contains(&who.to_lowercase())
+    }
+
     /// It comes from a fork, and nobody who may has asked for its head.
     pub fn is_strange(&self) -> bool {
         self.pull.fork && self.asked.as_ref() != Some(&self.pull.head)
@@ -268,8 +291,8 @@ impl Shown {
         let effects: Vec<&Digest> = steps.iter().map(|step| &step.digest).collect();
         let digest = digest::of(&(effects, asked));
         let plan = (plan.steps.len() <= KEPT_STEPS).then(|| plan.clone());
-        let (teams, rendered) = (BTreeMap::new(), Arc::default());
-        Self { head, digest, steps, needs, teams, own, plan, stage, rendered }
+        let (teams, rendered, discounted) = (BTreeMap::new(), Arc::default(), Vec::new());
+        Self { head, digest, steps, needs, teams, discounted, own, plan, stage, rendered }
     }
 
     /// With what its steps render to, for a later look at what has become of that.

@@ -9,7 +9,8 @@
 //! # Guarantees
 //! - Level-triggered: what is to be said is compared with what was said. After a crash or a day
 //!   without the forge the next turn says what is missing, and nothing twice.
-//! - An approval counts for the plan that it was given to, and never from the author.
+//! - An approval counts for the plan that it was given to, and never from the author,
+//!   nor from anybody else whose commits are among its own.
 //! - Nothing of a fork reaches a provider before somebody who may write asked for that very commit.
 
 mod again;
@@ -20,6 +21,7 @@ mod judge;
 mod kept;
 mod passage;
 mod publish;
+mod pushers;
 mod queue;
 mod survey;
 

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
-    Action, Applying, Artifact, Blind, Brief, Changed, ComponentName, Diagnostic, Exposure,
-    Happening, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan, Preview, PropertyChange,
-    Pull, PullState, Recreates, Remark, Reply, RequestId, RequestPhase, ResourceAction,
-    ResourceChange, Revision, Rewritten, Since, Stage, Status, Step, Symbol, Target, TargetKey,
-    TargetName, Warned,
+    Action, Applying, Artifact, Blind, Brief, Changed, ComponentName, Diagnostic, Discount,
+    Discounted, Exposure, Happening, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan,
+    Preview, PropertyChange, Pull, PullState, Recreates, Remark, Reply, RequestId, RequestPhase,
+    ResourceAction, ResourceChange, Revision, Rewritten, Since, Stage, Status, Step, Symbol,
+    Target, TargetKey, TargetName, Warned,
 };
 
 /// A brief, and what was rendered before and after for its targets.
@@ -144,6 +144,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         blind: None,
         blast: None,
         needs: Vec::new(),
+        discounted: Vec::new(),
         warnings: Vec::new(),
         since: None,
         standing: Vec::new(),
@@ -584,6 +585,7 @@ pub fn planted(text: &str) -> Story {
         count: 2,
         had: vec![text.into()],
     }];
+    brief.discounted = vec![Discounted { by: text.into(), why: Discount::Pushed }];
     brief.warnings = vec![
         Warned::Overwrites { target: key("orders/dev/events#queue"), items: vec![text.into()] },
         Warned::Exposes {

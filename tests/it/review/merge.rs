@@ -51,8 +51,9 @@ fn what_moves_after_it_was_let_through_is_held_with_both_plans_shown() {
     edits.push(catalog::environment("dev", &output, ""));
     desk.world.catalog.commit(edits);
     reason(&desk, "orders/dev/it", "PlanChanged");
-    let body = desk.says(n, &["more would happen than was reviewed", "/vend approve "]);
-    for line in ["~ create orders/dev/it#note (its content differs)", "-text: b", "+changed: b"] {
+    let differs = "~ create orders/dev/it#note (its content differs)";
+    let body = desk.says(n, &["more would happen than was reviewed", "/vend approve ", differs]);
+    for line in ["\n-text: b", "\n+changed: b", "against what was reviewed"] {
         assert!(body.contains(line), "{line}: {body}");
     }
     desk.again_nothing();
