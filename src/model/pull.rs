@@ -163,6 +163,14 @@ impl Brief {
         self.is_held(|reason| matches!(reason, HoldReason::NotObserved { .. }))
     }
 
+    /// Whether the forge did not let us read whether somebody's yes counts.
+    pub fn is_unread(&self) -> bool {
+        self.discounted.iter().any(|given| match given.why {
+            Discount::TeamsUnread | Discount::RightsUnread => true,
+            Discount::Pushed => false,
+        })
+    }
+
     /// Whether a provider refuses to say what would come of it.
     pub fn is_refused(&self) -> bool {
         self.is_held(|reason| matches!(reason, HoldReason::Refused { .. }))
@@ -330,6 +338,10 @@ pub struct Discounted {
 pub enum Discount {
     /// What they say yes to is their own in part.
     Pushed,
+    /// The forge does not let us read which teams they are in.
+    TeamsUnread,
+    /// The forge does not let us read what they may do.
+    RightsUnread,
 }
 
 /// What a reviewer should know besides the plan.

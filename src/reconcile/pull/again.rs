@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{REST, REST_MOST};
 use crate::digest::Digest;
@@ -25,20 +25,18 @@ impl<K: Ord + Clone> Again<K> {
         self.0.get(key).map(|(_, _, at)| *at)
     }
 
-    /// Takes note of a look; with `open`, when the next one is due.
+    /// Takes note of a look; where it left something open, with the first pause, when the next is due.
     pub(super) fn note(
         &mut self,
         key: &K,
         made_of: Digest,
-        open: bool,
+        open: Option<SignedDuration>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let before = self.0.remove(key);
-        if !open {
-            return None;
-        }
+        let first = open?;
         let before = before.filter(|(of, _, _)| *of == made_of).map_or(0, |(_, times, _)| times);
-        let wait = REST * 2_i32.saturating_pow(before.min(8));
+        let wait = first * 2_i32.saturating_pow(before.min(8));
         let at = now + wait.min(REST_MOST);
         self.0.insert(key.clone(), (made_of, before.saturating_add(1), at));
         Some(at)
@@ -55,16 +53,18 @@ impl<K: Ord + Clone> Again<K> {
     }
 }
 
-/// Whether a look has not told all that it was for.
-pub(super) fn is_open(brief: &Brief) -> bool {
+/// The first pause after a look that has not told all that it was for. What a person has to allow
+/// first is not asked for as soon as what may come back by itself.
+pub(super) fn pause(brief: &Brief) -> Option<SignedDuration> {
     match brief.stage {
-        Stage::Unknown { .. } => true,
-        Stage::Planned => brief.is_unseen() || brief.is_refused(),
+        Stage::Unknown { .. } => Some(REST),
+        Stage::Planned if brief.is_unseen() || brief.is_refused() => Some(REST),
+        Stage::Planned => brief.is_unread().then_some(REST_MOST),
         Stage::Conflict { .. }
         | Stage::Nothing
         | Stage::Merged { .. }
         | Stage::Closed
-        | Stage::Elsewhere { .. } => false,
+        | Stage::Elsewhere { .. } => None,
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         let (one, other) = (sha256(b"one"), sha256(b"other"));
         let mut look = |of, open| {
-            let due = again.note(&1, of, open, start);
+            let due = again.note(&1, of, open.then_some(REST), start);
             assert_eq!(again.due(&1), due);
             due.map(|at| at.duration_since(start))
         };

@@ -161,7 +161,7 @@ impl Reviewer {
             }
         };
         self.looked.insert(key.clone(), inputs);
-        if let Some(at) = self.again.note(key, inputs, again::is_open(&found.0), now) {
+        if let Some(at) = self.again.note(key, inputs, again::pause(&found.0), now) {
             turn.is_due(at);
         }
         Ok(Some(found))

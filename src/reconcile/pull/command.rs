@@ -30,6 +30,10 @@ const OWN: &str = "whoever opened a pull request, or pushed to it, does not appr
 const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
      `vend approve` where vend runs";
 
+/// Said where the forge does not let us read who somebody is.
+const TEAMS: &str = "vend may not read teams: give the App Members: read, then ask again";
+const RIGHTS: &str = "vend may not read who may write: give the App Metadata: read, then ask again";
+
 /// What came of a command.
 struct Done {
     with: Reaction,
@@ -100,7 +104,13 @@ impl Reviewer {
                 text: "the comment was edited after it was written: write it anew".into(),
             });
         }
-        let permission = self.forge.permission(&visit.place.repo, who).await?;
+        let permission = match self.forge.permission(&visit.place.repo, who).await {
+            Err(ForgeError::Refused { text }) => {
+                tracing::warn!(repo = %visit.place.repo, text, "the forge does not tell who may what");
+                return Ok(no(RIGHTS));
+            }
+            other => other?,
+        };
         let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
         let needed = match command {
             Command::Retry { .. } | Command::Approve { .. } => Permission::Write,
@@ -202,7 +212,9 @@ impl Reviewer {
         teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
         if !teams.is_empty() {
-            let of = self.forge.teams_of(&visit.place.repo, who, &teams).await?;
+            let Some(of) = self.teams(visit, who, &teams).await? else {
+                return Ok(no(TEAMS));
+            };
             if of.is_empty() {
                 let teams: Vec<String> = teams.into_iter().collect();
                 return Ok(no(&format!("this takes somebody of {}", teams.join(" or "))));

@@ -114,7 +114,7 @@ impl Reviewer {
         let (none, options) = (|_: &_| (None, None), report::plan::Options::default());
         // Written down before: what is refused is not said again until something changes.
         self.queued.insert(key.clone(), inputs);
-        if let Some(at) = self.queued_again.note(&key, inputs, again::is_open(&brief), now) {
+        if let Some(at) = self.queued_again.note(&key, inputs, again::pause(&brief), now) {
             turn.is_due(at);
         }
         let checks = [

@@ -45,6 +45,12 @@ pub(super) fn list(brief: &Brief) -> String {
 fn discounted(Discounted { by, why }: &Discounted) -> String {
     let why = match why {
         Discount::Pushed => "said yes and pushed to it: does not count",
+        Discount::TeamsUnread => {
+            "said yes, and vend may not read teams: give the App *Members: read*"
+        }
+        Discount::RightsUnread => {
+            "said yes, and vend may not read who may write: give the App *Metadata: read*"
+        }
     };
     format!("- {} {why}\n", short_code(by, 60))
 }

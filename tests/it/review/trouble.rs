@@ -2,7 +2,7 @@
 
 use super::{Desk, SECRET};
 use crate::daemon::eventually;
-use crate::github::Fault;
+use crate::github::{Fault, Verdict};
 use crate::world::{ask, catalog, note};
 
 #[test]
@@ -180,5 +180,33 @@ fn what_could_not_be_seen_passes_no_gate_and_is_looked_at_again() {
     desk.says(n, &["1 to update", "platform"]);
     desk.check(&head, "vend", "success");
     desk.check(&head, "vend/approval", "action_required");
+    desk.again_nothing();
+}
+
+#[test]
+fn an_app_that_may_not_read_teams_says_so_and_goes_on() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let environment = catalog::environment("dev", &desk.world.output.url(), rules);
+    desk.world.catalog.commit([environment]);
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    desk.hub.grant("acme", "members", "");
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    let head = desk.repo().at("it");
+    desk.says(n, &["1 to create", "platform"]);
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.says(n, &["**Missing**", "`edsger` said yes, and vend may not read teams"]);
+    desk.check(&head, "vend/approval", "action_required");
+    // What is new is planned and said all the same.
+    desk.repo().push("ada", "it", [ask("orders/dev/two", note("two"))]);
+    desk.says(n, &["2 to create"]);
+    desk.repo().merge("grace", n);
+    let body = desk.says(n, &["/vend approve "]);
+    let line = format!("/vend approve {}", super::approval::to_approve(&body));
+    let asked = desk.repo().comment("edsger", n, &line);
+    desk.reacted(n, asked, "-1");
+    desk.says(n, &["vend may not read teams"]);
     desk.again_nothing();
 }
