@@ -1,6 +1,8 @@
 //! The one living comment.
 
-use crate::model::{Blind, Brief, Changed, Hold, HoldReason, Reply, Since, Stage, visible};
+use crate::model::{
+    Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, visible,
+};
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options};
 
@@ -97,11 +99,13 @@ fn heading(brief: &Brief) -> String {
 
 fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) -> bool {
     let (errors, others) = problem::in_comment(brief);
-    // Whose problems stand above is not named again.
+    // Whose problems stand above is not named again, whosever file they are in.
     let is_said = |hold: &&Hold| {
+        let HoldReason::Invalid { problems } = &hold.reason else { return false };
         let file = format!("/{}.yaml", hold.request);
-        matches!(hold.reason, HoldReason::Invalid { .. })
-            && brief.diagnostics.iter().any(|d| d.place.file.to_string().ends_with(&file))
+        let is_own = |d: &Diagnostic| d.place.file.to_string().ends_with(&file);
+        brief.diagnostics.iter().any(is_own)
+            || !problems.is_empty() && problems.iter().all(|p| brief.diagnostics.contains(p))
     };
     let holds: Vec<&Hold> = brief.plan.holds.iter().filter(|hold| !is_said(hold)).collect();
     let sections = [

@@ -170,6 +170,34 @@ fn f51_a_check_fits_whatever_it_has_to_say() {
 }
 
 #[test]
+fn a_problem_of_a_template_stands_once_whoever_uses_it() {
+    let place = Place {
+        file: "templates/queue/1.0.0/queue.yaml.hbs".into(),
+        line: 3,
+        column: 1,
+        end_line: 3,
+        end_column: 9,
+    };
+    let problem = Diagnostic::error("REN001", place.clone(), "no such parameter");
+    let mut story = named("new-queue");
+    story.brief.diagnostics = vec![problem.clone()];
+    let held = |problems| Hold {
+        request: RequestId::parse("orders/dev/other").unwrap(),
+        component: None,
+        action: None,
+        reason: HoldReason::Invalid { problems },
+    };
+    story.brief.plan.holds = vec![held(vec![problem.clone()])];
+    let said = super::written(&story);
+    assert_eq!(said.matches("no such parameter").count(), 1, "{said}");
+    assert!(!said.contains("**Invalid**"), "{said}");
+    // What does not stand above is said.
+    let other = Diagnostic::error("REN001", place, "another");
+    story.brief.plan.holds = vec![held(vec![problem, other])];
+    assert!(super::written(&story).contains("**Invalid**"));
+}
+
+#[test]
 fn a_sure_fix_is_suggested_on_its_whole_line() {
     let file = "requests/orders/dev/events.yaml";
     let mut story = named("invalid");
