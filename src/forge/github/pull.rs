@@ -55,11 +55,15 @@ struct RepoShape {
     id: Option<u64>,
 }
 
+/// Why one cannot be believed.
+#[derive(Debug)]
+struct Strange(String);
+
 impl PullShape {
     /// Without what every pull request has, it cannot be believed.
-    fn pull(self) -> Result<Pull, Trouble> {
+    fn pull(self) -> Result<Pull, Strange> {
         let number = self.number;
-        let strange = |what: &str| Trouble::later(format!("pull request {number} without {what}"));
+        let strange = |what: &str| Strange(format!("pull request {number} without {what}"));
         let head = self.head.sha.as_deref().and_then(revision);
         let state = match (self.merged_at, self.state.as_deref()) {
             (Some(at), _) => {
@@ -90,6 +94,18 @@ impl PullShape {
     }
 }
 
+/// Those that can be believed: one that cannot be stops no other.
+fn believed(repo: &Repo, shapes: impl Iterator<Item = PullShape>) -> Vec<Pull> {
+    let mut pulls = Vec::new();
+    for shape in shapes {
+        match shape.pull() {
+            Ok(pull) => pulls.push(pull),
+            Err(Strange(text)) => tracing::warn!(%repo, text, "what GitHub tells is left out"),
+        }
+    }
+    pulls
+}
+
 /// A commit's id as Git has them.
 pub(super) fn revision(sha: &str) -> Option<Revision> {
     let is_sha = matches!(sha.len(), 40 | 64) && sha.bytes().all(|b| b.is_ascii_hexdigit());
@@ -116,10 +132,7 @@ impl GitHub {
         .await?;
         let open: Vec<PullShape> =
             self.list(who, &path("state=open&sort=created&direction=asc")).await?;
-        let mut pulls = Vec::with_capacity(open.len() + closed.len());
-        for shape in closed.into_iter().chain(open) {
-            pulls.push(shape.pull()?);
-        }
+        let mut pulls = believed(repo, closed.into_iter().chain(open));
         // A page that moved while it was read shows some twice.
         pulls.sort_by_key(|pull: &Pull| (pull.number, std::cmp::Reverse(pull.updated)));
         pulls.dedup_by_key(|pull| pull.number);
@@ -128,7 +141,8 @@ impl GitHub {
 
     pub(super) async fn one_pull(&self, repo: &Repo, number: u64) -> Result<Pull, Trouble> {
         let body = self.get(Who::Of(repo), &format!("/repos/{repo}/pulls/{number}")).await?;
-        read::<PullShape>(&body)?.pull()
+        // It is one among others: whoever asks about them goes on without it.
+        read::<PullShape>(&body)?.pull().map_err(|Strange(text)| Trouble::refused(text))
     }
 
     pub(super) async fn merged_with(
@@ -139,7 +153,9 @@ impl GitHub {
         let path = format!("/repos/{repo}/commits/{}/pulls?per_page=100", encode(commit.as_str()));
         let all: Vec<PullShape> = self.list(Who::Of(repo), &path).await?;
         // Open ones with that commit in them are named too.
-        all.into_iter().filter(|pull| pull.merged_at.is_some()).map(PullShape::pull).collect()
+        let merged = all.into_iter().filter(|pull| pull.merged_at.is_some());
+        // Without it the commit would be taken for one that was pushed directly.
+        merged.map(|shape| shape.pull().map_err(|Strange(text)| Trouble::later(text))).collect()
     }
 }
 
@@ -218,7 +234,11 @@ mod tests {
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    fn pull(change: impl FnOnce(&mut serde_json::Value)) -> Result<Pull, Trouble> {
+    fn pull(change: impl FnOnce(&mut serde_json::Value)) -> Result<Pull, Strange> {
+        shape(change).pull()
+    }
+
+    fn shape(change: impl FnOnce(&mut serde_json::Value)) -> PullShape {
         let mut value = json!({
             "number": 7, "title": "t", "user": {"login": "ada", "type": "User"},
             "head": {"sha": SHA, "ref": "x", "repo": {"id": 1}},
@@ -227,7 +247,7 @@ mod tests {
             "updated_at": "2026-01-02T03:04:05Z", "html_url": "https://h/7",
         });
         change(&mut value);
-        serde_json::from_value::<PullShape>(value).unwrap().pull()
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]
@@ -270,13 +290,18 @@ mod tests {
                     continue;
                 }
                 let odd = pull(|v| *v.pointer_mut(field).unwrap() = value.clone());
-                assert!(matches!(odd, Err(Trouble::Later { .. })), "{field} {value}");
+                assert!(odd.is_err(), "{field} {value}");
             }
         }
         let lost = pull(|v| {
             v["merged_at"] = json!("2026-01-02T03:04:05Z");
             v["merge_commit_sha"] = json!(null);
         });
-        assert!(matches!(lost, Err(Trouble::Later { .. })));
+        assert!(lost.is_err());
+        let repo = Repo { owner: "acme".into(), name: "requests".into() };
+        let odd = shape(|v| v["head"]["sha"] = json!(null));
+        let other = shape(|v| v["number"] = json!(8));
+        let found = believed(&repo, [odd, other].into_iter());
+        assert_eq!(found.iter().map(|pull| pull.number).collect::<Vec<_>>(), [8]);
     }
 }

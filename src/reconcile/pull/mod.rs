@@ -256,6 +256,9 @@ impl Reviewer {
                 Err(ForgeError::Gone { .. }) => {
                     self.forget(visit, &place.key(number)).await?;
                 }
+                Err(ForgeError::Refused { text }) => {
+                    tracing::warn!(repo = %place.repo, number, text, "a pull request is left alone");
+                }
                 Err(error) => return Err(error.into()),
             }
         }
