@@ -1,6 +1,6 @@
 //! Checks and commit statuses: what branch protection can demand.
 
-use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level};
+use crate::forge::{Annotation, Check, CheckState, Level};
 use crate::model::{
     Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
 };
@@ -9,9 +9,8 @@ use crate::report::plan::{Artifacts, Options, markdown};
 
 use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
 
-/// GitHub's limits: of a summary or text in bytes, and of a status' description in characters.
+/// GitHub's limit of a summary or text, in bytes.
 const TEXT_MAX: usize = 65_535;
-const DESCRIPTION_MAX: usize = 140;
 /// Of a title GitHub says nothing; its page shows about so much.
 const TITLE_MAX: usize = 200;
 /// Of an annotation's message, 64 KB; nobody reads that much.
@@ -146,24 +145,6 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
 pub fn of_branch(check: Check, branch: &str) -> Check {
     let name = format!("{} ({})", check.name, visible(branch, TITLE_MAX));
     Check { name, ..check }
-}
-
-/// The commit status of a merge commit: how its requests stand. `None` before the merge.
-pub fn merged(brief: &Brief) -> Option<CommitStatus> {
-    let Stage::Merged { commit, .. } = &brief.stage else { return None };
-    let description = visible(&title(brief), DESCRIPTION_MAX - 1);
-    let context = "vend".to_owned();
-    Some(CommitStatus { commit: commit.clone(), context, state: is_good(brief), description })
-}
-
-/// A check as a commit status, for a token that cannot write checks.
-pub fn status(check: &Check) -> CommitStatus {
-    CommitStatus {
-        commit: check.head.clone(),
-        context: check.name.clone(),
-        state: check.state,
-        description: visible(&check.title, DESCRIPTION_MAX - 1),
-    }
 }
 
 fn annotation(found: &Diagnostic) -> Annotation {

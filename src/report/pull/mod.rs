@@ -16,7 +16,7 @@ use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
 use crate::report::markdown::plural;
 
 pub use changes::rewritten;
-pub use check::{approval, check, merged, of_branch, status};
+pub use check::{approval, check, of_branch};
 pub use comment::{comment, help};
 pub use suggest::suggestions;
 

@@ -1,9 +1,7 @@
 //! The checks, what is annotated, and what is suggested.
 
 use vend::forge::{CheckState, Level};
-use vend::model::{
-    Brief, Diagnostic, Hold, HoldReason, Place, RequestId, RequestPhase, Revision, Stage,
-};
+use vend::model::{Brief, Diagnostic, Hold, HoldReason, Place, RequestId, Revision, Stage};
 use vend::report::plan::Options;
 use vend::report::pull;
 
@@ -119,26 +117,6 @@ fn what_could_not_be_seen_and_what_is_refused_pass_neither_check() {
     let (state, title, approval, _) = found(HoldReason::Refused { error: "no".into(), until });
     assert_eq!((state, approval), (CheckState::Failure, CheckState::Queued));
     assert_eq!(title, "Refused by its provider; 1 to create, 1 held");
-}
-
-#[test]
-fn a_commit_status_says_as_much_as_it_has_room_for() {
-    let mut story = named("replacement");
-    story.brief.needs[0].teams = (0..40).map(|n| format!("team-{n}\u{202e}")).collect();
-    let approval = pull::approval(&story.brief, &Revision::new("a"), "id");
-    let status = pull::status(&approval);
-    assert_eq!(
-        (status.context.as_str(), status.state),
-        ("vend/approval", CheckState::ActionRequired)
-    );
-    assert_eq!(status.description.chars().count(), 140);
-    assert!(!status.description.contains('\u{202e}'));
-    assert_eq!(pull::merged(&story.brief), None);
-    let done = pull::merged(&named("done").brief).expect("it is merged");
-    assert_eq!((done.state, done.description.as_str()), (CheckState::Success, "Done: 2 requests"));
-    let mut waits = named("done");
-    waits.brief.standing[0].phase = RequestPhase::Waiting;
-    assert_eq!(pull::merged(&waits.brief).map(|s| s.state), Some(CheckState::Running));
 }
 
 #[test]
