@@ -72,6 +72,9 @@ pub trait Forge: Send + Sync {
     /// What people said of it, the oldest first.
     async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError>;
 
+    /// Its commits, the oldest first, with whom the forge takes for their authors and committers.
+    async fn pushed(&self, repo: &Repo, number: u64) -> Result<Vec<Pushed>, ForgeError>;
+
     /// What was written below it, the oldest first; with `since`, what changed at it or later.
     async fn remarks(
         &self,
@@ -142,6 +145,17 @@ pub struct Me {
     pub login: String,
     /// Check runs may be written; else commit statuses are all there is.
     pub checks: bool,
+}
+
+/// A commit of a pull request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pushed {
+    /// The commit.
+    pub commit: Revision,
+    /// The handles of who made it, as far as its mail addresses are known: anybody can write them.
+    pub by: BTreeSet<String>,
+    /// What it stands on.
+    pub parents: Vec<Revision>,
 }
 
 /// Pull requests in a merge queue that are tried together.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applying, Blast, Diagnostic, Hold, Plan, RequestId, Revision, SourceName, Status, Symbol,
+    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName, Status,
+    Symbol,
 };
 use crate::digest::Digest;
 
@@ -138,6 +139,8 @@ pub struct Brief {
     pub blast: Option<Blast>,
     /// Approvals that it needs, with those that it has.
     pub needs: Vec<Need>,
+    /// What was given and does not count for any of them, or not yet.
+    pub discounted: Vec<Discounted>,
     /// What a reviewer should know besides.
     pub warnings: Vec<Warned>,
     /// Against what was said of the last commit; `None`: this is the first.
@@ -151,6 +154,31 @@ pub struct Brief {
     pub applying: Vec<Applying>,
     /// Answers to what people asked in comments, the newest last.
     pub replies: Vec<Reply>,
+}
+
+impl Brief {
+    /// Whether what it would change could not be looked at: what would come of it, and who has to
+    /// approve that, is not known yet.
+    pub fn is_unseen(&self) -> bool {
+        self.is_held(|reason| matches!(reason, HoldReason::NotObserved { .. }))
+    }
+
+    /// Whether the forge did not let us read whether somebody's yes counts.
+    pub fn is_unread(&self) -> bool {
+        self.discounted.iter().any(|given| match given.why {
+            Discount::TeamsUnread | Discount::RightsUnread => true,
+            Discount::Pushed => false,
+        })
+    }
+
+    /// Whether a provider refuses to say what would come of it.
+    pub fn is_refused(&self) -> bool {
+        self.is_held(|reason| matches!(reason, HoldReason::Refused { .. }))
+    }
+
+    fn is_held(&self, by: impl Fn(&HoldReason) -> bool) -> bool {
+        self.plan.holds.iter().any(|hold| by(&hold.reason))
+    }
 }
 
 /// How far a pull request is.
@@ -181,6 +209,11 @@ pub enum Stage {
     },
     /// It was closed without being merged.
     Closed,
+    /// It is aimed at a branch that is not read, and was not before.
+    Elsewhere {
+        /// Which.
+        base: String,
+    },
 }
 
 /// More would happen than was reviewed.
@@ -194,6 +227,24 @@ pub struct Changed {
     pub before: Vec<String>,
     /// What would be done, likewise.
     pub after: Vec<String>,
+    /// Lines of both that come to something else now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    /// What differs in the rendered files of what is more than was reviewed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rendered: Vec<Rewritten>,
+}
+
+/// What differs in one component's rendered files.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rewritten {
+    /// Whose.
+    pub target: super::TargetKey,
+    /// Against what was reviewed; else that is not to be had, and this is against what is applied.
+    pub reviewed: bool,
+    /// Lines with their signs, as unified differences have them.
+    pub lines: Vec<String>,
 }
 
 /// Why the world was not looked at for a plan.
@@ -272,6 +323,27 @@ impl Need {
     }
 }
 
+/// A yes that does not count, or not yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Discounted {
+    /// Whose.
+    pub by: String,
+    /// Why.
+    pub why: Discount,
+}
+
+/// Why a yes does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Discount {
+    /// What they say yes to is their own in part.
+    Pushed,
+    /// The forge does not let us read which teams they are in.
+    TeamsUnread,
+    /// The forge does not let us read what they may do.
+    RightsUnread,
+}
+
 /// What a reviewer should know besides the plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -326,12 +398,14 @@ pub struct Since {
     pub added: Vec<String>,
     /// Steps that are not in it any more.
     pub gone: Vec<String>,
+    /// Steps of both that come to something else now.
+    pub differs: Vec<String>,
 }
 
 impl Since {
     /// Whether the plan is as it was.
     pub fn is_same(&self) -> bool {
-        self.added.is_empty() && self.gone.is_empty()
+        self.added.is_empty() && self.gone.is_empty() && self.differs.is_empty()
     }
 }
 

@@ -37,8 +37,8 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Me, Permission, Proposal, Proposed, Queued, Reaction,
-    Repo, Saying, Secret, Suggestion,
+    Check, CommitStatus, Forge, ForgeError, Me, Permission, Proposal, Proposed, Pushed, Queued,
+    Reaction, Repo, Saying, Secret, Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
@@ -184,6 +184,10 @@ impl Forge for GitHub {
 
     async fn verdicts(&self, repo: &Repo, number: u64) -> Result<Vec<Verdict>, ForgeError> {
         Ok(self.reviews(repo, number).await?)
+    }
+
+    async fn pushed(&self, repo: &Repo, number: u64) -> Result<Vec<Pushed>, ForgeError> {
+        Ok(self.commits_of(repo, number).await?)
     }
 
     async fn remarks(

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::GitHub;
 use super::auth::Who;
 use super::call::{Trouble, encode, read};
-use crate::forge::{Queued, Repo};
+use crate::forge::{Pushed, Queued, Repo};
 use crate::model::{Pull, PullState, Revision};
 
 /// Who something is by when GitHub does not know any more: its own name for an account that is gone.
@@ -55,11 +55,15 @@ struct RepoShape {
     id: Option<u64>,
 }
 
+/// Why one cannot be believed.
+#[derive(Debug)]
+struct Strange(String);
+
 impl PullShape {
     /// Without what every pull request has, it cannot be believed.
-    fn pull(self) -> Result<Pull, Trouble> {
+    fn pull(self) -> Result<Pull, Strange> {
         let number = self.number;
-        let strange = |what: &str| Trouble::later(format!("pull request {number} without {what}"));
+        let strange = |what: &str| Strange(format!("pull request {number} without {what}"));
         let head = self.head.sha.as_deref().and_then(revision);
         let state = match (self.merged_at, self.state.as_deref()) {
             (Some(at), _) => {
@@ -90,6 +94,18 @@ impl PullShape {
     }
 }
 
+/// Those that can be believed: one that cannot be stops no other.
+fn believed(repo: &Repo, shapes: impl Iterator<Item = PullShape>) -> Vec<Pull> {
+    let mut pulls = Vec::new();
+    for shape in shapes {
+        match shape.pull() {
+            Ok(pull) => pulls.push(pull),
+            Err(Strange(text)) => tracing::warn!(%repo, text, "what GitHub tells is left out"),
+        }
+    }
+    pulls
+}
+
 /// A commit's id as Git has them.
 pub(super) fn revision(sha: &str) -> Option<Revision> {
     let is_sha = matches!(sha.len(), 40 | 64) && sha.bytes().all(|b| b.is_ascii_hexdigit());
@@ -116,10 +132,7 @@ impl GitHub {
         .await?;
         let open: Vec<PullShape> =
             self.list(who, &path("state=open&sort=created&direction=asc")).await?;
-        let mut pulls = Vec::with_capacity(open.len() + closed.len());
-        for shape in closed.into_iter().chain(open) {
-            pulls.push(shape.pull()?);
-        }
+        let mut pulls = believed(repo, closed.into_iter().chain(open));
         // A page that moved while it was read shows some twice.
         pulls.sort_by_key(|pull: &Pull| (pull.number, std::cmp::Reverse(pull.updated)));
         pulls.dedup_by_key(|pull| pull.number);
@@ -128,7 +141,8 @@ impl GitHub {
 
     pub(super) async fn one_pull(&self, repo: &Repo, number: u64) -> Result<Pull, Trouble> {
         let body = self.get(Who::Of(repo), &format!("/repos/{repo}/pulls/{number}")).await?;
-        read::<PullShape>(&body)?.pull()
+        // It is one among others: whoever asks about them goes on without it.
+        read::<PullShape>(&body)?.pull().map_err(|Strange(text)| Trouble::refused(text))
     }
 
     pub(super) async fn merged_with(
@@ -139,7 +153,43 @@ impl GitHub {
         let path = format!("/repos/{repo}/commits/{}/pulls?per_page=100", encode(commit.as_str()));
         let all: Vec<PullShape> = self.list(Who::Of(repo), &path).await?;
         // Open ones with that commit in them are named too.
-        all.into_iter().filter(|pull| pull.merged_at.is_some()).map(PullShape::pull).collect()
+        let merged = all.into_iter().filter(|pull| pull.merged_at.is_some());
+        // Without it the commit would be taken for one that was pushed directly.
+        merged.map(|shape| shape.pull().map_err(|Strange(text)| Trouble::later(text))).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct CommitShape {
+    sha: Option<String>,
+    /// Not there where no account has the mail address.
+    author: Option<UserShape>,
+    committer: Option<UserShape>,
+    parents: Option<Vec<ObjectShape>>,
+}
+
+impl CommitShape {
+    fn pushed(self) -> Option<Pushed> {
+        let by = [self.author, self.committer].into_iter().flatten().filter_map(|who| who.login);
+        let parents = self.parents.unwrap_or_default().into_iter();
+        Some(Pushed {
+            commit: revision(&self.sha?)?,
+            by: by.collect(),
+            parents: parents.filter_map(|parent| revision(&parent.sha?)).collect(),
+        })
+    }
+}
+
+impl GitHub {
+    /// GitHub tells of no more than 250.
+    pub(super) async fn commits_of(
+        &self,
+        repo: &Repo,
+        number: u64,
+    ) -> Result<Vec<Pushed>, Trouble> {
+        let path = format!("/repos/{repo}/pulls/{number}/commits?per_page=100");
+        let all: Vec<CommitShape> = self.list(Who::Of(repo), &path).await?;
+        Ok(all.into_iter().filter_map(CommitShape::pushed).collect())
     }
 }
 
@@ -184,7 +234,11 @@ mod tests {
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    fn pull(change: impl FnOnce(&mut serde_json::Value)) -> Result<Pull, Trouble> {
+    fn pull(change: impl FnOnce(&mut serde_json::Value)) -> Result<Pull, Strange> {
+        shape(change).pull()
+    }
+
+    fn shape(change: impl FnOnce(&mut serde_json::Value)) -> PullShape {
         let mut value = json!({
             "number": 7, "title": "t", "user": {"login": "ada", "type": "User"},
             "head": {"sha": SHA, "ref": "x", "repo": {"id": 1}},
@@ -193,7 +247,7 @@ mod tests {
             "updated_at": "2026-01-02T03:04:05Z", "html_url": "https://h/7",
         });
         change(&mut value);
-        serde_json::from_value::<PullShape>(value).unwrap().pull()
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]
@@ -216,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_names_whom_its_addresses_belong_to() {
+        let value = json!({
+            "sha": SHA, "author": {"login": "ada", "type": "User"}, "committer": {},
+            "parents": [{"sha": SHA}, {"sha": SHA}],
+        });
+        let pushed = serde_json::from_value::<CommitShape>(value).unwrap().pushed().unwrap();
+        assert_eq!((pushed.by.len(), pushed.parents.len()), (1, 2));
+        let value = json!({"sha": SHA, "author": null, "committer": null});
+        let pushed = serde_json::from_value::<CommitShape>(value).unwrap().pushed().unwrap();
+        assert!(pushed.by.is_empty() && pushed.parents.is_empty());
+    }
+
+    #[test]
     fn one_without_what_every_one_has_is_not_believed() {
         for field in ["/head/sha", "/base/ref", "/state"] {
             for value in [json!(null), json!("..")] {
@@ -223,13 +290,18 @@ mod tests {
                     continue;
                 }
                 let odd = pull(|v| *v.pointer_mut(field).unwrap() = value.clone());
-                assert!(matches!(odd, Err(Trouble::Later { .. })), "{field} {value}");
+                assert!(odd.is_err(), "{field} {value}");
             }
         }
         let lost = pull(|v| {
             v["merged_at"] = json!("2026-01-02T03:04:05Z");
             v["merge_commit_sha"] = json!(null);
         });
-        assert!(matches!(lost, Err(Trouble::Later { .. })));
+        assert!(lost.is_err());
+        let repo = Repo { owner: "acme".into(), name: "requests".into() };
+        let odd = shape(|v| v["head"]["sha"] = json!(null));
+        let other = shape(|v| v["number"] = json!(8));
+        let found = believed(&repo, [odd, other].into_iter());
+        assert_eq!(found.iter().map(|pull| pull.number).collect::<Vec<_>>(), [8]);
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::kept::{Before, Kept, Shown};
 use super::publish::Artifacts;
 use super::survey::Survey;
-use super::{Reviewer, Trouble, Turn, Visit};
+use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::model::{
-    Blind, Brief, Pull, PullKey, PullState, RequestId, Revision, Since, Stage, Warned,
+    Blind, Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, Revision, Since,
+    Stage, Warned,
 };
 
 /// Comments older than this, when a pull request is first seen, were not written to us.
@@ -39,6 +40,12 @@ impl Reviewer {
             kept.heard = Some(now - HEARD);
         }
         let repo = &visit.place.repo;
+        if (kept.pull.state == PullState::Open || was_open)
+            && self.hear_pushers(visit, &mut kept).await?
+        {
+            self.judge(visit, &mut kept).await?;
+            self.looked.remove(key);
+        }
         if news {
             // Until all of it was heard, whatever breaks off between.
             kept.fresh = true;
@@ -63,7 +70,9 @@ impl Reviewer {
             PullState::Open => {
                 // It may have been closed before.
                 (kept.over, kept.ended) = (false, None);
-                if let Some((brief, artifacts)) = self.plan_open(visit, key, &mut kept).await? {
+                if let Some((brief, artifacts)) =
+                    self.plan_open(visit, key, &mut kept, turn).await?
+                {
                     self.want(visit, key, &kept, &brief, (&artifacts, false));
                 }
             }
@@ -83,6 +92,7 @@ impl Reviewer {
         visit: &Visit<'_>,
         key: &PullKey,
         kept: &mut Kept,
+        turn: &mut Turn,
     ) -> Result<Option<(Brief, Artifacts)>, Trouble> {
         let inputs = digest::of(&(
             &kept.pull.head,
@@ -91,8 +101,16 @@ impl Reviewer {
             visit.world,
             self.engine.reading(),
         ));
+        let now = (visit.clock)();
         if self.looked.get(key) == Some(&inputs) {
-            return Ok(None);
+            match self.again.due(key) {
+                None => return Ok(None),
+                Some(at) if at > now => {
+                    turn.is_due(at);
+                    return Ok(None);
+                }
+                Some(_) => {}
+            }
         }
         let survey = self.survey(visit, &kept.pull.head, kept.is_strange()).await?;
         let none = Artifacts::default();
@@ -104,6 +122,8 @@ impl Reviewer {
                 (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
             }
             Survey::Reviewed { mut reviewed, blind } => {
+                let before = kept.shown.as_ref().and_then(|shown| shown.plan.as_ref());
+                steady(&mut reviewed.released, before, now);
                 let needs = super::judge::needs(&reviewed);
                 let own = self.before(&reviewed).await?;
                 let nothing = reviewed.own.is_empty()
@@ -131,6 +151,7 @@ impl Reviewer {
                     own,
                     stage.clone(),
                 );
+                let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);
                 self.judge(visit, kept).await?;
@@ -140,6 +161,9 @@ impl Reviewer {
             }
         };
         self.looked.insert(key.clone(), inputs);
+        if let Some(at) = self.again.note(key, inputs, again::pause(&found.0), now) {
+            turn.is_due(at);
+        }
         Ok(Some(found))
     }
 
@@ -219,6 +243,7 @@ impl Reviewer {
             blind: None,
             blast: None,
             needs: shown.into_iter().flat_map(|s| &s.needs).map(|(_, n)| n.clone()).collect(),
+            discounted: shown.map(|s| s.discounted.clone()).unwrap_or_default(),
             warnings: Vec::new(),
             since: None,
             standing: Vec::new(),
@@ -229,9 +254,28 @@ impl Reviewer {
     }
 }
 
+/// When a refusal is tried again is counted anew by each look, and is no news while it is to come.
+fn steady(plan: &mut Plan, before: Option<&Plan>, now: Timestamp) {
+    for hold in &mut plan.holds {
+        let HoldReason::Refused { error, until } = &mut hold.reason else { continue };
+        let is_same = |then: &&Hold| {
+            then.request == hold.request
+                && then.component == hold.component
+                && matches!(&then.reason, HoldReason::Refused { error: e, .. } if e == error)
+        };
+        if let Some(HoldReason::Refused { until: then, .. }) =
+            before.iter().flat_map(|plan| &plan.holds).find(is_same).map(|then| &then.reason)
+            && *then > now
+        {
+            *until = *then;
+        }
+    }
+}
+
 /// What the last push did to the plan.
 fn since(kept: &Kept) -> Option<Since> {
     let (before, now) = (kept.before.as_ref()?, kept.shown.as_ref()?);
     let head: Revision = before.head.clone();
-    Some(Since { head, added: now.not_in(before), gone: before.not_in(now) })
+    let differs = now.differs(before);
+    Some(Since { head, added: now.not_in(before), gone: before.not_in(now), differs })
 }

@@ -10,7 +10,8 @@ use crate::digest::Digest;
 use crate::forge::command::{self, Command};
 use crate::forge::{ForgeError, Permission, Reaction};
 use crate::model::{
-    Approval, Hold, HoldReason, Passage, PullKey, Remarked, Reply, RequestId, Requirement, Revision,
+    Approval, Hold, HoldReason, Passage, Pull, PullKey, Remarked, Reply, RequestId, Requirement,
+    Revision,
 };
 use crate::reconcile::view;
 use crate::report;
@@ -23,11 +24,15 @@ const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
 const ANSWERED: usize = 500;
 
 /// Said to authors.
-const OWN: &str = "whoever opened a pull request does not approve it";
+const OWN: &str = "whoever opened a pull request, or pushed to it, does not approve it";
 
 /// Said where nothing tells whose it is.
 const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
      `vend approve` where vend runs";
+
+/// Said where the forge does not let us read who somebody is.
+const TEAMS: &str = "vend may not read teams: give the App Members: read, then ask again";
+const RIGHTS: &str = "vend may not read who may write: give the App Metadata: read, then ask again";
 
 /// What came of a command.
 struct Done {
@@ -99,7 +104,13 @@ impl Reviewer {
                 text: "the comment was edited after it was written: write it anew".into(),
             });
         }
-        let permission = self.forge.permission(&visit.place.repo, who).await?;
+        let permission = match self.forge.permission(&visit.place.repo, who).await {
+            Err(ForgeError::Refused { text }) => {
+                tracing::warn!(repo = %visit.place.repo, text, "the forge does not tell who may what");
+                return Ok(no(RIGHTS));
+            }
+            other => other?,
+        };
         let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
         let needed = match command {
             Command::Retry { .. } | Command::Approve { .. } => Permission::Write,
@@ -118,7 +129,7 @@ impl Reviewer {
             }
             Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),
             Command::Retry { request } => self.retry(kept, request.as_ref(), turn).await,
-            Command::Approve { .. } if is_author => Ok(no(OWN)),
+            Command::Approve { .. } if kept.is_whose(who) => Ok(no(OWN)),
             Command::Approve { digest } => self.approve(visit, kept, who, *digest, turn).await,
             Command::Explain { request } => self.explain(visit, request).await,
         }
@@ -201,7 +212,9 @@ impl Reviewer {
         teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
         if !teams.is_empty() {
-            let of = self.forge.teams_of(&visit.place.repo, who, &teams).await?;
+            let Some(of) = self.teams(visit, who, &teams).await? else {
+                return Ok(no(TEAMS));
+            };
             if of.is_empty() {
                 let teams: Vec<String> = teams.into_iter().collect();
                 return Ok(no(&format!("this takes somebody of {}", teams.join(" or "))));
@@ -236,27 +249,44 @@ impl Reviewer {
             let passage = self.store.value(&passage_key(request)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
             let Some(number) = passage.and_then(|passage| passage.pull) else { continue };
-            let author = match self.kept.get(&visit.place.key(number)) {
-                Some(kept) => kept.pull.author.clone(),
-                None => match self.forge.pull(&visit.place.repo, number).await {
-                    Ok(pull) => pull.author,
-                    // Of what was deleted nobody can tell whose it was.
-                    Err(ForgeError::Gone { .. }) => return Ok(true),
-                    Err(error) => return Err(error.into()),
-                },
-            };
-            if author.eq_ignore_ascii_case(who) {
-                return Ok(true);
+            match self.is_whose(visit, who, number, None).await {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                // Of what was deleted nobody can tell whose it was.
+                Err(Trouble::Forge(ForgeError::Gone { .. })) => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
         // Where none is asked for there is no passage; the commit tells.
         for asked in self.asked(visit, requests).await? {
             let pull = self.brought(visit, &asked).await?;
-            if pull.is_some_and(|pull| pull.author.eq_ignore_ascii_case(who)) {
+            if let Some(pull) = pull
+                && self.is_whose(visit, who, pull.number, Some(pull)).await?
+            {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether somebody opened a pull request or pushed to it.
+    async fn is_whose(
+        &self,
+        visit: &Visit<'_>,
+        who: &str,
+        number: u64,
+        pull: Option<Pull>,
+    ) -> Result<bool, Trouble> {
+        let known = self.kept.get(&visit.place.key(number));
+        if let Some(kept) = known.filter(|kept| kept.pushed.is_some()) {
+            return Ok(kept.is_whose(who));
+        }
+        let pull = match pull {
+            Some(pull) => pull,
+            None => self.forge.pull(&visit.place.repo, number).await?,
+        };
+        let (pushers, _) = self.pushers(visit, number).await?;
+        Ok(pull.author.eq_ignore_ascii_case(who) || pushers.contains(&who.to_lowercase()))
     }
 
     /// Of requests of this repository: others may be read by others.

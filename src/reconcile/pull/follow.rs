@@ -8,7 +8,7 @@ use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::forge::ForgeError;
 use crate::model::{
-    Brief, Hold, HoldReason, Plan, PullKey, PullState, RequestId, RequestPhase, Revision,
+    Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, RequestPhase, Revision,
     SourceName, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
@@ -77,6 +77,37 @@ impl Reviewer {
             self.want(visit, key, &kept, &brief, (&Default::default(), !is_over));
         }
         self.tell(visit, key, kept, is_over).await
+    }
+
+    /// Lets one go that is aimed at another branch now: its plan is not what would come of it any more.
+    /// Where nobody here reads that branch, that is said; else whoever does says what is to be said.
+    pub(super) async fn leave(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        pull: Pull,
+    ) -> Result<(), Trouble> {
+        let Some(kept) = self.kept.get(key).cloned() else { return Ok(()) };
+        let is_read =
+            self.places.iter().any(|p| p.repo == visit.place.repo && p.branch == pull.base);
+        let is_silent = kept.comment.is_none() && kept.checks.is_empty();
+        if is_read || is_silent {
+            return self.forget(visit, key).await;
+        }
+        let stage = Stage::Elsewhere { base: pull.base.clone() };
+        let mut kept = Kept { pull, ..kept };
+        let brief = self.brief_of(&kept, stage);
+        self.want(visit, key, &kept, &brief, (&Default::default(), false));
+        let said = self.publish(visit, key, &mut kept).await;
+        if matches!(said, Ok(true) | Err(Trouble::Forge(ForgeError::Refused { .. }))) {
+            return self.forget(visit, key).await;
+        }
+        // What was said of it is remembered, and the rest is said by the next turn.
+        let known = self.kept.get(key).map(|known| known.pull.clone());
+        if let Some(pull) = known {
+            self.keep(visit, key, Kept { pull, ..kept }).await?;
+        }
+        said.map(drop)
     }
 
     /// Says it. With `last`, it is over once that was said: not before, since whoever is killed in

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
-use crate::forge::Permission;
-use crate::model::{HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned};
+use crate::forge::{ForgeError, Permission};
+use crate::model::{
+    Discount, Discounted, HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned,
+};
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
 
@@ -114,7 +116,28 @@ fn approvers(kept: &Kept, plan: Digest) -> Vec<&Verdict> {
 }
 
 impl Reviewer {
-    /// Fills in who has given what the plan needs.
+    /// Those of some teams that somebody is in; `None`: the forge does not let us read that.
+    pub(super) async fn teams(
+        &self,
+        visit: &Visit<'_>,
+        who: &str,
+        teams: &BTreeSet<String>,
+    ) -> Result<Option<BTreeSet<String>>, Trouble> {
+        let repo = &visit.place.repo;
+        if teams.is_empty() {
+            return Ok(Some(BTreeSet::new()));
+        }
+        match self.forge.teams_of(repo, who, teams).await {
+            Err(ForgeError::Refused { text }) => {
+                tracing::warn!(%repo, text, "the forge does not tell who is in which team");
+                Ok(None)
+            }
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// Fills in who has given what the plan needs. What the forge does not let us read is missing, and
+    /// nothing else is kept from being said.
     pub(super) async fn judge(&self, visit: &Visit<'_>, kept: &mut Kept) -> Result<(), Trouble> {
         let Some(mut shown) = kept.shown.clone().filter(|s| !s.needs.is_empty()) else {
             return Ok(());
@@ -126,15 +149,35 @@ impl Reviewer {
             need.had.clear();
         }
         shown.teams.clear();
+        shown.discounted.clear();
         let by: Vec<String> =
             approvers(kept, shown.digest).into_iter().map(|v| v.by.clone()).collect();
         for who in by {
-            let may = self.forge.permission(repo, &who).await? >= Permission::Write;
-            let in_teams = if teams.is_empty() {
-                BTreeSet::new()
-            } else {
-                self.forge.teams_of(repo, &who, &teams).await?
+            if kept.is_whose(&who) {
+                shown.discounted.push(Discounted { by: who, why: Discount::Pushed });
+                continue;
+            }
+            let mut unread = None;
+            let may = match self.forge.permission(repo, &who).await {
+                // Of use only where no team is asked for.
+                Err(ForgeError::Refused { text }) => {
+                    tracing::warn!(%repo, text, "the forge does not tell who may write");
+                    let matters = shown.needs.iter().any(|(_, need)| need.teams.is_empty());
+                    unread = matters.then_some(Discount::RightsUnread);
+                    false
+                }
+                other => other? >= Permission::Write,
             };
+            let in_teams = match self.teams(visit, &who, &teams).await? {
+                Some(teams) => teams,
+                None => {
+                    unread = Some(Discount::TeamsUnread);
+                    BTreeSet::new()
+                }
+            };
+            if let Some(why) = unread {
+                shown.discounted.push(Discounted { by: who.clone(), why });
+            }
             for (_, need) in &mut shown.needs {
                 let counts = if need.teams.is_empty() {
                     may

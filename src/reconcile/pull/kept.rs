@@ -1,15 +1,17 @@
 //! What is remembered of a pull request between turns, and over restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::publish::Artifacts;
 use crate::digest::{self, Digest};
 use crate::forge::Reaction;
 use crate::model::{
-    Action, Bound as Steps, Changed, Known, Need, Plan, Pull, PullState, Reply, RequestId,
-    Revision, Stage, Step, Symbol, Verdict,
+    Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
+    Reply, RequestId, Revision, Stage, Step, Symbol, Verdict,
 };
 
 /// What is remembered of one pull request.
@@ -18,6 +20,11 @@ use crate::model::{
 pub(super) struct Kept {
     /// As the forge had it when it was last asked about its people.
     pub pull: Pull,
+    /// The handles, in small letters, of those who pushed to it, and of what that was told.
+    #[serde(default)]
+    pub pushers: BTreeSet<String>,
+    #[serde(default)]
+    pub pushed: Option<Pushed>,
     /// What people said of it.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
@@ -78,6 +85,14 @@ pub(super) struct Kept {
     pub reverts: Option<u64>,
 }
 
+/// What those who pushed were told of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Pushed {
+    pub head: Revision,
+    /// A merge among its commits was not known to bring nothing but what stood on the branch then.
+    pub open_at: Option<Revision>,
+}
+
 /// A verdict with the plan that it was about.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Bound {
@@ -100,6 +115,9 @@ pub(super) struct Shown {
     /// The teams, of those that the needs name, of each person who gave one.
     #[serde(default)]
     pub teams: BTreeMap<String, BTreeSet<String>>,
+    /// Those who said yes and do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounted: Vec<Discounted>,
     /// Requests whose files it changes, with the digest of what stood there before.
     pub own: BTreeMap<RequestId, Before>,
     /// The plan itself, for as long as it is small enough to be kept.
@@ -107,6 +125,13 @@ pub(super) struct Shown {
     pub plan: Option<Plan>,
     /// How it stood.
     pub stage: Stage,
+    /// What its steps render to, by target, as far as there is room: that is what was reviewed.
+    #[serde(default, skip_serializing_if = "is_none_rendered")]
+    pub rendered: Arc<BTreeMap<String, Arc<Artifact>>>,
+}
+
+fn is_none_rendered(rendered: &Arc<BTreeMap<String, Arc<Artifact>>>) -> bool {
+    rendered.is_empty()
 }
 
 /// A step as it was shown.
@@ -139,6 +164,9 @@ pub(super) struct SaidCheck {
 /// Steps kept whole with a pull request; of a larger plan only the lines are.
 const KEPT_STEPS: usize = 500;
 
+/// Bytes of rendered files that are kept with a pull request.
+const KEPT_RENDERED: usize = 200_000;
+
 /// Plans and answers remembered of one pull request.
 const PLANS: usize = 50;
 const REPLIES: usize = 10;
@@ -147,6 +175,8 @@ impl Kept {
     pub fn new(pull: Pull) -> Self {
         Self {
             pull,
+            pushers: BTreeSet::new(),
+            pushed: None,
             verdicts: Vec::new(),
             bound: Vec::new(),
             plans: Vec::new(),
@@ -174,7 +204,7 @@ impl Kept {
         if let Some(last) = self.shown.take()
             && last.head != shown.head
         {
-            self.before = Some(Shown { plan: None, ..last });
+            self.before = Some(Shown { plan: None, rendered: Arc::default(), ..last });
         }
         self.shown = Some(shown);
     }
@@ -226,6 +256,11 @@ impl Kept {
         self.replies.drain(..more);
     }
 
+    /// Whether somebody opened it or pushed to it: what they say yes to would be their own.
+    pub fn is_whose(&self, who: &str) -> bool {
+        who.eq_ignore_ascii_case(&self.pull.author) || self.pushers.contains(&who.to_lowercase())
+    }
+
     /// It comes from a fork, and nobody who may has asked for its head.
     pub fn is_strange(&self) -> bool {
         self.pull.fork && self.asked.as_ref() != Some(&self.pull.head)
@@ -256,14 +291,48 @@ impl Shown {
         let effects: Vec<&Digest> = steps.iter().map(|step| &step.digest).collect();
         let digest = digest::of(&(effects, asked));
         let plan = (plan.steps.len() <= KEPT_STEPS).then(|| plan.clone());
-        Self { head, digest, steps, needs, teams: BTreeMap::new(), own, plan, stage }
+        let (teams, rendered, discounted) = (BTreeMap::new(), Arc::default(), Vec::new());
+        Self { head, digest, steps, needs, teams, discounted, own, plan, stage, rendered }
     }
 
-    /// The lines of steps that `other` does not have.
+    /// With what its steps render to, for a later look at what has become of that.
+    pub fn with_rendered(self, plan: &Plan, artifacts: &Artifacts) -> Self {
+        let mut room = KEPT_RENDERED;
+        let mut rendered = BTreeMap::new();
+        for step in &plan.steps {
+            let Some(artifact) = step.artifact.and_then(|digest| artifacts.get(&digest)) else {
+                continue;
+            };
+            let size = artifact.files.iter().map(|(path, text)| path.len() + text.len()).sum();
+            if let Some(left) = room.checked_sub(size) {
+                room = left;
+                rendered.insert(step.target.key.to_string(), artifact.clone());
+            }
+        }
+        Self { rendered: Arc::new(rendered), ..self }
+    }
+
+    /// The lines of steps that `other` has none of.
     pub fn not_in(&self, other: &Self) -> Vec<String> {
-        let theirs: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
-        let mine = self.steps.iter().filter(|step| !theirs.contains(&step.digest));
+        let theirs: BTreeSet<&String> = other.steps.iter().map(|step| &step.line).collect();
+        let mine = self.steps.iter().filter(|step| !theirs.contains(&step.line));
         mine.map(|step| step.line.clone()).collect()
+    }
+
+    /// The lines of steps that `other` has too, and that come to something else there.
+    pub fn differs(&self, other: &Self) -> Vec<String> {
+        let theirs: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
+        let lines: BTreeSet<&String> = other.steps.iter().map(|step| &step.line).collect();
+        let is_other =
+            |step: &&ShownStep| lines.contains(&step.line) && !theirs.contains(&step.digest);
+        self.steps.iter().filter(is_other).map(|step| step.line.clone()).collect()
+    }
+
+    /// What of it is some requests'.
+    pub fn of(&self, requests: &BTreeSet<RequestId>) -> Self {
+        let mine = |step: &&ShownStep| requests.contains(&step.request);
+        let steps = self.steps.iter().filter(mine).cloned().collect();
+        Self { steps, ..self.clone() }
     }
 
     /// What of it is one request's.
@@ -327,6 +396,29 @@ mod tests {
     fn about(kept: &Kept, second: i64) -> Option<Digest> {
         let at = Timestamp::from_second(second).unwrap();
         kept.bound.iter().find(|b| b.at == at).expect("it was heard").plan
+    }
+
+    fn step(line: &str, content: &str) -> ShownStep {
+        let request = RequestId::parse("orders/dev/it").unwrap();
+        let digest = sha256(content.as_bytes());
+        ShownStep { line: line.into(), digest, request, unknown: Vec::new() }
+    }
+
+    #[test]
+    fn another_content_is_neither_new_nor_gone() {
+        let shown = |steps: &[(&str, &str)]| {
+            let steps = steps.iter().map(|(line, content)| step(line, content)).collect();
+            let plan = Plan::default();
+            let head = Revision::new("1");
+            let shown = Shown::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
+            Shown { steps, ..shown }
+        };
+        let before = shown(&[("create a", "1"), ("create b", "1"), ("delete c", "1")]);
+        let now = shown(&[("create a", "1"), ("create b", "2"), ("update d", "1")]);
+        assert_eq!(now.not_in(&before), ["update d"]);
+        assert_eq!(before.not_in(&now), ["delete c"]);
+        assert_eq!(now.differs(&before), ["create b"]);
+        assert!(now.differs(&now).is_empty() && now.not_in(&now).is_empty());
     }
 
     #[test]

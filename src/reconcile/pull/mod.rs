@@ -9,9 +9,11 @@
 //! # Guarantees
 //! - Level-triggered: what is to be said is compared with what was said. After a crash or a day
 //!   without the forge the next turn says what is missing, and nothing twice.
-//! - An approval counts for the plan that it was given to, and never from the author.
+//! - An approval counts for the plan that it was given to, and never from the author,
+//!   nor from anybody else whose commits are among its own.
 //! - Nothing of a fork reaches a provider before somebody who may write asked for that very commit.
 
+mod again;
 mod attend;
 mod command;
 mod follow;
@@ -20,6 +22,7 @@ mod kept;
 mod offer;
 mod passage;
 mod publish;
+mod pushers;
 mod queue;
 mod survey;
 
@@ -28,15 +31,17 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::again::Again;
 use self::kept::Kept;
 pub use self::offer::change;
 use super::{Engine, PassError};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::chain;
-use crate::forge::{Forge, ForgeError, Repo};
+use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
 use crate::model::{Pull, PullKey, PullState, RequestId, Revision, SourceName};
+use crate::report;
 use crate::store::{ASIDE, Lease, Store, Write};
 
 /// Why something of a pull request could not be done now.
@@ -66,6 +71,8 @@ struct Place {
     branch: String,
     /// One or more; the catalog may be among them.
     sources: Vec<SourceName>,
+    /// No other branch of the repository is read.
+    alone: bool,
 }
 
 impl Place {
@@ -76,6 +83,11 @@ impl Place {
 
     fn key(&self, number: u64) -> PullKey {
         PullKey { source: self.name().clone(), number }
+    }
+
+    /// A check under the name that it has here.
+    fn named(&self, check: Check) -> Check {
+        if self.alone { check } else { report::pull::of_branch(check, &self.branch) }
     }
 }
 
@@ -91,10 +103,14 @@ pub struct Reviewer {
     loaded: bool,
     /// What the last look at each was made of. Forgotten by a restart: then each is looked at once.
     looked: BTreeMap<PullKey, Digest>,
+    /// Those whose last look left something open.
+    again: Again<PullKey>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
     queued: BTreeMap<(SourceName, Revision), Digest>,
+    /// Those of them whose last look left something open.
+    queued_again: Again<(SourceName, Revision)>,
     /// What the forge refused, as it was, and when it is said again.
     refused: BTreeMap<PullKey, (Digest, Timestamp)>,
     /// Repositories whose forge is not asked before then, and how often it failed in a row.
@@ -123,6 +139,13 @@ pub struct Turn {
     pub due: Option<Timestamp>,
     /// It wrote something that a pass should see at once.
     pub wake: bool,
+}
+
+impl Turn {
+    /// Something is due then, although nothing happens.
+    fn is_due(&mut self, at: Timestamp) {
+        self.due = self.due.into_iter().chain([at]).min();
+    }
 }
 
 /// The shortest and longest rest after a forge failed.
@@ -163,8 +186,10 @@ impl Reviewer {
             kept: BTreeMap::new(),
             loaded: false,
             looked: BTreeMap::new(),
+            again: Again::default(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
+            queued_again: Again::default(),
             refused: BTreeMap::new(),
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
@@ -227,9 +252,17 @@ impl Reviewer {
             .collect();
         for number in missing {
             match self.forge.pull(&place.repo, number).await {
-                Ok(pull) => pulls.push(pull),
+                Ok(pull) if pull.base == place.branch => pulls.push(pull),
+                Ok(pull) => {
+                    let key = place.key(number);
+                    let left = self.leave(visit, &key, pull).await;
+                    self.own_trouble(visit, &key, left).await?;
+                }
                 Err(ForgeError::Gone { .. }) => {
                     self.forget(visit, &place.key(number)).await?;
+                }
+                Err(ForgeError::Refused { text }) => {
+                    tracing::warn!(repo = %place.repo, number, text, "a pull request is left alone");
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -241,7 +274,7 @@ impl Reviewer {
             let attended = self.attend(visit, &key, pull, turn).await;
             self.own_trouble(visit, &key, attended).await?;
         }
-        self.queue(visit).await?;
+        self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
         self.passages(visit, turn).await?;
         self.offer_if_due(visit, turn).await?;
@@ -355,6 +388,7 @@ impl Reviewer {
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         self.wanted.remove(key);
         self.looked.remove(key);
+        self.again.forget(key);
         self.refused.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());
@@ -432,7 +466,13 @@ fn places(engine: &Engine, repos: &BTreeMap<SourceName, Repo>) -> Vec<Place> {
         let Some(repo) = repos.get(&name) else { continue };
         match places.iter_mut().find(|p| p.repo == *repo && p.branch == branch) {
             Some(place) => place.sources.push(name),
-            None => places.push(Place { repo: repo.clone(), branch, sources: vec![name] }),
+            None => {
+                let alone = !places.iter().any(|p| p.repo == *repo);
+                for other in places.iter_mut().filter(|p| p.repo == *repo) {
+                    other.alone = false;
+                }
+                places.push(Place { repo: repo.clone(), branch, sources: vec![name], alone });
+            }
         }
     }
     places

@@ -10,13 +10,17 @@ use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, Revision, Stage, Step,
+    RequestId, Revision, Rewritten, Stage, Step,
 };
 use crate::reconcile::review::{Question, Reviewed};
+use crate::report;
 use crate::store::{PersonWrite, passage_key};
 
 /// Commits looked through for the one that brought a file.
 const SEARCH: usize = 5_000;
+
+/// Bytes of what differs in rendered files that are kept for people to read.
+const REWRITTEN: usize = 20_000;
 
 /// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
 /// pushed directly.
@@ -173,7 +177,9 @@ impl Reviewer {
         let mirror = source.mirror();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
-            if key.source != *visit.place.name() || !mirror.is_ancestor(merged, tip)? {
+            // Merged into another branch first, it came to this one in another way.
+            let is_here = key.source == *visit.place.name() && kept.pull.base == visit.place.branch;
+            if !is_here || !mirror.is_ancestor(merged, tip)? {
                 continue;
             }
             let brings = merged == commit
@@ -294,12 +300,40 @@ fn compare(
         // Nobody was shown a plan: what takes nothing away is what the file says.
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
-    now.released.steps.iter().filter(mine).find(is_more)?;
+    let more: Vec<&Step> = now.released.steps.iter().filter(mine).filter(is_more).collect();
+    if more.is_empty() {
+        return None;
+    }
     let lines = |shown: &Shown| shown.steps.iter().map(|step| step.line.clone()).collect();
+    // What else came with it may be done already, and does not come any more.
+    let before = reviewed.map(|shown| shown.of(ids));
     Some(Changed {
         reviewed: reviewed.map_or_else(|| unreviewed().plan, |shown| shown.digest),
         now: after.digest,
-        before: reviewed.map(lines).unwrap_or_default(),
+        before: before.as_ref().map(lines).unwrap_or_default(),
         after: lines(after),
+        differs: before.as_ref().map(|before| after.differs(before)).unwrap_or_default(),
+        rendered: rewritten(reviewed, now, &more),
     })
+}
+
+/// What has become of the rendered files of steps since they were reviewed.
+fn rewritten(reviewed: Option<&Shown>, now: &Reviewed, more: &[&Step]) -> Vec<Rewritten> {
+    let mut room = REWRITTEN;
+    let mut all = Vec::new();
+    for step in more {
+        let Some(new) = step.artifact.and_then(|digest| now.artifacts.get(&digest)) else {
+            continue;
+        };
+        let key = &step.target.key;
+        let was = reviewed.and_then(|shown| shown.rendered.get(&key.to_string()));
+        let applied = step.from.and_then(|digest| now.artifacts.get(&digest));
+        let old = was.or(applied).map(AsRef::as_ref);
+        let lines = report::pull::rewritten(old, new, room);
+        if !lines.is_empty() {
+            room = room.saturating_sub(lines.iter().map(|line| line.len() + 1).sum());
+            all.push(Rewritten { target: key.clone(), reviewed: was.is_some(), lines });
+        }
+    }
+    all
 }

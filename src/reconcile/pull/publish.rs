@@ -70,17 +70,19 @@ impl Reviewer {
         };
         let external = key.to_string();
         let options = report::plan::Options::default();
+        let is_elsewhere = matches!(brief.stage, Stage::Elsewhere { .. });
         let head = match &kept.pull.state {
-            PullState::Merged { commit, .. } => commit,
-            PullState::Open | PullState::Closed => &kept.pull.head,
+            PullState::Merged { commit, .. } if !is_elsewhere => commit,
+            _ => &kept.pull.head,
         };
         let mut checks = Vec::new();
         if brief.stage != Stage::Closed {
             checks.push(report::pull::check(brief, head, &external, &find, &options));
         }
-        if kept.pull.state == PullState::Open {
+        if kept.pull.state == PullState::Open || is_elsewhere {
             checks.push(report::pull::approval(brief, head, &external));
         }
+        let checks = checks.into_iter().map(|check| visit.place.named(check)).collect();
         let comment = report::pull::comment(brief, &marker, &find, &options);
         // A pull request that is none of ours hears nothing, unless something was said already.
         let comment = comment.filter(|_| brief.stage != Stage::Nothing || kept.comment.is_some());

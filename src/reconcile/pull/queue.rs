@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::kept::{Kept, Shown};
 use super::survey::Survey;
-use super::{Reviewer, Trouble, Visit};
+use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::forge::{ForgeError, Queued};
 use crate::model::{Need, Pull, PullState, Revision, Stage};
@@ -22,14 +22,20 @@ struct Members {
 
 impl Reviewer {
     /// Says on the commit of each group what would come of it.
-    pub(super) async fn queue(&mut self, visit: &Visit<'_>) -> Result<(), Trouble> {
+    pub(super) async fn queue(
+        &mut self,
+        visit: &Visit<'_>,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
         let place = visit.place;
         let groups = self.forge.queued(&place.repo, &place.branch).await?;
         let source = self.engine.sources().all().find(|s| s.name == *place.name());
         let Some(mirror) = source.map(|source| source.mirror().clone()) else { return Ok(()) };
         let heads: BTreeSet<&Revision> = groups.iter().map(|group| &group.head).collect();
         let before = self.queued.len();
-        self.queued.retain(|(name, head), _| name != place.name() || heads.contains(head));
+        let is_there = |(name, head): &(_, Revision)| name != place.name() || heads.contains(head);
+        self.queued.retain(|key, _| is_there(key));
+        self.queued_again.keep(is_there);
         if groups.is_empty() {
             if self.queued.len() != before {
                 mirror.keep_queued(&heads)?;
@@ -42,7 +48,7 @@ impl Reviewer {
                 // It moved on or is gone: the next turn sees.
                 continue;
             }
-            match self.group(visit, group, &groups).await {
+            match self.group(visit, group, &groups, turn).await {
                 Err(Trouble::Forge(ForgeError::Gone { text } | ForgeError::Refused { text })) => {
                     tracing::warn!(group = group.branch, text, "nothing can be said of a group");
                 }
@@ -57,16 +63,28 @@ impl Reviewer {
         visit: &Visit<'_>,
         group: &Queued,
         all: &[Queued],
+        turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let members = self.members(visit, group, all)?;
         let key = (visit.place.name().clone(), group.head.clone());
         let (commits, world) = (visit.commits, visit.world);
         let reading = self.engine.reading();
         let inputs = digest::of(&(commits, world, &members.needs, members.is_strange, reading));
-        if self.queued.get(&key) == Some(&inputs) || self.is_mute(visit) {
+        if self.is_mute(visit) {
             return Ok(());
         }
-        let mut kept = Kept::new(pull_of(group, &visit.place.branch, (visit.clock)()));
+        let now = (visit.clock)();
+        if self.queued.get(&key) == Some(&inputs) {
+            match self.queued_again.due(&key) {
+                None => return Ok(()),
+                Some(at) if at > now => {
+                    turn.is_due(at);
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
+        }
+        let mut kept = Kept::new(pull_of(group, &visit.place.branch, now));
         let survey = self.survey(visit, &group.head, members.is_strange).await?;
         let brief = match survey {
             Survey::Conflict(paths) => self.brief_of(&kept, Stage::Conflict { paths }),
@@ -96,12 +114,15 @@ impl Reviewer {
         let (none, options) = (|_: &_| (None, None), report::plan::Options::default());
         // Written down before: what is refused is not said again until something changes.
         self.queued.insert(key.clone(), inputs);
+        if let Some(at) = self.queued_again.note(&key, inputs, again::pause(&brief), now) {
+            turn.is_due(at);
+        }
         let checks = [
             report::pull::check(&brief, &group.head, &external, &none, &options),
             report::pull::approval(&brief, &group.head, &external),
         ];
-        for check in &checks {
-            let said = self.forge.check(&visit.place.repo, check, None).await;
+        for check in checks.map(|check| visit.place.named(check)) {
+            let said = self.forge.check(&visit.place.repo, &check, None).await;
             if !self.heard(visit, said.map(drop).map_err(Trouble::from))? {
                 self.queued.remove(&key);
                 break;

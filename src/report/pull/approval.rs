@@ -1,6 +1,6 @@
 //! Approvals: what is needed, who gave theirs, what is missing.
 
-use crate::model::{Brief, Need, RequestId};
+use crate::model::{Brief, Discount, Discounted, Need, RequestId};
 use crate::report::markdown::{code, listed, prose, short_code};
 
 /// At most so many names in one line.
@@ -36,7 +36,23 @@ pub(super) fn list(brief: &Brief) -> String {
     let mut needs: Vec<&Need> = brief.needs.iter().collect();
     needs.sort_by_key(|need| need.is_met());
     let lines: String = needs.into_iter().map(line).collect();
-    format!("#### Approvals\n\n{lines}\n")
+    let more = brief.discounted.len().saturating_sub(NAMES);
+    let discounted: String = brief.discounted.iter().take(NAMES).map(discounted).collect();
+    let more = if more > 0 { format!("- {more} more that do not count\n") } else { String::new() };
+    format!("#### Approvals\n\n{lines}{discounted}{more}\n")
+}
+
+fn discounted(Discounted { by, why }: &Discounted) -> String {
+    let why = match why {
+        Discount::Pushed => "said yes and pushed to it: does not count",
+        Discount::TeamsUnread => {
+            "said yes, and vend may not read teams: give the App *Members: read*"
+        }
+        Discount::RightsUnread => {
+            "said yes, and vend may not read who may write: give the App *Metadata: read*"
+        }
+    };
+    format!("- {} {why}\n", short_code(by, 60))
 }
 
 fn line(need: &Need) -> String {

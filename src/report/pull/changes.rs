@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::danger;
-use crate::model::{Action, Brief, Hold, RequestId, ResourceAction, Step};
+use crate::model::{
+    Action, Artifact, Brief, Changed, Hold, RequestId, ResourceAction, Rewritten, Step, visible,
+};
 use crate::report::hold;
 use crate::report::markdown::{Page, code, fence, html, line, listed, plural};
-use crate::report::plan::{Artifacts, Options, bullets, difference, is_dangerous, verb};
+use crate::report::plan::{Artifacts, Options, bullets, diff, difference, is_dangerous, verb};
 
 /// More requests than this are counted by team and environment first; no more are folded each.
 const MANY: usize = 20;
@@ -321,6 +323,53 @@ fn names(group: &[&Hold]) -> String {
             listed(ids.collect(), 5)
         }
     }
+}
+
+/// Lines of difference of one component's rendered files that are kept.
+const REWRITTEN_LINES: usize = 200;
+const LINE: usize = 500;
+
+/// What differs in rendered files, a line each with its sign, in `room` bytes.
+pub fn rewritten(old: Option<&Artifact>, new: &Artifact, room: usize) -> Vec<String> {
+    let all = diff::lines(old, Some(new), &[], REWRITTEN_LINES);
+    let (mut lines, mut size) = (Vec::new(), 0);
+    let count = all.len();
+    for line in all.iter().map(diff::Line::signed) {
+        size += line.len() + 1;
+        if size > room {
+            let more = count - lines.len();
+            lines.push(format!("… {more} more lines"));
+            break;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// What differs, each request's folded.
+pub(super) fn rewrites(changed: &Changed) -> String {
+    let mut by: BTreeMap<&RequestId, Vec<&Rewritten>> = BTreeMap::new();
+    for rewritten in &changed.rendered {
+        by.entry(&rewritten.target.request).or_default().push(rewritten);
+    }
+    let each = by.into_iter().map(|(id, parts)| {
+        let parts = parts.into_iter().map(|Rewritten { target, reviewed, lines }| {
+            let against = match reviewed {
+                true => "against what was reviewed",
+                false => "what was reviewed is not kept: against what is applied",
+            };
+            let lines: Vec<String> = lines.iter().map(|line| visible(line, LINE)).collect();
+            let block = fence("diff", &lines.join("\n"));
+            format!("{}, {against}:\n\n{block}", code(target.component.as_str()))
+        });
+        let parts: Vec<String> = parts.collect();
+        format!(
+            "<details><summary>What differs in <code>{}</code></summary>\n\n{}\n</details>\n\n",
+            html(id.as_str()),
+            parts.join("\n")
+        )
+    });
+    each.collect()
 }
 
 /// A hold's sentence as a comment says it: what is typed at a terminal is a line to paste here.

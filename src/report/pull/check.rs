@@ -1,17 +1,16 @@
 //! Checks and commit statuses: what branch protection can demand.
 
-use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level};
+use crate::forge::{Annotation, Check, CheckState, Level};
 use crate::model::{
     Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
 };
-use crate::report::markdown::words;
+use crate::report::markdown::{Page, words};
 use crate::report::plan::{Artifacts, Options, markdown};
 
-use super::{after, approval as needs, danger, has_errors, problem, title};
+use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
 
-/// GitHub's limits: of a summary or text in bytes, and of a status' description in characters.
+/// GitHub's limit of a summary or text, in bytes.
 const TEXT_MAX: usize = 65_535;
-const DESCRIPTION_MAX: usize = 140;
 /// Of a title GitHub says nothing; its page shows about so much.
 const TITLE_MAX: usize = 200;
 /// Of an annotation's message, 64 KB; nobody reads that much.
@@ -33,25 +32,35 @@ pub fn check(
     options: &Options,
 ) -> Check {
     let state = match &brief.stage {
-        Stage::Planned if has_errors(brief) || breaks(brief) => CheckState::Failure,
+        Stage::Planned if has_errors(brief) || breaks(brief) || brief.is_refused() => {
+            CheckState::Failure
+        }
+        // Who cannot be asked may be asked later: the same.
+        Stage::Planned if brief.is_unseen() => CheckState::Running,
         Stage::Planned | Stage::Nothing => CheckState::Success,
         Stage::Conflict { .. } => CheckState::Failure,
         // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
         Stage::Unknown { .. } => CheckState::Running,
         Stage::Merged { .. } => is_good(brief),
-        Stage::Closed => CheckState::Neutral,
+        Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
     };
     let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
     let text = match &brief.stage {
         Stage::Planned if !brief.plan.is_empty() || !brief.plan.holds.is_empty() => {
             markdown(&brief.plan, artifacts, &options)
         }
+        Stage::Merged { changed: Some(changed), .. } => {
+            let mut page = Page::new(TEXT_MAX);
+            page.put(&[super::changes::rewrites(changed)]);
+            page.into_text()
+        }
         Stage::Planned
         | Stage::Conflict { .. }
         | Stage::Unknown { .. }
         | Stage::Nothing
         | Stage::Merged { .. }
-        | Stage::Closed => String::new(),
+        | Stage::Closed
+        | Stage::Elsewhere { .. } => String::new(),
     };
     Check {
         name: "vend".to_owned(),
@@ -80,7 +89,7 @@ fn is_good(brief: &Brief) -> CheckState {
 }
 
 fn summary(brief: &Brief) -> String {
-    let mut page = crate::report::markdown::Page::new(TEXT_MAX - 200);
+    let mut page = Page::new(TEXT_MAX - 200);
     let errors = problem::errors(brief, PROBLEMS);
     let others = problem::others(brief, PROBLEMS);
     let unknown = match &brief.stage {
@@ -102,17 +111,22 @@ fn summary(brief: &Brief) -> String {
 
 /// The check `vend/approval`: whether those who must have said yes.
 pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
-    let open = matches!(brief.stage, Stage::Planned) && has_errors(brief)
-        || matches!(brief.stage, Stage::Conflict { .. } | Stage::Unknown { .. });
+    let open = match &brief.stage {
+        Stage::Planned => !is_planned(brief),
+        Stage::Conflict { .. } | Stage::Unknown { .. } => true,
+        Stage::Nothing | Stage::Merged { .. } | Stage::Closed | Stage::Elsewhere { .. } => false,
+    };
+    let is_elsewhere = matches!(brief.stage, Stage::Elsewhere { .. });
     let (state, title) = match needs::missing(brief) {
         // What will be asked is known only when it can be planned.
         _ if open => (CheckState::Queued, "Waits for a plan".to_owned()),
+        _ if is_elsewhere => (CheckState::Neutral, super::title(brief)),
         0 => (CheckState::Success, needs::title(brief)),
         _ => (CheckState::ActionRequired, needs::title(brief)),
     };
-    let list = needs::list(brief);
+    let list = if is_elsewhere { String::new() } else { needs::list(brief) };
     let summary = if list.is_empty() { format!("{title}.\n") } else { list };
-    let mut page = crate::report::markdown::Page::new(TEXT_MAX);
+    let mut page = Page::new(TEXT_MAX);
     page.put(&[summary, format!("{}.\n", visible(&title, TITLE_MAX))]);
     Check {
         name: "vend/approval".to_owned(),
@@ -126,22 +140,11 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
     }
 }
 
-/// The commit status of a merge commit: how its requests stand. `None` before the merge.
-pub fn merged(brief: &Brief) -> Option<CommitStatus> {
-    let Stage::Merged { commit, .. } = &brief.stage else { return None };
-    let description = visible(&title(brief), DESCRIPTION_MAX - 1);
-    let context = "vend".to_owned();
-    Some(CommitStatus { commit: commit.clone(), context, state: is_good(brief), description })
-}
-
-/// A check as a commit status, for a token that cannot write checks.
-pub fn status(check: &Check) -> CommitStatus {
-    CommitStatus {
-        commit: check.head.clone(),
-        context: check.name.clone(),
-        state: check.state,
-        description: visible(&check.title, DESCRIPTION_MAX - 1),
-    }
+/// A check of a repository of which several branches are read: what one commit comes to on each of
+/// them may differ.
+pub fn of_branch(check: Check, branch: &str) -> Check {
+    let name = format!("{} ({})", check.name, visible(branch, TITLE_MAX));
+    Check { name, ..check }
 }
 
 fn annotation(found: &Diagnostic) -> Annotation {

@@ -1,6 +1,8 @@
 //! The one living comment.
 
-use crate::model::{Blind, Brief, Changed, Hold, HoldReason, Reply, Since, Stage, visible};
+use crate::model::{
+    Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, visible,
+};
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options};
 
@@ -16,6 +18,9 @@ const REPLY_LINES: usize = 40;
 /// Lines of what a push did to the plan, and of two plans side by side.
 const SINCE: usize = 20;
 const BOTH: usize = 60;
+
+/// Said where what differs in rendered files does not fit.
+const IN_CHECK: &str = "What differs in the rendered files is in the check.\n\n";
 
 /// The comment's Markdown, within `options.limit` bytes, beginning with `marker`, which stands in it
 /// once, whatever else it says. `None`: there is nothing to say, and nobody was told otherwise.
@@ -45,10 +50,16 @@ pub fn comment(
         )]),
         Stage::Nothing => true,
         Stage::Merged { commit: _, changed } => {
-            changed.as_ref().is_none_or(|changed| page.put(&[both(changed)]))
-                & after::put(&mut page, brief, changed.as_ref())
+            changed.as_ref().is_none_or(|changed| {
+                let rewrites = changes::rewrites(changed);
+                page.put(&[both(changed, &rewrites), both(changed, IN_CHECK)])
+            }) & after::put(&mut page, brief, changed.as_ref())
         }
         Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
+        Stage::Elsewhere { base } => page.put(&[format!(
+            "It is aimed at {} now, which vend does not read.\n\n",
+            short_code(base, 200)
+        )]),
     };
     let rest = "Not all of it fits here; the whole plan is in the check and in `vend plan`.\n\n";
     let body = format!("{}{}{foot}", page.into_text(), if whole { "" } else { rest });
@@ -76,7 +87,7 @@ fn unmarked(body: &str, marker: &str) -> String {
 
 fn heading(brief: &Brief) -> String {
     let title = title(brief);
-    if brief.stage != Stage::Planned || super::has_errors(brief) || brief.needs.is_empty() {
+    if !super::is_planned(brief) || brief.needs.is_empty() {
         return title;
     }
     match approval::missing(brief) {
@@ -88,11 +99,13 @@ fn heading(brief: &Brief) -> String {
 
 fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Options) -> bool {
     let (errors, others) = problem::in_comment(brief);
-    // Whose problems stand above is not named again.
+    // Whose problems stand above is not named again, whosever file they are in.
     let is_said = |hold: &&Hold| {
+        let HoldReason::Invalid { problems } = &hold.reason else { return false };
         let file = format!("/{}.yaml", hold.request);
-        matches!(hold.reason, HoldReason::Invalid { .. })
-            && brief.diagnostics.iter().any(|d| d.place.file.to_string().ends_with(&file))
+        let is_own = |d: &Diagnostic| d.place.file.to_string().ends_with(&file);
+        brief.diagnostics.iter().any(is_own)
+            || !problems.is_empty() && problems.iter().all(|p| brief.diagnostics.contains(p))
     };
     let holds: Vec<&Hold> = brief.plan.holds.iter().filter(|hold| !is_said(hold)).collect();
     let sections = [
@@ -140,7 +153,7 @@ fn conflict(paths: &[String]) -> String {
 /// What a push did to the plan.
 fn since(brief: &Brief) -> String {
     let Some(since) = &brief.since else { return String::new() };
-    let Since { head, added, gone } = since;
+    let Since { head, added, gone, differs } = since;
     // The same commit was planned again: there was no push to speak of.
     let at = link::commit(brief, head);
     if since.is_same() {
@@ -152,16 +165,20 @@ fn since(brief: &Brief) -> String {
     };
     let mut lines = signed('-', gone);
     lines.extend(signed('+', added));
+    lines.extend(differs.iter().map(|line| differing(line)));
     format!("Since {at}:\n\n{}\n", cut("diff", lines, SINCE))
 }
 
 /// The plan that was reviewed and the one that would be carried out, in one.
-fn both(changed: &Changed) -> String {
-    let Changed { reviewed: _, now, before, after } = changed;
+fn both(changed: &Changed, rewrites: &str) -> String {
+    let Changed { reviewed: _, now, before, after, differs, rendered: _ } = changed;
     let mut lines = Vec::new();
     for line in before {
-        let sign = if after.contains(line) { ' ' } else { '-' };
-        lines.push(format!("{sign} {}", visible(line, 300)));
+        lines.push(match (after.contains(line), differs.contains(line)) {
+            (false, _) => format!("- {}", visible(line, 300)),
+            (true, true) => differing(line),
+            (true, false) => format!("  {}", visible(line, 300)),
+        });
     }
     let added = after.iter().filter(|line| !before.contains(line));
     lines.extend(added.map(|line| format!("+ {}", visible(line, 300))));
@@ -169,10 +186,15 @@ fn both(changed: &Changed) -> String {
     lines.sort_by_key(|line| line.starts_with(' '));
     format!(
         "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
-         `-` was reviewed and does not come; `+` comes and was not reviewed:\n\n{}\nIf that is meant:\n\n{}\nElse take the commit back.\n\n",
+         `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something else:\n\n{}\n{rewrites}If that is meant:\n\n{}\nElse take the commit back.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )
+}
+
+/// A step of both plans that is not what it was.
+fn differing(line: &str) -> String {
+    format!("~ {} (its content differs)", visible(line, 300))
 }
 
 fn cut(kind: &str, mut lines: Vec<String>, most: usize) -> String {
@@ -209,7 +231,7 @@ fn reply(reply: &Reply) -> String {
 fn footer(brief: &Brief) -> String {
     let Brief { pull, stage, base, catalog, .. } = brief;
     let mut said = match stage {
-        Stage::Nothing | Stage::Closed => return String::new(),
+        Stage::Nothing | Stage::Closed | Stage::Elsewhere { .. } => return String::new(),
         Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
             let onto = base.iter().map(|b| format!(" on {}", link::commit(brief, b)));

@@ -15,7 +15,8 @@ mod warning;
 use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
 use crate::report::markdown::plural;
 
-pub use check::{approval, check, merged, status};
+pub use changes::rewritten;
+pub use check::{approval, check, of_branch};
 pub use comment::{comment, help};
 pub use suggest::suggestions;
 
@@ -23,6 +24,12 @@ pub use suggest::suggestions;
 pub fn title(brief: &Brief) -> String {
     match &brief.stage {
         Stage::Planned if has_errors(brief) => problem::count(brief),
+        Stage::Planned if brief.is_refused() => {
+            format!("Refused by its provider; {}", planned(brief))
+        }
+        Stage::Planned if brief.is_unseen() => {
+            format!("Waits for the accounts to be seen; {}", planned(brief))
+        }
         Stage::Planned => planned(brief),
         Stage::Conflict { paths } if paths.is_empty() => "Conflicts with its base".to_owned(),
         Stage::Conflict { paths } => {
@@ -35,12 +42,18 @@ pub fn title(brief: &Brief) -> String {
         }
         Stage::Merged { .. } => after::title(brief),
         Stage::Closed => "Closed: nothing of it is applied".to_owned(),
+        Stage::Elsewhere { .. } => "Aimed elsewhere: nothing of it is applied".to_owned(),
     }
 }
 
 /// Whether a file that it changes cannot be used.
 fn has_errors(brief: &Brief) -> bool {
     brief.diagnostics.iter().any(crate::model::Diagnostic::is_error)
+}
+
+/// Whether what would be done, and with it what is to be approved, is known.
+fn is_planned(brief: &Brief) -> bool {
+    brief.stage == Stage::Planned && !has_errors(brief) && !brief.is_unseen() && !brief.is_refused()
 }
 
 fn planned(brief: &Brief) -> String {

@@ -252,6 +252,19 @@ impl State {
         }
     }
 
+    /// Aims one at another branch.
+    pub fn retarget(&mut self, full: &str, number: u64, by: &str, base: &str) {
+        let now = self.now();
+        let issue = self.issue(full, number);
+        issue.updated = now;
+        let pull = issue.pull_mut();
+        let (branch, tip) =
+            (std::mem::replace(&mut pull.base_ref, base.to_owned()), pull.base.to_string());
+        self.refresh(full, number, true);
+        let from = json!({"ref": {"from": branch}, "sha": {"from": tip}});
+        self.tell_pull(full, number, "edited", by, json!({"changes": {"base": from}}));
+    }
+
     /// Opens one again; false where that cannot be, since it was merged or a branch is gone.
     pub fn reopen(&mut self, full: &str, number: u64, by: &str) -> bool {
         let now = self.now();

@@ -149,9 +149,18 @@ pub fn revert(
 }
 
 fn signature(name: &str, now: Timestamp) -> Signature<'static> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    let mail = format!("{}@users.noreply.example.com", plain.to_lowercase());
-    Signature::new(name, &mail, &Time::new(now.as_second(), 0)).unwrap()
+    Signature::new(name, &mail(name), &Time::new(now.as_second(), 0)).unwrap()
+}
+
+/// The address that GitHub knows somebody by.
+pub fn mail(login: &str) -> String {
+    let plain: String = login.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{}@users.noreply.example.com", plain.to_lowercase())
+}
+
+/// Somebody as a commit names them.
+pub fn person(login: &str) -> String {
+    format!("{login} <{}>", mail(login))
 }
 
 /// Commits of `head` that `base` lacks, the oldest first.

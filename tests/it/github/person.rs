@@ -82,7 +82,7 @@ impl Repo<'_> {
 
     /// Somebody pushes a commit to a branch, on what is there.
     pub fn push(&self, user: &str, branch: &str, edits: impl IntoIterator<Item = Edit>) -> String {
-        let new = self.git.commit_to(branch, edits);
+        let new = self.git.commit_by(&git::person(user), branch, edits);
         self.hub.state().sync(&self.full, user);
         new
     }
@@ -196,6 +196,44 @@ impl Repo<'_> {
     pub fn merge_by(&self, user: &str, number: u64, method: Method) -> String {
         self.hub.user(user);
         well(self.hub.state().merge(&self.full, number, user, method, None)).to_string()
+    }
+
+    /// Aims a pull request at another branch, as its author may.
+    pub fn retarget(&self, user: &str, number: u64, base: &str) {
+        self.at(base);
+        self.hub.state().retarget(&self.full, number, user, base);
+    }
+
+    /// Somebody pushes what one branch holds to another, which it is ahead of.
+    pub fn forward(&self, user: &str, branch: &str, to: &str) {
+        self.git.git(&["update-ref", &format!("refs/heads/{branch}"), &self.at(to)]);
+        self.hub.state().sync(&self.full, user);
+    }
+
+    /// Somebody presses "Update branch": the base is merged into the head.
+    #[track_caller]
+    pub fn update_branch(&self, user: &str, number: u64) -> String {
+        let (head, branch, base, now) = {
+            let mut state = self.hub.state();
+            let now = state.now();
+            let pull = state.issue(&self.full, number).pull();
+            (pull.head, pull.head_ref.clone(), pull.base_ref.clone(), now)
+        };
+        let tip = Oid::from_str(&self.at(&base)).unwrap();
+        let message = format!("Merge branch '{base}' into {branch}");
+        let git = git::open(self.git.path());
+        let merge = git::Merge {
+            base: head,
+            head: tip,
+            method: Method::Merge,
+            message: &message,
+            author: user,
+            now,
+        };
+        let new = git::merge(&git, &merge).expect("it can be merged");
+        git.reference(&format!("refs/heads/{branch}"), new, true, "update").unwrap();
+        self.hub.state().sync(&self.full, user);
+        new.to_string()
     }
 
     pub fn close(&self, user: &str, number: u64) {

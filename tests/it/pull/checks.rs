@@ -1,7 +1,7 @@
 //! The checks, what is annotated, and what is suggested.
 
 use vend::forge::{CheckState, Level};
-use vend::model::{Brief, Diagnostic, Place, RequestPhase, Revision, Stage};
+use vend::model::{Brief, Diagnostic, Hold, HoldReason, Place, RequestId, Revision, Stage};
 use vend::report::plan::Options;
 use vend::report::pull;
 
@@ -97,23 +97,27 @@ fn an_approval_is_missing_until_every_need_is_met() {
 }
 
 #[test]
-fn a_commit_status_says_as_much_as_it_has_room_for() {
-    let mut story = named("replacement");
-    story.brief.needs[0].teams = (0..40).map(|n| format!("team-{n}\u{202e}")).collect();
-    let approval = pull::approval(&story.brief, &Revision::new("a"), "id");
-    let status = pull::status(&approval);
-    assert_eq!(
-        (status.context.as_str(), status.state),
-        ("vend/approval", CheckState::ActionRequired)
-    );
-    assert_eq!(status.description.chars().count(), 140);
-    assert!(!status.description.contains('\u{202e}'));
-    assert_eq!(pull::merged(&story.brief), None);
-    let done = pull::merged(&named("done").brief).expect("it is merged");
-    assert_eq!((done.state, done.description.as_str()), (CheckState::Success, "Done: 2 requests"));
-    let mut waits = named("done");
-    waits.brief.standing[0].phase = RequestPhase::Waiting;
-    assert_eq!(pull::merged(&waits.brief).map(|s| s.state), Some(CheckState::Running));
+fn what_could_not_be_seen_and_what_is_refused_pass_neither_check() {
+    let found = |reason| {
+        let mut story = named("new-queue");
+        story.brief.plan.holds.push(Hold {
+            request: RequestId::parse("orders/dev/other").unwrap(),
+            component: None,
+            action: None,
+            reason,
+        });
+        let approval = pull::approval(&story.brief, &story.brief.pull.head, "id");
+        let check = check(&story);
+        (check.state, check.title, approval.state, approval.title)
+    };
+    let (state, title, approval, why) = found(HoldReason::NotObserved { error: "down".into() });
+    assert_eq!((state, approval), (CheckState::Running, CheckState::Queued));
+    assert_eq!(title, "Waits for the accounts to be seen; 1 to create, 1 held");
+    assert_eq!(why, "Waits for a plan");
+    let until = "2026-01-02T03:04:05Z".parse().unwrap();
+    let (state, title, approval, _) = found(HoldReason::Refused { error: "no".into(), until });
+    assert_eq!((state, approval), (CheckState::Failure, CheckState::Queued));
+    assert_eq!(title, "Refused by its provider; 1 to create, 1 held");
 }
 
 #[test]
@@ -142,6 +146,34 @@ fn f51_a_check_fits_whatever_it_has_to_say() {
     let mut unknown = named("new-queue");
     unknown.brief.stage = Stage::Unknown { error: EVIL.into() };
     assert_eq!(check(&unknown).state, CheckState::Running, "nothing may be merged unseen");
+}
+
+#[test]
+fn a_problem_of_a_template_stands_once_whoever_uses_it() {
+    let place = Place {
+        file: "templates/queue/1.0.0/queue.yaml.hbs".into(),
+        line: 3,
+        column: 1,
+        end_line: 3,
+        end_column: 9,
+    };
+    let problem = Diagnostic::error("REN001", place.clone(), "no such parameter");
+    let mut story = named("new-queue");
+    story.brief.diagnostics = vec![problem.clone()];
+    let held = |problems| Hold {
+        request: RequestId::parse("orders/dev/other").unwrap(),
+        component: None,
+        action: None,
+        reason: HoldReason::Invalid { problems },
+    };
+    story.brief.plan.holds = vec![held(vec![problem.clone()])];
+    let said = super::written(&story);
+    assert_eq!(said.matches("no such parameter").count(), 1, "{said}");
+    assert!(!said.contains("**Invalid**"), "{said}");
+    // What does not stand above is said.
+    let other = Diagnostic::error("REN001", place, "another");
+    story.brief.plan.holds = vec![held(vec![problem, other])];
+    assert!(super::written(&story).contains("**Invalid**"));
 }
 
 #[test]

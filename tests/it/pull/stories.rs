@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
-    Action, Applying, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic, Effect,
-    Exposure, Happening, Hit, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan, Preview,
-    PropertyChange, Pull, PullState, Reach, Recreates, Remark, Reply, RequestId, RequestPhase,
-    ResourceAction, ResourceChange, Revision, Since, Stage, Status, Step, Symbol, Target,
-    TargetKey, TargetName, TemplateId, Warned,
+    Action, Applying, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic, Discount,
+    Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId, LastApply, Need,
+    Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates, Remark, Reply,
+    RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten, Since, Stage,
+    Status, Step, Symbol, Target, TargetKey, TargetName, TemplateId, Warned,
 };
 
 /// A brief, and what was rendered before and after for its targets.
@@ -145,6 +145,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         blind: None,
         blast: None,
         needs: Vec::new(),
+        discounted: Vec::new(),
         warnings: Vec::new(),
         since: None,
         standing: Vec::new(),
@@ -351,6 +352,7 @@ fn pushed() -> Story {
         head: commit('e'),
         added: vec!["create orders/dev/files#bucket".into()],
         gone: vec!["delete orders/dev/old#queue".into()],
+        differs: vec!["create orders/dev/events#queue".into()],
     });
     story.rendered(
         "orders/dev/files#bucket",
@@ -499,6 +501,17 @@ fn changed() -> Story {
             "update orders/prod/ledger#database".into(),
             "replace orders/prod/ledger#database Database (AWS::RDS::DBInstance)".into(),
         ],
+        differs: vec!["update orders/prod/ledger#database".into()],
+        rendered: vec![Rewritten {
+            target: key("orders/prod/ledger#database"),
+            reviewed: true,
+            lines: vec![
+                "database.yaml".into(),
+                "     Properties:".into(),
+                "-      Engine: postgres".into(),
+                "+      Engine: aurora-postgresql".into(),
+            ],
+        }],
     };
     let stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
     let mut story = story(stage, vec![step("orders/prod/ledger#database", Action::Update)]);
@@ -573,6 +586,7 @@ pub fn planted(text: &str) -> Story {
         count: 2,
         had: vec![text.into()],
     }];
+    brief.discounted = vec![Discounted { by: text.into(), why: Discount::Pushed }];
     brief.warnings = vec![
         Warned::Overwrites { target: key("orders/dev/events#queue"), items: vec![text.into()] },
         Warned::Exposes {
@@ -588,8 +602,12 @@ pub fn planted(text: &str) -> Story {
             newer: "1.1.0".parse().unwrap(),
         },
     ];
-    brief.since =
-        Some(Since { head: commit('e'), added: vec![text.into()], gone: vec![text.into()] });
+    brief.since = Some(Since {
+        head: commit('e'),
+        added: vec![text.into()],
+        gone: vec![text.into()],
+        differs: vec![text.into()],
+    });
     brief.replies = vec![
         Reply {
             comment: 1,
@@ -606,8 +624,18 @@ pub fn planted(text: &str) -> Story {
 /// The same after the merge.
 pub fn planted_after(text: &str) -> Story {
     let mut story = planted(text);
-    let (before, after) = (vec![text.into()], vec![format!("{text}2")]);
-    let changed = Changed { reviewed: sha256(b"then"), now: sha256(b"now"), before, after };
+    let changed = Changed {
+        reviewed: sha256(b"then"),
+        now: sha256(b"now"),
+        before: vec![text.into(), format!("{text}3")],
+        after: vec![format!("{text}2"), format!("{text}3")],
+        differs: vec![format!("{text}3")],
+        rendered: vec![Rewritten {
+            target: key("orders/dev/events#queue"),
+            reviewed: false,
+            lines: text.lines().map(str::to_owned).collect(),
+        }],
+    };
     let brief = &mut story.brief;
     brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
     brief.reverts = Some(11);
@@ -665,7 +693,8 @@ fn conflict() -> Story {
     let paths =
         vec!["requests/orders/dev/events.yaml".into(), "requests/orders/dev/jobs.yaml".into()];
     let mut story = story(Stage::Conflict { paths }, Vec::new());
-    story.brief.since = Some(Since { head: commit('e'), added: Vec::new(), gone: Vec::new() });
+    story.brief.since =
+        Some(Since { head: commit('e'), added: Vec::new(), gone: Vec::new(), differs: Vec::new() });
     story
 }
 
@@ -750,7 +779,8 @@ fn blast() -> Story {
 fn nothing_any_more() -> Story {
     let mut story = story(Stage::Nothing, Vec::new());
     let gone = vec!["create orders/dev/events#queue".into()];
-    story.brief.since = Some(Since { head: commit('e'), added: Vec::new(), gone });
+    let (added, differs) = (Vec::new(), Vec::new());
+    story.brief.since = Some(Since { head: commit('e'), added, gone, differs });
     story
 }
 

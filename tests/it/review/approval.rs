@@ -193,6 +193,39 @@ fn three_hundred_requests_fit_into_one_comment() {
     desk.again_nothing();
 }
 
+#[test]
+fn whoever_pushed_to_somebodys_branch_does_not_approve_it() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let environment = catalog::environment("dev", &desk.world.output.url(), rules);
+    desk.world.catalog.commit([environment]);
+    desk.hub.team("acme", "platform", &["mallory", "edsger"]);
+    for who in ["mallory", "edsger"] {
+        desk.repo().permit(who, "write");
+    }
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    desk.says(n, &["1 to create", "platform"]);
+    let head = desk.repo().push("mallory", "it", [ask("orders/dev/it", note("other"))]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("mallory", n, Verdict::Approve);
+    desk.says(n, &["**Missing**", "`mallory` said yes and pushed to it"]);
+    desk.again_nothing();
+    desk.check(&head, "vend/approval", "action_required");
+
+    // Whoever merges the branch into it, and nothing else, has no part in what it says.
+    desk.repo().push("grace", "main", [write("README.md", "Words.\n")]);
+    let head = desk.repo().update_branch("edsger", n);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.again_nothing();
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
 /// The digest in the line that the comment says to paste.
 #[track_caller]
 pub fn to_approve(body: &str) -> String {

@@ -1,9 +1,11 @@
 //! What comes to the branch, and what was approved.
 
+use serde_json::json;
+
 use super::Desk;
 use crate::daemon::eventually;
 use crate::github::Verdict;
-use crate::world::{ask, note, to_approve};
+use crate::world::{ask, note, to_approve, write};
 
 #[test]
 fn what_is_pushed_directly_waits_until_a_person_lets_it_through() {
@@ -94,5 +96,59 @@ fn a_rule_of_an_environment_asks_a_team_and_only_a_team_satisfies_it() {
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
     desk.world.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn one_that_is_aimed_at_another_branch_is_let_go_and_opens_no_gate() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    desk.repo().push_branch("grace", "dev", "main", [write("README.md", "For later.\n")]);
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    let head = desk.repo().at("it");
+    desk.says(n, &["1 to create"]);
+    desk.repo().retarget("ada", n, "dev");
+    desk.says(n, &["aimed at `dev`", "does not read"]);
+    desk.check(&head, "vend", "neutral");
+    desk.check(&head, "vend/approval", "neutral");
+    desk.again_nothing();
+    // Nobody protects that branch, and what it holds is pushed on from there.
+    desk.repo().merge("ada", n);
+    desk.repo().forward("ada", "main", "dev");
+    eventually("it is held", || {
+        let status = desk.world.status_or_none("orders/dev/it")?;
+        let said = status["waitingFor"].as_str()?;
+        said.contains("without a pull request").then_some(())
+    });
+    desk.says(n, &["aimed at `dev`"]);
+    desk.again_nothing();
+}
+
+#[test]
+fn two_branches_of_a_repository_have_checks_of_their_own() {
+    let mut desk = Desk::new();
+    let url = desk.repo().url();
+    desk.repo().push_branch("grace", "live", "main", [write("README.md", "What lives.\n")]);
+    desk.world.configure(|c| {
+        c["requests"] = json!([
+            {"repository": url, "name": "early"},
+            {"repository": url, "name": "live", "branch": "live"},
+        ]);
+    });
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    let head = desk.repo().at("it");
+    desk.check(&head, "vend (main)", "success");
+    desk.check(&head, "vend/approval (main)", "success");
+    desk.repo().retarget("ada", n, "live");
+    desk.check(&head, "vend (live)", "success");
+    desk.says(n, &["1 to create"]);
+    let names = || desk.repo().checks(&head).len();
+    let said = names();
+    desk.again_nothing();
+    assert_eq!(names(), said, "each once");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
     desk.again_nothing();
 }

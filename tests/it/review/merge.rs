@@ -51,8 +51,11 @@ fn what_moves_after_it_was_let_through_is_held_with_both_plans_shown() {
     edits.push(catalog::environment("dev", &output, ""));
     desk.world.catalog.commit(edits);
     reason(&desk, "orders/dev/it", "PlanChanged");
-    let body = desk.says(n, &["more would happen than was reviewed", "/vend approve "]);
-    assert!(body.contains("create orders/dev/it#note"), "{body}");
+    let differs = "~ create orders/dev/it#note (its content differs)";
+    let body = desk.says(n, &["more would happen than was reviewed", "/vend approve ", differs]);
+    for line in ["\n-text: b", "\n+changed: b", "against what was reviewed"] {
+        assert!(body.contains(line), "{line}: {body}");
+    }
     desk.again_nothing();
     let line = format!("/vend approve {}", to_approve(&body));
     let approved = desk.repo().comment("grace", n, &line);

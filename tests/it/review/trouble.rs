@@ -2,8 +2,8 @@
 
 use super::{Desk, SECRET};
 use crate::daemon::eventually;
-use crate::github::Fault;
-use crate::world::{ask, note};
+use crate::github::{Fault, Verdict};
+use crate::world::{ask, catalog, note};
 
 #[test]
 fn a_lost_reply_and_a_deleted_comment_leave_exactly_one() {
@@ -152,4 +152,61 @@ fn a_quiet_turn_asks_a_handful_of_things_that_cost_nothing() {
         let free = calls.iter().all(|e| e.status == 304);
         (calls.len() <= turns * 4 + 4 && free).then_some(())
     });
+}
+
+#[test]
+fn what_could_not_be_seen_passes_no_gate_and_is_looked_at_again() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.updates > 0\", teams: [platform]}\n";
+    let environment = catalog::environment("dev", &desk.world.output.url(), rules);
+    desk.world.catalog.commit([environment]);
+    let _daemon = desk.serve();
+    super::approval::settled(&desk, "orders/dev/it");
+    let output = desk.world.output.path().to_owned();
+    let away = output.with_extension("away");
+    std::fs::rename(&output, &away).unwrap();
+    let n = desk.propose("ada", "change", [ask("orders/dev/it", note("b"))]);
+    let head = desk.repo().at("change");
+    desk.says(n, &["1 held"]);
+    let run = |name: &str| {
+        let runs = desk.repo().checks(&head);
+        runs.into_iter().rfind(|run| run.name == name).expect("it is said before the comment")
+    };
+    for name in ["vend", "vend/approval"] {
+        assert_ne!(run(name).conclusion.as_deref(), Some("success"), "{name}");
+    }
+    // Nothing is pushed, written or merged: it is seen again by itself.
+    std::fs::rename(&away, &output).unwrap();
+    desk.says(n, &["1 to update", "platform"]);
+    desk.check(&head, "vend", "success");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.again_nothing();
+}
+
+#[test]
+fn an_app_that_may_not_read_teams_says_so_and_goes_on() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let environment = catalog::environment("dev", &desk.world.output.url(), rules);
+    desk.world.catalog.commit([environment]);
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    desk.hub.grant("acme", "members", "");
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    let head = desk.repo().at("it");
+    desk.says(n, &["1 to create", "platform"]);
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.says(n, &["**Missing**", "`edsger` said yes, and vend may not read teams"]);
+    desk.check(&head, "vend/approval", "action_required");
+    // What is new is planned and said all the same.
+    desk.repo().push("ada", "it", [ask("orders/dev/two", note("two"))]);
+    desk.says(n, &["2 to create"]);
+    desk.repo().merge("grace", n);
+    let body = desk.says(n, &["/vend approve "]);
+    let line = format!("/vend approve {}", super::approval::to_approve(&body));
+    let asked = desk.repo().comment("edsger", n, &line);
+    desk.reacted(n, asked, "-1");
+    desk.says(n, &["vend may not read teams"]);
+    desk.again_nothing();
 }

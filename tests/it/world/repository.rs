@@ -29,6 +29,9 @@ pub fn remove(path: impl Into<String>) -> Edit {
     Edit::Remove(path.into())
 }
 
+/// Who commits where nobody is named.
+const ADA: &str = "Ada <ada@example.com>";
+
 /// A bare repository in the world's folder.
 pub struct Repository {
     path: PathBuf,
@@ -73,12 +76,23 @@ impl Repository {
     /// Commits to a branch, on what is there; the new commit.
     pub fn commit_to(&self, branch: &str, edits: impl IntoIterator<Item = Edit>) -> String {
         let on = self.tip(branch);
-        self.import(branch, on.as_deref(), edits)
+        self.import(ADA, branch, on.as_deref(), edits)
+    }
+
+    /// The same by somebody: `NAME <ADDRESS>`.
+    pub fn commit_by(
+        &self,
+        by: &str,
+        branch: &str,
+        edits: impl IntoIterator<Item = Edit>,
+    ) -> String {
+        let on = self.tip(branch);
+        self.import(by, branch, on.as_deref(), edits)
     }
 
     /// Makes the branch an unrelated history of one commit.
     pub fn rewrite(&self, edits: impl IntoIterator<Item = Edit>) -> String {
-        let fresh = self.import("fresh", None, edits);
+        let fresh = self.import(ADA, "fresh", None, edits);
         self.git(&["update-ref", "refs/heads/main", &fresh]);
         self.git(&["update-ref", "-d", "refs/heads/fresh"]);
         fresh
@@ -86,12 +100,13 @@ impl Repository {
 
     fn import(
         &self,
+        by: &str,
         branch: &str,
         on: Option<&str>,
         edits: impl IntoIterator<Item = Edit>,
     ) -> String {
         let mut stream = format!(
-            "commit refs/heads/{branch}\ncommitter Ada <ada@example.com> 1800000000 +0000\ndata 6\nchange\n"
+            "commit refs/heads/{branch}\ncommitter {by} 1800000000 +0000\ndata 6\nchange\n"
         );
         if let Some(on) = on {
             stream.push_str(&format!("from {on}\n"));

@@ -33,9 +33,8 @@ impl State {
             "url": format!("{url}/commits/{id}"),
             "html_url": format!("{html}/commit/{id}"),
             "comments_url": format!("{url}/commits/{id}/comments"),
-            // Nobody here has told GitHub which mail address is theirs.
-            "author": null,
-            "committer": null,
+            "author": self.known(&commit.author()),
+            "committer": self.known(&commit.committer()),
             "commit": {
                 "url": format!("{url}/git/commits/{id}"),
                 "message": String::from_utf8_lossy(commit.message_bytes()).trim_end(),
@@ -56,6 +55,12 @@ impl State {
             told["files"] = files.iter().map(|file| self.file(full, id, file)).collect();
         }
         told
+    }
+
+    /// The account that has the mail address; nobody's for those that GitHub was not told of.
+    fn known(&self, by: &git2::Signature<'_>) -> Value {
+        let is_theirs = |login: &&String| git::mail(login).as_bytes() == by.email_bytes();
+        self.accounts.keys().find(is_theirs).map_or(Value::Null, |login| self.user(login))
     }
 
     /// `simple-commit`.
