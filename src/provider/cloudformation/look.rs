@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::Trouble;
-use super::session::Session;
-use super::stack::Stack;
+use super::session::{Session, in_account};
+use super::settings::Place;
+use super::stack::{self, Stack};
+use crate::model::Target;
 
 /// All stacks that were there at a moment, by name and by id.
 pub(super) struct Listed {
@@ -152,6 +154,28 @@ impl Session {
             }
             Err(trouble) if trouble.says_absent() => Ok(None),
             Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// What a target's stack is, of what was found by its name: that must be in the account in which
+    /// the stack was made, and where nothing was found there, the stack's own id has the last word.
+    pub(super) async fn meant(
+        &self,
+        found: Option<Arc<Stack>>,
+        place: &Place,
+        target: &Target,
+    ) -> Result<Option<Arc<Stack>>, Trouble> {
+        let Some(id) = target.id.as_deref() else { return Ok(found) };
+        match found {
+            Some(stack) => {
+                let account = stack::account(&stack.id);
+                account.map_or(Ok(()), |account| in_account(account, place, Some(id)))?;
+                Ok(Some(stack))
+            }
+            None => {
+                self.check_account(place, Some(id)).await?;
+                self.stack(id).await
+            }
         }
     }
 

@@ -36,7 +36,8 @@ impl CloudFormation {
         let place = Place::read(&change.target.settings).map_err(ProviderError::Refused)?;
         let name = stack_name(&place, &change.target);
         let session = self.0.get(&place, Purpose::Preview, &change.target.key).await;
-        session.check_account(&place).await?;
+        let checked = session.check_account(&place, change.target.id.as_deref()).await;
+        checked.map_err(Trouble::of_a_look)?;
         let stack = session.stack(&name).await.map_err(Trouble::of_a_look)?;
         let stack = stack.filter(|s| s.standing() != Standing::Gone);
         if change.action == Action::Delete {

@@ -38,7 +38,8 @@ impl CloudFormation {
         let place = Place::read(&change.target.settings).map_err(ProviderError::Refused)?;
         let name = stack_name(&place, &change.target);
         let session = self.0.get(&place, Purpose::Change, &change.target.key).await;
-        session.check_account(&place).await?;
+        let checked = session.check_account(&place, change.target.id.as_deref()).await;
+        checked.map_err(Trouble::of_a_look)?;
         let work = Work { session, place, change, name };
         match change.action {
             Action::Delete => work.delete().await,

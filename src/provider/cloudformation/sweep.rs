@@ -55,6 +55,10 @@ impl CloudFormation {
             let Ok(place) = Place::read(&target.settings) else { continue };
             let name = stack_name(&place, target);
             let session = self.0.get(&place, Purpose::Change, &target.key).await;
+            if let Err(trouble) = session.check_account(&place, target.id.as_deref()).await {
+                note(&name, Err(trouble));
+                continue;
+            }
             let now = Instant::now();
             if session.limits.sweeps.is_due(&name, now) {
                 let swept = session.sweep(&name).await;
