@@ -21,7 +21,7 @@ use super::drift::Detections;
 use super::error::Trouble;
 use super::flight::Flights;
 use super::limiter::{Bucket, Rate};
-use super::look::Looks;
+use super::look::{Begun, Looks};
 use super::settings::Place;
 use super::stack;
 use super::sweep::Sweeps;
@@ -67,6 +67,8 @@ pub(super) struct Session {
     /// Whom the credentials belong to, and when that was asked.
     account: tokio::sync::Mutex<Option<(String, Instant)>>,
     pub(super) limits: Arc<Limits>,
+    /// The stacks as last listed by this one's rights.
+    pub(super) listed: Arc<Looks>,
 }
 
 /// What all connections to one account's region share.
@@ -75,14 +77,23 @@ pub(super) struct Limits {
     looks: Bucket,
     pub(super) change_sets: Bucket,
     pub(super) events: Bucket,
-    /// The stacks as last listed.
-    pub(super) listed: Looks,
+    /// The stacks as last listed, by the role that saw them: another's may see fewer.
+    listed: Mutex<BTreeMap<Option<String>, Arc<Looks>>>,
+    /// Stacks in which something was begun lately.
+    pub(super) begun: Begun,
     /// Operations that go on.
     pub(super) flights: Flights,
     /// Looks for drift that go on.
     pub(super) detections: Detections,
     /// When what previews left was looked for.
     pub(super) sweeps: Sweeps,
+}
+
+impl Limits {
+    fn listed(&self, role: Option<&String>) -> Arc<Looks> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.entry(role.cloned()).or_default().clone()
+    }
 }
 
 /// All connections of this process.
@@ -163,7 +174,8 @@ impl Sessions {
                 looks: Bucket::new(self.settings.looks),
                 change_sets: Bucket::new(self.settings.events),
                 events: Bucket::new(self.settings.events),
-                listed: Looks::default(),
+                listed: Mutex::default(),
+                begun: Begun::default(),
                 flights: Flights::default(),
                 detections: Detections::default(),
                 sweeps: Sweeps::default(),
@@ -225,6 +237,7 @@ impl Session {
             changes: client(RetryConfig::disabled()),
             config,
             account: tokio::sync::Mutex::default(),
+            listed: limits.listed(key.role.as_ref()),
             limits,
         }
     }
