@@ -241,6 +241,7 @@ mod world {
             token: Token::derive(&instance(), &target, &digest, 0, now),
             target,
             settings: settings(),
+            id: None,
             digest,
             state: "Written".into(),
             outputs: Map::new(),

@@ -187,7 +187,8 @@ mod tests {
             ..Preview::default()
         });
         let name = TargetName::compute(&instance, &key);
-        let target = Target { name, key, instance, provider: "p".into(), settings: Map::new() };
+        let target =
+            Target { name, key, instance, provider: "p".into(), settings: Map::new(), id: None };
         Step {
             target,
             action,

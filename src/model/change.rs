@@ -22,6 +22,9 @@ pub struct Target {
     pub provider: String,
     /// Where and how: for one that exists, the settings it was applied with.
     pub settings: Map,
+    /// For one that exists, the provider's own id of it: see [`ComponentRecord::id`](super::ComponentRecord::id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// Whose a thing in the world is.

@@ -40,7 +40,7 @@ pub enum HoldReason {
         /// In the provider's words.
         error: String,
     },
-    /// Something stands there that this vend did not make.
+    /// Something stands there that this request did not make.
     NotOurs {
         /// Whose it says it is, when it says.
         #[serde(default, skip_serializing_if = "Option::is_none")]

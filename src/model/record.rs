@@ -104,6 +104,10 @@ pub struct ComponentRecord {
     pub target: TargetName,
     /// What it was applied with; a deletion uses these.
     pub settings: Map,
+    /// The provider's own id of it, where it gives one: unlike the name it says in whose account it
+    /// is, and stays with it when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Digest of the artifact applied.
     pub digest: Digest,
     /// Digest that the target itself is marked with, where that is not `digest`: the provider found

@@ -139,6 +139,7 @@ mod tests {
                 instance,
                 provider: "cloudformation".into(),
                 settings: Map::new(),
+                id: None,
             },
             action,
             artifact: Some(sha256(b"new")),

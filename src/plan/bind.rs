@@ -135,6 +135,7 @@ mod tests {
                 instance,
                 provider: "files".into(),
                 settings: Map::new(),
+                id: None,
             },
             action,
             artifact: Some(sha256(artifact.as_bytes())),

@@ -228,6 +228,7 @@ impl Draft {
         if let Some(recorded) = recorded {
             target.name.clone_from(&recorded.target);
             target.settings = change::settings(&subject.case.id, desired, Some(recorded));
+            target.id.clone_from(&recorded.id);
         }
         let look_key = TargetKey { request: from.id.clone(), component: name.clone() };
         let look = match recorded {
@@ -474,6 +475,7 @@ fn fresh_target(
         instance: context.situation.instance.clone(),
         provider: desired.provider.clone(),
         settings: change::settings(&subject.case.id, desired, None),
+        id: None,
     }
 }
 

@@ -234,6 +234,7 @@ impl Draft {
             instance: self.instance.clone(),
             provider: component.provider.clone(),
             settings: component.settings.clone(),
+            id: component.id.clone(),
         }
     }
 

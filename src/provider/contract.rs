@@ -33,7 +33,8 @@ pub(crate) fn target(world: &dyn World, instance: &str, name: &str) -> Target {
     let instance = InstanceId::new(instance);
     let settings = world.provider().settle(&world.settings(), &key).unwrap();
     let provider = world.provider().kind().to_owned();
-    Target { name: TargetName::compute(&instance, &key), key, instance, provider, settings }
+    let name = TargetName::compute(&instance, &key);
+    Target { name, key, instance, provider, settings, id: None }
 }
 
 /// A change with a token of its own.

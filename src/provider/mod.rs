@@ -158,6 +158,13 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// The id of what a change makes, which goes into its record and comes back with every
+    /// [`Target`]; `None` where the name is all. Pure.
+    fn identity(&self, ticket: &Ticket) -> Option<String> {
+        let _ = ticket;
+        None
+    }
+
     /// Stops a change where that is safe; where it is not, answers as [`Provider::poll`] does.
     async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
 }

@@ -301,8 +301,11 @@ impl Executor<'_> {
                     let known = changed.get(&id).or_else(|| done.records.get(&id)).cloned();
                     let before = known.unwrap_or_else(|| records.get(&id).cloned().flatten());
                     let provider = self.providers.get(&row.change.target.provider);
-                    let link = provider.zip(row.ticket.as_ref()).and_then(|(p, t)| p.link(t));
-                    let record = ledger::apply(before, &row, outputs, state, mark, link, now);
+                    let asked = provider.zip(row.ticket.as_ref());
+                    let link = asked.and_then(|(p, t)| p.link(t));
+                    let own = asked.and_then(|(p, t)| p.identity(t));
+                    let is = ledger::Found { outputs, state, mark, link, id: own };
+                    let record = ledger::apply(before, &row, is, now);
                     changed.insert(id, record);
                     self.succeed(row, now, &mut writes, done);
                 }

@@ -29,16 +29,28 @@ pub enum End {
     },
 }
 
+/// What is known of a target at the end of its effect.
+pub struct Found {
+    /// What it gives now.
+    pub outputs: Map,
+    /// The provider's word for its state.
+    pub state: String,
+    /// What it is marked with, where that is not the digest of what was applied.
+    pub mark: Option<Digest>,
+    /// The page on which a person sees it.
+    pub link: Option<String>,
+    /// The provider's own id of it.
+    pub id: Option<String>,
+}
+
 /// The record after `row` ended well; `None` when nothing of the request is left.
 pub fn apply(
     record: Option<Record>,
     row: &Journalled,
-    outputs: Map,
-    state: String,
-    mark: Option<Digest>,
-    link: Option<String>,
+    found: Found,
     now: Timestamp,
 ) -> Option<Record> {
+    let Found { outputs, state, mark, link, id } = found;
     let component = &row.change.target.key.component;
     let approved_by = approvers(record.as_ref(), row);
     let last_apply =
@@ -51,12 +63,14 @@ pub fn apply(
             let target = &row.change.target;
             let same = before.filter(|c| c.provider == target.provider && c.target == target.name);
             let link = link.or_else(|| same.and_then(|c| c.link.clone()));
+            let id = id.or_else(|| same.and_then(|c| c.id.clone()));
             let mut record = Record { components, ..applied.record.clone() };
             let digest = row.artifact.expect("an applied change has an artifact");
             let made = ComponentRecord {
                 provider: target.provider.clone(),
                 target: target.name.clone(),
                 settings: target.settings.clone(),
+                id,
                 digest,
                 mark: mark.filter(|mark| *mark != digest),
                 state,
@@ -186,8 +200,10 @@ mod tests {
         .into();
         let outputs =
             [("Password", "hunter2"), ("Url", "https://x")].map(|(n, v)| (n.into(), v.into()));
-        let record =
-            apply(None, &row, outputs.into(), "DONE".into(), None, None, row.since).unwrap();
+        let (mark, link, id) = (None, None, Some("id-1".to_owned()));
+        let found = Found { outputs: outputs.into(), state: "DONE".into(), mark, link, id };
+        let record = apply(None, &row, found, row.since).unwrap();
+        assert_eq!(record.components[&row.change.target.key.component].id.as_deref(), Some("id-1"));
         assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));
         assert_eq!(record.outputs(), [("url".to_owned(), "https://x".into())].into());
         let missing: Vec<_> = record.missing_outputs().iter().map(|(name, _)| *name).collect();

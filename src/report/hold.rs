@@ -329,7 +329,7 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
 
 fn not_ours(owner: Option<&str>, adoptable: bool) -> String {
     let whose = match owner {
-        Some(owner) => format!("it is marked as `{}`'s", words(owner)),
+        Some(owner) => format!("by its mark it belongs to {}", words(owner)),
         None => "it bears no mark of this vend".into(),
     };
     let adopt = match adoptable {
@@ -339,7 +339,7 @@ fn not_ours(owner: Option<&str>, adoptable: bool) -> String {
         false => "",
     };
     format!(
-        "something stands there that this vend did not make ({whose}); {adopt}rename the request, or \
+        "something stands there that this request did not make ({whose}); {adopt}rename the request, or \
          move that away and `vend retry`"
     )
 }

@@ -111,6 +111,7 @@ pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         ),
         target,
         settings: Map::from([("directory".to_owned(), json!("/srv/out"))]),
+        id: None,
         digest: digest(text),
         state: "Written".into(),
         outputs: Map::from([("path".to_owned(), json!("a/b"))]),
@@ -153,6 +154,7 @@ pub(crate) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         instance,
         provider: "files".into(),
         settings: Map::new(),
+        id: None,
     };
     let change = Change {
         token,

@@ -500,6 +500,7 @@ impl World {
             provider,
             target: name,
             settings,
+            id: None,
             digest,
             state: "there".into(),
             outputs: Map::from([("arn".to_owned(), arn)]),

@@ -79,7 +79,8 @@ mod tests {
         let settings: Map =
             serde_json::from_value(serde_json::json!({"region": "eu-north-1"})).unwrap();
         let name = TargetName::compute(&instance, &key);
-        let target = Target { name, key, instance, provider: "cloudformation".into(), settings };
+        let provider = "cloudformation".into();
+        let target = Target { name, key, instance, provider, settings, id: None };
         let token = Token::derive(
             &target.instance,
             &target.name,

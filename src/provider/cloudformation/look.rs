@@ -2,15 +2,17 @@
 //! calls.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::error::Trouble;
-use super::session::Session;
-use super::stack::Stack;
+use super::session::{Session, in_account};
+use super::settings::Place;
+use super::stack::{self, Stack};
+use crate::model::Target;
 
 /// All stacks that were there at a moment, by name and by id.
 pub(super) struct Listed {
@@ -19,7 +21,7 @@ pub(super) struct Listed {
     stacks: HashMap<String, Arc<Stack>>,
 }
 
-/// The listing that all who look at once share.
+/// The listing that all share who look at once by the same right.
 #[derive(Default)]
 pub(super) struct Looks {
     last: tokio::sync::Mutex<Option<Arc<Listed>>>,
@@ -28,19 +30,29 @@ pub(super) struct Looks {
     waiting: AtomicUsize,
     /// When stacks were looked at one by one lately.
     singles: Mutex<VecDeque<Instant>>,
-    /// Stacks in which this process began something lately, by id and by name.
-    begun: Mutex<HashMap<String, Instant>>,
+    /// A listing was refused: whose right is for stacks of certain names may look at each of those.
+    refused: AtomicBool,
 }
 
-impl Looks {
+/// Stacks in which this process began something lately, by id and by name.
+#[derive(Default)]
+pub(super) struct Begun(Mutex<HashMap<String, Instant>>);
+
+impl Begun {
     /// Something was begun in a stack: what was seen before says nothing of it any more.
-    pub(super) fn begun(&self, stack: &str) {
+    pub(super) fn note(&self, stack: &str) {
         let now = Instant::now();
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         begun.retain(|_, at| now.saturating_duration_since(*at) < RECENT);
         begun.insert(stack.to_owned(), now);
     }
 
+    fn at(&self, stack: &str) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(stack).copied()
+    }
+}
+
+impl Looks {
     /// Whether a listing is fewer calls than what is asked for now, and what was asked for one by one
     /// in the time for which a listing would have been good.
     fn is_for_a_listing(&self) -> bool {
@@ -53,11 +65,8 @@ impl Looks {
         while singles.front().is_some_and(|at| now.saturating_duration_since(*at) >= RECENT) {
             singles.pop_front();
         }
-        self.waiting.load(Ordering::SeqCst) + singles.len() > pages
-    }
-
-    fn begun_at(&self, stack: &str) -> Option<Instant> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(stack).copied()
+        !self.refused.load(Ordering::SeqCst)
+            && self.waiting.load(Ordering::SeqCst) + singles.len() > pages
     }
 }
 
@@ -102,7 +111,7 @@ impl Session {
     pub(super) async fn recent(&self, name: &str) -> Result<Option<Arc<Stack>>, Trouble> {
         let now = Instant::now();
         let since = now.checked_sub(RECENT).unwrap_or(now);
-        let since = self.limits.listed.begun_at(name).map_or(since, |begun| begun.max(since));
+        let since = self.limits.begun.at(name).map_or(since, |begun| begun.max(since));
         let mut stacks = self.stacks_since(&[name.to_owned()], since).await;
         stacks.pop().unwrap_or(Ok(None))
     }
@@ -112,7 +121,7 @@ impl Session {
         names: &[String],
         since: Instant,
     ) -> Vec<Result<Option<Arc<Stack>>, Trouble>> {
-        let looks = &self.limits.listed;
+        let looks = &self.listed;
         let _waiting = Waiting::new(&looks.waiting, names.len());
         let found = |listed: &Listed| {
             names.iter().map(|n| Ok(listed.stacks.get(n).cloned())).collect::<Vec<_>>()
@@ -122,10 +131,11 @@ impl Session {
         }
         tokio::time::sleep(GATHER).await;
         if looks.is_for_a_listing() {
-            return match self.listing(since).await {
-                Ok(listed) => found(&listed),
-                Err(trouble) => names.iter().map(|_| Err(trouble.clone())).collect(),
-            };
+            match self.listing(since).await {
+                Ok(Some(listed)) => return found(&listed),
+                Ok(None) => {}
+                Err(trouble) => return names.iter().map(|_| Err(trouble.clone())).collect(),
+            }
         }
         let mut stacks = Vec::with_capacity(names.len());
         for name in names {
@@ -155,13 +165,47 @@ impl Session {
         }
     }
 
-    /// All stacks, as they were at `since` or later.
-    async fn listing(&self, since: Instant) -> Result<Arc<Listed>, Trouble> {
-        let looks = &self.limits.listed;
+    /// What a target's stack is, of what was found by its name: that must be in the account in which
+    /// the stack was made, and where nothing was found there, the stack's own id has the last word.
+    /// What only a preview of ours left there is nothing.
+    pub(super) async fn meant(
+        &self,
+        found: Option<Arc<Stack>>,
+        place: &Place,
+        target: &Target,
+    ) -> Result<Option<Arc<Stack>>, Trouble> {
+        let found = match found {
+            Some(stack) if stack.is_in_review() => {
+                // Who may not ask what is in it is told that it is there.
+                let left = self.is_lost_preview(&stack.name, &target.instance).await;
+                (!left.unwrap_or(false)).then_some(stack)
+            }
+            found => found,
+        };
+        let Some(id) = target.id.as_deref() else { return Ok(found) };
+        match found {
+            Some(stack) => {
+                let account = stack::account(&stack.id);
+                account.map_or(Ok(()), |account| in_account(account, place, Some(id)))?;
+                Ok(Some(stack))
+            }
+            None => {
+                self.check_account(place, Some(id)).await?;
+                self.stack(id).await
+            }
+        }
+    }
+
+    /// All stacks, as they were at `since` or later; `None`: they may not be listed.
+    async fn listing(&self, since: Instant) -> Result<Option<Arc<Listed>>, Trouble> {
+        let looks = &self.listed;
         // Whoever waited here while another listed takes what that one found.
         let mut last = looks.last.lock().await;
         if let Some(listed) = last.as_ref().filter(|l| l.began >= since) {
-            return Ok(listed.clone());
+            return Ok(Some(listed.clone()));
+        }
+        if looks.refused.load(Ordering::SeqCst) {
+            return Ok(None);
         }
         let began = Instant::now();
         let (mut stacks, mut pages, mut token) = (HashMap::new(), 0, None);
@@ -170,7 +214,14 @@ impl Session {
             let call = |client: &aws_sdk_cloudformation::Client| {
                 client.describe_stacks().set_next_token(next).send()
             };
-            let page = self.look(call).await?;
+            let page = match self.look(call).await {
+                Ok(page) => page,
+                Err(trouble) if trouble.is("AccessDenied") => {
+                    looks.refused.store(true, Ordering::SeqCst);
+                    return Ok(None);
+                }
+                Err(trouble) => return Err(trouble),
+            };
             pages += 1;
             for stack in page.stacks.unwrap_or_default().into_iter().filter_map(Stack::of) {
                 let stack = Arc::new(stack);
@@ -185,6 +236,6 @@ impl Session {
         looks.pages.store(pages, Ordering::Relaxed);
         let listed = Arc::new(Listed { began, stacks });
         *last = Some(listed.clone());
-        Ok(listed)
+        Ok(Some(listed))
     }
 }

@@ -131,6 +131,11 @@ impl Provider for CloudFormation {
         ticket::Notes::read(ticket).filter(|_| real).and_then(|n| console::page(&n.stack))
     }
 
+    fn identity(&self, ticket: &Ticket) -> Option<String> {
+        let id = ticket::Notes::read(ticket)?.stack;
+        stack::account(&id).is_some().then_some(id)
+    }
+
     async fn sweep(&self, targets: &[Target]) {
         self.clear_away(targets).await;
     }
@@ -204,12 +209,27 @@ impl CloudFormation {
     ) -> Vec<(usize, Seen)> {
         let Some((first, place)) = group.first() else { return Vec::new() };
         let session = self.0.get(place, Purpose::Look, &targets[*first].key).await;
-        let names: Vec<String> =
-            group.iter().map(|(n, place)| stack_name(place, &targets[*n])).collect();
-        let stacks = session.stacks(&names).await;
         let mut seen = Vec::with_capacity(group.len());
+        let mut meant = Vec::with_capacity(group.len());
+        for (n, place) in group {
+            // One group may be of several accounts, of which the credentials belong to one.
+            match session.check_account(&place, None).await {
+                Ok(()) => meant.push((n, place)),
+                Err(trouble) => seen.push((n, Err(trouble.of_a_look_at(&targets[n], &place)))),
+            }
+        }
+        let names: Vec<String> =
+            meant.iter().map(|(n, place)| stack_name(place, &targets[*n])).collect();
+        let stacks = match names.is_empty() {
+            true => Vec::new(),
+            false => session.stacks(&names).await,
+        };
         let mut deep = JoinSet::new();
-        for ((n, place), stack) in group.into_iter().zip(stacks) {
+        for ((n, place), stack) in meant.into_iter().zip(stacks) {
+            let stack = match stack {
+                Ok(stack) => session.meant(stack, &place, &targets[n]).await,
+                Err(trouble) => Err(trouble),
+            };
             let stack = match stack {
                 Ok(Some(stack)) => stack,
                 Ok(None) => {

@@ -19,7 +19,9 @@ impl CloudFormation {
     pub(super) async fn ask(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
         let place = Place::read(&ticket.target.settings).map_err(ProviderError::Refused)?;
         let session = self.0.get(&place, Purpose::Look, &ticket.target.key).await;
-        let notes = match Notes::read(ticket) {
+        let known = Notes::read(ticket);
+        must_be_there(&session, &place, ticket, known.as_ref()).await?;
+        let notes = match known {
             Some(notes) => notes,
             None => find(&session, ticket, &stack_name(&place, &ticket.target)).await?,
         };
@@ -96,6 +98,7 @@ impl CloudFormation {
             return self.ask(ticket).await;
         };
         let session = self.0.get(&place, Purpose::Change, &ticket.target.key).await;
+        must_be_there(&session, &place, ticket, Some(&notes)).await?;
         let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
         let updates = stack.is_some_and(|s| s.state() == "UPDATE_IN_PROGRESS");
         if updates && notes.change_set.is_none() {
@@ -112,6 +115,18 @@ impl CloudFormation {
         }
         self.ask(ticket).await
     }
+}
+
+/// Whoever asks in another account is told that there is no such stack, which reads as the end of a
+/// deletion.
+async fn must_be_there(
+    session: &Session,
+    place: &Place,
+    ticket: &Ticket,
+    notes: Option<&Notes>,
+) -> Result<(), ProviderError> {
+    let id = notes.map(|n| n.stack.as_str()).or(ticket.target.id.as_deref());
+    session.check_account(place, id).await.map_err(Trouble::of_a_look)
 }
 
 /// What CloudFormation says of a change set in which nothing would change.

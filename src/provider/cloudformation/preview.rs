@@ -36,7 +36,8 @@ impl CloudFormation {
         let place = Place::read(&change.target.settings).map_err(ProviderError::Refused)?;
         let name = stack_name(&place, &change.target);
         let session = self.0.get(&place, Purpose::Preview, &change.target.key).await;
-        session.check_account(&place).await?;
+        let checked = session.check_account(&place, change.target.id.as_deref()).await;
+        checked.map_err(Trouble::of_a_look)?;
         let stack = session.stack(&name).await.map_err(Trouble::of_a_look)?;
         let stack = stack.filter(|s| s.standing() != Standing::Gone);
         if change.action == Action::Delete {
@@ -51,7 +52,7 @@ impl CloudFormation {
                 work.foresee_update(&stack).await
             }
             // CloudFormation works out no change set for it before it is deleted.
-            Some(stack) if stack.state() != "REVIEW_IN_PROGRESS" => Ok(work.outline()),
+            Some(stack) if !stack.is_in_review() => Ok(work.outline()),
             Some(_) | None => work.foresee_creation().await,
         }
     }
@@ -91,9 +92,26 @@ impl Work<'_> {
             }
             return Err(ProviderError::Refused(reason));
         }
-        let hidden = self.hidden(Some(stack)).await?;
-        let resources = self.session.changes(&id, first, &hidden).await?;
-        Ok(Preview { resources, handle: Some(Value::String(id)), foretold: false })
+        match self.told(&id, first, Some(stack)).await {
+            Ok(resources) => {
+                Ok(Preview { resources, handle: Some(Value::String(id)), foretold: false })
+            }
+            Err(error) => {
+                self.session.drop_change_set(&id).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// What a change set that is worked out would do.
+    async fn told(
+        &self,
+        id: &str,
+        first: DescribeChangeSetOutput,
+        before: Option<&Stack>,
+    ) -> Result<Vec<ResourceChange>, ProviderError> {
+        let hidden = self.hidden(before).await?;
+        self.session.changes(id, first, &hidden).await
     }
 
     /// A change set for a stack that is not there makes a stack that holds nothing, which goes again.
@@ -105,21 +123,27 @@ impl Work<'_> {
                 Err(ProviderError::Refused(first.status_reason.unwrap_or_default()))
             }
             Ok(first) => {
-                let hidden = self.hidden(None).await?;
-                let resources = self.session.changes(&id, first, &hidden).await;
+                let resources = self.told(&id, first, None).await;
                 resources.map(|resources| Preview { resources, ..Preview::default() })
             }
             Err(error) => Err(error),
         };
-        self.session.drop_change_set(&id).await;
-        let left = self.session.stack(&self.name).await.map_err(Trouble::of_a_look)?;
-        if let Some(left) = left.filter(|s| s.state() == "REVIEW_IN_PROGRESS") {
-            let call = |client: &aws_sdk_cloudformation::Client| {
-                client.delete_stack().stack_name(&left.id).send()
-            };
-            self.session.change(call).await.map_err(Trouble::of_a_look)?;
+        if let Err(trouble) = self.clear_away(&id).await {
+            tracing::warn!(stack = self.name, ?trouble, "the empty stack of a preview stays");
         }
         preview
+    }
+
+    /// The stack goes, and the change set with it. Where it may not be deleted, both stay: by the
+    /// change set's tags the stack is known as one that a preview left, and as nothing more.
+    async fn clear_away(&self, change_set: &str) -> Result<(), Trouble> {
+        match self.session.stack(&self.name).await?.filter(|s| s.is_in_review()) {
+            Some(left) => self.session.delete_empty(&left.id).await,
+            None => {
+                self.session.drop_change_set(change_set).await;
+                Ok(())
+            }
+        }
     }
 
     /// As the template alone tells.

@@ -15,16 +15,17 @@ use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::error::SdkError;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::drift::Detections;
 use super::error::Trouble;
 use super::flight::Flights;
 use super::limiter::{Bucket, Rate};
-use super::look::Looks;
+use super::look::{Begun, Looks};
 use super::settings::Place;
+use super::stack;
 use super::sweep::Sweeps;
 use crate::model::TargetKey;
-use crate::provider::ProviderError;
 
 /// What the operator says about `cloudformation`.
 #[derive(Clone, Debug)]
@@ -63,8 +64,11 @@ pub(super) struct Session {
     /// Tries once: what was lost is not sent again behind our back.
     changes: Client,
     pub(super) config: SdkConfig,
-    account: OnceCell<String>,
+    /// Whom the credentials belong to, and when that was asked.
+    account: tokio::sync::Mutex<Option<(String, Instant)>>,
     pub(super) limits: Arc<Limits>,
+    /// The stacks as last listed by this one's rights.
+    pub(super) listed: Arc<Looks>,
 }
 
 /// What all connections to one account's region share.
@@ -73,14 +77,23 @@ pub(super) struct Limits {
     looks: Bucket,
     pub(super) change_sets: Bucket,
     pub(super) events: Bucket,
-    /// The stacks as last listed.
-    pub(super) listed: Looks,
+    /// The stacks as last listed, by the role that saw them: another's may see fewer.
+    listed: Mutex<BTreeMap<Option<String>, Arc<Looks>>>,
+    /// Stacks in which something was begun lately.
+    pub(super) begun: Begun,
     /// Operations that go on.
     pub(super) flights: Flights,
     /// Looks for drift that go on.
     pub(super) detections: Detections,
     /// When what previews left was looked for.
     pub(super) sweeps: Sweeps,
+}
+
+impl Limits {
+    fn listed(&self, role: Option<&String>) -> Arc<Looks> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.entry(role.cloned()).or_default().clone()
+    }
 }
 
 /// All connections of this process.
@@ -96,6 +109,9 @@ const KEPT: usize = 512;
 
 /// Tries of a call that changes something and was rejected for being too fast.
 const TRIES: u32 = 8;
+
+/// How long credentials of a wrong account are taken to be so still.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Sessions {
     pub(super) fn new(settings: CloudFormationSettings) -> Self {
@@ -158,7 +174,8 @@ impl Sessions {
                 looks: Bucket::new(self.settings.looks),
                 change_sets: Bucket::new(self.settings.events),
                 events: Bucket::new(self.settings.events),
-                listed: Looks::default(),
+                listed: Mutex::default(),
+                begun: Begun::default(),
                 flights: Flights::default(),
                 detections: Detections::default(),
                 sweeps: Sweeps::default(),
@@ -219,7 +236,8 @@ impl Session {
             looks: client(RetryConfig::standard().with_max_attempts(TRIES)),
             changes: client(RetryConfig::disabled()),
             config,
-            account: OnceCell::new(),
+            account: tokio::sync::Mutex::default(),
+            listed: limits.listed(key.role.as_ref()),
             limits,
         }
     }
@@ -270,22 +288,74 @@ impl Session {
         }
     }
 
-    /// Compares whom the credentials belong to with the account that is meant. Asked once for each
-    /// connection: credentials do not change their account.
-    pub(super) async fn check_account(&self, place: &Place) -> Result<(), ProviderError> {
-        let Some(meant) = &place.account else { return Ok(()) };
-        let sts = aws_sdk_sts::Client::new(&self.config);
-        let ask = || async {
-            let said =
-                sts.get_caller_identity().send().await.map_err(|e| Trouble::of(e).of_a_look())?;
-            said.account.ok_or_else(|| ProviderError::unavailable("STS named no account"))
-        };
-        let account = self.account.get_or_try_init(ask).await?;
-        if account == meant {
+    /// Compares whom the credentials belong to with the account that is meant: the one that the
+    /// environment names, and the one in which the stack `id` was made. In another account all that
+    /// is asked for is "not there", and nothing may follow from that. Who it is is asked once for each
+    /// connection, and again after it was somebody else: people mend that.
+    pub(super) async fn check_account(
+        &self,
+        place: &Place,
+        id: Option<&str>,
+    ) -> Result<(), Trouble> {
+        let made = id.and_then(stack::account);
+        if place.account.is_none() && made.is_none() {
             return Ok(());
         }
-        Err(ProviderError::Refused(format!(
-            "the credentials belong to account {account}, and the environment says `account: \"{meant}\"`: nothing was touched"
-        )))
+        let mut known = self.account.lock().await;
+        if let Some((account, asked)) = known.as_ref() {
+            let fits = in_account(account, place, id);
+            if fits.is_ok() || asked.elapsed() < AGAIN {
+                return fits;
+            }
+        }
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        let said = sts.get_caller_identity().send().await.map_err(Trouble::of)?;
+        let account = said.account.ok_or_else(|| Trouble::Unsent("STS named no account".into()))?;
+        let fits = in_account(&account, place, id);
+        *known = Some((account, Instant::now()));
+        fits
+    }
+}
+
+/// Whether what is in `account` can be what is meant.
+pub(super) fn in_account(account: &str, place: &Place, id: Option<&str>) -> Result<(), Trouble> {
+    let meant = match (place.account.as_deref(), id.and_then(stack::account)) {
+        (Some(meant), _) if meant != account => {
+            format!("the environment says `account: \"{meant}\"`")
+        }
+        (_, Some(made)) if made != account => format!("the stack was made in account {made}"),
+        (Some(_) | None, Some(_) | None) => return Ok(()),
+    };
+    Err(Trouble::Unsent(format!(
+        "the credentials belong to account {account}, and {meant}: nothing was touched"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_account_is_named_with_the_one_that_is_meant() {
+        let place = |account: Option<&str>| Place {
+            account: account.map(str::to_owned),
+            ..Place::read(&crate::model::Map::from([("region".into(), "eu-west-1".into())]))
+                .unwrap()
+        };
+        let id = "arn:aws:cloudformation:eu-west-1:111111111111:stack/vend-a/1";
+        let said = |account, meant, id| match in_account(account, &place(meant), id) {
+            Ok(()) => String::new(),
+            Err(trouble) => trouble.of_a_look().source().unwrap().to_string(),
+        };
+        let (ours, theirs) = ("111111111111", "222222222222");
+        for (meant, id) in
+            [(None, None), (Some(ours), None), (None, Some(id)), (Some(ours), Some(id))]
+        {
+            assert_eq!(said(ours, meant, id), "");
+            let words = said(theirs, meant, id);
+            let known = meant.is_some() || id.is_some();
+            assert_eq!(words.contains(ours) && words.contains(theirs), known, "{words}");
+        }
+        assert_eq!(said(ours, None, Some("vend-a")), "", "a name says nothing of an account");
     }
 }

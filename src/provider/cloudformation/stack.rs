@@ -90,6 +90,11 @@ impl Stack {
         }
     }
 
+    /// Whether it holds nothing but change sets that somebody wants to look at.
+    pub(super) fn is_in_review(&self) -> bool {
+        self.status == StackStatus::ReviewInProgress
+    }
+
     /// The vend instance that its tags name.
     pub(super) fn instance(&self) -> Option<&str> {
         self.tag(INSTANCE)
@@ -137,6 +142,13 @@ impl Stack {
             pending: false,
         })
     }
+}
+
+/// The account of a stack, by its id: `arn:aws:cloudformation:REGION:ACCOUNT:stack/…`.
+pub(super) fn account(id: &str) -> Option<&str> {
+    let mut parts = id.split(':');
+    let is_arn = parts.next() == Some("arn");
+    parts.nth(3).filter(|account| is_arn && !account.is_empty())
 }
 
 /// A moment of the SDK's, in ours.

@@ -11,8 +11,10 @@
 //! names of change sets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, DeploymentMode, ExecutionStatus};
+use tokio::time::Instant;
 
 use super::error::Trouble;
 use super::session::{Purpose, Session};
@@ -24,6 +26,9 @@ use super::ticket::{Notes, Operation};
 use super::{CloudFormation, stack_name};
 use crate::model::{Action, Change, Owner, Progress, Token};
 use crate::provider::ProviderError;
+
+/// How long a stack that holds nothing may take to go.
+const CLEARED: Duration = Duration::from_secs(20);
 
 /// A change with where and by what right it is made.
 pub(super) struct Work<'a> {
@@ -38,7 +43,8 @@ impl CloudFormation {
         let place = Place::read(&change.target.settings).map_err(ProviderError::Refused)?;
         let name = stack_name(&place, &change.target);
         let session = self.0.get(&place, Purpose::Change, &change.target.key).await;
-        session.check_account(&place).await?;
+        let checked = session.check_account(&place, change.target.id.as_deref()).await;
+        checked.map_err(Trouble::of_a_look)?;
         let work = Work { session, place, change, name };
         match change.action {
             Action::Delete => work.delete().await,
@@ -54,8 +60,8 @@ impl CloudFormation {
 
 impl Work<'_> {
     fn running(&self, notes: &Notes) -> Progress {
-        self.session.limits.listed.begun(&notes.stack);
-        self.session.limits.listed.begun(&self.name);
+        self.session.limits.begun.note(&notes.stack);
+        self.session.limits.begun.note(&self.name);
         Progress::Running { ticket: notes.of(self.change), events: Vec::new() }
     }
 
@@ -82,15 +88,43 @@ impl Work<'_> {
                 .client_request_token(change.token.as_str())
                 .send()
         };
-        match self.session.change(call).await {
+        let taken = |t: &Trouble| t.is("AlreadyExists") || t.is("TokenAlreadyExists");
+        let mut made = self.session.change(call).await;
+        if made.as_ref().is_err_and(taken) && self.clear_the_way().await? {
+            made = self.session.change(call).await;
+        }
+        match made {
             Ok(made) => {
                 let stack = made.stack_id.unwrap_or_else(|| self.name.clone());
                 Ok(self.running(&Notes::new(Operation::Create, stack)))
             }
-            Err(trouble) if trouble.is("AlreadyExists") || trouble.is("TokenAlreadyExists") => {
-                self.find_creation().await
-            }
+            Err(trouble) if taken(&trouble) => self.find_creation().await,
             Err(trouble) => Err(trouble.of_a_change()),
+        }
+    }
+
+    /// Deletes the empty stack that a preview left under this name; whether there was one.
+    async fn clear_the_way(&self) -> Result<bool, ProviderError> {
+        let session = &self.session;
+        let stack = session.stack(&self.name).await.map_err(Trouble::of_a_look)?;
+        let Some(stack) = stack.filter(|s| s.is_in_review()) else { return Ok(false) };
+        let left = session.is_lost_preview(&stack.name, &self.change.target.instance).await;
+        if !left.map_err(Trouble::of_a_look)? {
+            return Ok(false);
+        }
+        session.delete_empty(&stack.id).await.map_err(Trouble::of_a_look)?;
+        let end = Instant::now() + CLEARED;
+        loop {
+            let stack = session.stack(&stack.id).await.map_err(Trouble::of_a_look)?;
+            if stack.is_none_or(|s| s.standing() == Standing::Gone) {
+                return Ok(true);
+            }
+            if Instant::now() >= end {
+                return Err(ProviderError::unavailable(
+                    "the empty stack of a preview is still going",
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 

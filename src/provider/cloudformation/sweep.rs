@@ -55,6 +55,10 @@ impl CloudFormation {
             let Ok(place) = Place::read(&target.settings) else { continue };
             let name = stack_name(&place, target);
             let session = self.0.get(&place, Purpose::Change, &target.key).await;
+            if let Err(trouble) = session.check_account(&place, target.id.as_deref()).await {
+                note(&name, Err(trouble));
+                continue;
+            }
             let now = Instant::now();
             if session.limits.sweeps.is_due(&name, now) {
                 let swept = session.sweep(&name).await;
@@ -104,10 +108,7 @@ impl Session {
                 };
                 let name = stack.stack_name.unwrap_or_default();
                 if self.is_lost_preview(&name, instance).await? {
-                    let call = |client: &aws_sdk_cloudformation::Client| {
-                        client.delete_stack().stack_name(&id).send()
-                    };
-                    self.change(call).await?;
+                    self.delete_empty(&id).await?;
                 }
             }
             next = said.next_token;
@@ -117,8 +118,12 @@ impl Session {
         }
     }
 
-    /// Whether an empty stack holds nothing but a preview of this instance's, if anything.
-    async fn is_lost_preview(&self, name: &str, instance: &InstanceId) -> Result<bool, Trouble> {
+    /// Whether an empty stack holds nothing but previews of this instance's, if anything.
+    pub(super) async fn is_lost_preview(
+        &self,
+        name: &str,
+        instance: &InstanceId,
+    ) -> Result<bool, Trouble> {
         let made = self.change_sets_of(name).await?;
         let ours = |name: &Option<String>| {
             name.as_deref().is_some_and(|name| name.starts_with("vend-preview-"))
@@ -126,18 +131,31 @@ impl Session {
         if !made.iter().all(|m| ours(&m.change_set_name)) {
             return Ok(false);
         }
-        let Some(first) = made.first().and_then(|m| m.change_set_id.clone()) else {
+        if made.is_empty() {
             let stack = self.stack(name).await?;
             return Ok(stack.is_some_and(|s| s.instance() == Some(instance.as_str())));
-        };
-        let call = |client: &aws_sdk_cloudformation::Client| {
-            client.describe_change_set().change_set_name(&first).send()
-        };
-        let said = self.look(call).await?;
+        }
         let is_it = |tag: &Tag| {
             tag.key.as_deref() == Some(INSTANCE) && tag.value.as_deref() == Some(instance.as_str())
         };
-        Ok(said.tags.unwrap_or_default().iter().any(is_it))
+        for set in made {
+            let id = set.change_set_id.unwrap_or_default();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.describe_change_set().change_set_name(&id).send()
+            };
+            let said = self.look_among(&self.limits.change_sets, call).await?;
+            if !said.tags.unwrap_or_default().iter().any(is_it) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Deletes a stack that holds nothing, and its change sets with it.
+    pub(super) async fn delete_empty(&self, id: &str) -> Result<(), Trouble> {
+        let call =
+            |client: &aws_sdk_cloudformation::Client| client.delete_stack().stack_name(id).send();
+        self.change(call).await.map(|_| ())
     }
 
     async fn change_sets_of(&self, stack: &str) -> Result<Vec<ChangeSetSummary>, Trouble> {

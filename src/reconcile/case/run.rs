@@ -300,6 +300,7 @@ impl Bench<'_> {
             provider: step.target.provider.clone(),
             target: step.target.name.clone(),
             settings: step.target.settings.clone(),
+            id: None,
             digest: step.artifact.unwrap_or_else(|| digest::of(&"nothing")),
             mark: None,
             state: "APPLIED".into(),
@@ -434,6 +435,7 @@ impl Bench<'_> {
                 instance: InstanceId::new("test"),
                 provider: component.provider.clone(),
                 settings: component.settings.clone(),
+                id: component.id.clone(),
             })
         };
         let Some(target) = target.or_else(recorded) else { return Certainty::NotYet };
@@ -499,6 +501,7 @@ fn stands_in(stand_in: &StandIn, version: &TemplateVersion) -> Record {
         provider: "test".into(),
         target: TargetName::new("stand-in"),
         settings: Map::new(),
+        id: None,
         digest: digest::of(&"stand-in"),
         mark: None,
         state: "APPLIED".into(),

@@ -398,6 +398,7 @@ impl Compare<'_> {
                 .map(|r| r.settings.clone())
                 .or_else(|| some.map(|c| c.settings.clone()))
                 .unwrap_or_default(),
+            id: recorded.and_then(|r| r.id.clone()),
         };
         let provider = self.providers.get(&target.provider);
         let preview = provider.and_then(|provider| match (action, &applied, &desired) {

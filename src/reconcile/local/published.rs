@@ -141,6 +141,7 @@ pub fn record(status: &Status) -> Option<Record> {
             provider: c.provider.clone(),
             target: c.target.clone(),
             settings: c.settings.clone(),
+            id: None,
             digest: c.digest,
             mark: c.mark,
             state: c.state.clone(),

@@ -33,7 +33,8 @@ fn update(id: &str, fate: Option<ResourceAction>) -> (Hit, [Arc<Artifact>; 2]) {
     let preview =
         fate.map(|fate| Preview { resources: vec![resource(fate)], handle: None, foretold: true });
     let name = TargetName::compute(&instance, &key);
-    let target = Target { name, key, instance, provider: "p".into(), settings: Map::new() };
+    let target =
+        Target { name, key, instance, provider: "p".into(), settings: Map::new(), id: None };
     let step = Step {
         target,
         action: Action::Update,

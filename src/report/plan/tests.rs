@@ -25,6 +25,7 @@ fn step(request: &str, action: Action) -> Step {
             instance,
             provider: "files".into(),
             settings: Map::new(),
+            id: None,
         },
         action,
         artifact: Some(sha256(b"new")),

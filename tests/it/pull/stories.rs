@@ -90,6 +90,7 @@ pub fn step(at: &str, action: Action) -> Step {
             instance,
             provider: "cloudformation".into(),
             settings: serde_json::from_value(settings).unwrap(),
+            id: None,
         },
         action,
         artifact: Some(sha256(b"new")),

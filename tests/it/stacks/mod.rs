@@ -2,6 +2,7 @@
 //! proxy in between whose record is the judge. Each ends with "again: nothing to do", and nothing
 //! but looking in the record.
 
+mod account;
 mod adopt;
 mod catalog;
 mod change;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Account, catalog};
-use crate::aws::{Aws, Call, REGION};
+use crate::aws::{Answer, Aws, Call, Fault, REGION, Rule};
 use crate::world::{ask, drop_request, request};
 
 const ID: &str = "orders/dev/events";
@@ -78,6 +78,68 @@ fn previews_are_made_by_the_role_for_previews_and_nothing_else_is() {
     it.again_nothing();
     let whose = whose(&it.aws, &it.aws.calls(), &WRITES);
     assert_eq!(whose, [session("vend", "vend-orders-dev-events")].into());
+}
+
+#[test]
+fn what_a_role_for_previews_may_not_delete_stands_in_nobodys_way() {
+    let it = Account::new();
+    let settings = format!(
+        ", role: \"{}\", previewRole: \"{}\"",
+        role(&it.aws, "vend"),
+        role(&it.aws, "reader")
+    );
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", &settings, "")]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    // All but what the page says of that role, and without what it says that deleting takes.
+    for action in ["CreateStack", "DeleteStack", "ExecuteChangeSet", "ListChangeSets", "ListStacks"]
+    {
+        let text = "User: reader is not authorized to perform that";
+        it.aws.rule(Rule::on(action, Fault::Refuse(403, "AccessDenied", text)));
+    }
+    let plan = it.world.vend_ends(0, &["plan", "--preview"]).stdout;
+    assert!(plan.contains("AWS::SQS::Queue Queue"), "{plan}");
+    it.aws.no_rules();
+    let left = it.aws.stacks();
+    assert!(matches!(&left[..], [(_, status)] if status == "REVIEW_IN_PROGRESS"), "{left:?}");
+
+    let again = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(again.contains("1 to create"), "{again}");
+    let before = it.aws.calls().len();
+    let said = it.apply();
+    assert!(said.contains("1 created"), "{said}");
+    it.world.ready(ID);
+    assert_eq!(it.aws.effects(&it.stack(ID)), ["create"]);
+    let whose = whose(&it.aws, &it.aws.calls()[before..], &["DeleteStack"]);
+    let vend = format!("arn:aws:sts::{}:assumed-role/vend/", it.aws.account());
+    assert_eq!(whose, [format!("{vend}vend-orders-dev-events")].into());
+    it.again_nothing();
+}
+
+#[test]
+fn who_may_not_list_all_stacks_looks_at_each() {
+    let it = Account::new();
+    let all = |call: &Call| call.action == "DescribeStacks" && call.get("StackName").is_empty();
+    it.aws.rule(Rule::on(
+        "DescribeStacks",
+        Fault::answer(move |call, answer| {
+            if all(call) {
+                let text = "User: vend is not authorized to perform: cloudformation:DescribeStacks";
+                *answer = Answer::error(403, "AccessDenied", text);
+            }
+        }),
+    ));
+    let ids = (0..6).map(|n| format!("orders/dev/queue-{n}"));
+    it.world.requests.commit(ids.clone().map(|id| ask(&id, request("queue@1.0.0", "{}"))));
+    let said = it.apply();
+    assert!(said.contains("6 created") && said.contains("6 ready"), "{said}");
+    let asked = it.aws.calls().iter().filter(|call| all(call)).count();
+    assert_eq!(asked, 1, "once for a process: {}", it.aws.history());
+    it.world.requests.commit(ids.map(|id| drop_request(&id)));
+    it.world.vend(&["apply", "--wait"]);
+    it.world.approve(&it.world.held("orders/dev/queue-0", "TooManyDeletes"));
+    it.apply();
+    assert!(it.aws.stacks().is_empty());
+    it.again_nothing();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::Account;
 use crate::aws::{Fault, Rule, stack};
 use crate::daemon::Serving;
 use crate::world::{ask, request};
+use vend::model::{ComponentName, InstanceId, RequestId, TargetKey, TargetName};
 
 const ID: &str = "orders/dev/events";
 
@@ -75,4 +76,35 @@ fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
     assert_eq!(change_sets(&it, &stack), ["somebodys"]);
     assert!(it.aws.stack("anothers").is_some() && it.aws.stack("persons").is_some());
     assert_eq!(it.aws.effects(&stack), ["create"]);
+}
+
+#[test]
+fn what_a_preview_that_was_killed_left_holds_nothing_up() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let instance = it.aws.tag(&it.stack(ID), "vend:instance").unwrap();
+    let name = |id: &str| {
+        let key = TargetKey {
+            request: RequestId::parse(id).unwrap(),
+            component: ComponentName::new("queue"),
+        };
+        TargetName::compute(&InstanceId::new(instance.as_str()), &key).to_string()
+    };
+    let (ours, persons) = ("orders/dev/left", "orders/dev/looked-at");
+    let create = ChangeSetType::Create;
+    prepare(&it, &name(ours), "vend-preview-1", &create, &instance);
+    prepare(&it, &name(persons), "by-hand", &create, &instance);
+    it.world.requests.commit([ours, persons].map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    it.world.vend(&["apply", "--wait"]);
+    it.world.ready(ours);
+    assert_eq!(it.stack(ours), name(ours));
+    it.world.held(persons, "NotOurs");
+    assert_eq!(change_sets(&it, &name(persons)), ["by-hand"]);
+
+    it.aws.remove(&name(persons));
+    it.world.vend(&["retry", persons]);
+    it.apply();
+    it.world.ready(persons);
+    it.again_nothing();
 }
