@@ -209,6 +209,7 @@ mod world {
             protect: false,
             adopt: false,
             timeout: None,
+            lifetime: None,
             suspend: false,
             tombstone: false,
             moved_from: None,
@@ -265,6 +266,7 @@ mod world {
             labels: BTreeMap::new(),
             protect: false,
             tombstone: false,
+            life: None,
             components: BTreeMap::from([(name, component)]),
             output_specs: BTreeMap::new(),
             observed: Observed::default(),
@@ -277,7 +279,7 @@ mod world {
 fn plan(c: &mut Criterion) {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use vend::plan::{Case, Guards, Situation, Totals, plan};
+    use vend::plan::{Case, Expiry, Guards, Situation, Totals, plan};
 
     let mut group = c.benchmark_group("plan");
     group.sample_size(10);
@@ -308,6 +310,7 @@ fn plan(c: &mut Criterion) {
             stands: &|_| true,
             approvals: &none,
             guards: Guards::default(),
+            expiry: Expiry::default(),
             blind: true,
         };
         assert_eq!(plan(&situation).steps.len(), count);

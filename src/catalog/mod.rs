@@ -11,6 +11,7 @@ mod editor;
 mod environment;
 mod example;
 mod explain;
+mod extend;
 pub mod file;
 pub mod form;
 pub mod import;
@@ -32,13 +33,14 @@ pub use check::{Checked, Filled, Verdict, check, settings_problems};
 pub use editor::request_schema;
 pub use environment::Environment;
 pub use example::{Example, example};
+pub use extend::{Extension, NotLonger, extend};
 pub use load::{Catalog, Changed, changed, load};
 pub use migration::{Migration, Split};
 pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
-pub use template::{ComponentSpec, TemplateVersion, TestCase};
+pub use template::{ComponentSpec, TemplateVersion, TestCase, Ttl};
 pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, upgrade};
 
 #[cfg(test)]
