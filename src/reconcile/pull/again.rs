@@ -78,7 +78,7 @@ mod tests {
         let mut again = Again::default();
         let start = Timestamp::UNIX_EPOCH;
         let (one, other) = (sha256(b"one"), sha256(b"other"));
-        let mut look = |of, open| {
+        let mut look = |of, open: bool| {
             let due = again.note(&1, of, open.then_some(REST), start);
             assert_eq!(again.due(&1), due);
             due.map(|at| at.duration_since(start))
