@@ -12,8 +12,7 @@
 //! - A push whose answer was lost is found on the branch, or is not there; it is never made twice.
 //!
 //! # Caveats
-//! Where pull requests are asked for, a person opens it: [`Pass::propose`] is the place for one of
-//! vend's own.
+//! Where nothing comes to a branch but by pull requests, whoever talks with the forge proposes it.
 
 use std::collections::BTreeMap;
 
@@ -74,26 +73,20 @@ impl Pass<'_> {
             return Ok(());
         }
         let now = (self.clock)();
-        let (mut commits, mut proposals) = (BTreeMap::new(), BTreeMap::new());
+        let mut commits: BTreeMap<SourceName, Vec<Over>> = BTreeMap::new();
         for row in self.memory.holds.values().flatten() {
             let HoldReason::Expired { since, fate } = &row.hold.reason else { continue };
-            let list = match fate {
-                Fate::Commit { .. } => &mut commits,
-                Fate::PullRequest => &mut proposals,
-                Fate::People
-                | Fate::Protected
-                | Fate::Suspended
-                | Fate::Referenced { .. }
-                | Fate::TooMany { .. } => continue,
-            };
+            if !matches!(fate, Fate::Commit { .. }) {
+                continue;
+            }
             let Some(entry) = self.memory.desired().get(&row.hold.request) else { continue };
             // What was over is not, by a clock that was set right.
             if *since > now {
                 continue;
             }
             let Origin { source, path } = entry.spot.origin(&entry.id);
-            let of: &mut Vec<Over> = list.entry(source).or_default();
-            of.push(Over { id: entry.id.clone(), path: path.to_string(), since: *since });
+            let over = Over { id: entry.id.clone(), path: path.to_string(), since: *since };
+            commits.entry(source).or_default().push(over);
         }
         self.memory.unremoved.retain(|source, _| commits.contains_key(source));
         for (source, over) in commits {
@@ -109,9 +102,6 @@ impl Pass<'_> {
                     self.memory.unremoved.insert(source, error);
                 }
             }
-        }
-        for (source, over) in proposals {
-            Self::propose(&source, &over);
         }
         Ok(())
     }
@@ -202,11 +192,5 @@ impl Pass<'_> {
         };
         let writes = over.iter().map(event).collect();
         self.commit(writes).await
-    }
-
-    /// Where a pull request of vend's own is opened that removes these files. Nobody opens one yet:
-    /// the hold and the comment tell people to.
-    fn propose(source: &SourceName, over: &[Over]) {
-        tracing::debug!(%source, files = over.len(), "files wait for a pull request that removes them");
     }
 }

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold::time;
+use super::markdown::code;
 use crate::catalog::{Extension, NotLonger};
 use crate::model::{Condition, Length, Life, RequestId, Status, Term, escape};
 
@@ -102,10 +103,25 @@ pub fn not_longer(id: &RequestId, why: &NotLonger) -> String {
     }
 }
 
+/// The title of a pull request that removes the file of a request.
+pub fn title(id: &RequestId) -> String {
+    format!("Remove {id}, whose time is over")
+}
+
+/// What such a pull request says, in Markdown.
+pub fn proposal(id: &RequestId, path: &str, since: Timestamp) -> String {
+    format!(
+        "The time of {id} was over at {}. Merging this removes {path}; what it made is deleted after that, as the plan in the comment has it.\n\nTo keep it, give it a later end in its file (`vend extend ID 7d` does so in a clone): this is closed then. Closed by a person, it is not opened again for that end, and the request waits as it is.\n",
+        time(since),
+        id = code(&id.to_string()),
+        path = code(path),
+    )
+}
+
 /// The message of the commit that removes the files of these requests.
 pub fn message(over: &[(&RequestId, Timestamp)]) -> String {
     let title = match over {
-        [(id, _)] => format!("Remove {id}, whose time is over"),
+        [(id, _)] => self::title(id),
         many => format!("Remove {} requests whose time is over", many.len()),
     };
     let lines = over.iter().map(|(id, since)| format!("- {id} ended at {}\n", time(*since)));

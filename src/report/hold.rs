@@ -341,7 +341,9 @@ fn expired(since: Timestamp, fate: &Fate) -> String {
             words(error)
         ),
         Fate::PullRequest => {
-            "its file is to be removed by a pull request; to keep it, extend it in the file".into()
+            "its file is to be removed by a pull request, which vend opens; to keep it, extend it in the \
+             file"
+                .into()
         }
         Fate::People => "remove its file; to keep it, extend it in the file".into(),
         Fate::Protected => {

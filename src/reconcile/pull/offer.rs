@@ -1,4 +1,5 @@
-//! Newer versions that are proposed without being asked, one pull request for each version and team.
+//! What is proposed without being asked: newer versions, one pull request for each version and team; and
+//! that files whose time is over are removed, one for each request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Reviewer, Trouble, Turn, Visit};
+use crate::digest::{self, Digest};
 use crate::error::chain;
-use crate::model::{RequestId, Revision, SourceName};
+use crate::git::Edit;
+use crate::model::{Fate, HoldReason, RequestId, Revision, SourceName};
 use crate::reconcile::offer::{self, Offer, Offered};
 use crate::reconcile::propose::{self, Change, Desk, Known, Outcome, ProposeError};
 use crate::reconcile::review::Question;
@@ -16,13 +19,23 @@ use crate::report::upgrade::{Left, Reason};
 use crate::store::{ASIDE, Write};
 
 /// What the names of these proposals begin with.
-const KIND: &str = "upgrade";
+const UPGRADE: &str = "upgrade";
+const EXPIRE: &str = "expire";
 
-/// What is remembered of one branch's proposals.
+/// Removals that are proposed at once in one repository; the others come when people have seen to some.
+const REMOVALS: usize = 20;
+
+/// How often removals that stand are looked after although nothing has changed here.
+const LOOK: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is remembered of one branch's proposals of a kind.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct Proposals {
     /// When it was looked last for what could be proposed.
     looked: Option<Timestamp>,
+    /// What that was made of.
+    #[serde(default)]
+    inputs: Option<Digest>,
     /// By branch of ours.
     branches: BTreeMap<String, Standing>,
 }
@@ -35,6 +48,14 @@ struct Standing {
     open: bool,
     /// There is nothing more of it.
     gone: bool,
+}
+
+impl Proposals {
+    /// Whether it is open already, or may be opened.
+    fn has_room(&self, branch: &str, limit: usize) -> bool {
+        let open = self.branches.values().filter(|standing| standing.open).count();
+        self.branches.get(branch).is_some_and(|standing| standing.open) || open < limit
+    }
 }
 
 impl From<ProposeError> for Trouble {
@@ -62,10 +83,14 @@ impl Reviewer {
             turn.due = turn.due.into_iter().chain([*until]).min();
             return Ok(());
         }
-        match self.offer(visit, turn).await {
+        let mut offered = self.offer(visit, turn).await;
+        if offered.is_ok() {
+            offered = self.offer_removals(visit, turn).await;
+        }
+        match offered {
             Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
             Err(error) => {
-                tracing::warn!(repo = %visit.place.repo, error = chain(&error), "newer versions cannot be proposed");
+                tracing::warn!(repo = %visit.place.repo, error = chain(&error), "nothing can be proposed");
                 self.unoffered.insert(name.clone(), now + REST);
                 turn.due = turn.due.into_iter().chain([now + REST]).min();
                 Ok(())
@@ -84,10 +109,7 @@ impl Reviewer {
             return Ok(());
         }
         let now = (visit.clock)();
-        let key = key(visit.place.name());
-        let known = self.store.value(&key).await?;
-        let mut all: Proposals =
-            known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        let mut all = self.proposals(visit, UPGRADE).await?;
         if let Some(next) = all.looked.map(|looked| looked + settings.interval)
             && next > now
         {
@@ -99,26 +121,94 @@ impl Reviewer {
         };
         let Offered { offers, at } = self.engine.offers(&sources, &takes, visit.clock).await?;
         let Some(base) = at.values().next().cloned() else { return Ok(()) };
-        let wanted: BTreeSet<String> = offers.iter().map(|o| branch(&o.name())).collect();
-        let rest: Vec<String> =
-            all.branches.keys().filter(|branch| !wanted.contains(*branch)).cloned().collect();
-        for branch in rest {
-            self.take_back(visit, (&base, &branch), &mut all).await?;
-        }
+        let wanted: BTreeSet<String> = offers.iter().map(|o| branch(UPGRADE, &o.name())).collect();
+        self.take_back_others(visit, (UPGRADE, &base), &wanted, &mut all).await?;
         for offer in offers {
-            let standing = all.branches.get(&branch(&offer.name()));
-            let is_open = standing.is_some_and(|standing| standing.open);
-            let open = all.branches.values().filter(|standing| standing.open).count();
-            if is_open || open < settings.limit {
+            if all.has_room(&branch(UPGRADE, &offer.name()), settings.limit) {
                 let offer = self.without_errors(visit, (&base, &sources), offer).await?;
                 if !offer.edited.is_empty() {
-                    self.bring(visit, &base, &offer, &mut all).await?;
+                    let change = change(&offer, settings.labels.clone());
+                    self.bring(visit, &base, &change, &mut all).await?;
                 }
             }
         }
         all.looked = Some(now);
         turn.due = turn.due.into_iter().chain([now + settings.interval]).min();
-        Ok(self.keep_proposals(visit, &all).await?)
+        Ok(self.keep_proposals(visit, UPGRADE, &all).await?)
+    }
+
+    /// Proposes that files go whose time is over, where nothing comes to the branch but by pull requests.
+    async fn offer_removals(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
+        let over = self.over(visit).await?;
+        let mut all = self.proposals(visit, EXPIRE).await?;
+        let (now, inputs) = ((visit.clock)(), digest::of(&(&visit.base, &over)));
+        let next = all.looked.filter(|_| all.inputs == Some(inputs)).map(|looked| looked + LOOK);
+        if over.is_empty() && all.branches.values().all(|standing| standing.gone) {
+            return Ok(());
+        }
+        if let Some(next) = next.filter(|next| *next > now) {
+            turn.due = turn.due.into_iter().chain([next]).min();
+            return Ok(());
+        }
+        let changes: Vec<Change> = over
+            .iter()
+            .map(|(id, (path, since))| Change {
+                kind: EXPIRE,
+                name: format!("{id}-{}", since.as_second()),
+                edits: vec![Edit { path: path.clone(), content: None }],
+                message: report::expiry::message(&[(id, *since)]),
+                title: report::expiry::title(id),
+                body: report::expiry::proposal(id, path, *since),
+                labels: Vec::new(),
+            })
+            .collect();
+        let wanted: BTreeSet<String> = changes.iter().map(Change::branch).collect();
+        self.take_back_others(visit, (EXPIRE, &visit.base), &wanted, &mut all).await?;
+        for change in changes {
+            if all.has_room(&change.branch(), REMOVALS) {
+                self.bring(visit, &visit.base, &change, &mut all).await?;
+            }
+        }
+        (all.looked, all.inputs) = (Some(now), Some(inputs));
+        turn.due = turn.due.into_iter().chain([now + LOOK]).min();
+        Ok(self.keep_proposals(visit, EXPIRE, &all).await?)
+    }
+
+    /// The requests of this branch whose files are to go by a pull request: path and end of each.
+    async fn over(
+        &self,
+        visit: &Visit<'_>,
+    ) -> Result<BTreeMap<RequestId, (String, Timestamp)>, Trouble> {
+        let holds = self.store.standing().await?.holds;
+        let since: BTreeMap<RequestId, Timestamp> = holds
+            .into_iter()
+            .filter_map(|row| match row.hold.reason {
+                HoldReason::Expired { since, fate: Fate::PullRequest } => {
+                    Some((row.hold.request, since))
+                }
+                _ => None,
+            })
+            .collect();
+        let ids: Vec<RequestId> = since.keys().cloned().collect();
+        let desired = self.store.desired(&ids).await?.into_iter();
+        let here = desired.filter(|d| visit.place.sources.contains(&d.origin.source));
+        Ok(here.map(|d| (d.id.clone(), (d.origin.path.to_string(), since[&d.id]))).collect())
+    }
+
+    /// Takes back those that are not wanted any more.
+    async fn take_back_others(
+        &mut self,
+        visit: &Visit<'_>,
+        (kind, base): (&'static str, &Revision),
+        wanted: &BTreeSet<String>,
+        all: &mut Proposals,
+    ) -> Result<(), Trouble> {
+        let rest: Vec<String> =
+            all.branches.keys().filter(|branch| !wanted.contains(*branch)).cloned().collect();
+        for branch in rest {
+            self.take_back(visit, kind, (base, &branch), all).await?;
+        }
+        Ok(())
     }
 
     /// An offer without the files that would have errors then: a pull request that cannot be merged
@@ -165,11 +255,9 @@ impl Reviewer {
         &mut self,
         visit: &Visit<'_>,
         base: &Revision,
-        offer: &Offer,
+        change: &Change,
         all: &mut Proposals,
     ) -> Result<(), Trouble> {
-        let labels = self.engine.config().settings.upgrades.labels.clone();
-        let change = change(offer, labels);
         let branch = change.branch();
         let mirror = self.mirror(visit)?;
         let desk = self.desk(visit, &mirror, base);
@@ -177,26 +265,27 @@ impl Reviewer {
         let keep = async |known| {
             let standing = all.branches.entry(branch.clone()).or_default();
             (standing.known, standing.gone) = (known, false);
-            self.keep_proposals(visit, all).await
+            self.keep_proposals(visit, change.kind, all).await
         };
         let at = (visit.clock)();
-        let outcome = propose::bring(&desk, &change, &standing.known, at, keep).await?;
+        let outcome = propose::bring(&desk, change, &standing.known, at, keep).await?;
         let open = match &outcome {
             Outcome::Stands(_, pull) => pull.is_some(),
             Outcome::HandsOff(pull) => pull.is_some(),
             Outcome::Nothing | Outcome::Declined(_) => false,
         };
         if open && !standing.open {
-            tracing::info!(repo = %visit.place.repo, branch, "a newer version is proposed");
+            tracing::info!(repo = %visit.place.repo, branch, "proposed");
         }
         all.branches.entry(branch).or_default().open = open;
-        Ok(self.keep_proposals(visit, all).await?)
+        Ok(self.keep_proposals(visit, change.kind, all).await?)
     }
 
-    /// Takes one back that nobody needs any more: it was merged, or a newer version is there.
+    /// Takes one back that nobody needs any more: it was merged, or something newer is there.
     async fn take_back(
         &mut self,
         visit: &Visit<'_>,
+        kind: &'static str,
         (base, branch): (&Revision, &str),
         all: &mut Proposals,
     ) -> Result<(), Trouble> {
@@ -207,7 +296,7 @@ impl Reviewer {
         let desk = self.desk(visit, &mirror, base);
         let keep = async |known| {
             all.branches.entry(branch.to_owned()).or_default().known = known;
-            self.keep_proposals(visit, all).await
+            self.keep_proposals(visit, kind, all).await
         };
         let is_gone = propose::withdraw(&desk, branch, &standing.known, keep).await?;
         let standing = all.branches.entry(branch.to_owned()).or_default();
@@ -216,7 +305,7 @@ impl Reviewer {
         if is_gone && standing.known.withdrawn.is_empty() {
             all.branches.remove(branch);
         }
-        Ok(self.keep_proposals(visit, all).await?)
+        Ok(self.keep_proposals(visit, kind, all).await?)
     }
 
     fn mirror(&self, visit: &Visit<'_>) -> Result<crate::git::Mirror, Trouble> {
@@ -244,13 +333,19 @@ impl Reviewer {
         }
     }
 
+    async fn proposals(&self, visit: &Visit<'_>, kind: &str) -> Result<Proposals, Trouble> {
+        let known = self.store.value(&key(kind, visit.place.name())).await?;
+        Ok(known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default())
+    }
+
     async fn keep_proposals(
         &self,
         visit: &Visit<'_>,
+        kind: &str,
         all: &Proposals,
     ) -> Result<(), crate::reconcile::PassError> {
         let value = serde_json::to_value(all).ok();
-        let write = Write::Value { key: key(visit.place.name()), value };
+        let write = Write::Value { key: key(kind, visit.place.name()), value };
         Ok(self.store.commit(visit.lease, vec![write]).await?)
     }
 }
@@ -259,7 +354,7 @@ impl Reviewer {
 pub fn change(offer: &Offer, labels: Vec<String>) -> Change {
     let Offer { to, team, edited, left } = offer;
     Change {
-        kind: KIND,
+        kind: UPGRADE,
         name: offer.name(),
         edits: offer.edits(),
         message: report::upgrade::message(edited),
@@ -269,10 +364,10 @@ pub fn change(offer: &Offer, labels: Vec<String>) -> Change {
     }
 }
 
-fn branch(name: &str) -> String {
-    format!("vend/{KIND}/{name}")
+fn branch(kind: &str, name: &str) -> String {
+    format!("vend/{kind}/{name}")
 }
 
-fn key(source: &SourceName) -> String {
-    format!("{ASIDE}proposals/{source}")
+fn key(kind: &str, source: &SourceName) -> String {
+    format!("{ASIDE}proposals/{kind}/{source}")
 }
