@@ -209,6 +209,7 @@ mod world {
             protect: false,
             adopt: false,
             timeout: None,
+            lifetime: None,
             suspend: false,
             tombstone: false,
             moved_from: None,
@@ -264,6 +265,7 @@ mod world {
             labels: BTreeMap::new(),
             protect: false,
             tombstone: false,
+            life: None,
             components: BTreeMap::from([(name, component)]),
             output_specs: BTreeMap::new(),
             observed: Observed::default(),
@@ -276,7 +278,7 @@ mod world {
 fn plan(c: &mut Criterion) {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use vend::plan::{Case, Guards, Situation, Totals, plan};
+    use vend::plan::{Case, Expiry, Guards, Situation, Totals, plan};
 
     let mut group = c.benchmark_group("plan");
     group.sample_size(10);
@@ -307,6 +309,7 @@ fn plan(c: &mut Criterion) {
             stands: &|_| true,
             approvals: &none,
             guards: Guards::default(),
+            expiry: Expiry::default(),
             blind: true,
         };
         assert_eq!(plan(&situation).steps.len(), count);

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::request::tests::shown;
 use super::*;
 use crate::model::{
-    Dependency, Diagnostic, File, Files, HoldReason, OnDrift, Reference, RequestId, Slot, Symbol,
-    TemplateId,
+    Dependency, Diagnostic, File, Files, HoldReason, Lifetime, OnDrift, Reference, RequestId, Slot,
+    Symbol, TemplateId, Term,
 };
 
 const CATALOG: &str = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: acme}\nspec:\n  owners: {platform: [ada]}\n";
@@ -312,11 +312,54 @@ fn lifecycles_warn_and_stop() {
 }
 
 #[test]
+fn a_template_says_how_long_requests_live_where_it_applies() {
+    let lifetime = |ttl: &str, environment: &str, own: &str| {
+        let mut files = files();
+        let text = format!("{}  ttl: {{{ttl}}}\n", template("web", "1.0.0", ""));
+        put(&mut files, "templates/web/1.0.0/template.yaml", &text);
+        let request = file(environment, &format!("{GOOD}{own}"));
+        let catalog = load(&files, None).0;
+        match check(&catalog, &request, None, &["files"], &nothing) {
+            Verdict::Checked(checked) => {
+                let told = |lifetime: Lifetime| {
+                    let Lifetime { term, max, imposed } = lifetime;
+                    let max = max.map(|max| format!(" of {max}")).unwrap_or_default();
+                    let by = if imposed { "template" } else { "request" };
+                    let term = match term {
+                        Term::For(length) => length.to_string(),
+                        Term::Until(until) => until.to_string(),
+                    };
+                    format!("{term}{max} by the {by}")
+                };
+                checked.lifetime.map_or_else(|| "for ever".to_owned(), told)
+            }
+            Verdict::Invalid(problems) => shown(&problems),
+            Verdict::Waiting(_, notes) => shown(&notes),
+        }
+    };
+    let whole = "default: 14d, max: 30d, environments: [dev]";
+    let all = [
+        lifetime(whole, "dev", ""),
+        lifetime(whole, "dev", "  ttl: 21d\n"),
+        lifetime(whole, "dev", "  ttl: 30d\n"),
+        lifetime(whole, "dev", "  ttl: 31d\n"),
+        lifetime(whole, "dev", "  expiresAt: \"2027-01-31T00:00:00Z\"\n"),
+        lifetime(whole, "prod", ""),
+        lifetime(whole, "prod", "  ttl: 90d\n"),
+        lifetime("max: 30d", "dev", ""),
+        lifetime("default: 2w", "prod", ""),
+        lifetime("default: 31d, max: 30d", "dev", ""),
+        lifetime("default: 36501d", "dev", ""),
+        lifetime("default: P1D", "dev", ""),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"");
+}
+
+#[test]
 fn what_is_not_built_holds_the_request_and_says_where() {
     let mut files = files();
     let folder = "templates/web/1.0.0/template.yaml";
-    let with_ttl =
-        format!("{}  ttl: {{default: 14d}}\n  actions: {{}}\n", template("web", "1.0.0", ""));
+    let with_ttl = format!("{}  actions: {{rotate: {{}}}}\n", template("web", "1.0.0", ""));
     put(&mut files, folder, &with_ttl);
     put(
         &mut files,
@@ -324,18 +367,17 @@ fn what_is_not_built_holds_the_request_and_says_where() {
         &environment("dev", "  windows: [{from: \"08:00\", to: \"16:00\"}]\n"),
     );
     let catalog = loaded(&files);
-    let (reason, notes) = waiting(&catalog, "dev", &format!("{GOOD}  ttl: 14d\n"));
+    let (reason, notes) = waiting(&catalog, "dev", GOOD);
     assert_eq!(
         reason,
         HoldReason::NotSupportedYet {
-            what: "`ttl`, `ttl` of the template `web@1.0.0`, `windows` of the environment `dev`"
+            what: "`actions` of the template `web@1.0.0`, `windows` of the environment `dev`"
                 .into()
         }
     );
     insta::assert_snapshot!(notes, @r#"
-    4:13-22 SUP001 `ttl` of the template `web@1.0.0` is not supported yet | it would not be obeyed, so nothing is done
+    4:13-22 SUP001 `actions` of the template `web@1.0.0` is not supported yet | it would not be obeyed, so nothing is done
     4:13-22 SUP001 `windows` of the environment `dev` is not supported yet | it would not be obeyed, so nothing is done
-    6:3-6 SUP001 `ttl` is not supported yet | take it out: it would not be obeyed
     "#);
     let request = file("prod", GOOD);
     let Verdict::Waiting(reason, _) =

@@ -12,11 +12,11 @@ use super::load::Catalog;
 use super::request::RequestFile;
 use super::resolve::{self, NoVersion, resolve};
 use super::schema::{self, Schema, sorted};
-use super::template::{ComponentSpec, TemplateVersion};
+use super::template::{ComponentSpec, TemplateVersion, Ttl};
 use super::values::{Fill, refined, values};
 use crate::model::{
-    ComponentName, Dependency, Diagnostic, HoldReason, Map, OnDrift, Slot, Symbol, TemplateId,
-    nearest, quote,
+    ComponentName, Dependency, Diagnostic, HoldReason, Lifetime, Map, OnDrift, Slot, Symbol,
+    TemplateId, Term, nearest, quote,
 };
 
 /// What a reference comes to.
@@ -45,6 +45,8 @@ pub struct Checked {
     pub secrets: BTreeSet<String>,
     /// Deleting it needs a tombstone.
     pub protect: bool,
+    /// How long it lives.
+    pub lifetime: Option<Lifetime>,
     /// What is done about drift.
     pub on_drift: OnDrift,
     /// Provider settings by component.
@@ -247,11 +249,37 @@ impl Checker<'_> {
             parameters: found.slots,
             secrets: found.secrets,
             protect: environment.protect || self.request.protect == Some(true),
+            lifetime: self.lifetime(template, environment),
             on_drift,
             settings,
             upgrade: resolve::upgrade(catalog, template),
             notes: Vec::new(),
         })
+    }
+
+    /// How long it lives, and no longer than its template allows there.
+    fn lifetime(
+        &mut self,
+        template: &TemplateVersion,
+        environment: &Environment,
+    ) -> Option<Lifetime> {
+        let found = Ttl::lifetime(template.ttl.as_ref(), &environment.name, self.request.term)?;
+        if let (Term::For(asked), Some(max)) = (found.term, found.max)
+            && asked > max
+        {
+            let place = self.request.place("/spec/ttl");
+            let message = format!(
+                "{asked} is longer than {max}, the most that `{}` allows in `{}`",
+                template.id, environment.name
+            );
+            self.problems.push(
+                Diagnostic::error("REQ010", place.clone(), message)
+                    .help(format!("write `ttl: {max}`"))
+                    .fix(place, max.to_string())
+                    .related(template.ttl_place.clone(), "the most"),
+            );
+        }
+        Some(found)
     }
 
     /// A secret may only reach what fetches it by itself: in a file it would be a name without use.

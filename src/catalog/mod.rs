@@ -38,7 +38,7 @@ pub use parameters::Parameters;
 pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
-pub use template::{ComponentSpec, TemplateVersion, TestCase};
+pub use template::{ComponentSpec, TemplateVersion, TestCase, Ttl};
 pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, upgrade};
 
 #[cfg(test)]

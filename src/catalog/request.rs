@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use semver::{Version, VersionReq};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::explain::Part;
 use super::file::{RequestDocument, Secret};
 use super::schema::{self, Kind, place_in, sorted};
 use crate::digest::{self, Digest};
-use crate::model::{Diagnostic, Map, Place, Reference, RequestId, is_name, quote};
+use crate::model::{Diagnostic, Length, Map, Place, Reference, RequestId, Term, is_name, quote};
 use crate::yaml::Node;
 
 /// Which version of a template.
@@ -117,6 +118,8 @@ pub struct RequestFile {
     pub suspend: bool,
     /// Deleting needs a tombstone; `None` when the file says nothing.
     pub protect: Option<bool>,
+    /// Until when it asks to live; `None` when the file says nothing.
+    pub term: Option<Term>,
     /// `delete: {confirm: <name>}` stands in it.
     pub tombstone: bool,
     /// The former identity.
@@ -194,6 +197,7 @@ pub(super) fn of_node(
         }
     };
     own_rules(&document, id, path, &node, &mut problems);
+    let term = term(&document, path, &node, &mut problems);
     let problems = sorted(problems);
     let Some(template) = template else { return Err(problems) };
     let not_supported = schema::not_supported(Kind::Request, &node, path);
@@ -211,6 +215,7 @@ pub(super) fn of_node(
         adopt: spec.adopt,
         suspend: spec.suspend,
         protect: spec.protect,
+        term,
         tombstone: sound && spec.delete.is_some(),
         moved_from: spec.moved_from.filter(|_| sound),
         reason: spec.reason,
@@ -258,7 +263,54 @@ fn lenient(node: &Node) -> RequestDocument {
     document.spec.secrets = part(node, "/spec/secrets");
     document.spec.moved_from = part(node, "/spec/movedFrom");
     document.spec.delete = part(node, "/spec/delete");
+    document.spec.ttl = part(node, "/spec/ttl");
+    document.spec.expires_at = part(node, "/spec/expiresAt");
     document
+}
+
+/// No request lives longer: whoever names a later moment means no end.
+const LATEST: jiff::civil::Date = jiff::civil::date(2200, 1, 1);
+
+/// Until when a request asks to live.
+fn term(
+    document: &RequestDocument,
+    path: &Arc<str>,
+    node: &Node,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Term> {
+    let at = |pointer: &str| place_in(node, path, pointer, Part::Value);
+    // The schema may have said of the same place that it is none at all.
+    let is_said = |out: &[Diagnostic], pointer| out.iter().any(|known| known.place == at(pointer));
+    let spec = &document.spec;
+    let ttl = spec.ttl.as_deref().and_then(|text| {
+        let length = Length::parse(text);
+        if length.is_none() && !is_said(out, "/spec/ttl") {
+            let message = format!("{} is longer than {}", quote(text), Length::MOST);
+            let problem = Diagnostic::error("REQ011", at("/spec/ttl"), message);
+            out.push(problem.help("take the line out, if it is to have no end"));
+        }
+        length
+    });
+    let until = spec.expires_at.as_deref().and_then(|text| {
+        let latest = LATEST.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp()).ok();
+        let moment = text.parse::<Timestamp>().ok().filter(|moment| Some(*moment) < latest);
+        if moment.is_none() && !is_said(out, "/spec/expiresAt") {
+            let message = format!("{} is no moment before {LATEST}", quote(text));
+            let problem = Diagnostic::error("REQ011", at("/spec/expiresAt"), message);
+            out.push(problem.help("write a time such as `2027-01-31T00:00:00Z`, in quotes"));
+        }
+        moment
+    });
+    if spec.ttl.is_some() && spec.expires_at.is_some() {
+        let key = |pointer: &str| place_in(node, path, pointer, Part::Key);
+        let message = "`ttl` and `expiresAt` both say when it ends";
+        out.push(
+            Diagnostic::error("REQ009", key("/spec/expiresAt"), message)
+                .help("keep one of them")
+                .related(key("/spec/ttl"), "the other"),
+        );
+    }
+    ttl.map(Term::For).or(until.map(Term::Until))
 }
 
 /// What a schema cannot say.

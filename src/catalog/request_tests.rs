@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::Diagnostic;
+use crate::model::{Diagnostic, Length, Term};
 
 const PATH: &str = "requests/orders/prod/events.yaml";
 
@@ -161,12 +161,83 @@ fn ambiguous_scalars_of_the_envelope_want_quotes_b10_b11() {
 
 #[test]
 fn what_is_not_built_is_named() {
-    let text = format!(
-        "{HEAD}spec:\n  template: q@1.0.0\n  ttl: 14d\n  adopt: false\n  secrets: {{}}\n  \
-         expiresAt: \"2027-01-31T00:00:00Z\"\n"
-    );
-    let file = read(&text).unwrap();
-    let names: Vec<_> =
-        file.not_supported.iter().map(|(name, p)| (name.as_str(), p.place.line)).collect();
-    assert_eq!(names, [("ttl", 5), ("expiresAt", 8)]);
+    let file = read(&format!("{HEAD}spec:\n  template: q@1.0.0\n  ttl: 14d\n")).unwrap();
+    assert!(file.not_supported.is_empty());
+}
+
+#[test]
+fn an_end_is_a_length_of_time_or_a_moment() {
+    let term = |line: &str| {
+        let file = read(&format!("{HEAD}spec:\n  template: q@1.0.0\n  {line}\n")).unwrap();
+        assert!(file.problems().is_empty(), "{line}: {}", shown(file.problems()));
+        file.term
+    };
+    assert_eq!(term("suspend: false"), None);
+    for (text, length) in [("14d", "336h"), ("2w", "14d"), ("90m", "90m")] {
+        assert_eq!(term(&format!("ttl: {text}")), Length::parse(length).map(Term::For));
+    }
+    let moment = "2027-01-31T00:00:00Z".parse().unwrap();
+    assert_eq!(term("expiresAt: \"2027-01-31T01:00:00+01:00\""), Some(Term::Until(moment)));
+}
+
+#[test]
+fn what_is_no_end_is_said_where_it_stands() {
+    let wrong = [
+        "ttl: 99999999999d",
+        "ttl: 999999d",
+        "ttl: -1d",
+        "ttl: 0d",
+        "ttl: 0",
+        "ttl: P1D",
+        "ttl: \"1d \"",
+        "ttl: 1.5d",
+        "ttl: 5200w",
+        "ttl: 5300w",
+        "expiresAt: tomorrow",
+        "expiresAt: \"2027-02-30T00:00:00Z\"",
+        "expiresAt: \"2200-01-01T00:00:00Z\"",
+        "expiresAt: \"9999-12-31T23:59:59Z\"",
+        "expiresAt: 2027-01-31T00:00:00Z",
+        "ttl: 14d\n  expiresAt: \"2027-01-31T00:00:00Z\"",
+    ];
+    let said = wrong.map(|line| {
+        let read = read(&format!("{HEAD}spec:\n  template: q@1.0.0\n  {line}\n"));
+        let problems = match &read {
+            Ok(file) => shown(file.problems()),
+            Err(problems) => shown(problems),
+        };
+        format!("{}: {problems}", line.replace("\n ", ";"))
+    });
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    ttl: 99999999999d: 5:8-20 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `99999999999d`
+
+    ttl: 999999d: 5:8-15 REQ011 `999999d` is longer than 36500d | take the line out, if it is to have no end
+
+    ttl: -1d: 5:8-11 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `-1d`
+
+    ttl: 0d: 5:8-10 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `0d`
+
+    ttl: 0: 5:8-9 SCH003 expected text for `spec.ttl`, found the number `0` | write `"0"` | => "0"
+
+    ttl: P1D: 5:8-11 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `P1D`
+
+    ttl: "1d ": 5:8-13 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `1d `
+
+    ttl: 1.5d: 5:8-12 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `1.5d`
+
+    ttl: 5200w: 
+    ttl: 5300w: 5:8-13 REQ011 `5300w` is longer than 36500d | take the line out, if it is to have no end
+
+    expiresAt: tomorrow: 5:14-22 SCH005 expected a time such as `2027-01-31T00:00:00Z`, in quotes for `spec.expiresAt`, found the text `tomorrow` | Until when it lives; then vend removes this file.
+
+    expiresAt: "2027-02-30T00:00:00Z": 5:14-36 SCH005 expected a time such as `2027-01-31T00:00:00Z`, in quotes for `spec.expiresAt`, found the text `2027-02-30T00:00:00Z` | Until when it lives; then vend removes this file.
+
+    expiresAt: "2200-01-01T00:00:00Z": 5:14-36 REQ011 `2200-01-01T00:00:00Z` is no moment before 2200-01-01 | write a time such as `2027-01-31T00:00:00Z`, in quotes
+
+    expiresAt: "9999-12-31T23:59:59Z": 5:14-36 REQ011 `9999-12-31T23:59:59Z` is no moment before 2200-01-01 | write a time such as `2027-01-31T00:00:00Z`, in quotes
+
+    expiresAt: 2027-01-31T00:00:00Z: 5:14-34 YAML012 `2027-01-31T00:00:00Z` is text here and a date for other readers of YAML | write `"2027-01-31T00:00:00Z"` | => "2027-01-31T00:00:00Z"
+
+    ttl: 14d; expiresAt: "2027-01-31T00:00:00Z": 6:3-12 REQ009 `ttl` and `expiresAt` both say when it ends | keep one of them
+    "#);
 }

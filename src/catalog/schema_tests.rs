@@ -111,6 +111,8 @@ fn a_status_with_everything_in_it_satisfies_its_schema() {
         references: _,
         labels: _,
         protect: _,
+        lives_since: _,
+        expires_at: _,
         drift: _,
         last_apply: _,
         settled: _,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::compat::Bump;
 use super::explain::{Part, escape};
-use super::file::{ComponentDocument, Lifecycle, TemplateDocument, TestDocument};
+use super::file::{ComponentDocument, Lifecycle, TemplateDocument, TestDocument, TtlDocument};
 use super::migration::{self, Migration};
 use super::parameters::{Opened, Parameters, Text};
 use super::path;
@@ -17,8 +17,8 @@ use super::rule;
 use super::schema::{self, Kind, place_in, sorted};
 use crate::digest::{self, Digest};
 use crate::model::{
-    ComponentName, Diagnostic, File, Files, Map, OnDrift, OutputSpec, Place, Source, TemplateId,
-    nearest, quote,
+    ComponentName, Diagnostic, File, Files, Length, Lifetime, Map, OnDrift, OutputSpec, Place,
+    Source, TemplateId, Term, nearest, quote,
 };
 use crate::policy::{Allowed, Rules, Scope};
 use crate::yaml::{self, Node};
@@ -60,6 +60,8 @@ pub struct TemplateVersion {
     pub on_drift: Option<OnDrift>,
     /// How long a change of what it makes may take.
     pub timeout: Option<SignedDuration>,
+    /// How long what it makes lives.
+    pub ttl: Option<Ttl>,
     /// What may not be, and who has to say yes.
     pub rules: Rules,
     /// Which types of resources it may make; `None`: all.
@@ -84,6 +86,7 @@ pub struct TemplateVersion {
     pub(super) version_place: Place,
     pub(super) components_place: Place,
     pub(super) outputs_place: Place,
+    pub(super) ttl_place: Place,
 }
 
 impl TemplateVersion {
@@ -100,6 +103,38 @@ impl TemplateVersion {
     /// The path of its `template.yaml` in the catalog.
     pub fn file(&self) -> String {
         format!("{}/template.yaml", self.folder)
+    }
+}
+
+/// How long what a template makes lives.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ttl {
+    /// Where the request says nothing.
+    pub default: Option<Length>,
+    /// At most.
+    pub max: Option<Length>,
+    /// Where it applies; everywhere when empty.
+    pub environments: Vec<String>,
+}
+
+impl Ttl {
+    /// Whether it applies in an environment.
+    pub fn applies(&self, environment: &str) -> bool {
+        self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
+    }
+
+    /// How long a request lives that asks for this in an environment; `ttl`: of the template.
+    pub fn lifetime(
+        ttl: Option<&Self>,
+        environment: &str,
+        asked: Option<Term>,
+    ) -> Option<Lifetime> {
+        let ttl = ttl.filter(|ttl| ttl.applies(environment));
+        let max = ttl.and_then(|ttl| ttl.max);
+        // Without a default the most is what is left, or there would be none.
+        let own = ttl.and_then(|ttl| ttl.default.or(ttl.max)).map(Term::For);
+        let imposed = asked.is_none();
+        asked.or(own).map(|term| Lifetime { term, max, imposed })
     }
 }
 
@@ -201,6 +236,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         output_help: BTreeMap::new(),
         on_drift: None,
         timeout: None,
+        ttl: None,
         rules: Rules::default(),
         allow: None,
         bump: None,
@@ -215,6 +251,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         version_place: Place::file(Arc::clone(&file)),
         components_place: Place::file(Arc::clone(&file)),
         outputs_place: Place::file(Arc::clone(&file)),
+        ttl_place: Place::file(Arc::clone(&file)),
         id,
     };
     tests(folder, &mut version);
@@ -364,6 +401,8 @@ impl Reader<'_> {
         version.bump = spec.version_bump.map(|bump| (bump, self.place("/spec/versionBump")));
         version.on_drift = spec.on_drift;
         version.timeout = spec.timeout.as_deref().and_then(length_of_time);
+        version.ttl_place = self.place("/spec/ttl/max");
+        version.ttl = spec.ttl.map(|ttl| self.ttl(ttl, out));
         let names = version.parameters.names.iter().cloned().collect();
         let mut written = rule::Reader {
             node: &self.node,
@@ -393,6 +432,34 @@ impl Reader<'_> {
                 None => {}
             }
         }
+    }
+
+    /// How long what it makes lives; what is wrong with it is left out.
+    fn ttl(&self, document: TtlDocument, out: &mut Vec<Diagnostic>) -> Ttl {
+        let mut length = |text: Option<String>, pointer: &str| {
+            let text = text?;
+            let length = Length::parse(&text);
+            if length.is_none() {
+                let message = format!("{} is longer than {}", quote(&text), Length::MOST);
+                let problem = self.error("CAT020", pointer, message);
+                out.push(problem.help("leave it out: nothing needs an end that far away"));
+            }
+            length
+        };
+        let default = length(document.default, "/spec/ttl/default");
+        let max = length(document.max, "/spec/ttl/max");
+        if let (Some(default), Some(max)) = (default, max)
+            && default > max
+        {
+            let message = format!("{default} by default is longer than {max}, the most");
+            let place = self.place("/spec/ttl/default");
+            out.push(
+                Diagnostic::error("CAT020", place.clone(), message)
+                    .related(self.place("/spec/ttl/max"), "the most")
+                    .fix(place, max.to_string()),
+            );
+        }
+        Ttl { default, max, environments: document.environments }
     }
 
     fn same_name(&self, name: &str, version: &str, id: &TemplateId, out: &mut Vec<Diagnostic>) {

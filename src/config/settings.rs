@@ -38,6 +38,9 @@ pub struct Settings {
     /// How passes run.
     #[serde(default)]
     pub reconcile: ReconcileSettings,
+    /// What becomes of requests whose time is over.
+    #[serde(default)]
+    pub expiry: ExpirySettings,
     /// Limits on what is read.
     #[serde(default)]
     pub limits: LimitSettings,
@@ -251,6 +254,44 @@ impl Cancel {
             Self::Superseded => true,
         }
     }
+}
+
+/// What becomes of requests whose time is over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ExpirySettings {
+    /// How long before an end it is said, the longest first.
+    #[serde(deserialize_with = "lengths_of_time")]
+    pub warn: Vec<SignedDuration>,
+    /// Who removes the file.
+    pub remove: Remove,
+}
+
+impl Default for ExpirySettings {
+    fn default() -> Self {
+        Self { warn: [72, 24].map(SignedDuration::from_hours).into(), remove: Remove::default() }
+    }
+}
+
+impl ExpirySettings {
+    /// An end that a template brings on leaves at least the time of its warnings.
+    pub fn grace(&self) -> SignedDuration {
+        self.warn.first().copied().unwrap_or_default()
+    }
+}
+
+/// Who removes the file of a request whose time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Remove {
+    /// vend, by the way that changes come to its branch: a commit, or a pull request where those are
+    /// asked for.
+    #[default]
+    Auto,
+    /// vend, by a commit, also where others need a pull request.
+    Commit,
+    /// People; vend only says that it is over.
+    Never,
 }
 
 /// When deletions stop and ask.
@@ -486,6 +527,18 @@ fn length_of_time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SignedDur
         let message = "expected a length of time such as `500ms`, `30s`, `15m`, `1h` or `1d`";
         serde::de::Error::custom(message)
     })
+}
+
+/// Lengths of time, the longest first.
+fn lengths_of_time<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<SignedDuration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Length(#[serde(deserialize_with = "length_of_time")] SignedDuration);
+    let mut lengths: Vec<_> = Vec::<Length>::deserialize(from)?.into_iter().map(|l| l.0).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    lengths.dedup();
+    Ok(lengths)
 }
 
 /// An address and port; `localhost` is 127.0.0.1, whatever the host's own tables say.

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ComponentName, Diagnostic, Map, RequestId, SourceName, TemplateId};
+use super::{ComponentName, Diagnostic, Lifetime, Map, RequestId, SourceName, TemplateId};
 use crate::digest::{self, Digest};
 
 /// Where a request's file lies.
@@ -122,6 +122,9 @@ pub struct Spec {
     /// How long a change of it may take, where the template says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
+    /// How long it lives; `None`: until somebody removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
     /// Leave it alone.
     #[serde(default)]
     pub suspend: bool,
@@ -187,6 +190,7 @@ impl Spec {
             protect,
             adopt,
             timeout: _,
+            lifetime,
             suspend,
             tombstone,
             moved_from,
@@ -196,11 +200,16 @@ impl Spec {
             outputs,
             change_rules: _,
         } = self;
-        digest::of(&(
+        let all = (
             (template, parameters, references, labels),
             (protect, suspend, tombstone, adopt),
             (moved_from, on_drift, components, outputs),
-        ))
+        );
+        match lifetime {
+            // As it was before anything had an end: nothing that has none is looked at anew.
+            None => digest::of(&all),
+            Some(lifetime) => digest::of(&(all, lifetime)),
+        }
     }
 
     /// The component of that name.

@@ -165,7 +165,12 @@ pub enum HoldReason {
         by: Vec<RequestId>,
     },
     /// Its time is over and its file still stands.
-    Expired,
+    Expired {
+        /// Since when.
+        since: Timestamp,
+        /// What becomes of its file.
+        fate: Fate,
+    },
     /// The source cannot be trusted right now: nothing of it is deleted or changed.
     Source {
         /// Which.
@@ -237,7 +242,7 @@ impl HoldReason {
             Self::RolloutStopped { .. } => "RolloutStopped",
             Self::TemplateRetired => "TemplateRetired",
             Self::Referenced { .. } => "Referenced",
-            Self::Expired => "Expired",
+            Self::Expired { .. } => "Expired",
             Self::Source { .. } => "Source",
             Self::InFlight { .. } => "InFlight",
             Self::Busy { .. } => "Busy",
@@ -276,13 +281,50 @@ impl HoldReason {
             | Self::RolloutStopped { .. }
             | Self::TemplateRetired
             | Self::Referenced { .. }
-            | Self::Expired
+            | Self::Expired { .. }
             | Self::Busy { .. }
             | Self::Stuck { .. }
             | Self::ForbiddenChange { .. }
             | Self::InternalError { .. } => true,
         }
     }
+}
+
+/// What becomes of a request's file when its time is over.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// A commit of vend's own removes it.
+    Commit {
+        /// Why the last one did not arrive.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A pull request is to remove it: its branch takes nothing else.
+    PullRequest,
+    /// People remove it, as the settings have it.
+    People,
+    /// It stays: deleting it needs its tombstone first.
+    Protected,
+    /// It stays for as long as it is to be left alone.
+    Suspended,
+    /// It stays for as long as others use its outputs.
+    Referenced {
+        /// Which.
+        by: Vec<RequestId>,
+    },
+    /// It stays until a person says that so many may go at once.
+    TooMany {
+        /// How many requests' time is over.
+        count: u64,
+        /// Of how many recorded.
+        recorded: u64,
+        /// The team, when all of one team's would go.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<String>,
+        /// `vend approve` takes this.
+        digest: Digest,
+    },
 }
 
 /// What a target waits for.

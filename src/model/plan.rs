@@ -129,6 +129,8 @@ pub enum Remark {
     Adopts,
     /// Nothing is left in what is deleted: the rest of an earlier try.
     Rubble,
+    /// It lives that long from when it is first applied, or until then.
+    Ends(super::Term),
 }
 
 impl Step {

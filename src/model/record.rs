@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Change, ComponentName, DriftItem, Happening, Map, Origin, OutputSpec, Reference, RequestId,
-    Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token, hidden_output,
-    is_hidden_output,
+    Change, ComponentName, DriftItem, Happening, Life, Map, Origin, OutputSpec, Reference,
+    RequestId, Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
+    hidden_output, is_hidden_output,
 };
 use crate::digest::Digest;
 
@@ -45,6 +45,9 @@ pub struct Record {
     /// The file permitted its deletion when it was last seen.
     #[serde(default)]
     pub tombstone: bool,
+    /// When it began and when it ends; `None`: it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Life>,
     /// By component.
     pub components: BTreeMap<ComponentName, ComponentRecord>,
     /// The template's promised outputs.

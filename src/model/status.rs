@@ -79,6 +79,12 @@ pub struct Status {
     /// Deleting needs a tombstone.
     #[serde(default)]
     pub protect: bool,
+    /// When it was first applied with an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lives_since: Option<Timestamp>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Drift as last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<StatusDrift>,

@@ -131,9 +131,7 @@ impl Draft {
             | Verdict::Clear => return,
         };
         let whole = case.desired.is_none();
-        let mut step = step(self.target(work.key.clone(), component), Action::Delete);
-        step.from = Some(component.digest);
-        step.mark = component.mark;
+        let mut step = deletion(self.target(work.key.clone(), component), component);
         step.released = released;
         if !whole && work.desired.is_none() {
             step.remarks.push(Remark::ComponentGone);
@@ -276,6 +274,9 @@ impl Draft {
             step.remarks.push(Remark::Adopts);
         }
         step.remarks.extend(subject.shift.remark.clone());
+        if action != Action::Restore {
+            step.remarks.extend(subject.ends().map(Remark::Ends));
+        }
         step.released = subject.released(context);
         self.steps.insert((work.key.clone(), Lane::Apply), step);
     }
@@ -486,6 +487,14 @@ fn place_digest(work: &Work, desired: &DesiredComponent) -> Digest {
     };
     let recorded = work.recorded.map(|(_, r)| (&r.target, places(&r.settings)));
     digest::of(&("place", &work.key, recorded, places(&desired.settings)))
+}
+
+/// What takes a component away that is as it was recorded.
+pub(super) fn deletion(target: Target, component: &ComponentRecord) -> Step {
+    let mut step = step(target, Action::Delete);
+    step.from = Some(component.digest);
+    step.mark = component.mark;
+    step
 }
 
 fn step(target: Target, action: Action) -> Step {

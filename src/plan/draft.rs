@@ -53,6 +53,8 @@ pub(super) struct Draft {
     instance: InstanceId,
     pub(super) steps: BTreeMap<Node, Step>,
     pub(super) removals: BTreeMap<TargetKey, Removal>,
+    /// What would go with files that vend removes since their time is over.
+    pub(super) expiring: BTreeMap<TargetKey, Removal>,
     pub(super) holds: Vec<Hold>,
     pub(super) blocked: BTreeMap<Node, Block>,
     pub(super) blocked_requests: BTreeSet<RequestId>,
@@ -77,6 +79,7 @@ impl Draft {
             instance,
             steps: BTreeMap::new(),
             removals: BTreeMap::new(),
+            expiring: BTreeMap::new(),
             holds: Vec::new(),
             blocked: BTreeMap::new(),
             blocked_requests: BTreeSet::new(),
@@ -198,7 +201,10 @@ impl Draft {
             Some(gate) => {
                 let pending = works.iter().find_map(|w| self.pending(context, &subject, w));
                 match (pending, gate) {
-                    (pending, Gate::Always(reason)) => self.hold_request(case, pending, reason),
+                    (pending, Gate::Always(reason)) => {
+                        self.expiring(&subject, &reason);
+                        self.hold_request(case, pending, reason);
+                    }
                     (Some(action), Gate::IfPending(reason)) => {
                         self.hold_request(case, Some(action), reason);
                     }
@@ -266,7 +272,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         | HoldReason::Suspended
         | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
-        | HoldReason::Expired
+        | HoldReason::Expired { .. }
         | HoldReason::Source { .. }
         | HoldReason::OutsideWindow { .. }
         | HoldReason::InternalError { .. } => false,

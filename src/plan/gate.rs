@@ -59,6 +59,9 @@ impl Subject<'_> {
         if let Some(reason) = self.distrust(context) {
             return Some(Gate::IfPending(reason));
         }
+        if let Some(reason) = self.expired(context) {
+            return Some(Gate::Always(reason));
+        }
         if self.spec.suspend {
             return Some(Gate::IfPending(HoldReason::Suspended));
         }

@@ -73,7 +73,7 @@ fn guard(context: &Context, key: &TargetKey, removal: &Removal) -> Option<HoldRe
     doubtful_source(context, case, record)
         .or_else(|| case.barred.clone())
         .or_else(|| removal.whole.then(|| context.moves.held.get(&key.request).cloned()).flatten())
-        .or_else(|| is_protected(case, record, spec).then_some(HoldReason::Protected))
+        .or_else(|| is_protected(case, Some(record), spec).then_some(HoldReason::Protected))
         .or_else(|| {
             let by = match spec {
                 None => standing(context, &key.request),
@@ -94,17 +94,19 @@ fn doubtful_source(context: &Context, case: &Case, record: &Record) -> Option<Ho
 
 /// Protection counts when either the record or the file has it; so that taking it away counts only
 /// once it was recorded. The tombstone counts from either as well.
-fn is_protected(case: &Case, record: &Record, spec: Option<&Spec>) -> bool {
+pub(super) fn is_protected(case: &Case, record: Option<&Record>, spec: Option<&Spec>) -> bool {
     let gone = case.gone.as_ref().filter(|_| case.desired.is_none());
-    let protect =
-        record.protect || gone.is_some_and(|g| g.protect) || spec.is_some_and(|s| s.protect);
-    let tombstone =
-        record.tombstone || gone.is_some_and(|g| g.tombstone) || spec.is_some_and(|s| s.tombstone);
+    let protect = record.is_some_and(|r| r.protect)
+        || gone.is_some_and(|g| g.protect)
+        || spec.is_some_and(|s| s.protect);
+    let tombstone = record.is_some_and(|r| r.tombstone)
+        || gone.is_some_and(|g| g.tombstone)
+        || spec.is_some_and(|s| s.tombstone);
     protect && !tombstone
 }
 
 /// The requests that reference this one and stay: not gone themselves, nor letting go of it now.
-fn standing(context: &Context, id: &RequestId) -> Vec<RequestId> {
+pub(super) fn standing(context: &Context, id: &RequestId) -> Vec<RequestId> {
     let mut by = (context.situation.dependents)(id);
     by.retain(|dependent| dependent != id && !leaves(context, dependent, id));
     by.sort();
@@ -146,7 +148,7 @@ fn digest_of(removal: &Removal) -> Digest {
 ///
 /// What is held for passing reasons counts: else an outage that ends little by little would let a
 /// large deletion through in small parts.
-fn breaker(
+pub(super) fn breaker(
     context: &Context,
     passed: &BTreeMap<TargetKey, Removal>,
     released: &mut Released,

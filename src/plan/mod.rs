@@ -21,6 +21,7 @@ mod change;
 mod component;
 mod decide;
 mod draft;
+mod expiry;
 mod exposure;
 mod gate;
 mod graph;
@@ -46,7 +47,7 @@ pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;
 pub use require::{Ruling, require};
 pub use retry::backoff;
-pub use situation::{Case, Gone, Guards, InFlight, Seen, Situation, Totals};
+pub use situation::{Case, Expiry, Gone, Guards, InFlight, Seen, Situation, Totals};
 
 type Cases<'a> = BTreeMap<&'a RequestId, &'a Case>;
 
@@ -96,6 +97,7 @@ fn build(situation: &Situation, blind: bool) -> (Plan, Looks) {
         draft.case(&context, case);
     }
     guard::deletions(&context, &mut draft);
+    expiry::guard(&context, &mut draft);
     guard::sources(&context, &mut draft);
     guard::moves(&context, &mut draft);
     order::finish(&context, draft)

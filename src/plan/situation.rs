@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::model::{
-    Action, ComponentName, Desired, HoldReason, InstanceId, Observation, Record, RequestId, Retry,
-    Revision, SourceName, SourceProblem, TargetKey,
+    Action, ComponentName, Desired, Fate, HoldReason, InstanceId, Observation, Record, RequestId,
+    Retry, Revision, SourceName, SourceProblem, TargetKey,
 };
 
 /// Everything the planner looks at.
@@ -37,6 +37,8 @@ pub struct Situation<'a> {
     pub approvals: &'a BTreeSet<Digest>,
     /// When deletions stop and ask.
     pub guards: Guards,
+    /// What becomes of requests whose time is over.
+    pub expiry: Expiry,
     /// Live state was not looked at: the world is taken to be as recorded. For plans on a laptop and
     /// in a check, never for one that is executed.
     pub blind: bool,
@@ -66,6 +68,15 @@ impl Default for Guards {
     fn default() -> Self {
         Self { max_deletes: 3, max_share: 0.10, team_min: 3 }
     }
+}
+
+/// What becomes of requests whose time is over.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Expiry {
+    /// An end that a template brings on comes no sooner than this from when it became known.
+    pub grace: SignedDuration,
+    /// How files of a source go, where that is not by a commit.
+    pub fates: BTreeMap<SourceName, Fate>,
 }
 
 /// One request that is not settled.

@@ -168,9 +168,13 @@ impl Pass<'_> {
             in_flight: &flights,
             observed: self.observed_now(desired),
             last: said.as_ref(),
+            warn: &self.engine.config.settings.expiry.warn,
             now: (self.clock)(),
         });
         let phase = status.phase;
+        if let Some(end) = report::expiry::news(&status, said.as_ref()) {
+            writes.push(Write::Event(self.event(id, &end.reason, end.message.clone())));
+        }
         let row = row(id, &status, record.as_ref());
         if last.is_none_or(|l| l.digest != row.digest) {
             writes.push(Write::Status(row));

@@ -7,8 +7,8 @@ use super::PassError;
 use super::pass::{Pass, gone_key};
 use crate::digest::Digest;
 use crate::model::{
-    Action, Approval, Desired, Drift, Event, Hold, HoldReason, Observed, Plan, Record, RequestId,
-    Spec, Step,
+    Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observed, Plan, Record,
+    RequestId, Spec, Step,
 };
 use crate::store::{RecordEntry, Write};
 
@@ -251,7 +251,11 @@ impl Pass<'_> {
             catalog_commit: self.snapshots[0].commit.clone(),
             request_digest: Some(desired.content),
         };
-        record_of(desired, spec, observed)
+        let known = self.records.get(&desired.id).and_then(Option::as_ref);
+        let known = known.and_then(|record| record.life.as_ref());
+        let (now, grace) = ((self.clock)(), self.engine.config.settings.expiry.grace());
+        let life = spec.lifetime.as_ref().map(|lifetime| Life::of(lifetime, known, now, grace));
+        Record { life, ..record_of(desired, spec, observed) }
     }
 }
 
@@ -269,6 +273,7 @@ pub(super) fn record_of(desired: &Desired, spec: &Spec, observed: Observed) -> R
         labels: spec.labels.clone(),
         protect: spec.protect,
         tombstone: spec.tombstone,
+        life: None,
         components: BTreeMap::new(),
         output_specs: spec.outputs.clone(),
         observed,
@@ -291,5 +296,6 @@ fn entry(record: &Record) -> RecordEntry {
         source: record.origin.source.clone(),
         references: references.into_iter().collect(),
         checked,
+        ends: record.life.as_ref().map(|life| life.ends),
     }
 }

@@ -603,7 +603,7 @@ pub(super) fn context(id: &RequestId, file: &RequestFile, checked: &Checked) -> 
 }
 
 fn spec(file: &RequestFile, checked: Checked, components: Vec<DesiredComponent>) -> Spec {
-    let Checked { template, environment: _, parameters, protect, on_drift, upgrade, .. } = checked;
+    let Checked { template, parameters, protect, lifetime, on_drift, upgrade, .. } = checked;
     let shown = parameters.into_iter().filter_map(|(name, slot)| match slot {
         Slot::Known(Value::Null) => None,
         Slot::Known(value) => Some((name, value)),
@@ -620,6 +620,7 @@ fn spec(file: &RequestFile, checked: Checked, components: Vec<DesiredComponent>)
         protect,
         adopt: file.adopt,
         timeout: template.timeout,
+        lifetime,
         suspend: file.suspend,
         tombstone: file.tombstone,
         moved_from: file.moved_from.clone(),

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::DriftClock;
+use super::ends::Ends;
 use super::preview::Prepared;
 use super::table::{Entry, Table};
 use crate::catalog::Catalog;
@@ -31,6 +32,13 @@ pub struct Memory {
     /// When each record is looked at for drift next: a pass asks only for the first of them.
     looks: BTreeSet<(Timestamp, RequestId)>,
     drift: DriftClock,
+    /// When each record ends that has an end.
+    ends: Ends,
+    /// Up to when what is to be said of ends was looked for; `None`: not since this was loaded.
+    marked: Option<Timestamp>,
+    /// Why files whose time is over are still there, by source: what became of the last try to remove
+    /// them. After a restart it is tried at once.
+    pub(super) unremoved: BTreeMap<SourceName, String>,
     /// When a provider that is still looking for drift is asked again, by request. Kept only here:
     /// after a restart it is asked at once.
     looking: BTreeMap<RequestId, Timestamp>,
@@ -129,6 +137,9 @@ impl Memory {
     fn take(&mut self, desired: Table<DesiredEntry>, records: Table<RecordEntry>) {
         for entry in records.iter() {
             self.link(&entry.id, &entry.references);
+            if let Some(ends) = entry.ends {
+                self.ends.put(ends, entry.id.clone());
+            }
             match self.teams.get_mut(entry.id.team()) {
                 Some(count) => *count += 1,
                 None => drop(self.teams.insert(entry.id.team().to_owned(), 1)),
@@ -209,9 +220,16 @@ impl Memory {
         self.link(&id, &entry.references);
         self.looking.remove(&id);
         self.looks.insert((self.drift.due(&entry), id.clone()));
+        let ends = entry.ends;
         match self.records.put(entry) {
-            Some(before) => self.forget_look(&before),
+            Some(before) => {
+                self.forget_look(&before);
+                self.forget_end(&before);
+            }
             None => *self.teams.entry(id.team().to_owned()).or_default() += 1,
+        }
+        if let Some(ends) = ends {
+            self.ends.put(ends, id.clone());
         }
         self.settle(&id);
     }
@@ -221,6 +239,7 @@ impl Memory {
         self.looking.remove(id);
         if let Some(before) = self.records.remove(id) {
             self.forget_look(&before);
+            self.forget_end(&before);
             if let Some(count) = self.teams.get_mut(id.team()) {
                 *count -= 1;
             }
@@ -235,6 +254,24 @@ impl Memory {
         if !still {
             self.looks.remove(&(due, before.id.clone()));
         }
+    }
+
+    fn forget_end(&mut self, before: &RecordEntry) {
+        if let Some(ends) = before.ends {
+            self.ends.remove(ends, &before.id);
+        }
+    }
+
+    /// Requests whose time is over at `now` and whose files can be read.
+    pub fn over(&self, now: Timestamp) -> impl Iterator<Item = &RequestId> {
+        self.ends.over(now).filter(|id| self.desired.get(id).is_some_and(|desired| desired.valid))
+    }
+
+    /// Requests of whose end something is to be said that was not yet, as of `now`.
+    pub fn mark(&mut self, warn: &[SignedDuration], now: Timestamp) -> BTreeSet<RequestId> {
+        let crossed = self.ends.crossed(warn, self.marked, now);
+        self.marked = Some(now);
+        crossed
     }
 
     /// Recorded requests whose look for drift is due at `now`, the longest overdue first.
@@ -273,9 +310,14 @@ impl Memory {
     }
 
     /// When something is due although nothing changes: work in flight to ask about, a retry, a look
-    /// for drift. What is due already and still there after a pass, since something holds it, is
+    /// for drift, a warning before an end or the end itself. What is due already and still there after a pass, since something holds it, is
     /// looked at again at `poll` and not in a loop.
-    pub fn due(&self, now: Timestamp, poll: Timestamp) -> Option<Timestamp> {
+    pub fn due(
+        &self,
+        warn: &[SignedDuration],
+        now: Timestamp,
+        poll: Timestamp,
+    ) -> Option<Timestamp> {
         let flights = self.journal.values().map(|j| j.next.unwrap_or(j.since));
         let retries = self.retries.values().map(|r| r.until);
         // Those that are overdue come first, and the first of the others ends it.
@@ -287,8 +329,9 @@ impl Memory {
         let due = retries.chain(looks).chain(looking).chain(blind);
         let waves = self.rollouts.values().filter_map(|r| plan::rollout::due(r, &self.waves));
         let due = due.chain(waves).map(|due| if due > now { due } else { poll });
+        let ends = self.ends.next(warn, self.marked.unwrap_or(now));
         // What came due while others were begun was not asked about.
-        due.chain(flights).min()
+        due.chain(flights).chain(ends).min()
     }
 
     /// Whether something is held only because it could not be seen, or because somebody else was at

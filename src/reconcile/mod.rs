@@ -9,8 +9,10 @@ mod bookkeeping;
 mod call;
 pub mod case;
 pub mod desired;
+mod ends;
 pub mod evaluate;
 mod execute;
+mod expire;
 pub mod foresee;
 mod front;
 mod gate;
@@ -66,7 +68,7 @@ pub use pass::Wake;
 
 /// Raised when a new version of this program reads the same files differently: the desired state of
 /// everything is then read again.
-const READING: u32 = 1;
+const READING: u32 = 2;
 
 /// Why a pass could not be made. A problem of one request, source or provider is none of these.
 #[derive(Debug, thiserror::Error)]

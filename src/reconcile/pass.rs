@@ -151,10 +151,10 @@ impl Engine {
         }
         let poll = clock() + self.config.settings.reconcile.interval;
         // What came due while effects were made and published has not been looked at.
-        report.due = memory.due(planned, poll);
+        report.due = memory.due(&self.config.settings.expiry.warn, planned, poll);
         if let Some(lease) = lease {
-            let due =
-                if report.publish_error.is_some() { Some(clock() + RETRY_PUBLISH) } else { None };
+            let again = report.publish_error.is_some() || !memory.unremoved.is_empty();
+            let due = again.then(|| clock() + RETRY_PUBLISH);
             let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
             // What could not be seen or said is tried again by whatever pass comes next.
             let is_over = !unfinished && report.publish_error.is_none() && !memory.is_blind();
@@ -244,7 +244,7 @@ pub(super) fn told_key() -> String {
     format!("{ASIDE}told")
 }
 
-/// How long until the status branch is tried again.
+/// How long until the status branch, or a branch that files are to be removed from, is tried again.
 const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 /// Named values in the store.
@@ -346,11 +346,13 @@ impl<'a> Pass<'a> {
             let entries = self.memory.desired().iter();
             changed.extend(entries.flat_map(|entry| entry.references.iter().cloned()));
         }
+        self.mark_ends();
         self.rounds(self.with_dependents(changed)).await?;
         self.resolve();
         self.announce().await?;
         self.note_rollouts().await?;
         self.publish().await?;
+        self.expire().await?;
         self.note_told().await
     }
 

@@ -117,14 +117,15 @@ impl Pass<'_> {
             || own.is_none_or(|s| s.components.iter().any(|c| !c.needs.is_empty()))
     }
 
-    /// Requests that a plan must look at: not settled, under way, due.
+    /// Requests that a plan must look at: not settled, under way, due, over.
     fn differing(&self) -> BTreeSet<RequestId> {
         let now = (self.clock)();
         let flights = self.memory.journal.keys().map(|k| k.request.clone());
         let retries = self.memory.retries.keys().map(|k| k.request.clone());
         let drift = self.memory.looks_due(now).cloned();
         let unsettled = self.memory.unsettled().iter().filter(|id| !self.is_stuck(id)).cloned();
-        unsettled.chain(flights).chain(retries).chain(drift).collect()
+        let over = self.memory.over(now).cloned();
+        unsettled.chain(flights).chain(retries).chain(drift).chain(over).collect()
     }
 
     /// A file with errors is looked at when it changes, not at every pass.
@@ -574,6 +575,7 @@ impl Ground<'_> {
                 max_share: breaker.max_percent / 100.0,
                 team_min: breaker.team_min,
             },
+            expiry: self.pass.expiry(),
             blind: *blind,
         }
     }

@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 
 use super::drift;
+use super::expiry;
 use super::hold;
 use super::pass::Paint;
-use crate::model::{Desired, Event, Hold, RequestId, Retry, Status, TargetKey, Wanted, visible};
+use crate::model::{
+    Condition, Desired, Event, Hold, RequestId, Retry, Status, TargetKey, Wanted, visible,
+};
 
 /// What an explanation is made from.
 pub struct Facts<'a> {
@@ -121,7 +124,11 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         row(paint, "output", &format!("{name} = {}", crate::model::escape(&text, 400)), out);
     }
-    for condition in status.conditions.iter().filter(|c| c.kind != "Ready") {
+    if let Some(end) = expiry::said(status) {
+        row(paint, "ends", &end.message, out);
+    }
+    let others = |c: &&Condition| c.kind != "Ready" && c.kind != expiry::CONDITION;
+    for condition in status.conditions.iter().filter(others) {
         row(paint, "missing", &crate::model::escape(&condition.message, 600), out);
     }
     for (component, items) in status.drift.iter().flat_map(|d| &d.items) {

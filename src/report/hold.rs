@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
 use crate::model::{
-    Action, Dependency, Diagnostic, Hold, HoldReason, RequestId, Requirement, ResourceAction,
+    Action, Dependency, Diagnostic, Fate, Hold, HoldReason, RequestId, Requirement, ResourceAction,
     ResourceChange, Revision, SourceProblem, escape,
 };
 
@@ -22,7 +22,9 @@ pub fn sentence(hold: &Hold) -> String {
     let Hold { request, component: _, action, reason: why } = hold;
     let said = reason(why);
     match (why, action) {
-        (HoldReason::Protected, _) => said.replace("<name>", request.name()),
+        (HoldReason::Protected | HoldReason::Expired { fate: Fate::Protected, .. }, _) => {
+            said.replace("<name>", request.name())
+        }
         (HoldReason::LooksLikeAMove { other: Some(other), also, set: Some(set), .. }, _)
             if !also.is_empty() =>
         {
@@ -85,10 +87,13 @@ pub fn needed(hold: &Hold) -> String {
         HoldReason::NeedsApproval { lost, .. } if !lost.is_empty() => {
             format!("it would {}", losses(lost))
         }
-        HoldReason::TooManyDeletes { count, recorded, team, .. } => match team {
-            Some(team) => format!("all {count} requests of team `{team}` would be deleted"),
-            None => format!("{count} of {recorded} requests would be deleted at once"),
-        },
+        HoldReason::TooManyDeletes { count, recorded, team, .. }
+        | HoldReason::Expired { fate: Fate::TooMany { count, recorded, team, .. }, .. } => {
+            match team {
+                Some(team) => format!("all {count} requests of team `{team}` would be deleted"),
+                None => format!("{count} of {recorded} requests would be deleted at once"),
+            }
+        }
         HoldReason::LooksLikeAMove { other: Some(other), .. } => {
             format!("it looks like a move from or to `{other}`, and would be made anew")
         }
@@ -248,14 +253,10 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::TemplateRetired => {
             "its template takes no new requests; choose another template or version".into()
         }
-        HoldReason::Referenced { by } => format!(
-            "{} its outputs; remove or change that first",
-            match by.as_slice() {
-                [one] => format!("`{one}` uses"),
-                many => format!("{} use", some(many.iter().map(|id| format!("`{id}`")))),
-            }
-        ),
-        HoldReason::Expired => "its time is over; extend it in the file, or remove the file".into(),
+        HoldReason::Referenced { by } => {
+            format!("{} its outputs; remove or change that first", users(by))
+        }
+        HoldReason::Expired { since, fate } => expired(*since, fate),
         HoldReason::Source { source, problem } => {
             format!("its source `{source}` is not used: {}", trouble(source.as_str(), problem))
         }
@@ -304,6 +305,7 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
         HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
         HoldReason::Stuck { digest, .. } => *digest,
         HoldReason::PlanChanged { now, .. } => Some(*now),
+        HoldReason::Expired { fate: Fate::TooMany { digest, .. }, .. } => Some(*digest),
         HoldReason::Invalid { .. }
         | HoldReason::NotSupportedYet { .. }
         | HoldReason::NotObserved { .. }
@@ -317,13 +319,61 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
         | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
         | HoldReason::Referenced { .. }
-        | HoldReason::Expired
+        | HoldReason::Expired { .. }
         | HoldReason::Source { .. }
         | HoldReason::InFlight { .. }
         | HoldReason::Busy { .. }
         | HoldReason::ForbiddenChange { .. }
         | HoldReason::Unknown { .. }
         | HoldReason::InternalError { .. } => None,
+    }
+}
+
+/// What becomes of what is over, and what keeps it.
+fn expired(since: Timestamp, fate: &Fate) -> String {
+    let what = match fate {
+        Fate::Commit { error: None } => {
+            "vend removes its file; to keep it, extend it in the file".to_owned()
+        }
+        Fate::Commit { error: Some(error) } => format!(
+            "its file could not be removed ({}), and that is tried again; to keep it, extend it in \
+             the file",
+            words(error)
+        ),
+        Fate::PullRequest => {
+            "its file is to be removed by a pull request; to keep it, extend it in the file".into()
+        }
+        Fate::People => "remove its file; to keep it, extend it in the file".into(),
+        Fate::Protected => {
+            "it is protected and stays; say `delete: {confirm: <name>}` in its file \
+            to let it go, or extend it there"
+                .into()
+        }
+        Fate::Suspended => "it is suspended and stays; remove `suspend: true` to let it go, or \
+            extend it in the file"
+            .into(),
+        Fate::Referenced { by } => format!(
+            "it stays while {} its outputs; remove or change that first, or extend it in the file",
+            users(by)
+        ),
+        Fate::TooMany { count, recorded, team, digest } => {
+            let of = match team {
+                Some(team) => format!("all {count} requests of team `{team}`"),
+                None => format!("{count} of {recorded} requests"),
+            };
+            format!(
+                "too many at once: the time of {of} is over; if they are to go, `vend approve \
+                 {digest}`, else extend them in their files"
+            )
+        }
+    };
+    format!("its time was over at {}: {what}", time(since))
+}
+
+fn users(by: &[RequestId]) -> String {
+    match by {
+        [one] => format!("`{one}` uses"),
+        many => format!("{} use", some(many.iter().map(|id| format!("`{id}`")))),
     }
 }
 
@@ -494,7 +544,7 @@ fn short(revision: &Revision) -> String {
     words(revision.short())
 }
 
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 

@@ -5,6 +5,7 @@ pub mod case;
 pub mod catalog;
 pub mod diagnostic;
 pub mod drift;
+pub mod expiry;
 pub mod explain;
 pub mod front;
 pub mod hold;

@@ -81,7 +81,8 @@ fn note(status: &Status) -> String {
         .as_ref()
         .and_then(|t| t.upgrade.as_ref())
         .map(|v| format!("{v} is available"));
-    drift.into_iter().chain(upgrade).collect::<Vec<_>>().join("; ")
+    let end = super::expiry::warning(status).map(|end| end.message.clone());
+    end.into_iter().chain(drift).chain(upgrade).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The status file: what a request asks for, what was applied, and why it is where it is.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::model::{
@@ -8,7 +8,7 @@ use crate::model::{
     Record, RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata,
     StatusSource, StatusTemplate, Wanted, hidden_output,
 };
-use crate::report::hold;
+use crate::report::{expiry, hold};
 
 /// What a status is made from.
 pub struct Facts<'a> {
@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     pub observed: Observed,
     /// The status before this one.
     pub last: Option<&'a Status>,
+    /// How long before an end it is said, the longest first.
+    pub warn: &'a [SignedDuration],
     /// Now.
     pub now: Timestamp,
 }
@@ -61,7 +63,10 @@ pub fn status(facts: &Facts<'_>) -> Status {
         source,
         observed: observed(facts),
         template: template(facts),
-        conditions: std::iter::once(condition(facts, phase)).chain(promises(facts)).collect(),
+        conditions: std::iter::once(condition(facts, phase))
+            .chain(promises(facts))
+            .chain(end(facts))
+            .collect(),
         components: record.map(components).unwrap_or_default(),
         outputs: record.map(outputs).unwrap_or_default(),
         output_sources: record.map(|r| r.output_specs.clone()).unwrap_or_default(),
@@ -69,6 +74,8 @@ pub fn status(facts: &Facts<'_>) -> Status {
         references: record.map(|r| r.references.clone()).unwrap_or_default(),
         labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
         protect: record.is_some_and(|r| r.protect),
+        lives_since: record.and_then(|r| r.life.as_ref()).map(|life| life.since),
+        expires_at: record.and_then(|r| r.life.as_ref()).map(|life| life.ends),
         drift: record.and_then(drift),
         last_apply: record.and_then(|r| r.last_apply.as_ref()).map(whole_seconds),
         settled: record.and_then(|r| r.settled),
@@ -237,6 +244,17 @@ fn promises(facts: &Facts<'_>) -> Option<Condition> {
     let since = before.map_or_else(|| seconds(facts.now), |b| b.since);
     let (kind, reason) = ("Outputs".into(), "OutputsMissing".into());
     Some(Condition { kind, status: "False".into(), reason, message, since })
+}
+
+/// When it ends, for those that have an end.
+fn end(facts: &Facts<'_>) -> Option<Condition> {
+    let life = facts.record?.life.as_ref()?;
+    let (status, reason, message) = expiry::condition(life.ends, facts.warn, facts.now);
+    let before = facts.last.and_then(|l| l.conditions.iter().find(|c| c.kind == expiry::CONDITION));
+    let same = before.filter(|b| b.status == status && b.reason == reason);
+    let since = same.map_or_else(|| seconds(facts.now), |b| b.since);
+    let (kind, status, reason) = (expiry::CONDITION.into(), status.into(), reason.into());
+    Some(Condition { kind, status, reason, message, since })
 }
 
 fn components(record: &Record) -> Vec<StatusComponent> {

@@ -295,6 +295,8 @@ pub struct RecordEntry {
     pub references: Box<[RequestId]>,
     /// When the target that was looked at longest ago was looked at; `None` when one never was.
     pub checked: Option<Timestamp>,
+    /// When it ends; `None`: it has no end.
+    pub ends: Option<Timestamp>,
 }
 
 /// A line of history with its number: later lines have larger ones, and none is used twice.

@@ -65,8 +65,8 @@ pub struct TemplateSpec {
     pub policy: Vec<PolicyDocument>,
     /// Who has to say yes.
     pub approvals: Vec<ApprovalDocument>,
-    /// Not supported yet.
-    pub ttl: Option<Value>,
+    /// How long what is made of it lives.
+    pub ttl: Option<TtlDocument>,
     /// Not supported yet.
     pub actions: Map,
     /// Which types of resources may be made; none given means all.
@@ -75,6 +75,18 @@ pub struct TemplateSpec {
     pub version_bump: Option<Bump>,
     /// How parameters of older versions become those of this one.
     pub migrations: Vec<MigrationDocument>,
+}
+
+/// See [`TemplateSpec::ttl`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TtlDocument {
+    /// Where the request says nothing, such as `14d`.
+    pub default: Option<String>,
+    /// At most.
+    pub max: Option<String>,
+    /// Where it applies; everywhere when empty.
+    pub environments: Vec<String>,
 }
 
 /// One of [`TemplateSpec::components`].

@@ -1,6 +1,7 @@
 //! Stories of one change: from equilibrium, one fact changes, and after it again nothing is to do.
 
 mod deletion;
+mod expiry;
 mod hold;
 mod moving;
 mod ordering;

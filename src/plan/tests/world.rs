@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, ChangeRule, ComponentName, ComponentRecord, Dependency, Desired, DesiredComponent,
-    DriftItem, Hold, HoldReason, InstanceId, Live, Map, Observation, Observed, OnDrift, Origin,
-    OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId, Retry, Revision, SourceName,
-    SourceProblem, Spec, Step, Stuck, Symbol, Target, TargetKey, TargetName, TemplateId, Token,
-    Wanted, symbol_text,
+    DriftItem, Fate, Hold, HoldReason, InstanceId, Life, Lifetime, Live, Map, Observation,
+    Observed, OnDrift, Origin, OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId,
+    Retry, Revision, SourceName, SourceProblem, Spec, Step, Stuck, Symbol, Target, TargetKey,
+    TargetName, TemplateId, Token, Wanted, symbol_text,
 };
 use crate::plan::{
-    Case, Gone, Guards, InFlight, Looks, Seen, Situation, Totals, needs_observing, plan,
+    Case, Expiry, Gone, Guards, InFlight, Looks, Seen, Situation, Totals, needs_observing, plan,
 };
 
 pub fn id(text: &str) -> RequestId {
@@ -27,6 +27,9 @@ pub fn key(text: &str) -> TargetKey {
     let (request, component) = text.split_once('#').unwrap();
     TargetKey { request: id(request), component: ComponentName::new(component) }
 }
+
+/// The longest warning.
+const GRACE: jiff::SignedDuration = jiff::SignedDuration::from_hours(72);
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -52,6 +55,7 @@ pub struct File {
     pub on_drift: OnDrift,
     pub source: &'static str,
     pub broken: bool,
+    pub lifetime: Option<Lifetime>,
 }
 
 impl Default for File {
@@ -78,6 +82,7 @@ impl Default for File {
             on_drift: OnDrift::Report,
             source: "main",
             broken: false,
+            lifetime: None,
         }
     }
 }
@@ -119,6 +124,8 @@ pub struct World {
     pub retries: BTreeMap<TargetKey, Retry>,
     pub sources: BTreeMap<SourceName, SourceProblem>,
     pub approvals: BTreeSet<Digest>,
+    /// How files whose time is over go, where that is not by a commit.
+    pub fates: BTreeMap<SourceName, Fate>,
     pub drift_due: bool,
     pub blind: bool,
     /// Requests whose files came after a commit.
@@ -143,6 +150,7 @@ impl World {
             retries: BTreeMap::new(),
             sources: BTreeMap::new(),
             approvals: BTreeSet::new(),
+            fates: BTreeMap::new(),
             drift_due: false,
             blind: false,
             later: BTreeMap::new(),
@@ -250,6 +258,7 @@ impl World {
             protect: file.protect,
             adopt: file.adopt,
             timeout: None,
+            lifetime: file.lifetime.clone(),
             suspend: file.suspend,
             tombstone: file.tombstone,
             moved_from: file.moved_from.clone(),
@@ -292,7 +301,9 @@ impl World {
             let satisfied = desired.as_ref().is_some_and(|d| {
                 recorded.as_ref().is_some_and(|r| r.settled == Some(d.fingerprint()))
             });
-            if satisfied && !self.drift_due && !flying.clone().any(|f| f == id) {
+            let life = recorded.as_ref().and_then(|r| r.life.as_ref());
+            let is_over = life.is_some_and(|life| life.ends <= self.now);
+            if satisfied && !is_over && !self.drift_due && !flying.clone().any(|f| f == id) {
                 settled += 1;
                 continue;
             }
@@ -366,6 +377,7 @@ impl World {
             stands: &|id| self.files.contains_key(id) || self.records.contains_key(id),
             approvals: &self.approvals,
             guards: Guards::default(),
+            expiry: Expiry { grace: GRACE, fates: self.fates.clone() },
             blind: self.blind,
         };
         if !self.blind {
@@ -416,6 +428,7 @@ impl World {
     fn facts(&self, desired: &Desired) -> Record {
         let spec = desired.spec().unwrap();
         let components = self.records.get(&desired.id).map(|r| r.components.clone());
+        let known = self.records.get(&desired.id).and_then(|r| r.life.clone());
         Record {
             id: desired.id.clone(),
             origin: desired.origin.clone(),
@@ -428,6 +441,7 @@ impl World {
             labels: spec.labels.clone(),
             protect: spec.protect,
             tombstone: spec.tombstone,
+            life: spec.lifetime.as_ref().map(|l| Life::of(l, known.as_ref(), self.now, GRACE)),
             components: components.unwrap_or_default(),
             output_specs: spec.outputs.clone(),
             observed: Observed::default(),

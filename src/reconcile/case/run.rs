@@ -31,7 +31,7 @@ use crate::model::{
     Target, TargetKey, TargetName, TemplateId, Token, Trial, TrialOutcome as Outcome, Wanted,
     symbol_text,
 };
-use crate::plan::{self, Case, Guards, Ruling, Situation, Totals};
+use crate::plan::{self, Case, Expiry, Guards, Ruling, Situation, Totals};
 use crate::policy;
 use crate::provider::Providers;
 use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
@@ -347,6 +347,7 @@ impl Bench<'_> {
             stands: &|_| true,
             approvals: &BTreeSet::new(),
             guards: Guards::default(),
+            expiry: Expiry::default(),
             blind: true,
         };
         let mut plan = plan::plan(&situation);
@@ -536,6 +537,7 @@ fn empty(id: RequestId, version: &TemplateVersion) -> Record {
         labels: BTreeMap::new(),
         protect: false,
         tombstone: false,
+        life: None,
         components: BTreeMap::new(),
         output_specs: BTreeMap::new(),
         observed: Observed::default(),

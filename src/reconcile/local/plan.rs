@@ -16,7 +16,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::model::{Action, Artifact, InstanceId, Plan, Record, RequestId, Step};
-use crate::plan::{self, Case, Gone, Guards, Situation, Totals};
+use crate::plan::{self, Case, Expiry, Gone, Guards, Situation, Totals};
 use crate::provider::Providers;
 
 /// What a plan without the world is made from.
@@ -118,7 +118,9 @@ impl<'a> Table<'a> {
         let desired = self.desk.evaluated.get(id).map(|e| e.row.desired.clone());
         let wanted = desired.as_ref().and_then(|d| d.spec()).map(|spec| spec.fingerprint());
         let settled = recorded.as_ref().and_then(|r| r.settled);
-        (wanted.is_none() || wanted != settled).then(|| Case {
+        let life = recorded.as_ref().and_then(|r| r.life.as_ref());
+        let is_over = life.is_some_and(|life| life.ends <= self.desk.now);
+        (wanted.is_none() || wanted != settled || is_over).then(|| Case {
             id: id.clone(),
             desired,
             gone: self.desk.gone.get(id).cloned(),
@@ -157,6 +159,7 @@ impl<'a> Table<'a> {
                 max_share: breaker.max_percent / 100.0,
                 team_min: breaker.team_min,
             },
+            expiry: Expiry { grace: config.settings.expiry.grace(), fates: BTreeMap::new() },
             blind: true,
         };
         (plan::plan(&situation), situation.cases)

@@ -9,8 +9,8 @@ use super::cache::Stale;
 use crate::digest::Digest;
 use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
-    Artifact, ComponentRecord, InstanceId, ObjectId, Origin, Record, RequestId, Revision,
-    SourceName, Status, TemplateId,
+    Artifact, ComponentRecord, InstanceId, Life, Lifetime, ObjectId, Origin, Record, RequestId,
+    Revision, SourceName, Status, TemplateId, Term,
 };
 use crate::yaml;
 
@@ -155,6 +155,11 @@ pub fn record(status: &Status) -> Option<Record> {
         };
         (c.name.clone(), component)
     });
+    // What it was asked for is not told there: the file says it again.
+    let life = status.lives_since.zip(status.expires_at).map(|(since, ends)| {
+        let lifetime = Lifetime { term: Term::Until(ends), max: None, imposed: false };
+        Life { lifetime, since, ends }
+    });
     Some(Record {
         id: status.metadata.id.clone(),
         origin: Origin {
@@ -170,6 +175,7 @@ pub fn record(status: &Status) -> Option<Record> {
         labels: status.labels.clone(),
         protect: status.protect,
         tombstone: false,
+        life,
         components: components.collect(),
         output_specs: status.output_sources.clone(),
         observed: status.observed.clone(),

@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::drift;
+use super::{drift, expiry};
 use crate::model::{
     Action, Artifact, Plan, Preview, PropertyChange, Recreates, Remark, RequestId, ResourceAction,
     Step, escape,
@@ -267,6 +267,7 @@ fn remark(remark: &Remark) -> String {
         Remark::ComponentGone => "it is no longer in the template".into(),
         Remark::MayChange => "it may change: all that differs is known after apply".into(),
         Remark::Adopts => "it stands there already, and is taken over".into(),
+        Remark::Ends(term) => expiry::term(*term),
         Remark::Rubble => {
             "it is what is left of an earlier try, and empty: it is deleted, and then made anew"
                 .into()

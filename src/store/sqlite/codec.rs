@@ -47,6 +47,14 @@ impl Sum {
         }
     }
 
+    /// A column that rows written before it came do not have: absent, they keep the sum they had.
+    pub(super) fn later(self, bytes: Option<&[u8]>) -> Self {
+        match bytes {
+            Some(bytes) => self.option(Some(bytes)),
+            None => self,
+        }
+    }
+
     /// As a column holds it.
     pub(super) fn finish(self) -> i64 {
         (self.0 ^ (self.0 >> 32)).cast_signed()

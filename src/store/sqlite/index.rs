@@ -163,7 +163,7 @@ fn records(
 ) -> Result<Vec<RecordEntry>, StoreError> {
     let mut list = Vec::with_capacity(desired.len());
     let mut desired = desired.iter().peekable();
-    let sql = "SELECT id, settled, source, refs, checked, sum FROM record ORDER BY id";
+    let sql = "SELECT id, settled, source, refs, checked, sum, ends FROM record ORDER BY id";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -187,12 +187,14 @@ fn record_entry(
     let source = text(row.get_ref(2)?, "source")?;
     let references = row.get_ref(3)?.as_str_or_null().map_err(|_| wrong())?;
     let checked = row.get_ref(4)?.as_i64_or_null().map_err(|_| wrong())?;
+    let ends = row.get_ref(6)?.as_i64_or_null().map_err(|_| wrong())?;
     let sum = Sum::new("record row")
         .text(id)
         .option(settled)
         .text(source)
         .option(references.map(str::as_bytes))
         .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
+        .later(ends.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
         .finish();
     if row.get_ref(5)?.as_i64().map_err(|_| wrong())? != sum {
         return Err(wrong());
@@ -203,6 +205,7 @@ fn record_entry(
         source: words.source(source)?,
         references: split(references)?,
         checked: checked.map(timestamp),
+        ends: ends.map(timestamp),
     })
 }
 

@@ -167,6 +167,7 @@ impl Model {
             source: record.origin.source.clone(),
             references: references(&record.references),
             checked: record.components.values().map(|c| c.checked).min().flatten(),
+            ends: record.life.as_ref().map(|life| life.ends),
         });
         Index {
             desired: desired.collect(),

@@ -9,7 +9,8 @@ use super::place::{APPLICATION, beside, broken, sync_folder};
 use crate::store::StoreError;
 
 /// Step `n` makes schema version `n` of version `n - 1`. A step that was released never changes.
-pub(super) const STEPS: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+pub(super) const STEPS: &[&str] =
+    &[include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// The schema version of this binary.
 pub(super) fn known(steps: &[&str]) -> u32 {

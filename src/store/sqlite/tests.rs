@@ -89,7 +89,7 @@ fn a_newer_store_is_refused_and_not_one_byte_changes() {
     for open in [Some(newer), None] {
         let before = files(folder.path());
         let error = Sqlite::open(&path).err().unwrap();
-        assert_eq!(error.to_string(), "store schema 7, this binary knows up to 2");
+        assert_eq!(error.to_string(), "store schema 7, this binary knows up to 3");
         if open.is_some() {
             assert!(before.contains_key("vend.db-wal"));
         }

@@ -172,6 +172,7 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> Done {
     let components = &record.components;
     // The least of options: one that was never looked at comes first.
     let checked = components.values().map(|c| c.checked).min().flatten().map(nanoseconds);
+    let ends = record.life.as_ref().map(|life| nanoseconds(life.ends));
     let artifacts = pack(components.values().map(|c| &c.digest));
     let settled = record.settled.as_ref().map(Digest::bytes);
     let source = record.origin.source.as_str();
@@ -181,12 +182,13 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> Done {
         .text(source)
         .option(references.as_deref().map(str::as_bytes))
         .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
+        .later(ends.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
         .finish();
     let place = document(db, "record", id, &seal("record", id.as_str(), record))?;
     run(
         db,
-        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        params![id.as_str(), settled, source, references, checked, sum, place, artifacts,],
+        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![id.as_str(), settled, source, references, checked, sum, place, artifacts, ends],
     )
 }
 

@@ -1,0 +1,85 @@
+//! Requests whose time is over: from then on they are held, and what becomes of their files is said.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Action, Fate, HoldReason, Life, RequestId, TargetKey, Term};
+
+use super::Context;
+use super::component::{Subject, deletion};
+use super::draft::{Draft, Removal};
+use super::guard::{breaker, is_protected, standing};
+
+impl Subject<'_> {
+    /// Its life as the file has it now.
+    fn life(&self, context: &Context) -> Option<Life> {
+        let lifetime = self.spec.lifetime.as_ref()?;
+        let known = self.record.and_then(|record| record.life.as_ref());
+        let situation = context.situation;
+        Some(Life::of(lifetime, known, situation.now, situation.expiry.grace))
+    }
+
+    /// Its time is over.
+    pub(super) fn expired(&self, context: &Context) -> Option<HoldReason> {
+        let since = self.life(context)?.ends;
+        let is_over = since <= context.situation.now;
+        is_over.then(|| HoldReason::Expired { since, fate: self.fate(context) })
+    }
+
+    /// What becomes of its file. Whether that is too much at once is seen when all are known.
+    fn fate(&self, context: &Context) -> Fate {
+        if self.spec.suspend {
+            return Fate::Suspended;
+        }
+        if is_protected(self.case, self.record, Some(self.spec)) {
+            return Fate::Protected;
+        }
+        let by = standing(context, &self.case.id);
+        if !by.is_empty() {
+            return Fate::Referenced { by };
+        }
+        let source = self.case.desired.as_ref().map(|desired| &desired.origin.source);
+        let fate = source.and_then(|source| context.situation.expiry.fates.get(source));
+        fate.cloned().unwrap_or(Fate::Commit { error: None })
+    }
+
+    /// The end that a change of it brings, where that is news.
+    pub(super) fn ends(&self) -> Option<Term> {
+        let lifetime = self.spec.lifetime.as_ref()?;
+        let known = self.record.and_then(|record| record.life.as_ref());
+        known.is_none_or(|known| known.lifetime != *lifetime).then_some(lifetime.term)
+    }
+}
+
+impl Draft {
+    /// Notes what goes with the file of a request whose time is over, for the guard.
+    pub(super) fn expiring(&mut self, subject: &Subject, reason: &HoldReason) {
+        let HoldReason::Expired { fate: Fate::Commit { .. } | Fate::PullRequest, .. } = reason
+        else {
+            return;
+        };
+        for (name, component) in subject.record.iter().flat_map(|record| &record.components) {
+            let key = TargetKey { request: subject.case.id.clone(), component: name.clone() };
+            let step = deletion(self.target(key.clone(), component), component);
+            let removal = Removal { step, whole: true, commit: None, end: Ok(Action::Delete) };
+            self.expiring.insert(key, removal);
+        }
+    }
+}
+
+/// Sends the files that vend would remove past the same breaker as deletions: a clock that jumps, or
+/// a catalog that brings an end on for everybody, is an accident as well. It asks before the file
+/// goes, and what a person lets go there is let go when its resources do.
+pub(super) fn guard(context: &Context, draft: &mut Draft) {
+    let expiring = std::mem::take(&mut draft.expiring);
+    let stopped: BTreeMap<RequestId, HoldReason> = breaker(context, &expiring, &mut draft.released);
+    for hold in &mut draft.holds {
+        let HoldReason::Expired { fate, .. } = &mut hold.reason else { continue };
+        let Some(HoldReason::TooManyDeletes { count, recorded, team, digest, .. }) =
+            stopped.get(&hold.request)
+        else {
+            continue;
+        };
+        let (count, recorded, digest) = (*count, *recorded, *digest);
+        *fate = Fate::TooMany { count, recorded, team: team.clone(), digest };
+    }
+}

@@ -1,0 +1,119 @@
+//! Ends in words: when a request ends, that it soon does, and the commit that removes its file.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::hold::time;
+use crate::model::{Condition, Length, Life, RequestId, Status, Term};
+
+/// The type of the condition that tells of an end.
+pub const CONDITION: &str = "Expiry";
+
+/// Its reason once a warning has come.
+const SOON: &str = "ExpiresSoon";
+
+/// Its reason once the end has.
+const OVER: &str = "Expired";
+
+/// Status, reason and message of the condition of a request that ends then.
+pub fn condition(
+    ends: Timestamp,
+    warn: &[SignedDuration],
+    now: Timestamp,
+) -> (&'static str, &'static str, String) {
+    let at = time(ends);
+    if ends <= now {
+        return ("True", OVER, format!("its time was over at {at}"));
+    }
+    match Life::warned(ends, warn, now).checked_sub(1).and_then(|n| warn.get(n)) {
+        None => ("False", "Expiring", format!("it ends at {at}")),
+        Some(before) => {
+            let left = Length::of_seconds(before.as_secs()).map(|left| left.to_string());
+            let left = left.unwrap_or_else(|| format!("{before:#}"));
+            let message = format!("it ends at {at}, in less than {left}; extend it, or let it go");
+            ("False", SOON, message)
+        }
+    }
+}
+
+/// What is said of an end in a status, if it has one.
+pub fn said(status: &Status) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.kind == CONDITION)
+}
+
+/// What is said of an end, once it is near.
+pub fn warning(status: &Status) -> Option<&Condition> {
+    said(status).filter(|condition| condition.reason != "Expiring")
+}
+
+/// The warning that a status brings, when it is news.
+pub fn news<'a>(status: &'a Status, before: Option<&Status>) -> Option<&'a Condition> {
+    let now = said(status).filter(|condition| condition.reason == SOON)?;
+    let known = before.and_then(said);
+    known.is_none_or(|known| known.message != now.message).then_some(now)
+}
+
+/// A term in words: when what has it ends.
+pub fn term(term: Term) -> String {
+    match term {
+        Term::For(length) => format!("it ends {length} after it was first applied"),
+        Term::Until(until) => format!("it ends at {}", time(until)),
+    }
+}
+
+/// The message of the commit that removes the files of these requests.
+pub fn message(over: &[(&RequestId, Timestamp)]) -> String {
+    let title = match over {
+        [(id, _)] => format!("Remove {id}, whose time is over"),
+        many => format!("Remove {} requests whose time is over", many.len()),
+    };
+    let lines = over.iter().map(|(id, since)| format!("- {id} ended at {}\n", time(*since)));
+    let lines: String = lines.collect();
+    format!(
+        "{title}\n\n{lines}\nWhat they made is deleted once this is read. To keep one, put its file \
+         back with a later end.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_in_stages() {
+        let warn = [72, 24].map(SignedDuration::from_hours);
+        let at = |hours: i64| Timestamp::from_second(1_800_000_000 + hours * 3_600).unwrap();
+        let said = |now| {
+            let (status, reason, message) = condition(at(100), &warn, at(now));
+            format!("{status} {reason}: {message}")
+        };
+        let all = [0, 28, 76, 100].map(said).join("\n");
+        insta::assert_snapshot!(all, @"
+        False Expiring: it ends at 2027-01-19 12:00:00 UTC
+        False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 3d; extend it, or let it go
+        False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 1d; extend it, or let it go
+        True Expired: its time was over at 2027-01-19 12:00:00 UTC
+        ");
+    }
+
+    #[test]
+    fn a_commit_names_what_it_removes() {
+        let id = |name| RequestId::new("orders", "dev", name).unwrap();
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let (one, two) = (id("one"), id("two"));
+        insta::assert_snapshot!(message(&[(&one, at)]), @"
+        Remove orders/dev/one, whose time is over
+
+        - orders/dev/one ended at 2027-01-15 08:00:00 UTC
+
+        What they made is deleted once this is read. To keep one, put its file back with a later end.
+        ");
+        insta::assert_snapshot!(message(&[(&one, at), (&two, at)]), @"
+        Remove 2 requests whose time is over
+
+        - orders/dev/one ended at 2027-01-15 08:00:00 UTC
+        - orders/dev/two ended at 2027-01-15 08:00:00 UTC
+
+        What they made is deleted once this is read. To keep one, put its file back with a later end.
+        ");
+    }
+}
