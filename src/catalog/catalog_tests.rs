@@ -352,7 +352,23 @@ fn a_template_says_how_long_requests_live_where_it_applies() {
         lifetime("default: 36501d", "dev", ""),
         lifetime("default: P1D", "dev", ""),
     ];
-    insta::assert_snapshot!(all.join("\n"), @"");
+    insta::assert_snapshot!(all.join("\n"), @"
+    14d of 30d by the template
+    21d of 30d by the request
+    30d of 30d by the request
+    6:8-11 REQ010 31d is longer than 30d, the most that `web@1.0.0` allows in `dev` | write `ttl: 30d` | => 30d
+
+    2027-01-31T00:00:00Z of 30d by the request
+    for ever
+    90d by the request
+    30d of 30d by the template
+    14d by the template
+    4:13-22 REF005 the template `web@1.0.0` has errors | whoever looks after the catalog mends it, as a new version
+
+    4:13-22 REF005 the template `web@1.0.0` has errors | whoever looks after the catalog mends it, as a new version
+
+    4:13-22 REF005 the template `web@1.0.0` has errors | whoever looks after the catalog mends it, as a new version
+    ");
 }
 
 #[test]

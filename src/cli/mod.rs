@@ -7,6 +7,7 @@ mod catalog;
 mod context;
 mod demo;
 mod explain;
+mod extend;
 mod failure;
 mod findings;
 mod init;
@@ -77,6 +78,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Render(render) => render::run(args, render).await,
         Command::Plan(plan) => plan::run(args, plan).await,
         Command::Upgrade(upgrade) => upgrade::run(args, upgrade).await,
+        Command::Extend(extend) => extend::run(args, extend).await,
         Command::Apply(apply) => apply::run(args, apply).await,
         Command::Serve(serve) => serve::run(args, serve).await,
         Command::Status(status) => status::run(args, status).await,

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold::time;
-use crate::model::{Condition, Length, Life, RequestId, Status, Term};
+use crate::catalog::{Extension, NotLonger};
+use crate::model::{Condition, Length, Life, RequestId, Status, Term, escape};
 
 /// The type of the condition that tells of an end.
 pub const CONDITION: &str = "Expiry";
@@ -57,6 +58,47 @@ pub fn term(term: Term) -> String {
     match term {
         Term::For(length) => format!("it ends {length} after it was first applied"),
         Term::Until(until) => format!("it ends at {}", time(until)),
+    }
+}
+
+/// What a later end comes to, for people.
+pub fn extended(id: &RequestId, path: &str, extension: &Extension, is_dry: bool) -> String {
+    let Extension { edit: _, line, was, ends } = extension;
+    let says = if is_dry { "would say" } else { "says" };
+    let end = match ends {
+        Some(ends) => format!("it ends at {}", time(*ends)),
+        None => "that long after it is first applied".into(),
+    };
+    let before = was.map(|was| format!(", and not at {}", time(was))).unwrap_or_default();
+    let path = escape(path, 200);
+    let next = if is_dry { "" } else { "\nCommit it: it counts once it is on the branch." };
+    format!("{id}: {path} {says} `{line}`: {end}{before}.{next}")
+}
+
+/// The edit that gives a request a later end, for whoever asked for it.
+pub fn suggestion(id: &RequestId, path: &str, by: Length, extension: &Extension) -> String {
+    let Extension { edit: _, line, was: _, ends } = extension;
+    let end = match ends {
+        Some(ends) => format!("it ends at {} then", time(*ends)),
+        None => "it ends that long after it is first applied".into(),
+    };
+    let path = escape(path, 200);
+    format!(
+        "{id}: write `{line}` below `spec` in {path}, and {end}; `vend extend {id} {by}` does so in a clone. \
+         It counts once that is on the branch."
+    )
+}
+
+/// Why it does not live longer, for people.
+pub fn not_longer(id: &RequestId, why: &NotLonger) -> String {
+    match why {
+        NotLonger::Endless => format!("`{id}` has no end that could come later"),
+        NotLonger::TooLong { max, until: None } => {
+            format!("`{id}` may live for {max}, as its template has it")
+        }
+        NotLonger::TooLong { max, until: Some(until) } => {
+            format!("`{id}` may live for {max}, as its template has it: until {}", time(*until))
+        }
     }
 }
 

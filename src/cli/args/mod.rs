@@ -72,6 +72,8 @@ pub enum Command {
     Plan(Plan),
     /// Brings request files to a newer version of their template, in place.
     Upgrade(Upgrade),
+    /// Writes a later end into a request's file.
+    Extend(Extend),
     /// Makes one pass: fetch, plan, apply, publish.
     Apply(Apply),
     /// Runs the daemon.
@@ -346,6 +348,22 @@ pub struct Upgrade {
     /// Leave the differences of files and of what they render to out.
     #[arg(long)]
     pub no_diff: bool,
+    /// Where the rest is.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
+}
+
+/// `vend extend`.
+#[derive(clap::Args, Debug)]
+pub struct Extend {
+    /// `<team>/<environment>/<name>`.
+    pub request: String,
+    /// By how much, such as `12h`, `7d` or `2w`: from its end, or from now where that has passed.
+    #[arg(value_name = "LENGTH")]
+    pub by: String,
+    /// Show what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where the rest is.
     #[command(flatten)]
     pub elsewhere: Elsewhere,

@@ -108,7 +108,13 @@ fn what_is_over_stays_while_something_keeps_it() {
     world.file("a/dev/resting").suspend = true;
     world.converge();
     later(&mut world, 14);
-    assert_snapshot!(fates(&world), @"");
+    assert_snapshot!(fates(&world), @"
+    a/dev/guarded: Protected
+    a/dev/let-go: Commit { error: None }
+    a/dev/other: PullRequest
+    a/dev/resting: Suspended
+    a/dev/used: Referenced { by: [a/dev/user] }
+    ");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod blast;
 mod config;
+mod extend;
 mod laptop;
 mod new;
 mod output;

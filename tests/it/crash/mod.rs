@@ -2,6 +2,7 @@
 //! as it would have been, and nothing was done twice.
 
 mod cut;
+mod expiry;
 mod lab;
 mod live;
 mod lossy;
