@@ -3,7 +3,7 @@
 //! Only the words are read here. Who may ask is decided by whoever carries it out.
 
 use crate::digest::Digest;
-use crate::model::{RequestId, Revision, escape};
+use crate::model::{Length, RequestId, Revision, escape};
 
 /// At most so many commands of one comment are heard.
 const MOST: usize = 5;
@@ -38,6 +38,13 @@ pub enum Command {
         /// Which.
         request: RequestId,
     },
+    /// Say what gives it a later end.
+    Extend {
+        /// Of this request only.
+        request: Option<RequestId>,
+        /// By how much.
+        by: Length,
+    },
     /// Say what can be asked.
     Help {
         /// What was asked and not understood: escaped and cut.
@@ -54,6 +61,8 @@ impl std::fmt::Display for Command {
             Self::Retry { request: Some(request) } => write!(f, "/vend retry {request}"),
             Self::Approve { digest } => write!(f, "/vend approve {digest}"),
             Self::Explain { request } => write!(f, "/vend explain {request}"),
+            Self::Extend { request: None, by } => write!(f, "/vend extend {by}"),
+            Self::Extend { request: Some(request), by } => write!(f, "/vend extend {request} {by}"),
             Self::Help { unknown: None } => write!(f, "/vend help"),
             Self::Help { unknown: Some(asked) } => write!(f, "{asked}"),
         }
@@ -150,6 +159,10 @@ fn command(line: &str) -> Option<Command> {
         ["retry"] => Some(Command::Retry { request: None }),
         ["retry", id] => RequestId::parse(bare(id)).map(|id| Command::Retry { request: Some(id) }),
         ["approve", digest] => bare(digest).parse().ok().map(|digest| Command::Approve { digest }),
+        ["extend", by] => Length::parse(bare(by)).map(|by| Command::Extend { request: None, by }),
+        ["extend", id, by] => RequestId::parse(bare(id))
+            .zip(Length::parse(bare(by)))
+            .map(|(id, by)| Command::Extend { request: Some(id), by }),
         ["explain", id] => RequestId::parse(bare(id)).map(|request| Command::Explain { request }),
         _ => None,
     };

@@ -6,11 +6,13 @@ use jiff::SignedDuration;
 
 use super::kept::Kept;
 use super::{Reviewer, Trouble, Turn, Visit};
+use crate::catalog;
 use crate::digest::Digest;
 use crate::forge::command::{self, Command};
 use crate::forge::{ForgeError, Permission, Reaction};
 use crate::model::{
-    Approval, Hold, HoldReason, Passage, PullKey, Remarked, Reply, RequestId, Requirement, Revision,
+    Approval, Hold, HoldReason, Length, Passage, PullKey, Remarked, Reply, RequestId, Requirement,
+    Revision,
 };
 use crate::reconcile::view;
 use crate::report;
@@ -21,6 +23,9 @@ const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
 
 /// Comments remembered as answered.
 const ANSWERED: usize = 500;
+
+/// Requests that one command is answered for.
+const EXTENDED: usize = 10;
 
 /// Said to authors.
 const OWN: &str = "whoever opened a pull request does not approve it";
@@ -104,8 +109,14 @@ impl Reviewer {
         let needed = match command {
             Command::Retry { .. } | Command::Approve { .. } => Permission::Write,
             Command::Plan { .. } if kept.pull.fork => Permission::Write,
-            Command::Plan { .. } | Command::Explain { .. } if is_author => Permission::Read,
-            Command::Plan { .. } | Command::Explain { .. } => Permission::Triage,
+            Command::Plan { .. } | Command::Explain { .. } | Command::Extend { .. }
+                if is_author =>
+            {
+                Permission::Read
+            }
+            Command::Plan { .. } | Command::Explain { .. } | Command::Extend { .. } => {
+                Permission::Triage
+            }
             Command::Help { .. } => Permission::Read,
         };
         if permission < needed {
@@ -121,6 +132,9 @@ impl Reviewer {
             Command::Approve { .. } if is_author => Ok(no(OWN)),
             Command::Approve { digest } => self.approve(visit, kept, who, *digest, turn).await,
             Command::Explain { request } => self.explain(visit, request).await,
+            Command::Extend { request, by } => {
+                self.extend(visit, kept, request.as_ref(), *by).await
+            }
         }
     }
 
@@ -257,6 +271,41 @@ impl Reviewer {
             }
         }
         Ok(false)
+    }
+
+    /// What to write where. Extending is an edit, which comes to the branch as every other does: whoever
+    /// looks after the branch sees it before it counts.
+    async fn extend(
+        &self,
+        visit: &Visit<'_>,
+        kept: &Kept,
+        request: Option<&RequestId>,
+        by: Length,
+    ) -> Result<Done, Trouble> {
+        let own = kept.shown.iter().flat_map(|shown| shown.own.keys());
+        let ids: Vec<RequestId> =
+            own.filter(|id| request.is_none_or(|r| r == *id)).take(EXTENDED).cloned().collect();
+        let desired = self.store.desired(&ids).await?;
+        let records = self.store.records(&ids).await?;
+        let (mut said, mut some) = (Vec::new(), false);
+        for one in &desired {
+            let Some(spec) = one.spec() else { continue };
+            let life = records.iter().find(|record| record.id == one.id);
+            let life = life.and_then(|record| record.life.as_ref());
+            let now = (visit.clock)();
+            said.push(match catalog::extend(spec.lifetime.as_ref(), life, by, now) {
+                Ok(extension) => {
+                    some = true;
+                    report::expiry::suggestion(&one.id, &one.origin.path, by, &extension)
+                }
+                Err(why) => report::expiry::not_longer(&one.id, &why),
+            });
+        }
+        Ok(match said.is_empty() {
+            true => no("no request of this pull request that is on the branch is called that"),
+            false if some => yes(&said.join("\n")),
+            false => no(&said.join("\n")),
+        })
     }
 
     /// Of requests of this repository: others may be read by others.

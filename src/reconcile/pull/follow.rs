@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::forge::ForgeError;
 use crate::model::{
-    Brief, Hold, HoldReason, Plan, PullKey, PullState, RequestId, RequestPhase, Revision,
-    SourceName, Stage, Status,
+    Action, Brief, Hold, HoldReason, Life, Plan, PullKey, PullState, RequestId, RequestPhase,
+    Revision, SourceName, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
 use crate::reconcile::source::Source;
 use crate::reconcile::view;
+use crate::report::expiry;
+
+/// How long until a status that is behind, or what could not be said of an end, is looked at again.
+const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 impl Reviewer {
     /// Tells how each one of this branch gets on that was merged, and of closed ones that they are.
@@ -22,12 +27,14 @@ impl Reviewer {
         visit: &Visit<'_>,
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
+        let now = (visit.clock)();
+        let is_due = |kept: &Kept| !kept.over || kept.again.is_some_and(|at| at <= now);
         let keys: Vec<PullKey> = self
             .kept
             .iter()
             .filter(|(key, kept)| {
                 let is_open = kept.pull.state == PullState::Open;
-                key.source == *visit.place.name() && !is_open && !kept.over
+                key.source == *visit.place.name() && !is_open && is_due(kept)
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -36,7 +43,10 @@ impl Reviewer {
             self.own_trouble(visit, &key, followed).await?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
-        turn.due = turn.due.into_iter().chain(due).min();
+        // What could not be said is not tried all the time.
+        let ends = self.kept.values().filter_map(|kept| kept.again).min();
+        let ends = ends.map(|at| at.max(now + BEHIND));
+        turn.due = turn.due.into_iter().chain(due).chain(ends).min();
         Ok(())
     }
 
@@ -65,6 +75,10 @@ impl Reviewer {
         let held = self.store.standing().await?.holds.into_iter().map(|row| row.hold);
         let holds: Vec<Hold> = held.filter(|hold| is_own(&hold.request)).collect();
         let is_over = arrived && is_settled(&own, &standing);
+        kept.over &= is_over;
+        let known = standing.iter().filter_map(|s| Some((s.metadata.id.clone(), s.expires_at?)));
+        kept.ends.extend(known);
+        kept.again = self.next_end(&standing, (visit.clock)());
         let nothing = own.is_empty() && kept.comment.is_none();
         if !nothing {
             // Once a person has let it through, it is no news any more.
@@ -73,10 +87,32 @@ impl Reviewer {
             let changed = kept.changed.clone().filter(|_| is_held);
             let stage = Stage::Merged { commit: commit.clone(), changed };
             let base = Some(commit);
-            let brief = Brief { standing, holds, applying, base, ..self.brief_of(&kept, stage) };
+            let mut brief = self.brief_of(&kept, stage);
+            // What had an end and is there no more has come to it.
+            let stands = |id: &RequestId| standing.iter().any(|s| s.metadata.id == *id);
+            for step in &mut brief.plan.steps {
+                let id = &step.target.key.request;
+                if kept.ends.contains_key(id) && !stands(id) && is_over {
+                    step.action = Action::Delete;
+                }
+            }
+            let brief = Brief { standing, holds, applying, base, ..brief };
             self.want(visit, key, &kept, &brief, (&Default::default(), !is_over));
         }
         self.tell(visit, key, kept, is_over).await
+    }
+
+    /// When something is to be said of an end next. A status that does not say yet what the time is
+    /// for is behind: its pass is looked after again soon.
+    fn next_end(&self, standing: &[Status], now: Timestamp) -> Option<Timestamp> {
+        let warn = &self.engine.config().settings.expiry.warn;
+        let next = standing.iter().filter_map(|status| {
+            let ends = status.expires_at?;
+            let (_, _, message) = expiry::condition(ends, warn, now);
+            let is_said = expiry::said(status).is_some_and(|said| said.message == message);
+            if is_said { Life::next_mark(ends, warn, now) } else { Some(now + BEHIND) }
+        });
+        next.min()
     }
 
     /// Says it. With `last`, it is over once that was said: not before, since whoever is killed in

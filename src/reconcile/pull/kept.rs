@@ -67,6 +67,12 @@ pub(super) struct Kept {
     /// Nothing more is to be said.
     #[serde(default)]
     pub over: bool,
+    /// When requests that it brought end, as was seen last.
+    #[serde(default)]
+    pub ends: BTreeMap<RequestId, Timestamp>,
+    /// When something is to be said of an end next, although all else is.
+    #[serde(default)]
+    pub again: Option<Timestamp>,
     /// When it was merged or closed, as we saw it.
     #[serde(default)]
     pub ended: Option<Timestamp>,
@@ -163,6 +169,8 @@ impl Kept {
             owed: BTreeMap::new(),
             replies: Vec::new(),
             over: false,
+            ends: BTreeMap::new(),
+            again: None,
             ended: None,
             changed: None,
             reverts: None,

@@ -371,7 +371,8 @@ impl Reviewer {
     /// Forgets what was over long ago.
     async fn clear(&mut self, visit: &Visit<'_>, now: Timestamp) -> Result<(), Trouble> {
         let old = |kept: &Kept| {
-            kept.over && kept.ended.is_some_and(|ended| now.duration_since(ended) > REMEMBERED)
+            let is_done = kept.over && kept.again.is_none();
+            is_done && kept.ended.is_some_and(|ended| now.duration_since(ended) > REMEMBERED)
         };
         let keys: Vec<PullKey> = self
             .kept

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::{
-    Action, Applying, Brief, Changed, Hold, HoldReason, RequestId, RequestPhase, Stage, Status,
-    is_hidden_output,
+    Action, Applying, Brief, Changed, Condition, Hold, HoldReason, RequestId, RequestPhase, Stage,
+    Status, is_hidden_output,
 };
-use crate::report::hold;
 use crate::report::live::elapsed;
 use crate::report::markdown::{Page, capital, code, fence, html, plural, prose, short_code, words};
+use crate::report::{expiry, hold};
 
 use super::changes::{self, sentence};
 
@@ -62,7 +62,10 @@ pub(super) fn title(brief: &Brief) -> String {
         (0, ..) => "Merged: nothing to do".to_owned(),
         (_, 1.., _) => format!("Failed: {failed} of {of}; {over} done"),
         (_, 0, 1..) => format!("Held: {held} of {of}; {over} done"),
-        (n, 0, 0) if over == n => format!("Done: {of}"),
+        (n, 0, 0) if over == n => match all.iter().filter(|f| f.warning().is_some()).count() {
+            0 => format!("Done: {of}"),
+            soon => format!("Done: {of}; {soon} will end soon"),
+        },
         _ => format!("Applying: {over} of {of} done"),
     }
 }
@@ -84,6 +87,11 @@ pub(super) fn is_good(brief: &Brief) -> Option<bool> {
 impl Facts<'_> {
     fn is_over(&self) -> bool {
         matches!(self.state, State::Ready | State::Suspended | State::Deleted)
+    }
+
+    /// What is said of its end, once that is near.
+    fn warning(&self) -> Option<&Condition> {
+        self.status.filter(|_| self.is_over()).and_then(expiry::warning)
     }
 }
 
@@ -325,14 +333,29 @@ fn over(facts: &Facts) -> String {
         code(facts.id.as_str()),
         consoles(facts)
     );
-    out + &outputs(facts, "  ")
+    out + &end(facts, "  ") + &outputs(facts, "  ")
+}
+
+/// When it ends, and how it lives longer.
+fn end(facts: &Facts, indent: &str) -> String {
+    let Some(said) = facts.status.filter(|_| facts.is_over()).and_then(expiry::said) else {
+        return String::new();
+    };
+    let message = prose(&said.message);
+    match facts.warning() {
+        None => format!("{indent}- {message}\n"),
+        Some(_) => {
+            let asks = code(&format!("/vend extend {} 7d", facts.id));
+            format!("{indent}- **Ends soon**: {message}. {asks} says how.\n")
+        }
+    }
 }
 
 fn fold(facts: &Facts) -> String {
     let took = took(facts).map(|t| format!(" in {t}")).unwrap_or_default();
     let title =
         format!("<b>{}</b> <code>{}</code>{took}", word(facts.state), html(facts.id.as_str()));
-    let (outputs, consoles) = (outputs(facts, ""), consoles(facts));
+    let (outputs, consoles) = (end(facts, "") + &outputs(facts, ""), consoles(facts));
     if outputs.is_empty() && consoles.is_empty() {
         return line(facts, word(facts.state));
     }

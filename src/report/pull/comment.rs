@@ -62,7 +62,8 @@ pub fn help(asked: Option<&str>) -> String {
     format!(
         "{}`/vend plan` plans it again, `/vend plan <commit>` also looks at the accounts for a fork's \
          commit, `/vend retry [request]` tries again what failed, `/vend approve <digest>` lets go on \
-         what is held, `/vend explain <request>` says where a request stands and why.",
+         what is held, `/vend explain <request>` says where a request stands and why, `/vend extend [request] \
+         <length>` says what gives it a later end.",
         unknown.unwrap_or_default()
     )
 }

@@ -2,6 +2,7 @@
 
 mod approval;
 mod command;
+mod expiry;
 mod fork;
 mod gate;
 mod life;
