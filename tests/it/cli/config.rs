@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
-use vend::config::{Config, ForgeGitHub, Settings};
+use vend::config::{Config, ForgeGitHub, Remove, Settings};
 
 use super::{Laptop, run};
 use crate::world::World;
@@ -77,6 +77,20 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
             json!(if s.reconcile.cancel.supersedes() { "superseded" } else { "never" }),
         ),
         ("/reconcile/lease", json!(seconds(s.reconcile.lease))),
+        (
+            "/expiry/warn",
+            json!(
+                s.expiry.warn.iter().map(|d| format!("{}d", d.as_hours() / 24)).collect::<Vec<_>>()
+            ),
+        ),
+        (
+            "/expiry/remove",
+            json!(match s.expiry.remove {
+                Remove::Auto => "auto",
+                Remove::Commit => "commit",
+                Remove::Never => "never",
+            }),
+        ),
         ("/limits/files", json!(s.limits.files)),
         ("/limits/fileBytes", json!(s.limits.file_bytes)),
         ("/limits/gitDeadline", json!(seconds(s.limits.git_deadline))),
