@@ -80,3 +80,52 @@ pub fn extend(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn at(days: i64) -> Timestamp {
+        Timestamp::from_second(days * DAY).unwrap()
+    }
+
+    fn length(text: &str) -> Length {
+        Length::parse(text).unwrap()
+    }
+
+    /// What extends a life that began at zero, by so much, at a day.
+    fn said(term: Term, max: Option<&str>, by: &str, day: i64) -> String {
+        let lifetime = Lifetime { term, max: max.map(length), imposed: false };
+        let life = Life::of(&lifetime, None, at(0), jiff::SignedDuration::ZERO);
+        match extend(Some(&lifetime), Some(&life), length(by), at(day)) {
+            Ok(Extension { line, ends, .. }) => format!("{line}: {}", ends.unwrap()),
+            Err(NotLonger::TooLong { max, until }) => format!("{max}, {}", until.unwrap()),
+            Err(NotLonger::Endless) => "no end".into(),
+        }
+    }
+
+    #[test]
+    fn it_lives_longer_from_its_end_or_from_now_and_no_longer_than_it_may() {
+        let two_weeks = Term::For(length("14d"));
+        assert_eq!(said(two_weeks, None, "7d", 3), "ttl: 21d: 1970-01-22T00:00:00Z");
+        assert_eq!(said(two_weeks, Some("21d"), "7d", 3), "ttl: 21d: 1970-01-22T00:00:00Z");
+        assert_eq!(said(two_weeks, Some("20d"), "7d", 3), "20d, 1970-01-21T00:00:00Z");
+        // Over for six days already: a week from now.
+        assert_eq!(said(two_weeks, None, "7d", 20), "ttl: 27d: 1970-01-28T00:00:00Z");
+        assert_eq!(said(two_weeks, None, "36500d", 3), "ttl: 36500d: 2069-12-07T00:00:00Z");
+        let until = Term::Until(at(14));
+        let later = "expiresAt: \"1970-01-22T00:00:00Z\": 1970-01-22T00:00:00Z";
+        assert_eq!(said(until, None, "7d", 3), later);
+        assert_eq!(said(until, Some("20d"), "7d", 3), "20d, 1970-01-21T00:00:00Z");
+        assert_eq!(extend(None, None, length("7d"), at(0)), Err(NotLonger::Endless));
+    }
+
+    #[test]
+    fn what_was_never_applied_is_given_more_and_no_moment() {
+        let lifetime = Lifetime { term: Term::For(length("14d")), max: None, imposed: true };
+        let extension = extend(Some(&lifetime), None, length("1w"), at(3)).unwrap();
+        assert_eq!((extension.line.as_str(), extension.ends), ("ttl: 21d", None));
+    }
+}

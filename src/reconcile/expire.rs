@@ -73,6 +73,7 @@ impl Pass<'_> {
         if self.lease.is_none() || self.engine.stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(());
         }
+        let now = (self.clock)();
         let (mut commits, mut proposals) = (BTreeMap::new(), BTreeMap::new());
         for row in self.memory.holds.values().flatten() {
             let HoldReason::Expired { since, fate } = &row.hold.reason else { continue };
@@ -86,6 +87,10 @@ impl Pass<'_> {
                 | Fate::TooMany { .. } => continue,
             };
             let Some(entry) = self.memory.desired().get(&row.hold.request) else { continue };
+            // What was over is not, by a clock that was set right.
+            if *since > now {
+                continue;
+            }
             let Origin { source, path } = entry.spot.origin(&entry.id);
             let of: &mut Vec<Over> = list.entry(source).or_default();
             of.push(Over { id: entry.id.clone(), path: path.to_string(), since: *since });
