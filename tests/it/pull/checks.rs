@@ -1,7 +1,7 @@
 //! The checks, what is annotated, and what is suggested.
 
 use vend::forge::{CheckState, Level};
-use vend::model::{Brief, Diagnostic, Hold, HoldReason, Place, RequestId, Revision, Stage};
+use vend::model::{Brief, Diagnostic, Hold, HoldReason, Place, RequestId, Stage};
 use vend::report::plan::Options;
 use vend::report::pull;
 
