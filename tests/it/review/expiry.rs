@@ -4,34 +4,42 @@ use serde_json::json;
 
 use super::Desk;
 use crate::daemon::eventually;
-use crate::world::{ask, drop_request, request_with};
+use crate::world::{ask, request_with};
 
 const ID: &str = "orders/dev/sandbox";
 
 #[test]
 fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
     let mut desk = Desk::new();
-    desk.world.configure(|c| c["expiry"] = json!({"warn": ["20s", "8s"]}));
+    desk.world.configure(|c| c["expiry"] = json!({"warn": ["45s", "20s"]}));
     let _daemon = desk.serve();
-    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 30s");
+    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 60s");
     let n = desk.propose("ada", "sandbox", [ask(ID, text)]);
-    desk.says(n, &["create", "it ends 30s after it was first applied"]);
+    desk.says(n, &["create", "it ends 60s after it was first applied"]);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done", "it ends at "]);
-    let body = desk.says(n, &["1 will end soon", "in less than 20s"]);
+    let body = desk.says(n, &["1 will end soon", "in less than 45s"]);
     assert!(body.contains(&format!("/vend extend {ID} 7d")), "{body}");
 
     let asked = desk.repo().comment("ada", n, "/vend extend 7d");
     desk.reacted(n, asked, "+1");
-    desk.says(n, &["ttl: 604830s"]);
-    desk.says(n, &["in less than 8s"]);
-    // Its branch takes nothing but pull requests: people open the one that removes it.
+    desk.says(n, &["ttl: 604860s"]);
+    desk.says(n, &["in less than 20s"]);
+    // Its branch takes nothing but pull requests: one that removes it is opened, and people decide.
     desk.says(n, &["Held", "is to be removed by a pull request"]);
-    let gone = desk.propose("ada", "gone", [drop_request(ID)]);
-    desk.says(gone, &["**Deletes**", ID]);
-    desk.repo().merge("grace", gone);
-    desk.says(gone, &["Done"]);
+    let gone = eventually("a pull request that removes it", || {
+        desk.repo().open_pulls().into_iter().find(|pull| pull.branch.starts_with("vend/expire/"))
+    });
+    assert_eq!(gone.title, format!("Remove {ID}, whose time is over"));
+    assert!(gone.body.contains(&crate::world::path_of(ID)), "{}", gone.body);
+    desk.says(gone.number, &["**Deletes**", ID]);
+    desk.repo().merge("grace", gone.number);
+    desk.says(gone.number, &["Done"]);
     eventually("its status goes", || desk.world.status_or_none(ID).is_none().then_some(()));
     desk.says(n, &["Done", "deleted"]);
+    eventually("its branch goes", || {
+        let left = desk.repo().git().git(&["branch", "--list", "vend/expire/*"]);
+        left.trim().is_empty().then_some(())
+    });
     desk.again_nothing();
 }
