@@ -18,6 +18,7 @@
 mod assess;
 mod bind;
 mod change;
+mod collide;
 mod component;
 mod decide;
 mod draft;
@@ -100,5 +101,6 @@ fn build(situation: &Situation, blind: bool) -> (Plan, Looks) {
     expiry::guard(&context, &mut draft);
     guard::sources(&context, &mut draft);
     guard::moves(&context, &mut draft);
+    collide::names(&context, &mut draft);
     order::finish(&context, draft)
 }

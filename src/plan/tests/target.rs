@@ -22,6 +22,33 @@ fn a_new_request_is_created() {
 }
 
 #[test]
+fn b77_of_two_that_come_to_one_name_the_first_has_it() {
+    let named = |pattern: &str| {
+        let settings = serde_json::json!({"region": "eu-west-1", "stackName": pattern});
+        File { settings: serde_json::from_value(settings).unwrap(), ..File::default() }
+    };
+    let mut world = World::empty();
+    world.put("orders/prod/one", named("{team}-queue"));
+    world.put("orders/prod/two", named("{team}-queue"));
+    world.put("orders/prod/other", named("{team}-{name}"));
+    assert_snapshot!(world.show(), @"
+    Create orders/prod/one#main
+    Create orders/prod/other#main
+    hold orders/prod/two#main Create: Invalid OWN001 `orders/prod/one` and `orders/prod/two` come to the same `stackName: orders-queue`, which the first one has
+    0 settled
+    ");
+    // Who has it keeps it, whatever comes before in the order of names.
+    let mut world = World::of([("orders/prod/two", named("{team}-queue").with("size", 1))]);
+    world.file("orders/prod/two").parameters.insert("size".into(), 2.into());
+    world.put("orders/prod/one", named("{team}-queue"));
+    assert_snapshot!(world.show(), @"
+    Update orders/prod/two#main
+    hold orders/prod/one#main Create: Invalid OWN001 `orders/prod/two` and `orders/prod/one` come to the same `stackName: orders-queue`, which the first one has
+    0 settled
+    ");
+}
+
+#[test]
 fn a_changed_parameter_is_an_update() {
     let mut world = one();
     world.file("orders/prod/events").parameters.insert("size".into(), 2.into());

@@ -2,7 +2,7 @@
 
 use super::{Account, catalog};
 use crate::aws::stack;
-use crate::world::{ask, request, request_with};
+use crate::world::{ask, drop_request, request, request_with};
 
 const ID: &str = "orders/dev/events";
 const STACK: &str = "orders-events";
@@ -23,6 +23,33 @@ fn a_strangers_stack_is_left_alone() {
     it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
     let sentence = it.world.held(ID, "NotOurs");
     assert!(sentence.contains("say `adopt: true` in the request"), "{sentence}");
+    it.again_nothing();
+}
+
+#[test]
+fn b77_of_two_requests_that_come_to_one_name_the_second_is_held() {
+    let it = Account::new();
+    let settings = ", stackName: \"{team}-queue\"";
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", settings, "")]);
+    let (first, second) = ("orders/dev/first", "orders/dev/second");
+    it.world.requests.commit([first, second].map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    let plan = it.world.vend(&["plan"]).stdout;
+    assert!(plan.contains("1 to create"), "{plan}");
+    let both = plan.lines().find(|line| line.contains("OWN001")).unwrap_or_default();
+    assert!(both.contains(first) && both.contains(second), "{plan}");
+    it.world.vend(&["apply", "--wait"]);
+    it.world.ready(first);
+    let (phase, _, sentence) = it.world.standing(second);
+    assert!(phase == "Held" && sentence.contains(first), "{sentence}");
+    assert_eq!(it.aws.effects("orders-queue"), ["create"]);
+
+    // When the first is gone the name is free.
+    it.world.requests.commit([drop_request(first)]);
+    it.aws.eventually("the second comes", || {
+        it.world.vend(&["apply", "--wait"]);
+        (it.world.standing(second).0 == "Ready").then_some(())
+    });
+    assert_eq!(it.aws.effects("orders-queue"), ["create", "delete", "create"]);
     it.again_nothing();
 }
 
