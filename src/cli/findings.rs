@@ -28,6 +28,8 @@ pub struct Findings {
     pub templates: usize,
     /// The folder that requests lie in, when it is not there.
     pub missing: Option<String>,
+    /// What they were held against, for people.
+    pub against: Vec<String>,
     /// What was not looked at, and why.
     pub notes: Vec<String>,
 }
@@ -49,7 +51,11 @@ impl Findings {
         let fails = errors > 0 || (strict && self.count(Severity::Warning) > 0);
         match args.format {
             Format::Json => output::print(&self.json(errors).to_string()),
-            Format::Github => output::print(&report::diagnostic::github(&self.diagnostics)),
+            Format::Github => output::print(&format!(
+                "{}{}",
+                report::diagnostic::github(&self.diagnostics),
+                report::diagnostic::github_notices(&self.notes)
+            )),
             Format::Sarif => output::print(
                 &report::diagnostic::sarif(&self.diagnostics, env!("CARGO_PKG_VERSION"))
                     .to_string(),
@@ -78,6 +84,7 @@ impl Findings {
         value["requests"] = self.requests.into();
         value["templates"] = self.templates.into();
         value["errors"] = errors.into();
+        value["against"] = self.against.clone().into();
         value["notes"] = self.notes.clone().into();
         value
     }
@@ -110,8 +117,12 @@ impl Findings {
         if self.templates > 0 {
             looked.push(count(self.templates, "template version"));
         }
+        let against = match self.against.is_empty() {
+            true => String::new(),
+            false => format!(" against {}", self.against.join(" and ")),
+        };
         format!(
-            "Checked {}: {}, {}.",
+            "Checked {}{against}: {}, {}.",
             looked.join(" and "),
             count(errors, "error"),
             count(warnings, "warning")

@@ -31,6 +31,11 @@ pub struct Bench {
 }
 
 /// Where mirrors of what is elsewhere are kept.
+/// The cache of what is not on this disk.
+pub fn cache(config: Option<&Config>) -> Result<Cache, Failure> {
+    Ok(Cache::new(cache_folder()?, config))
+}
+
 fn cache_folder() -> Result<PathBuf, Failure> {
     let absolute =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
@@ -164,7 +169,7 @@ fn matching(config: &Config, copy: &WorkingCopy) -> Result<RequestSource, Failur
 }
 
 /// The status branch, fetched now or earlier; `None` when there is none yet.
-async fn branch(
+pub async fn status_branch(
     args: &Args,
     cache: &Cache,
     config: &Config,
@@ -243,7 +248,7 @@ impl Bench {
         artifacts_of: &BTreeSet<RequestId>,
     ) -> Result<Published, Failure> {
         let copy = Some(&self.requests.copy);
-        let fetched = branch(args, &self.cache, &self.config, elsewhere, copy).await?;
+        let fetched = status_branch(args, &self.cache, &self.config, elsewhere, copy).await?;
         let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
             return Ok(Published::default());
         };
@@ -291,7 +296,7 @@ pub async fn sheets(
     copy: &WorkingCopy,
 ) -> Result<Sheets, Failure> {
     let cache = Cache::new(cache_folder()?, Some(config));
-    let fetched = branch(args, &cache, config, elsewhere, Some(copy)).await?;
+    let fetched = status_branch(args, &cache, config, elsewhere, Some(copy)).await?;
     let Some(Fetched { mirror, tip: Some(tip), .. }) = fetched else {
         return Ok(Sheets::default());
     };
@@ -400,7 +405,7 @@ async fn published(
 ) -> Result<Published, Failure> {
     let cache = Cache::new(cache_folder()?, Some(config));
     let copy = working_copy(config, &here()?).ok();
-    let fetched = branch(args, &cache, config, elsewhere, copy.as_ref()).await?;
+    let fetched = status_branch(args, &cache, config, elsewhere, copy.as_ref()).await?;
     let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
         return Ok(Published::default());
     };

@@ -429,7 +429,7 @@ impl<'a> Pass<'a> {
             (_, None) => None,
         };
         let (catalog, mut problems) = self.load_catalog(&commit, last.as_deref()).await?;
-        problems.extend(self.numbers(&catalog));
+        problems.extend(self.numbers(&catalog)?);
         let catalog = Arc::new(catalog);
         let touched = desired::touched_by_catalog(&self.memory, last.as_deref(), &catalog);
         self.engine.templates.keep(&catalog);

@@ -5,12 +5,11 @@
 //! - A version that was edited after it was published is used as it was then, for as long as the
 //!   commit that brought it can be read; where it cannot, requests of that version are refused.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::PassError;
 use super::pass::{Pass, read_folder};
 use super::source;
+use super::{PassError, case};
 use crate::catalog::{Catalog, compat, published};
 use crate::model::{Diagnostic, Files, Revision, TemplateId};
 
@@ -72,12 +71,22 @@ impl Pass<'_> {
 
     /// What versions' numbers say too little of. Whoever applies can only be told; on a pull request
     /// it is an error of what is new in it, and what is published is not spoken of.
-    pub(super) fn numbers(&self, catalog: &Catalog) -> Vec<Diagnostic> {
-        let known: BTreeSet<&TemplateId> = self.memory.templates.keys().collect();
-        let applies = self.lease.is_some();
-        compat::comparisons(catalog)
-            .filter(|(version, _)| applies || !known.contains(&version.id))
-            .flat_map(|(version, comparison)| compat::judge(version, &comparison, applies))
-            .collect()
+    pub(super) fn numbers(&self, catalog: &Catalog) -> Result<Vec<Diagnostic>, PassError> {
+        if self.lease.is_some() {
+            let found = compat::comparisons(catalog)
+                .flat_map(|(version, comparison)| compat::judge(version, &comparison, true));
+            return Ok(found.collect());
+        }
+        let (tests, mut problems) = (case::Versions::of(catalog)?, Vec::new());
+        for (version, comparison) in compat::comparisons(catalog) {
+            if self.memory.templates.contains_key(&version.id) {
+                continue;
+            }
+            let old = catalog.version(&comparison.from);
+            let renders = old.map(|old| tests.differences(old, version));
+            let comparison = comparison.with(renders.unwrap_or_default());
+            problems.extend(compat::judge(version, &comparison, false));
+        }
+        Ok(problems)
     }
 }

@@ -7,7 +7,8 @@
 //! - What cannot be judged, such as one pattern against another, counts as narrowed, and says so.
 //!
 //! # Caveats
-//! What sources render to is not looked at here: renders are compared where they are made.
+//! What sources render to is not known here: renders are made elsewhere, and what
+//! [`rendered::compare`] says of them is given to [`problems`] or added to a [`Comparison`].
 
 mod claim;
 mod contract;
@@ -109,12 +110,26 @@ pub fn comparisons(catalog: &Catalog) -> impl Iterator<Item = (&Arc<TemplateVers
     })
 }
 
+/// What two versions, the older one first, render to differently.
+pub type Renders<'a> = &'a dyn Fn(&Arc<TemplateVersion>, &Arc<TemplateVersion>) -> Vec<Reason>;
+
 /// What is wrong with the numbers of all versions. Those that are `published` cannot be mended any
-/// more: for them it is a warning.
-pub fn problems(catalog: &Catalog, published: &BTreeSet<TemplateId>) -> Vec<Diagnostic> {
-    let found = comparisons(catalog)
-        .flat_map(|(new, comparison)| judge(new, &comparison, published.contains(&new.id)));
-    super::schema::sorted(found.collect())
+/// more: for them it is a warning, and what they render to is not asked for.
+pub fn problems(
+    catalog: &Catalog,
+    published: &BTreeSet<TemplateId>,
+    renders: Renders<'_>,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (new, comparison) in comparisons(catalog) {
+        let is_published = published.contains(&new.id);
+        let comparison = match catalog.version(&comparison.from) {
+            Some(old) if !is_published => comparison.with(renders(old, new)),
+            _ => comparison,
+        };
+        found.extend(judge(new, &comparison, is_published));
+    }
+    super::schema::sorted(found)
 }
 
 /// What is wrong with one version's number.

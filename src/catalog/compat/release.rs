@@ -25,23 +25,61 @@ pub fn with_version(file: &str, text: &str, version: &Version) -> Option<String>
 pub const PLACEHOLDER: &str =
     "<!-- Say in words what this version changes for those who use it. -->";
 
+/// Around what was computed, so that it can be computed again, and words around it stay.
+const BEGIN: &str = "<!-- Computed by `vend catalog release`: -->";
+const END: &str = "<!-- End of what is computed. -->";
+
 /// `CHANGELOG.md` with a part about a version on top of what it says of those before.
 pub fn changelog(former: Option<&str>, version: &Version, reasons: &[Reason]) -> String {
     let mut part = format!("## {version}\n\n{PLACEHOLDER}\n");
     if !reasons.is_empty() {
-        part.push('\n');
-    }
-    for Reason { bump, what, place: _ } in reasons {
-        let _ = writeln!(part, "- {bump}: {what}");
+        let _ = write!(part, "\n{}", computed(reasons));
     }
     let former = former.unwrap_or("# Changelog\n");
     // Below the title, above the last version.
-    let at = former.match_indices("## ").map(|(at, _)| at);
-    let at = at.into_iter().find(|at| *at == 0 || former[..*at].ends_with('\n'));
-    match at {
+    match heading(former, 0) {
         Some(at) => format!("{}{part}\n{}", &former[..at], &former[at..]),
         None => format!("{}\n\n{part}", former.trim_end()),
     }
+}
+
+/// `CHANGELOG.md` with the reasons as they are now in the part about a version, which is added where it
+/// lacks. Other words of that part, and other parts, stay as they are.
+pub fn with_reasons(text: &str, version: &Version, reasons: &[Reason]) -> String {
+    let title = format!("## {version}");
+    let is_it =
+        |at: &usize| text[*at..].lines().next().is_some_and(|line| line.trim_end() == title);
+    let headings = std::iter::successors(heading(text, 0), |at| heading(text, at + 1));
+    let Some(begin) = headings.into_iter().find(is_it) else {
+        return changelog(Some(text), version, reasons);
+    };
+    let end = heading(text, begin + 1).unwrap_or(text.len());
+    let part = &text[begin..end];
+    let found = part.find(BEGIN).and_then(|from| {
+        let to = part[from..].find(END)? + from + END.len();
+        Some((from, to + usize::from(part[to..].starts_with('\n'))))
+    });
+    let list = if reasons.is_empty() { String::new() } else { computed(reasons) };
+    let part = match found {
+        Some((from, to)) => format!("{}{list}{}", &part[..from], &part[to..]),
+        None if list.is_empty() => part.to_owned(),
+        None => {
+            let apart = if end == text.len() { "" } else { "\n" };
+            format!("{}\n\n{list}{apart}", part.trim_end())
+        }
+    };
+    format!("{}{part}{}", &text[..begin], &text[end..])
+}
+
+fn computed(reasons: &[Reason]) -> String {
+    let lines = reasons.iter().map(|Reason { bump, what, place: _ }| format!("- {bump}: {what}\n"));
+    format!("{BEGIN}\n\n{}\n{END}\n", lines.collect::<String>())
+}
+
+/// The next heading of a version.
+fn heading(text: &str, from: usize) -> Option<usize> {
+    let found = text.match_indices("## ").map(|(at, _)| at);
+    found.into_iter().find(|at| *at >= from && (*at == 0 || text[..*at].ends_with('\n')))
 }
 
 /// The same part under another number, with the reasons as they are now.
@@ -80,12 +118,58 @@ mod tests {
 
     <!-- Say in words what this version changes for those who use it. -->
 
+    <!-- Computed by `vend catalog release`: -->
+
     - major: `size` may not be `large` any more
+
+    <!-- End of what is computed. -->
 
     ## 1.0.0
 
     <!-- Say in words what this version changes for those who use it. -->
     ");
         assert!(renumbered(&text, &first, &second).contains("## 2.0.0\n"));
+    }
+
+    #[test]
+    fn reasons_are_computed_again_and_words_stay() {
+        let reason = |what: &str| Reason {
+            bump: Bump::Minor,
+            what: what.to_owned(),
+            place: Place::file("schema.json"),
+        };
+        let version = Version::new(1, 1, 0);
+        let text = "# Changelog\n\n## 1.1.0\n\nLarger.\n\n## 1.0.0\n\nThe first.\n";
+        let once = with_reasons(text, &version, &[reason("`a` is new"), reason("`b` is new")]);
+        assert_snapshot!(once, @"
+    # Changelog
+
+    ## 1.1.0
+
+    Larger.
+
+    <!-- Computed by `vend catalog release`: -->
+
+    - minor: `a` is new
+    - minor: `b` is new
+
+    <!-- End of what is computed. -->
+
+    ## 1.0.0
+
+    The first.
+    ");
+        let all = [reason("`a` is new"), reason("`b` is new")];
+        assert_eq!(with_reasons(&once, &version, &all), once);
+        let words = once.replace("Larger.", "Larger.\n\n- minor: by hand");
+        let fewer = with_reasons(&words, &version, &all[..1]);
+        assert_eq!(fewer, words.replace("- minor: `b` is new\n", ""));
+        assert!(!with_reasons(&words, &version, &[]).contains("Computed"));
+        // The last part of all, and a version that has none.
+        let last = with_reasons(text, &Version::new(1, 0, 0), &all);
+        assert!(last.ends_with("The first.\n\n<!-- Computed by `vend catalog release`: -->\n\n- minor: `a` is new\n- minor: `b` is new\n\n<!-- End of what is computed. -->\n"), "{last}");
+        let added = with_reasons(text, &Version::new(1, 2, 0), &all);
+        assert!(added.starts_with("# Changelog\n\n## 1.2.0\n\n<!-- Say"), "{added}");
+        assert_eq!(with_reasons(text, &version, &[]), text);
     }
 }

@@ -172,6 +172,13 @@ pub struct Check {
     /// End with 3 for warnings too.
     #[arg(long)]
     pub strict: bool,
+    /// The commit or branch that has what is published; by default the catalog's branch, as this clone has
+    /// it.
+    #[arg(long, value_name = "REVISION")]
+    pub base: Option<String>,
+    /// The status repository, which says what was published; by default that of `vend.yaml`.
+    #[arg(long, value_name = "PATH|URL")]
+    pub status: Option<String>,
     /// Do not ask cfn-lint about what CloudFormation would be given.
     #[arg(long)]
     pub no_cfn_lint: bool,

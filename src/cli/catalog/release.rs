@@ -1,6 +1,5 @@
 //! `vend catalog release`: the next version of a template, from the newest.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,10 +13,11 @@ use super::super::failure::{Failure, Kind};
 use super::super::{laptop, output};
 use super::around;
 use crate::catalog::compat::{self, Bump, Comparison, release};
-use crate::catalog::{self, TemplateVersion};
-use crate::git::{Mirror, WorkingCopy};
+use crate::catalog::{self, Catalog, TemplateVersion, Versions};
+use crate::git::WorkingCopy;
 use crate::model::quote;
-use crate::reconcile::local::disk_files;
+use crate::reconcile::case;
+use crate::reconcile::local::{Landed, disk_files};
 
 /// The most bytes of a file that is read.
 const FILE_BYTES: u64 = 256 * 1024;
@@ -47,7 +47,7 @@ pub fn run(args: &Args, release: &Release) -> Result<ExitCode, Failure> {
     let said = if published {
         copy(&root, newest, bump.unwrap_or(Bump::Patch))?
     } else {
-        settle(&root, versions, newest, bump)?
+        settle(&root, &catalog, versions, newest, bump)?
     };
     if !args.quiet {
         output::print(&said);
@@ -58,25 +58,9 @@ pub fn run(args: &Args, release: &Release) -> Result<ExitCode, Failure> {
 /// Whether a version is on the main branch; without Git, every one counts as that.
 fn published(root: &Path, version: &TemplateVersion) -> Result<bool, Failure> {
     let copy = WorkingCopy::discover(root)?;
-    let Some(repository) = copy.repository() else { return Ok(true) };
-    let mirror = Mirror::open_local(repository)?;
-    let folder = copy.relative(&root.join(&version.folder)).unwrap_or_default();
-    for branch in MAIN {
-        if let Some(tip) = mirror.branch_tip(branch)? {
-            return Ok(mirror.tree(&tip, &folder)?.is_some());
-        }
-    }
-    Ok(true)
+    let landed = Landed::of_clone(&copy, root, None, None, FILE_BYTES)?;
+    Ok(landed.map_or(true, |landed| landed.has(&version.id)))
 }
-
-/// The main branch, as the server has it, else here.
-const MAIN: [&str; 5] = [
-    "refs/remotes/origin/HEAD",
-    "refs/remotes/origin/main",
-    "refs/remotes/origin/master",
-    "refs/heads/main",
-    "refs/heads/master",
-];
 
 /// Copies a published version to the next number.
 fn copy(root: &Path, newest: &TemplateVersion, bump: Bump) -> Result<String, Failure> {
@@ -101,8 +85,9 @@ fn copy(root: &Path, newest: &TemplateVersion, bump: Bump) -> Result<String, Fai
 /// Gives a version that is not published yet the number that it needs.
 fn settle(
     root: &Path,
-    versions: &BTreeMap<Version, Arc<TemplateVersion>>,
-    draft: &TemplateVersion,
+    catalog: &Catalog,
+    versions: &Versions,
+    draft: &Arc<TemplateVersion>,
     bump: Option<Bump>,
 ) -> Result<String, Failure> {
     let id = &draft.id;
@@ -113,11 +98,13 @@ fn settle(
     let Some(before) = compat::before(versions, &id.version) else {
         return Ok(format!("`{id}` is the first version: there is nothing to compare it with."));
     };
-    let comparison = compat::compare(before, draft);
+    let tests = case::Versions::of(catalog)?;
+    let comparison = compat::compare(before, draft).with(tests.differences(before, draft));
     let needed = comparison.bump().max(bump.unwrap_or(Bump::Patch));
     let reasons = reasons(&comparison);
     let claimed = compat::claimed(&before.id.version, &id.version);
     if claimed >= needed {
+        log(&root.join(&draft.folder), &id.version, &comparison)?;
         return Ok(format!(
             "`{id}` is a {needed} change after `{}`, and its number says so.{reasons}\nCommit it, and open a \
              pull request.",
@@ -137,6 +124,7 @@ fn settle(
     if let Ok(text) = fs::read_to_string(&changelog) {
         fs::write(&changelog, release::renumbered(&text, &id.version, &to))?;
     }
+    log(&half, &to, &comparison)?;
     place(&half, &into)?;
     fs::remove_dir_all(&from)?;
     Ok(format!(
@@ -145,6 +133,22 @@ fn settle(
         before.id.version,
         shown(root, &into)
     ))
+}
+
+/// Writes down in a version's changelog what differs, for those who use it.
+fn log(folder: &Path, version: &Version, comparison: &Comparison) -> Result<(), Failure> {
+    let file = folder.join("CHANGELOG.md");
+    let said = |error: std::io::Error| {
+        let error = anyhow::Error::new(error);
+        Failure::new(Kind::Failed, error.context(format!("cannot write `{}`", file.display())))
+    };
+    let former = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Changelog\n".to_owned(),
+        Err(error) => return Err(said(error)),
+    };
+    let text = release::with_reasons(&former, version, &comparison.reasons);
+    if text == former { Ok(()) } else { fs::write(&file, text).map_err(said) }
 }
 
 fn invalid(text: String) -> Failure {

@@ -16,6 +16,8 @@
 mod bless;
 mod compare;
 mod run;
+mod versions;
 
 pub use bless::{Bless, BlessError, orphans};
 pub use run::run;
+pub use versions::Versions;

@@ -54,12 +54,7 @@ pub fn run(
         .flat_map(|version| version.tests.iter().map(move |test| (version, test)))
         .filter(|(version, test)| wanted(version, test))
         .collect();
-    let bench = Bench {
-        catalog,
-        templates: Templates::default(),
-        memory: Memory::default(),
-        providers: offline()?,
-    };
+    let bench = Bench::new(catalog)?;
     Ok(each(&tests, |(version, test)| {
         let begun = Instant::now();
         let sound = !version.is_broken() && !broken.contains(&*test.file);
@@ -121,21 +116,22 @@ fn offline() -> Result<Providers, PassError> {
     Ok(Providers::new().with(files).with(CloudFormation::new(cloudformation)))
 }
 
-struct Bench<'a> {
+/// What tests are run with.
+pub(super) struct Bench<'a> {
     catalog: &'a Catalog,
     templates: Templates,
     memory: Memory,
-    providers: Providers,
+    pub(super) providers: Providers,
 }
 
 /// What a request was read as.
-struct Read {
-    evaluated: Evaluated,
+pub(super) struct Read {
+    pub(super) evaluated: Evaluated,
     problems: Vec<Problem>,
 }
 
 impl Read {
-    fn spec(&self) -> Option<&Spec> {
+    pub(super) fn spec(&self) -> Option<&Spec> {
         self.evaluated.row.desired.spec()
     }
 
@@ -149,6 +145,13 @@ impl Read {
 struct Applied {
     record: Record,
     artifacts: Vec<(ComponentName, Arc<Artifact>)>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(catalog: &'a Catalog) -> Result<Self, PassError> {
+        let (templates, memory) = (Templates::default(), Memory::default());
+        Ok(Self { catalog, templates, memory, providers: offline()? })
+    }
 }
 
 impl Bench<'_> {
@@ -197,7 +200,7 @@ impl Bench<'_> {
     }
 
     /// Reads the request of a test.
-    fn read(
+    pub(super) fn read(
         &self,
         version: &TemplateVersion,
         test: &TestCase,

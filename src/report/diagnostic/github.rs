@@ -17,6 +17,15 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
     out
 }
 
+/// What is about no file, such as what was not looked at: `::notice title=vend::message`.
+pub fn github_notices(notes: &[String]) -> String {
+    let mut out = String::new();
+    for note in notes {
+        let _ = writeln!(out, "::notice title=vend::{}", clean(note).replace('%', "%25"));
+    }
+    out
+}
+
 fn command(found: &Diagnostic) -> String {
     let Diagnostic { code, severity, place, message, help, related, fix } = found;
     let level = match severity {

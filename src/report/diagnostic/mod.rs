@@ -9,7 +9,7 @@ mod json;
 mod sarif;
 mod terminal;
 
-pub use github::github;
+pub use github::{github, github_notices};
 pub use json::json;
 pub use sarif::sarif;
 pub use terminal::terminal;

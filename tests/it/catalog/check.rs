@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::Desk;
+use super::release::Clone;
 use crate::world::{Edit, Output, World, catalog, remove, write};
 
 /// `CODE file:line` of everything that was found.
@@ -177,6 +178,8 @@ fn a_linter_of_stacks_helps_where_it_is_and_never_harms() {
         let found = found(&output).into_iter().filter(|line| line.starts_with("CFN"));
         let notes = value["notes"].as_array().unwrap().iter();
         let notes = notes.map(|note| note.as_str().unwrap().to_owned());
+        // This folder is in no Git repository.
+        let notes = notes.filter(|note| !note.starts_with("there was nothing to compare with"));
         (found.collect::<Vec<_>>(), notes.collect::<Vec<_>>().join("\n"))
     };
     let (none, note) = check("/nowhere", 0);
@@ -206,4 +209,145 @@ exit 2"#;
     assert_eq!(note, "");
     let (said, _) = check(&linter(&desk, "echo '[]'"), 0);
     assert!(said.is_empty());
+}
+
+/// Problems in what `vend catalog check --format json` says, as `CODE severity file`, without warnings
+/// about what is missing.
+fn about(said: &str) -> Vec<String> {
+    let value: serde_json::Value =
+        serde_json::from_str(said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let one = |d: &serde_json::Value| {
+        let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
+        let (code, severity) = (text(&d["code"]), text(&d["severity"]));
+        format!("{code} {severity} {}", text(&d["place"]["file"]))
+    };
+    let all = value["diagnostics"].as_array().unwrap().iter().map(one);
+    all.filter(|line| !line.starts_with("CAT03")).collect()
+}
+
+const CHECK: [&str; 2] = ["--format", "json"];
+
+#[test]
+fn an_edit_of_what_is_published_is_an_error_wherever_the_clone_stands() {
+    let world = World::new();
+    let clone = Clone::new(&world);
+    let edited = ["CAT010 error templates/note/1.1.0/template.yaml".to_owned()];
+    let said = clone.ends(0, "check", &[]);
+    assert!(said.contains("against `origin/"), "{said}");
+    assert!(!said.contains("nothing to compare with"), "{said}");
+
+    // How far a version has come may change; nothing else of it.
+    let (template, source) = (clone.read("1.1.0/template.yaml"), clone.read("1.1.0/note.yaml.hbs"));
+    let old = template.replace("version: 1.1.0", "version: 1.1.0, lifecycle: deprecated");
+    assert_ne!(old, template);
+    std::fs::write(clone.path("1.1.0/template.yaml"), old).unwrap();
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+    std::fs::write(clone.path("1.1.0/template.yaml"), &template).unwrap();
+    std::fs::write(clone.path("1.1.0/note.yaml.hbs"), format!("more: 1\n{source}")).unwrap();
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), edited);
+
+    // Committed on a branch, it is no less an edit.
+    clone.git(&["checkout", "-qb", "edit"]);
+    clone.git(&["commit", "-qam", "Edit"]);
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), edited);
+    clone.git(&["push", "-q", "origin", "edit"]);
+
+    // A workflow's clone of one commit cannot know, and says so, until it is given what to compare with.
+    let shallow = Clone::shallow(&world, "edit");
+    let said = shallow.ends(0, "check", &[]);
+    assert!(
+        said.contains("note: there was nothing to compare with, since this clone has no branch"),
+        "{said}"
+    );
+    assert!(said.contains("fetch-depth: 0"), "{said}");
+    let said = shallow.ends(2, "check", &["--base", "origin/main"]);
+    assert!(said.contains("`origin/main`") && said.contains("fetch-depth: 0"), "{said}");
+    shallow.git(&["fetch", "-q", "--depth", "1", "origin", "main"]);
+    let with_base = ["--base", "FETCH_HEAD", "--format", "json"];
+    assert_eq!(about(&shallow.ends(3, "check", &with_base)), edited);
+    shallow.git(&["fetch", "-q", "--depth", "1", "origin", "main:refs/remotes/origin/main"]);
+    assert_eq!(about(&shallow.ends(3, "check", &CHECK)), edited);
+
+    // After it landed all the same: the commit before has what it was, and so has the status branch.
+    world.apply();
+    clone.git(&["push", "-q", "origin", "edit:main"]);
+    clone.git(&["checkout", "-q", "main"]);
+    clone.git(&["pull", "-q"]);
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), edited);
+    clone.git(&["commit", "-q", "--allow-empty", "-m", "Later"]);
+    clone.git(&["push", "-q", "origin", "main"]);
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+    let status = world.requests.url();
+    let said = clone.ends(3, "check", &["--status", &status, "--format", "json"]);
+    assert_eq!(about(&said), edited);
+    assert!(said.contains("the status branch at"), "{said}");
+    let said = clone.ends(0, "check", &["--status", "/nowhere"]);
+    assert!(said.contains("note: what the status branch says of versions was not read"), "{said}");
+}
+
+#[test]
+fn a_number_that_says_too_little_fails_and_the_files_own_word_counts() {
+    let world = World::new();
+    let clone = Clone::new(&world);
+    clone.ends(0, "release", &["note"]);
+    let schema = clone
+        .read("1.1.1/schema.json")
+        .replace("{\"type\": \"string\"}", "{\"type\": \"string\", \"maxLength\": 3}");
+    std::fs::write(clone.path("1.1.1/schema.json"), schema).unwrap();
+    let file = "templates/note/1.1.1/template.yaml";
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), [format!("VER001 error {file}")]);
+    let said = clone.ends(3, "check", &[]);
+    assert!(said.contains("`text` is bounded by `maxLength: 3` now"), "{said}");
+    assert!(said.contains("call it `2.0.0` or higher"), "{said}");
+
+    let template = clone.read("1.1.1/template.yaml");
+    let own = template.replace("spec:\n", "spec:\n  versionBump: patch\n");
+    std::fs::write(clone.path("1.1.1/template.yaml"), own).unwrap();
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [format!("VER002 warning {file}")]);
+    let said = clone.ends(0, "check", &[]);
+    assert!(said.contains("by what differs it is a major one"), "{said}");
+
+    // Once it is published it stays as it is, and that is a warning.
+    std::fs::write(clone.path("1.1.1/template.yaml"), template).unwrap();
+    clone.git(&["add", "-A"]);
+    clone.git(&["commit", "-qm", "note 1.1.1"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [format!("VER001 warning {file}")]);
+}
+
+#[test]
+fn what_tests_render_to_counts_as_a_change_too() {
+    let world = World::new();
+    let desk = Desk::new(&world, catalog::files(&world.output.url()));
+    let queue = |version: &str, name: &str, more: &str| {
+        let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
+        let schema = r#"{"type": "object", "additionalProperties": false}"#;
+        let source = format!(
+            "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: {name}\n{more}"
+        );
+        let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nmetadata: {name: plain}\nspec:\n  environment: aws\n  expect: {diagnostics: []}\n";
+        let sources = [("stack.yaml.hbs", source.as_str()), ("tests/plain.yaml", test)];
+        catalog::template("queue", version, components, "{}", schema, &sources)
+    };
+    desk.edit(stack(false, "{}"));
+    desk.edit(queue("1.0.0", "first", ""));
+    desk.edit(queue("1.0.1", "first", "      DelaySeconds: 1\n"));
+    let check = |code| {
+        let args = ["catalog", "check", "--no-cfn-lint", "--format", "json"];
+        let output = desk.ends(code, &args);
+        assert!(output.stdout.contains("there was nothing to compare with"), "{}", output.stdout);
+        about(&output.stdout)
+    };
+    assert_eq!(check(0), [""; 0]);
+    // Nothing of the schema differs, and those who have it lose their messages.
+    desk.edit(queue("1.0.1", "second", ""));
+    let file = "templates/queue/1.0.1/template.yaml";
+    assert_eq!(check(3), [format!("VER001 error {file}")]);
+    let said = desk.ends(3, &["catalog", "check", "--no-cfn-lint"]).stdout;
+    let words =
+        "in the test `plain`, `Queue` of type `AWS::SQS::Queue` would be replaced (`QueueName`)";
+    assert!(said.contains(words), "{said}");
+    // One that another follows is published, as far as can be told here.
+    desk.edit(queue("2.0.0", "third", ""));
+    assert_eq!(check(0), [""; 0]);
 }

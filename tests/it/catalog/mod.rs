@@ -2,7 +2,7 @@
 
 mod check;
 mod list;
-mod release;
+pub mod release;
 mod show;
 mod test;
 

@@ -7,14 +7,14 @@ use tempfile::TempDir;
 use crate::world::{World, git};
 
 /// A clone of the catalog, with no configuration anywhere near.
-struct Clone<'w> {
+pub struct Clone<'w> {
     world: &'w World,
     _root: TempDir,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 impl<'w> Clone<'w> {
-    fn new(world: &'w World) -> Self {
+    pub fn new(world: &'w World) -> Self {
         let root = tempfile::Builder::new().prefix("vend-clone-").tempdir().unwrap();
         let folder = root.path().join("catalog");
         git(
@@ -25,11 +25,28 @@ impl<'w> Clone<'w> {
         Self { world, _root: root, folder }
     }
 
+    /// With the newest commit of one branch, as a workflow's.
+    pub fn shallow(world: &'w World, branch: &str) -> Self {
+        let root = tempfile::Builder::new().prefix("vend-clone-").tempdir().unwrap();
+        let folder = root.path().join("catalog");
+        let url = format!("file://{}", world.catalog.url());
+        let to = folder.to_str().unwrap();
+        let args = ["clone", "-q", "--depth", "1", "--branch", branch, &url, to];
+        git(&world.root().join("home"), &args, "");
+        Self { world, _root: root, folder }
+    }
+
     #[track_caller]
     fn release(&self, code: i32, more: &[&str]) -> String {
-        let args: Vec<&str> =
-            ["catalog", "release"].into_iter().chain(more.iter().copied()).collect();
+        self.ends(code, "release", more)
+    }
+
+    /// `vend catalog WHAT …` in the clone; it must end with this code.
+    #[track_caller]
+    pub fn ends(&self, code: i32, what: &str, more: &[&str]) -> String {
+        let args: Vec<&str> = ["catalog", what].into_iter().chain(more.iter().copied()).collect();
         let mut command = self.world.command(&args);
+        command.env("XDG_CACHE_HOME", self.world.root().join("cache"));
         let output = command.current_dir(&self.folder).env_remove("VEND_CONFIG").output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
@@ -37,15 +54,15 @@ impl<'w> Clone<'w> {
         said
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.join("templates/note").join(path)
     }
 
-    fn read(&self, path: &str) -> String {
+    pub fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.path(path)).unwrap()
     }
 
-    fn git(&self, args: &[&str]) {
+    pub fn git(&self, args: &[&str]) {
         let folder = self.folder.to_str().unwrap();
         let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
         let args: Vec<&str> =
@@ -76,6 +93,31 @@ fn a_version_is_copied_edited_and_gets_the_number_that_it_needs() {
     // Nothing that counts differs yet: it keeps its number, however often it is asked for.
     let said = clone.release(0, &["note"]);
     assert!(said.contains("is a patch change after `1.1.0`, and its number says so"), "{said}");
+    assert!(!clone.read("1.1.1/CHANGELOG.md").contains("- patch"));
+
+    // What it does to requests of its tests counts, and stands in its changelog, beside the author's words.
+    let words = |text: &str| {
+        text.replace(
+            "<!-- Say in words what this version changes for those who use it. -->",
+            "Says hello first.",
+        )
+    };
+    std::fs::write(clone.path("1.1.1/CHANGELOG.md"), words(&clone.read("1.1.1/CHANGELOG.md")))
+        .unwrap();
+    let source = clone.read("1.1.1/note.yaml.hbs");
+    std::fs::write(clone.path("1.1.1/note.yaml.hbs"), format!("greeting: hello\n{source}"))
+        .unwrap();
+    std::fs::create_dir(clone.path("1.1.1/tests")).unwrap();
+    let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nmetadata: {name: plain}\nspec:\n  environment: dev\n  request: {parameters: {text: hi}}\n  expect: {diagnostics: []}\n";
+    std::fs::write(clone.path("1.1.1/tests/plain.yaml"), test).unwrap();
+    let patch = "- patch: the component `note` of the test `plain` renders otherwise\n";
+    for _ in 0..2 {
+        let said = clone.release(0, &["note"]);
+        assert!(said.contains(patch.trim_end()), "{said}");
+        let log = clone.read("1.1.1/CHANGELOG.md");
+        assert!(log.contains("## 1.1.1\n\nSays hello first.\n"), "{log}");
+        assert_eq!(log.matches(patch).count(), 1, "{log}");
+    }
 
     let schema = clone.read("1.1.1/schema.json").replace(
         "\"text\": {\"type\": \"string\"}",
@@ -91,7 +133,10 @@ fn a_version_is_copied_edited_and_gets_the_number_that_it_needs() {
         clone.read("2.0.0/template.yaml"),
         former.replace("version: 1.1.0", "version: 2.0.0")
     );
-    assert!(clone.read("2.0.0/CHANGELOG.md").contains("## 2.0.0\n"));
+    let log = clone.read("2.0.0/CHANGELOG.md");
+    assert!(log.starts_with("# Changelog\n\n## 2.0.0\n\nSays hello first.\n"), "{log}");
+    assert!(log.contains("- major: `text` is bounded by `maxLength: 3` now\n"), "{log}");
+    assert_eq!(log.matches(patch).count(), 1, "{log}");
     let said = clone.release(0, &["note"]);
     assert!(said.contains("is a major change after `1.1.0`, and its number says so"), "{said}");
 
