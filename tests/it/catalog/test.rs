@@ -279,6 +279,32 @@ fn with_queues(world: &World, more: impl IntoIterator<Item = Edit>) -> Desk<'_> 
 const QUEUE: &str = "templates/queue/1.1.0";
 
 #[test]
+fn an_upgrade_names_what_it_replaces_and_deletes() {
+    let world = World::new();
+    let expect = |counts: &str| {
+        test(QUEUE, "upgrade", &format!("  upgradeFrom: 1.0.0\n  expect: {{{counts}}}\n"))
+    };
+    let desk = with_queues(&world, [expect("replaces: 1, deletes: 1")]);
+    desk.ends(0, &["catalog", "test", "queue"]);
+
+    desk.edit([expect("replaces: 0, deletes: 0")]);
+    let said = desk.ends(1, &["catalog", "test", "queue"]).stdout;
+    for words in [
+        "nothing is to be replaced, and 1 is",
+        "queue/Queue (AWS::SQS::Queue)",
+        "QueueName",
+        "nothing is to be deleted, and 1 is",
+        "queue/Failed (AWS::SQS::Queue)",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    // One fact changes: the name stays what it was.
+    desk.edit(queue("1.1.0", "first"));
+    desk.edit([expect("replaces: 0, deletes: 1")]);
+    desk.ends(0, &["catalog", "test", "queue"]);
+}
+
+#[test]
 fn a_change_is_held_to_what_the_schema_lets_change() {
     let world = World::new();
     let change = |before: &str, now: &str, expect: &str| {
@@ -287,11 +313,11 @@ fn a_change_is_held_to_what_the_schema_lets_change() {
         );
         test(QUEUE, "change", &spec)
     };
-    let desk = with_queues(&world, [change("days: 4", "days: 7", "diagnostics: []")]);
+    let desk = with_queues(&world, [change("days: 4", "days: 7", "replaces: 0, deletes: 0")]);
     desk.ends(0, &["catalog", "test", "queue"]);
     desk.edit([change("days: 7", "days: 4", "diagnostics: [REQ008@days]")]);
     desk.ends(0, &["catalog", "test", "queue"]);
-    desk.edit([change("fifo: false", "fifo: true", "diagnostics: []")]);
+    desk.edit([change("fifo: false", "fifo: true", "replaces: 0")]);
     let said = desk.ends(1, &["catalog", "test", "queue"]).stdout;
     assert!(
         said.contains("tests/change.yaml:6:32: unexpected REQ008: `fifo` may not change"),
@@ -299,7 +325,7 @@ fn a_change_is_held_to_what_the_schema_lets_change() {
     );
 
     // What it is a change from must be possible itself.
-    desk.edit([change("days: many", "days: 4", "diagnostics: []")]);
+    desk.edit([change("days: many", "days: 4", "replaces: 0")]);
     let said = desk.ends(1, &["catalog", "test", "queue"]).stdout;
     let words = "the request cannot have been applied with `queue@1.1.0`: it has this error";
     assert!(said.contains(words) && said.contains("tests/change.yaml:5:31: SCH003"), "{said}");
