@@ -40,3 +40,31 @@ fn every_story_reads_as_its_page_does() {
     }
     assert!(wrong.is_empty(), "VEND_BLESS=1, then read: {wrong:?}");
 }
+
+/// What `docs/github.md` shows of a screen is what that screen says, in its order; `…` stands for what is
+/// left out.
+#[test]
+fn the_page_shows_screens_as_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/github.md")).unwrap();
+    let link = "[the whole of it](../";
+    let mut shown = 0;
+    for (at, _) in page.match_indices(link) {
+        let rest = &page[at + link.len()..];
+        let (path, rest) = rest.split_once(')').unwrap();
+        let screen = std::fs::read_to_string(root.join(path)).unwrap();
+        let quoted = rest.lines().skip_while(|line| !line.starts_with('>'));
+        let mut left = screen.as_str();
+        for line in quoted.take_while(|line| line.starts_with('>')) {
+            let line = line.trim_start_matches('>').trim();
+            if line.is_empty() || line == "…" {
+                continue;
+            }
+            let found = left.find(line);
+            let found = found.unwrap_or_else(|| panic!("{path} does not say `{line}` there"));
+            left = &left[found + line.len()..];
+            shown += 1;
+        }
+    }
+    assert!(shown > 5, "{shown}");
+}

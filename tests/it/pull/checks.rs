@@ -42,6 +42,7 @@ fn each_story_has_its_conclusion_and_its_title() {
     revert: Success: Done: 1 request
     conflict: Failure: Conflicts with its base in 2 files
     catalog: Success: 3 to update
+    blast: Failure: 1 error in 1 file
     nothing-any-more: Success: Nothing here for vend to do
     asked: Success: 1 to create
     ");

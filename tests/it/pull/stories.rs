@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
-    Action, Applying, Artifact, Blind, Brief, Changed, ComponentName, Diagnostic, Exposure,
-    Happening, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan, Preview, PropertyChange,
-    Pull, PullState, Recreates, Remark, Reply, RequestId, RequestPhase, ResourceAction,
-    ResourceChange, Revision, Since, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
-    Warned,
+    Action, Applying, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic, Effect,
+    Exposure, Happening, Hit, Hold, HoldReason, InstanceId, LastApply, Need, Place, Plan, Preview,
+    PropertyChange, Pull, PullState, Reach, Recreates, Remark, Reply, RequestId, RequestPhase,
+    ResourceAction, ResourceChange, Revision, Since, Stage, Status, Step, Symbol, Target,
+    TargetKey, TargetName, TemplateId, Warned,
 };
 
 /// A brief, and what was rendered before and after for its targets.
@@ -55,6 +55,7 @@ pub fn all() -> Vec<(&'static str, Story)> {
         ("revert", revert()),
         ("conflict", conflict()),
         ("catalog", catalog()),
+        ("blast", blast()),
         ("nothing-any-more", nothing_any_more()),
         ("asked", asked()),
     ]
@@ -673,7 +674,74 @@ fn catalog() -> Story {
     let mut story = story(Stage::Planned, steps.map(|at| step(at, Action::Update)).into());
     story.brief.blind = Some(Blind::Catalog);
     story.brief.untold = vec![id("web/prod/shop")];
+    story.brief.blast = Some(radius(&story.brief.plan));
     for at in steps {
+        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
+    }
+    story
+}
+
+/// Who is reached by a plan, and who could take a version that is new.
+fn radius(plan: &Plan) -> Blast {
+    let hit = |step: &Step| Hit {
+        request: step.target.key.request.clone(),
+        template: None,
+        effect: Effect::of(std::slice::from_ref(step)).unwrap(),
+        steps: vec![step.clone()],
+        settings: Vec::new(),
+        problems: Vec::new(),
+        held: None,
+    };
+    let version = |patch| semver::Version::new(1, 2, patch);
+    let mut blast = Blast {
+        requests: 10_000,
+        hits: plan.steps.iter().map(hit).collect(),
+        reaches: vec![Reach {
+            version: TemplateId { name: "queue".into(), version: version(1) },
+            ranges: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            uses: BTreeMap::from([(version(0), 488)]),
+        }],
+        ..Blast::default()
+    };
+    blast.sort();
+    blast
+}
+
+/// A change of the catalog that replaces, breaks and updates, and reaches more than fit.
+fn blast() -> Story {
+    let names: Vec<String> = (0..500)
+        .map(|n| {
+            let environment = if n % 4 == 0 { "prod" } else { "dev" };
+            format!("team-{:02}/{environment}/queue-{n:03}#queue", n % 23)
+        })
+        .collect();
+    let mut steps: Vec<Step> = names.iter().map(|at| step(at, Action::Update)).collect();
+    for step in steps.iter_mut().take(30) {
+        let mut queue = resource(ResourceAction::Replace, "AWS::SQS::Queue", "Queue");
+        queue.cause = Some("QueueName".into());
+        let resources = vec![queue];
+        step.preview = Some(Preview { resources, foretold: true, ..Preview::default() });
+    }
+    let mut story = story(Stage::Planned, steps);
+    story.brief.blind = Some(Blind::Catalog);
+    let mut blast = radius(&story.brief.plan);
+    let shop = "requests/web/prod/shop.yaml";
+    let message = "there is no parameter `fifo`";
+    let problem = Diagnostic::error("SCH001", place(shop, 7, 5, 9), message);
+    story.brief.diagnostics.push(problem.clone());
+    blast.hits.push(Hit {
+        request: id("web/prod/shop"),
+        template: None,
+        effect: Effect::BecomesInvalid,
+        steps: Vec::new(),
+        settings: Vec::new(),
+        problems: vec![problem],
+        held: None,
+    });
+    blast.sort();
+    story.brief.blast = Some(blast);
+    for at in &names {
         story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
     }
     story
