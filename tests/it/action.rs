@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::catalog::release::Clone;
 use crate::cli::Laptop;
 use crate::world::{World, ask, note, path_of, request};
 
@@ -30,8 +31,12 @@ struct Run {
 }
 
 fn action(laptop: &Laptop<'_>, inputs: &[(&str, &str)]) -> Run {
+    action_in(laptop, &laptop.clone, inputs)
+}
+
+fn action_in(laptop: &Laptop<'_>, working_directory: &Path, inputs: &[(&str, &str)]) -> Run {
     // With all that the program needs around it, as a runner has it.
-    let plain = laptop.command_in(&laptop.clone, &[]);
+    let plain = laptop.command_in(working_directory, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (outputs, summary) = (folder.path().join("outputs"), folder.path().join("summary"));
     let mut command = Command::new(root().join("scripts/action"));
@@ -39,7 +44,7 @@ fn action(laptop: &Laptop<'_>, inputs: &[(&str, &str)]) -> Run {
     command
         .env_clear()
         .envs(set)
-        .current_dir(&laptop.clone)
+        .current_dir(working_directory)
         .env("GITHUB_OUTPUT", &outputs)
         .env("GITHUB_STEP_SUMMARY", &summary)
         .env("VEND_ACTION_PROGRAM", env!("CARGO_BIN_EXE_vend"));
@@ -59,7 +64,8 @@ fn action(laptop: &Laptop<'_>, inputs: &[(&str, &str)]) -> Run {
 #[test]
 fn the_action_passes_what_checks_actions() {
     let zizmor = tool(".tools/python-actions/bin/zizmor", "scripts/python-tools actions");
-    let files = ["action.yml", "docs/examples/requests-workflow.yml"];
+    let files =
+        ["action.yml", "docs/examples/requests-workflow.yml", "docs/examples/catalog-workflow.yml"];
     let run = |files: &[&str]| {
         Command::new(&zizmor)
             .args(["--offline", "--no-progress", "--persona", "auditor"])
@@ -87,8 +93,10 @@ fn the_action_passes_what_checks_actions() {
             .current_dir(root())
             .output()
     };
-    let output = lint(Path::new(files[1])).unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    for workflow in &files[1..] {
+        let output = lint(Path::new(workflow)).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
     let workflow = std::fs::read_to_string(root().join(files[1])).unwrap();
     let bad = folder.path().join("workflow.yml");
     std::fs::write(&bad, workflow.replace("runs-on: ubuntu-latest", "runs_on: x")).unwrap();
@@ -103,7 +111,7 @@ fn the_action_takes_what_it_declares() {
     let inputs = text.split("\ninputs:\n").nth(1).unwrap().split("\noutputs:\n").next().unwrap();
     let names = inputs.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
     let names: Vec<&str> = names.filter(|name| !name.starts_with(' ')).collect();
-    assert_eq!(names.len(), 7);
+    assert_eq!(names.len(), 8);
     for name in names {
         let variable = format!("VEND_ACTION_{}", name.replace('-', "_").to_uppercase());
         assert!(page.contains(&format!("`{name}`")), "docs/checks.md lacks `{name}`");
@@ -174,14 +182,8 @@ fn the_action_marks_problems_and_shows_plans() {
     assert_eq!(run.code, 1, "{}", run.printed);
 }
 
-#[test]
-fn the_hooks_stop_a_commit_that_would_not_be_valid() {
-    let program = tool(".tools/python-actions/bin/pre-commit", "scripts/python-tools actions");
-    let world = World::new();
-    world.requests.commit([ask("orders/dev/a", note("hello"))]);
-    world.apply();
-    let laptop = Laptop::new(&world);
-    // The repository that hooks come from.
+/// A configuration with these hooks, of a repository that they come from.
+fn hooks(world: &World, ids: &[&str]) -> String {
     let hooks = world.root().join("hooks");
     std::fs::create_dir(&hooks).unwrap();
     std::fs::copy(root().join(".pre-commit-hooks.yaml"), hooks.join(".pre-commit-hooks.yaml"))
@@ -192,31 +194,98 @@ fn the_hooks_stop_a_commit_that_would_not_be_valid() {
     git(&["add", "-A"]);
     git(&["-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "hooks"]);
     let rev = git(&["rev-parse", "HEAD"]);
-    let ids = ["vend-validate", "vend-validate-catalog", "vend-schema", "vend-plan"];
-    let config = format!(
-        "repos:\n  - repo: {at}\n    rev: {}\n    hooks: [{}]\n",
-        rev.trim(),
-        ids.map(|id| format!("{{id: {id}}}")).join(", ")
-    );
-    laptop.write(".pre-commit-config.yaml", config);
-    laptop.git(&["add", "-A"]);
-    let run = |stage: &str| {
-        let plain = laptop.command_in(&laptop.clone, &[]);
-        let folder = Path::new(env!("CARGO_BIN_EXE_vend")).parent().unwrap();
-        let path = std::env::var("PATH").unwrap();
-        let mut command = Command::new(&program);
-        command.args(["run", "--all-files", "--hook-stage", stage]).current_dir(&laptop.clone);
-        command.env_clear();
-        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env("PATH", format!("{}:{path}", folder.display()));
-        command.env("PRE_COMMIT_HOME", world.root().join("pre-commit"));
-        command.output().unwrap()
+    let ids: Vec<String> = ids.iter().map(|id| format!("{{id: {id}}}")).collect();
+    let (rev, ids) = (rev.trim(), ids.join(", "));
+    format!("repos:\n  - repo: {at}\n    rev: {rev}\n    hooks: [{ids}]\n")
+}
+
+/// What pre-commit comes to in a folder, over all of its files.
+fn hooked(world: &World, laptop: &Laptop<'_>, folder: &Path, stage: &str) -> Output {
+    // By its interpreter: the program itself names that by where the tools were installed first.
+    let python = tool(".tools/python-actions/bin/python", "scripts/python-tools actions");
+    let plain = laptop.command_in(folder, &[]);
+    let own = Path::new(env!("CARGO_BIN_EXE_vend")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut command = Command::new(&python);
+    command
+        .args(["-m", "pre_commit", "run", "--all-files", "--hook-stage", stage])
+        .current_dir(folder);
+    command.env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", format!("{}:{path}", own.display()));
+    command.env("PRE_COMMIT_HOME", world.root().join("pre-commit"));
+    command.output().unwrap()
+}
+
+#[test]
+fn a_catalog_is_checked_in_workflows_and_before_commits() {
+    let world = World::new();
+    let laptop = Laptop::new(&world);
+    let clone = Clone::new(&world);
+    let check = |folder: &Path, inputs: &[(&str, &str)]| {
+        action_in(&laptop, folder, &[&[("COMMAND", "check")], inputs].concat())
     };
+    let run = check(&clone.folder, &[]);
+    assert_eq!((run.code, run.outputs.as_str()), (0, "exit-code=0\n"), "{}", run.printed);
+    let missing = "::warning file=templates/note/1.1.0/template.yaml,line=1";
+    assert!(run.printed.contains(missing), "{}", run.printed);
+    assert!(!run.printed.contains("::notice"), "{}", run.printed);
+    let config = hooks(&world, &["vend-catalog-check"]);
+    std::fs::write(clone.folder.join(".pre-commit-config.yaml"), config).unwrap();
+    clone.git(&["add", "-A"]);
+    let fine = hooked(&world, &laptop, &clone.folder, "pre-commit");
+    assert!(fine.status.success(), "{}", said(&fine));
+
+    let source = clone.read("1.1.0/note.yaml.hbs");
+    std::fs::write(clone.path("1.1.0/note.yaml.hbs"), format!("more: 1\n{source}")).unwrap();
+    let edited = "::error file=templates/note/1.1.0/template.yaml";
+    let run = check(&clone.folder, &[]);
+    assert_eq!(run.code, 3, "{}", run.printed);
+    assert!(run.printed.contains(edited), "{}", run.printed);
+    let run = check(world.root(), &[("PATHS", clone.folder.to_str().unwrap())]);
+    assert_eq!(run.code, 3, "{}", run.printed);
+    let stopped = hooked(&world, &laptop, &clone.folder, "pre-commit");
+    assert!(said(&stopped).contains("CAT010"), "{}", said(&stopped));
+    let run = check(&clone.folder, &[("CATALOG", "elsewhere")]);
+    assert_eq!(run.code, 2, "{}", run.printed);
+
+    // With one commit there is nothing to compare with, and that is not passed over in silence.
+    clone.git(&["checkout", "-qb", "edit"]);
+    clone.git(&["commit", "-qam", "Edit"]);
+    clone.git(&["push", "-q", "origin", "edit"]);
+    let shallow = Clone::shallow(&world, "edit");
+    let run = check(&shallow.folder, &[]);
+    assert_eq!(run.code, 0, "{}", run.printed);
+    let notice = "::notice title=vend::there was nothing to compare with";
+    assert!(run.printed.contains(notice), "{}", run.printed);
+    shallow.git(&["fetch", "-q", "--depth", "2", "origin", "edit"]);
+    let run = check(&shallow.folder, &[("BASE", "HEAD^1")]);
+    assert_eq!(run.code, 3, "{}", run.printed);
+    assert!(run.printed.contains(edited), "{}", run.printed);
+}
+
+#[test]
+fn the_hooks_stop_a_commit_that_would_not_be_valid() {
+    let world = World::new();
+    world.requests.commit([ask("orders/dev/a", note("hello"))]);
+    world.apply();
+    let laptop = Laptop::new(&world);
+    let ids = [
+        "vend-validate",
+        "vend-validate-catalog",
+        "vend-catalog-check",
+        "vend-schema",
+        "vend-plan",
+    ];
+    laptop.write(".pre-commit-config.yaml", hooks(&world, &ids));
+    laptop.git(&["add", "-A"]);
+    let run = |stage: &str| hooked(&world, &laptop, &laptop.clone, stage);
     laptop.ends(0, &["schema", "-o", ".vend/request.schema.json"]);
     laptop.git(&["add", "-A"]);
     let fine = run("pre-commit");
     assert!(fine.status.success(), "{}", said(&fine));
     assert!(said(&fine).contains("vend validate (catalog)"), "{}", said(&fine));
+    assert!(said(&fine).contains("vend catalog check"), "{}", said(&fine));
     laptop.write(&path_of("orders/dev/b"), request("note@1.0.0", "{txet: x}"));
     laptop.git(&["add", "-A"]);
     let stopped = run("pre-commit");
