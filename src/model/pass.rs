@@ -40,6 +40,9 @@ pub struct PassReport {
     pub due: Option<Timestamp>,
     /// Requests by team, environment and phase.
     pub counts: Counts,
+    /// Rollouts of versions that were stopped and go no further.
+    #[serde(default)]
+    pub rollouts_stopped: usize,
     /// Requests that were read again.
     pub evaluated: usize,
 }

@@ -163,6 +163,7 @@ impl Engine {
             report.due = due;
         }
         report.counts = memory.counts.clone();
+        report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.journal.len();
         self.checked |= checked;
         self.memory = Some(memory);
@@ -198,6 +199,7 @@ impl Engine {
                 .chain(memory.rollout_problems())
                 .collect(),
             counts: memory.counts.clone(),
+            rollouts_stopped: memory.stopped_rollouts().count(),
             ..report
         };
         self.memory = is_kept.then_some(memory);

@@ -67,9 +67,13 @@ impl Memory {
         self.rollouts = versions.into_iter().map(|one| (one.version.clone(), one)).collect();
     }
 
+    /// Those that go no further.
+    pub(super) fn stopped_rollouts(&self) -> impl Iterator<Item = &Rollout> {
+        self.rollouts.values().filter(|r| r.is_open() && r.stopped.is_some())
+    }
+
     /// What is to be said of versions that go no further.
     pub(super) fn rollout_problems(&self) -> Vec<Diagnostic> {
-        let stopped = self.rollouts.values().filter(|r| r.is_open() && r.stopped.is_some());
         let problem = |rollout: &Rollout| {
             let sentence = report::rollout::stopped(rollout).unwrap_or_default();
             Diagnostic::warning(STOPPED, Place::file("catalog.yaml"), sentence).help(format!(
@@ -77,7 +81,7 @@ impl Memory {
                 rollout.version
             ))
         };
-        stopped.map(problem).collect()
+        self.stopped_rollouts().map(problem).collect()
     }
 
     /// What the requests that a version has reached have come to.

@@ -37,6 +37,7 @@ pub struct Metrics {
     requests: Family<Phase, Gauge>,
     holds: Family<Reason, Gauge>,
     under_way: Gauge,
+    rollouts_stopped: Gauge,
     problems: Gauge,
     last: Gauge<f64, AtomicU64>,
     lines: Counter,
@@ -56,6 +57,7 @@ impl Metrics {
             requests: Family::default(),
             holds: Family::default(),
             under_way: Gauge::default(),
+            rollouts_stopped: Gauge::default(),
             problems: Gauge::default(),
             last: Gauge::default(),
             lines: Counter::default(),
@@ -83,6 +85,11 @@ impl Metrics {
             registry.register("requests", "Requests by phase", metrics.requests.clone());
             registry.register("holds", "What is held, by reason", metrics.holds.clone());
             registry.register("effects_under_way", "Effects under way", metrics.under_way.clone());
+            registry.register(
+                "rollouts_stopped",
+                "Rollouts of versions that were stopped and go no further",
+                metrics.rollouts_stopped.clone(),
+            );
             registry.register(
                 "sources_unhealthy",
                 "Sources that cannot be believed now",
@@ -149,6 +156,7 @@ impl Metrics {
             self.holds.get_or_create(&Reason { reason: hold.reason.name().into() }).inc();
         }
         self.under_way.set(i64::try_from(report.under_way).unwrap_or(i64::MAX));
+        self.rollouts_stopped.set(i64::try_from(report.rollouts_stopped).unwrap_or(i64::MAX));
         self.problems.set(i64::try_from(report.problems.len()).unwrap_or(i64::MAX));
     }
 

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::{Serving, all_ready, eventually, notes, patient};
+use crate::world::{ask, catalog, request, write};
 
 #[test]
 fn health_readiness_and_metrics() {
@@ -27,6 +28,34 @@ fn health_readiness_and_metrics() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
+    daemon.stop();
+}
+
+#[test]
+fn a_rollout_that_was_stopped_is_counted() {
+    let world = patient();
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
+    let waves =
+        "spec: {format: 1, rollout: [{environment: dev, pause: 1h}, {environment: prod}]}\n";
+    world.catalog.commit([write("catalog.yaml", format!("{head}{waves}"))]);
+    let asks = ["orders/dev/a", "orders/prod/b"];
+    world.requests.commit(asks.map(|id| ask(id, request("note@^1.1", "{text: hello}"))));
+    let mut daemon = Serving::ready(&world);
+    let says = |line: &str| {
+        let (_, text) = daemon.get("/metrics");
+        text.lines().any(|l| l == line).then_some(())
+    };
+    eventually("they are ready", || says("vend_requests{phase=\"Ready\"} 2"));
+    assert_eq!(says("vend_rollouts_stopped 0"), Some(()));
+    world.catalog.commit(catalog::note("1.1.1"));
+    eventually("it is on its way", || {
+        let said = world.vend_ends(0, &["catalog", "rollout"]).stdout;
+        said.contains("the next wave begins at").then_some(())
+    });
+    world.vend_ends(0, &["catalog", "rollout", "stop", "note"]);
+    eventually("it is stopped", || says("vend_rollouts_stopped 1"));
+    world.vend_ends(0, &["catalog", "rollout", "resume", "note"]);
+    eventually("it goes on", || says("vend_rollouts_stopped 0"));
     daemon.stop();
 }
 
