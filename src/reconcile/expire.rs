@@ -15,6 +15,7 @@
 //! Where nothing comes to a branch but by pull requests, whoever talks with the forge proposes it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::PassError;
 use super::gate::let_through;
@@ -165,8 +166,8 @@ impl Pass<'_> {
         for one in over {
             let digest = let_through(&one.id, None);
             let approval = Approval { digest, by: "vend".into(), teams: Some(Vec::new()), at };
-            if !self.memory.approvals.contains_key(&digest) {
-                self.memory.approvals.insert(digest, vec![approval.clone()]);
+            if let Entry::Vacant(entry) = self.memory.approvals.entry(digest) {
+                entry.insert(vec![approval.clone()]);
                 writes.push(Write::Approve(approval));
             }
         }

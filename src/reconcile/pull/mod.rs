@@ -125,8 +125,8 @@ pub struct Reviewer {
     moved: BTreeSet<(RequestId, Digest)>,
     /// Commits of which the forge knows no pull request, and since when we know that.
     doubted: BTreeMap<Option<Revision>, Timestamp>,
-    /// Places where nothing is proposed before then, since it failed.
-    unoffered: BTreeMap<SourceName, Timestamp>,
+    /// Those where nothing is proposed before then.
+    unoffered: BTreeMap<Repo, Pause>,
 }
 
 /// How often something failed in a row, and until when it is left alone.

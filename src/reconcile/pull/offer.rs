@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::{self, Digest};
-use crate::error::chain;
 use crate::git::Edit;
 use crate::model::{Fate, HoldReason, RequestId, Revision, SourceName};
 use crate::reconcile::offer::{self, Offer, Offered};
@@ -68,9 +67,6 @@ impl From<ProposeError> for Trouble {
     }
 }
 
-/// How long nothing is proposed after it failed.
-const REST: SignedDuration = SignedDuration::from_mins(15);
-
 impl Reviewer {
     /// Proposes what is due. Trouble with that delays nothing else that is said there.
     pub(super) async fn offer_if_due(
@@ -78,8 +74,8 @@ impl Reviewer {
         visit: &Visit<'_>,
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
-        let (name, now) = (visit.place.name(), (visit.clock)());
-        if let Some(until) = self.unoffered.get(name).filter(|until| **until > now) {
+        let (repo, now) = (&visit.place.repo, (visit.clock)());
+        if let Some((_, until)) = self.unoffered.get(repo).filter(|(_, until)| *until > now) {
             turn.due = turn.due.into_iter().chain([*until]).min();
             return Ok(());
         }
@@ -90,13 +86,12 @@ impl Reviewer {
         match offered {
             Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
             Err(error) => {
-                tracing::warn!(repo = %visit.place.repo, error = chain(&error), "nothing can be proposed");
-                self.unoffered.insert(name.clone(), now + REST);
-                turn.due = turn.due.into_iter().chain([now + REST]).min();
+                let until = super::wait(&mut self.unoffered, repo, &error, (visit.clock)());
+                turn.due = turn.due.into_iter().chain([until]).min();
                 Ok(())
             }
             Ok(()) => {
-                self.unoffered.remove(name);
+                self.unoffered.remove(repo);
                 Ok(())
             }
         }

@@ -93,7 +93,7 @@ fn every_command_gives_one_json_document() {
     explain: approvals desired events holds retries status underWay
     explain: diagnostics error exitCode hints
     approve: diagnostics error exitCode hints
-    laptop validate: diagnostics errors notes requests summary templates version waiting
+    laptop validate: against diagnostics errors notes requests summary templates version waiting
     laptop render: note/note.yaml
     laptop render: diagnostics summary version
     laptop plan: diagnostics digest drifts forget holds refresh remarks sources steps summary unchanged

@@ -13,9 +13,9 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
     let mut desk = Desk::new();
     desk.world.configure(|c| c["expiry"] = json!({"warn": ["45s", "20s"]}));
     let _daemon = desk.serve();
-    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 60s");
+    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 61s");
     let n = desk.propose("ada", "sandbox", [ask(ID, text)]);
-    desk.says(n, &["create", "it ends 60s after it was first applied"]);
+    desk.says(n, &["create", "it ends 61s after it was first applied"]);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done", "it ends at "]);
     let body = desk.says(n, &["1 will end soon", "in less than 45s"]);
@@ -23,7 +23,7 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
 
     let asked = desk.repo().comment("ada", n, "/vend extend 7d");
     desk.reacted(n, asked, "+1");
-    desk.says(n, &["ttl: 604860s"]);
+    desk.says(n, &["ttl: 604861s"]);
     desk.says(n, &["in less than 20s"]);
     // Its branch takes nothing but pull requests: one that removes it is opened, and people decide.
     desk.says(n, &["Held", "is to be removed by a pull request"]);

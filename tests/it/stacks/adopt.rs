@@ -45,6 +45,8 @@ fn b77_of_two_requests_that_come_to_one_name_the_second_is_held() {
 
     // When the first is gone the name is free.
     it.world.requests.commit([drop_request(first)]);
+    it.world.vend(&["apply", "--wait"]);
+    it.world.approve(&it.world.held(second, "LooksLikeAMove"));
     it.aws.eventually("the second comes", || {
         it.world.vend(&["apply", "--wait"]);
         (it.world.standing(second).0 == "Ready").then_some(())

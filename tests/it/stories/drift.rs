@@ -119,7 +119,7 @@ fn f67_another_instances_folder_is_not_ours() {
     });
     twin.apply();
     let sentence = twin.held(ID, "NotOurs");
-    assert!(sentence.contains("marked as"), "{sentence}");
+    assert!(sentence.contains("by its mark it belongs to"), "{sentence}");
     assert_eq!(world.output.refs(), output);
     world.again_nothing();
 }

@@ -102,7 +102,8 @@ fn calls_wait_at_a_gate_and_for_a_delay() {
     let gate = Gate::closed();
     aws.rule(Rule::on("CreateStack", Fault::Hold(gate.clone())).stack("held"));
     aws.rule(Rule::on("CreateStack", Fault::Delay(Duration::from_millis(30))));
-    let client = once(&aws);
+    // Whoever is held waits for as long as it takes.
+    let client = aws.through_proxy();
     std::thread::scope(|scope| {
         let held = scope.spawn(|| create(&aws, &client, "held").unwrap());
         aws.eventually("it arrived", || (aws.count("CreateStack") == 1).then_some(()));
