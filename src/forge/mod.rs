@@ -128,7 +128,8 @@ pub trait Forge: Send + Sync {
     ) -> Result<Vec<Proposed>, ForgeError>;
 
     /// Brings the open pull request of ours of that branch to what it should be, or opens one: found
-    /// by its marker before it is made, also after an answer that was lost.
+    /// by its marker before it is made, also after an answer that was lost. One that somebody ended
+    /// meanwhile is given back as it is.
     async fn propose(&self, repo: &Repo, proposal: &Proposal) -> Result<Proposed, ForgeError>;
 
     /// Closes one of ours; again changes nothing.

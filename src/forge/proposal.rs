@@ -1,5 +1,7 @@
 //! Pull requests of our own, seen from no particular forge.
 
+use std::collections::BTreeSet;
+
 use crate::model::Revision;
 
 /// A pull request as it should be. Its branch is in the repository itself, and ours alone.
@@ -17,6 +19,9 @@ pub struct Proposal {
     pub body: String,
     /// Those that it should have at the least; people may add others.
     pub labels: Vec<String>,
+    /// Earlier ones of that branch that have ended and are no answer to this one. Any other that has
+    /// ended is: it is given back as it is, and none is opened.
+    pub ended: BTreeSet<u64>,
 }
 
 /// A pull request of a branch of ours as it is.

@@ -112,11 +112,13 @@ impl GitHub {
         repo: &Repo,
         proposal: &Proposal,
     ) -> Result<Proposed, Trouble> {
-        let Proposal { branch, base, title, marker, body, labels: _ } = proposal;
+        let Proposal { branch, base, title, marker, body, labels: _, ended } = proposal;
         let mut losses = 0;
         loop {
             let found = self.find_ours(repo, branch, marker).await?;
-            let wrote = match found.into_iter().find(OwnShape::is_open) {
+            let is_answer = |pull: &OwnShape| pull.is_open() || !ended.contains(&pull.number);
+            let wrote = match found.into_iter().find(is_answer) {
+                Some(pull) if !pull.is_open() => return pull.proposed(true),
                 Some(pull) if pull.says(proposal) => {
                     self.label(repo, &pull, proposal).await?;
                     return pull.proposed(true);
@@ -174,6 +176,7 @@ impl GitHub {
         }
     }
 
+    /// Those of them that are ours.
     async fn find_ours(
         &self,
         repo: &Repo,

@@ -10,8 +10,8 @@
 //! - One pull request for each branch: it is found by its branch, its author and its signed marker
 //!   before it is made, also after an answer that was lost.
 //! - Hands off: a branch whose tip is no commit of ours is a person's, and is neither moved nor closed.
-//! - No is no: one that somebody closed is not opened again, nor one that was merged and taken back. Whoever has something else to propose takes
-//!   another name.
+//! - No is no: one that somebody closed is not opened again, nor one that was merged and taken back.
+//!   Whoever has something else to propose takes another name.
 //!
 //! # Assumptions
 //! Whoever calls does one proposal of a name at a time, and keeps [`Known`] durably before
@@ -51,8 +51,13 @@ pub struct Change {
 impl Change {
     /// The branch that it lies on.
     pub fn branch(&self) -> String {
-        format!("vend/{}/{}", self.kind, self.name)
+        branch(self.kind, &self.name)
     }
+}
+
+/// The branch of a proposal of that kind and name.
+pub fn branch(kind: &str, name: &str) -> String {
+    format!("vend/{kind}/{name}")
 }
 
 /// Where it goes.
@@ -145,6 +150,8 @@ where
     let Some(made) = made else { return Ok(Outcome::Nothing) };
     let marker = desk.marker(&branch);
     let mut pulls = desk.pulls(&branch, &marker).await?;
+    let ended = pulls.iter().filter(|pull| pull.fate != Fate::Open);
+    let ended = ended.map(|pull| pull.number).collect();
     pulls.retain(|pull| pull.fate != Fate::Closed || !known.withdrawn.contains(&pull.number));
     let tip = desk.mirror.fetch_own(&branch).await?;
     let is_same = match &tip {
@@ -189,9 +196,15 @@ where
         body: format!("{marker}\n{}", change.body),
         marker,
         labels: change.labels.clone(),
+        ended,
     };
     let pull = forge.propose(repo, &proposal).await?;
-    Ok(Outcome::Stands(commit, Some(pull)))
+    Ok(match pull.fate {
+        Fate::Open => Outcome::Stands(commit, Some(pull)),
+        // Somebody was faster than we.
+        Fate::Closed => Outcome::Declined(pull),
+        Fate::Merged => Outcome::Nothing,
+    })
 }
 
 /// Takes a change back that is not wanted any more: closes its pull request and removes its branch, unless

@@ -1,5 +1,7 @@
 //! Proposals of our own: one pull request for each branch, whatever happens to answers.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use vend::forge::{Fate, Forge, ForgeError, Proposal, Proposed, marker};
 use vend::git::{Edit, Mirror};
@@ -151,6 +153,7 @@ fn a_request_that_did_nothing_is_made_again_once() {
         body: format!("{marker}\n"),
         marker,
         labels: Vec::new(),
+        ended: BTreeSet::new(),
     };
     let propose = || desk.run(desk.forge.propose(&desk.repo(), &proposal));
     for fault in [Fault::Status(502), Fault::Cut] {
@@ -163,7 +166,12 @@ fn a_request_that_did_nothing_is_made_again_once() {
     close().unwrap();
     close().unwrap();
     let found = desk.run(desk.forge.proposed(&desk.repo(), BRANCH, &proposal.marker)).unwrap();
-    assert_eq!(found, [Proposed { fate: Fate::Closed, ..pull }]);
+    let closed = Proposed { fate: Fate::Closed, ..pull };
+    assert_eq!(found, [closed.clone()]);
+    // Who is told to open what somebody has closed meanwhile opens nothing.
+    let opened = desk.calls("POST", "pulls");
+    assert_eq!(propose().unwrap(), closed);
+    assert_eq!(desk.calls("POST", "pulls"), opened);
 }
 
 #[test]

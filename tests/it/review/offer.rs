@@ -73,6 +73,7 @@ fn each_team_is_asked_once_and_no_is_no() {
     let polls = || desk.hub.calls("GET", "/repos/acme/requests/pulls").len();
     let asked = polls();
     eventually("some more turns", || (polls() >= asked + 8).then_some(()));
+    assert!(desk.repo().open_pulls().is_empty());
     desk.world.catalog.commit(catalog::note("1.2.0"));
     let third = opened(&desk, "vend/upgrade/note-1.2.0/");
     desk.says(third.number, &["Nothing to do"]);
