@@ -41,7 +41,7 @@ pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase, Ttl};
-pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, upgrade};
+pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, newest, upgrade};
 
 #[cfg(test)]
 mod catalog_tests;

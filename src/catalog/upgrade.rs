@@ -3,6 +3,7 @@
 mod range;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use semver::Version;
 use serde_json::Value;
@@ -127,6 +128,13 @@ pub fn upgrade(
     }
 }
 
+/// The version that requests of a template are brought to where nobody names one: the highest stable
+/// one without errors.
+pub fn newest<'c>(catalog: &'c Catalog, name: &str) -> Option<&'c Arc<TemplateVersion>> {
+    let versions = catalog.templates.get(name)?;
+    versions.values().rev().find(|version| version.is_stable() && !version.is_broken())
+}
+
 fn decide(
     catalog: &Catalog,
     request: &RequestFile,
@@ -137,7 +145,7 @@ fn decide(
     let versions = catalog.templates.get(name).ok_or(Why::NoTemplate)?;
     let target = match wanted {
         Some(version) => versions.get(version),
-        None => versions.values().rev().find(|t| t.is_stable() && !t.is_broken()),
+        None => newest(catalog, name),
     };
     let target = target.ok_or_else(|| Why::NoVersion(wanted.cloned()))?;
     let to = &target.id.version;

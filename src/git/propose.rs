@@ -1,10 +1,7 @@
 //! Branches of our own beside the one that is followed: what we propose lies there.
 
-use std::ffi::OsStr;
-
 use super::error::{GitError, git2 as git2_error};
-use super::mirror::{Mirror, oid};
-use super::outcome;
+use super::mirror::Mirror;
 use super::path::escape;
 use crate::model::Revision;
 
@@ -45,30 +42,10 @@ impl Mirror {
     ) -> Result<(), GitError> {
         let remote = self.remote()?;
         let name = self.own_ref(branch)?;
-        let location = &remote.location;
         let turn = self.inner.turn.lock().await;
-        let lease = format!("--force-with-lease={name}:{}", expected.map_or("", Revision::as_str));
-        let spec = match revision {
-            Some(revision) => format!("{}:{name}", oid(revision)?),
-            None => format!(":{name}"),
-        };
-        let args = [
-            "push",
-            "--porcelain",
-            "--quiet",
-            "--no-verify",
-            "--no-follow-tags",
-            "--no-signed",
-            "--recurse-submodules=no",
-            &lease,
-            "--end-of-options",
-            &location.url,
-            &spec,
-        ];
-        let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
-        let ended = self.git(remote, Some(location), &args).await?;
+        self.swap(remote, &name, revision, expected).await?;
         drop(turn);
-        outcome::pushed(location, &remote.transport, &ended)
+        Ok(())
     }
 
     fn own_ref(&self, branch: &str) -> Result<String, GitError> {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::error::{GitError, git2 as git2_error};
-use super::mirror::{Mirror, oid};
+use super::mirror::{Mirror, Remote, oid};
 use super::outcome;
 use crate::model::Revision;
 
@@ -30,10 +30,36 @@ impl Mirror {
             return Err(GitError::Refused { code: "SRC001", what, text });
         }
         let turn = self.inner.turn.lock().await;
-        let name = location.remote_ref();
-        let old = expected.map_or("", Revision::as_str);
-        let lease = format!("--force-with-lease={name}:{old}");
-        let spec = format!("{}:{name}", oid(revision)?);
+        self.swap(remote, &location.remote_ref(), Some(revision), expected).await?;
+        let note = self.with(|repository| {
+            repository
+                .reference(&location.fetched_ref(), oid(revision)?, true, "pushed")
+                .map(drop)
+                .map_err(git2_error("noting what was pushed"))
+        });
+        if note.is_err() {
+            // It has arrived all the same; the next fetch notes it.
+            tracing::warn!(%location, "the tip that was pushed could not be noted");
+        }
+        drop(turn);
+        Ok(())
+    }
+
+    /// Moves a ref of the other side (`None`: away with it) where it is what is expected there.
+    /// Whoever calls has the turn.
+    pub(super) async fn swap(
+        &self,
+        remote: &Remote,
+        name: &str,
+        revision: Option<&Revision>,
+        expected: Option<&Revision>,
+    ) -> Result<(), GitError> {
+        let location = &remote.location;
+        let lease = format!("--force-with-lease={name}:{}", expected.map_or("", Revision::as_str));
+        let spec = match revision {
+            Some(revision) => format!("{}:{name}", oid(revision)?),
+            None => format!(":{name}"),
+        };
         let args = [
             "push",
             "--porcelain",
@@ -49,18 +75,6 @@ impl Mirror {
         ];
         let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
         let ended = self.git(remote, Some(location), &args).await?;
-        outcome::pushed(location, &remote.transport, &ended)?;
-        let note = self.with(|repository| {
-            repository
-                .reference(&location.fetched_ref(), oid(revision)?, true, "pushed")
-                .map(drop)
-                .map_err(git2_error("noting what was pushed"))
-        });
-        if note.is_err() {
-            // It has arrived all the same; the next fetch notes it.
-            tracing::warn!(%location, "the tip that was pushed could not be noted");
-        }
-        drop(turn);
-        Ok(())
+        outcome::pushed(location, &remote.transport, &ended)
     }
 }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use semver::Version;
 
 use super::pass::{Pass, Wake};
-use super::source::{self, Source};
+use super::source::Source;
 use super::{Engine, PassError};
-use crate::catalog::{self, Catalog, Outcome, RequestFile, Requirement, TemplateVersion};
+use crate::catalog::{self, Catalog, Outcome, RequestFile, Requirement};
 use crate::git::{Blob, Edit};
 use crate::model::{RequestId, Revision, SourceName, TemplateId};
 use crate::report::upgrade::{Edited, Left, Reason};
@@ -116,16 +116,6 @@ pub fn edited(
     }
 }
 
-/// The version that requests of a template are brought to where nobody names one.
-fn newest<'c>(catalog: &'c Catalog, name: &str) -> Option<&'c TemplateVersion> {
-    let versions = catalog.templates.get(name)?;
-    versions
-        .values()
-        .rev()
-        .find(|version| version.is_stable() && !version.is_broken())
-        .map(Arc::as_ref)
-}
-
 /// What could be brought to newer versions in some sources, and the commits that this was read at.
 #[derive(Debug, Default)]
 pub(super) struct Offered {
@@ -142,9 +132,8 @@ impl Engine {
         takes: &(dyn Fn(&str) -> bool + Sync),
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Offered, PassError> {
-        let mut memory = self.memory().await?;
+        let memory = self.lent().await?;
         let known = memory.built.catalog.clone();
-        memory.catalog = self.shelf.take().filter(|(_, at)| known.as_ref() == Some(at));
         let snapshots = self.snapshots_at(&memory, &BTreeMap::new());
         let at = snapshots.iter().filter(|s| sources.contains(&s.source.name));
         let at = at.filter_map(|s| Some((s.source.name.clone(), s.commit.clone()?))).collect();
@@ -153,9 +142,7 @@ impl Engine {
         let outcome = pass.offers(sources, takes).await;
         let read = pass.memory.catalog.take();
         drop(pass);
-        self.shelf = read.filter(|(_, at)| known.as_ref() == Some(at));
-        // The indexes are as that pass left them: the next one starts from what is.
-        self.memory = None;
+        self.shelve(read, &known);
         Ok(Offered { offers: outcome?, at })
     }
 }
@@ -172,7 +159,7 @@ impl Pass<'_> {
         for entry in self.memory.desired().iter() {
             let Some(template) = &entry.template else { continue };
             let is_behind = || {
-                newest(&catalog, &template.name)
+                catalog::newest(&catalog, &template.name)
                     .is_some_and(|newest| newest.id.version > template.version)
             };
             if sources.contains(entry.spot.source()) && takes(&template.name) && is_behind() {
@@ -191,7 +178,7 @@ impl Pass<'_> {
             let Some((path, text)) = texts.get(id) else { continue };
             let place: Arc<str> = path.as_str().into();
             let Ok(file) = catalog::request(&place, id, text.as_bytes()) else { continue };
-            let Some(newest) = newest(&catalog, name) else { continue };
+            let Some(newest) = catalog::newest(&catalog, name) else { continue };
             // What its range takes by itself comes in waves.
             if let Requirement::Range(range) = &file.template.requirement
                 && range.matches(&newest.id.version)
@@ -267,7 +254,6 @@ impl Pass<'_> {
 
 /// The sources among these that hold requests.
 pub(super) fn of_requests(engine: &Engine, names: &[SourceName]) -> BTreeSet<SourceName> {
-    let is_of = |name: &&SourceName| name.as_str() != source::CATALOG;
     let known = |name: &&SourceName| engine.sources().requests.iter().any(|s| s.name == **name);
-    names.iter().filter(is_of).filter(known).cloned().collect()
+    names.iter().filter(known).cloned().collect()
 }

@@ -99,9 +99,8 @@ impl Engine {
         question: &Question,
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Reviewed, PassError> {
-        let mut memory = self.memory().await?;
+        let memory = self.lent().await?;
         let known = memory.built.clone();
-        memory.catalog = self.shelf.take().filter(|(_, at)| known.catalog.as_ref() == Some(at));
         let snapshots = self.snapshots_at(&memory, &question.at);
         let wake = Wake::Look { previews: question.previews && !question.blind };
         let mut pass = Pass::at(self, wake, clock, memory, snapshots);
@@ -111,10 +110,28 @@ impl Engine {
         let read = pass.memory.catalog.take();
         let reviewed = outcome?;
         drop(pass);
-        self.shelf = read.filter(|(_, at)| known.catalog.as_ref() == Some(at));
-        // The indexes are as they would be: the next review starts from what is.
-        self.memory = None;
+        self.shelve(read, &known.catalog);
         Ok(reviewed)
+    }
+
+    /// The indexes for a pass that changes them and writes nothing, with a catalog that need not be
+    /// read again.
+    pub(super) async fn lent(&mut self) -> Result<Memory, PassError> {
+        let mut memory = self.memory().await?;
+        let known = memory.built.catalog.as_ref();
+        memory.catalog = self.shelf.take().filter(|(_, at)| known == Some(at));
+        Ok(memory)
+    }
+
+    /// Keeps the catalog that such a pass has read, if it is the one that is `known`. The indexes are as
+    /// they would be: the next one starts from what is.
+    pub(super) fn shelve(
+        &mut self,
+        read: Option<(Arc<crate::catalog::Catalog>, Revision)>,
+        known: &Option<Revision>,
+    ) {
+        self.shelf = read.filter(|(_, at)| known.as_ref() == Some(at));
+        self.memory = None;
     }
 }
 

@@ -136,6 +136,11 @@ impl Sources {
         std::iter::once(&self.catalog).chain(&self.requests)
     }
 
+    /// The one of that name.
+    pub fn named(&self, name: &SourceName) -> Option<&Source> {
+        self.all().find(|source| source.name == *name)
+    }
+
     /// Fetches all of them at once. A source that takes its time holds nobody up: what it had stays
     /// in use, its fetch goes on, and a later pass takes what came of it.
     pub async fn fetch(&self) -> Vec<Fetched> {

@@ -216,7 +216,7 @@ impl Reviewer {
         for place in self.places.clone() {
             let now = clock();
             if let Some((_, until)) = self.rest.get(&place.repo).filter(|(_, until)| *until > now) {
-                turn.due = turn.due.into_iter().chain([*until]).min();
+                turn.is_due(*until);
                 continue;
             }
             let Some(base) = commits.get(place.name()).cloned() else { continue };
@@ -226,7 +226,7 @@ impl Reviewer {
                 Err(Trouble::Pass(error)) => return Err(error),
                 Err(error) => {
                     let until = wait(&mut self.rest, &place.repo, &error, clock());
-                    turn.due = turn.due.into_iter().chain([until]).min();
+                    turn.is_due(until);
                 }
             }
         }
@@ -276,8 +276,9 @@ impl Reviewer {
         }
         self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
-        self.passages(visit, turn).await?;
-        self.offer_if_due(visit, turn).await?;
+        let standing = self.store.standing().await?;
+        self.passages(visit, &standing, turn).await?;
+        self.offer_if_due(visit, &standing, turn).await?;
         self.clear(visit, clock()).await?;
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();
@@ -314,7 +315,7 @@ impl Reviewer {
     }
 
     async fn fetch_heads(&self, place: &Place, pulls: &[Pull]) -> Result<(), Trouble> {
-        let Some(source) = self.engine.sources().all().find(|s| s.name == *place.name()) else {
+        let Some(source) = self.engine.sources().named(place.name()) else {
             return Ok(());
         };
         let mirror = source.mirror();

@@ -15,7 +15,7 @@ use crate::reconcile::propose::{self, Change, Desk, Known, Outcome, ProposeError
 use crate::reconcile::review::Question;
 use crate::report;
 use crate::report::upgrade::{Left, Reason};
-use crate::store::{ASIDE, Write};
+use crate::store::{ASIDE, Index, Write};
 
 /// What the names of these proposals begin with.
 const UPGRADE: &str = "upgrade";
@@ -72,22 +72,23 @@ impl Reviewer {
     pub(super) async fn offer_if_due(
         &mut self,
         visit: &Visit<'_>,
+        standing: &Index,
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let (repo, now) = (&visit.place.repo, (visit.clock)());
         if let Some((_, until)) = self.unoffered.get(repo).filter(|(_, until)| *until > now) {
-            turn.due = turn.due.into_iter().chain([*until]).min();
+            turn.is_due(*until);
             return Ok(());
         }
         let mut offered = self.offer(visit, turn).await;
         if offered.is_ok() {
-            offered = self.offer_removals(visit, turn).await;
+            offered = self.offer_removals(visit, standing, turn).await;
         }
         match offered {
             Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
             Err(error) => {
                 let until = super::wait(&mut self.unoffered, repo, &error, (visit.clock)());
-                turn.due = turn.due.into_iter().chain([until]).min();
+                turn.is_due(until);
                 Ok(())
             }
             Ok(()) => {
@@ -108,7 +109,7 @@ impl Reviewer {
         if let Some(next) = all.looked.map(|looked| looked + settings.interval)
             && next > now
         {
-            turn.due = turn.due.into_iter().chain([next]).min();
+            turn.is_due(next);
             return Ok(());
         }
         let takes = |name: &str| {
@@ -116,10 +117,11 @@ impl Reviewer {
         };
         let Offered { offers, at } = self.engine.offers(&sources, &takes, visit.clock).await?;
         let Some(base) = at.values().next().cloned() else { return Ok(()) };
-        let wanted: BTreeSet<String> = offers.iter().map(|o| branch(UPGRADE, &o.name())).collect();
+        let wanted: BTreeSet<String> =
+            offers.iter().map(|o| propose::branch(UPGRADE, &o.name())).collect();
         self.take_back_others(visit, (UPGRADE, &base), &wanted, &mut all).await?;
         for offer in offers {
-            if all.has_room(&branch(UPGRADE, &offer.name()), settings.limit) {
+            if all.has_room(&propose::branch(UPGRADE, &offer.name()), settings.limit) {
                 let offer = self.without_errors(visit, (&base, &sources), offer).await?;
                 if !offer.edited.is_empty() {
                     let change = change(&offer, settings.labels.clone());
@@ -128,13 +130,18 @@ impl Reviewer {
             }
         }
         all.looked = Some(now);
-        turn.due = turn.due.into_iter().chain([now + settings.interval]).min();
+        turn.is_due(now + settings.interval);
         Ok(self.keep_proposals(visit, UPGRADE, &all).await?)
     }
 
     /// Proposes that files go whose time is over, where nothing comes to the branch but by pull requests.
-    async fn offer_removals(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
-        let over = self.over(visit).await?;
+    async fn offer_removals(
+        &mut self,
+        visit: &Visit<'_>,
+        standing: &Index,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
+        let over = self.over(visit, standing).await?;
         let mut all = self.proposals(visit, EXPIRE).await?;
         let (now, inputs) = ((visit.clock)(), digest::of(&(&visit.base, &over)));
         let next = all.looked.filter(|_| all.inputs == Some(inputs)).map(|looked| looked + LOOK);
@@ -142,7 +149,7 @@ impl Reviewer {
             return Ok(());
         }
         if let Some(next) = next.filter(|next| *next > now) {
-            turn.due = turn.due.into_iter().chain([next]).min();
+            turn.is_due(next);
             return Ok(());
         }
         let changes: Vec<Change> = over
@@ -165,7 +172,7 @@ impl Reviewer {
             }
         }
         (all.looked, all.inputs) = (Some(now), Some(inputs));
-        turn.due = turn.due.into_iter().chain([now + LOOK]).min();
+        turn.is_due(now + LOOK);
         Ok(self.keep_proposals(visit, EXPIRE, &all).await?)
     }
 
@@ -173,13 +180,14 @@ impl Reviewer {
     async fn over(
         &self,
         visit: &Visit<'_>,
+        standing: &Index,
     ) -> Result<BTreeMap<RequestId, (String, Timestamp)>, Trouble> {
-        let holds = self.store.standing().await?.holds;
-        let since: BTreeMap<RequestId, Timestamp> = holds
-            .into_iter()
+        let since: BTreeMap<RequestId, Timestamp> = standing
+            .holds
+            .iter()
             .filter_map(|row| match row.hold.reason {
                 HoldReason::Expired { since, fate: Fate::PullRequest } => {
-                    Some((row.hold.request, since))
+                    Some((row.hold.request.clone(), since))
                 }
                 _ => None,
             })
@@ -258,8 +266,7 @@ impl Reviewer {
         let desk = self.desk(visit, &mirror, base);
         let standing = all.branches.get(&branch).cloned().unwrap_or_default();
         let keep = async |known| {
-            let standing = all.branches.entry(branch.clone()).or_default();
-            (standing.known, standing.gone) = (known, false);
+            all.branches.entry(branch.clone()).or_default().known = known;
             self.keep_proposals(visit, change.kind, all).await
         };
         let at = (visit.clock)();
@@ -272,7 +279,8 @@ impl Reviewer {
         if open && !standing.open {
             tracing::info!(repo = %visit.place.repo, branch, "proposed");
         }
-        all.branches.entry(branch).or_default().open = open;
+        let standing = all.branches.entry(branch).or_default();
+        (standing.open, standing.gone) = (open, false);
         Ok(self.keep_proposals(visit, change.kind, all).await?)
     }
 
@@ -304,7 +312,7 @@ impl Reviewer {
     }
 
     fn mirror(&self, visit: &Visit<'_>) -> Result<crate::git::Mirror, Trouble> {
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let source = self.engine.sources().named(visit.place.name());
         let source = source.ok_or_else(|| {
             let text = format!("source `{}` is not there any more", visit.place.name());
             crate::reconcile::PassError::Settings(text)
@@ -357,10 +365,6 @@ pub fn change(offer: &Offer, labels: Vec<String>) -> Change {
         body: report::upgrade::proposal(to, edited, left),
         labels,
     }
-}
-
-fn branch(kind: &str, name: &str) -> String {
-    format!("vend/{kind}/{name}")
 }
 
 fn key(kind: &str, source: &SourceName) -> String {

@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::reconcile::review::{Question, Reviewed};
 use crate::report;
-use crate::store::{PersonWrite, passage_key};
+use crate::store::{Index, PersonWrite, passage_key};
 
 /// Commits looked through for the one that brought a file.
 const SEARCH: usize = 5_000;
@@ -40,9 +40,9 @@ impl Reviewer {
     pub(super) async fn passages(
         &mut self,
         visit: &Visit<'_>,
+        standing: &Index,
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
-        let standing = self.store.standing().await?;
         let mut held: BTreeSet<RequestId> = BTreeSet::new();
         let mut moved: BTreeSet<(RequestId, Digest)> = BTreeSet::new();
         for Hold { request, reason, .. } in standing.holds.iter().map(|row| &row.hold) {
@@ -85,7 +85,7 @@ impl Reviewer {
                     };
                     let (sure, open): (Vec<_>, Vec<_>) = asked.into_iter().partition(sure);
                     if !open.is_empty() {
-                        turn.due = turn.due.into_iter().chain([now + DOUBT]).min();
+                        turn.is_due(now + DOUBT);
                     }
                     let direct = |a: Asked| through(a, None, (None, None));
                     sure.into_iter().map(direct).collect()
@@ -128,7 +128,7 @@ impl Reviewer {
             let Some(origin) = origin.filter(|o| visit.place.sources.contains(&o.source)) else {
                 continue;
             };
-            let Some(source) = self.engine.sources().all().find(|s| s.name == origin.source) else {
+            let Some(source) = self.engine.sources().named(&origin.source) else {
                 continue;
             };
             let tip = read.get(&origin.source).and_then(|source| source.commit.clone());
@@ -172,7 +172,7 @@ impl Reviewer {
         commit: &Revision,
         tip: &Revision,
     ) -> Result<Option<Pull>, Trouble> {
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let source = self.engine.sources().named(visit.place.name());
         let Some(source) = source else { return Ok(None) };
         let mirror = source.mirror();
         for (key, kept) in self.kept.iter().rev() {

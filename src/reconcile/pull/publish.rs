@@ -272,7 +272,7 @@ impl Reviewer {
 
     /// A line of a file at a pull request's head.
     fn line_of(&self, visit: &Visit<'_>, kept: &Kept, path: &str, line: u32) -> Option<String> {
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name())?;
+        let source = self.engine.sources().named(visit.place.name())?;
         let mirror = source.mirror();
         let entry = mirror.find(&kept.pull.head, path).ok()??;
         let crate::git::Blob::Bytes(bytes) = mirror.blob(entry.id, 1 << 20).ok()? else {

@@ -42,7 +42,7 @@ impl Reviewer {
         number: u64,
     ) -> Result<(BTreeSet<String>, bool), Trouble> {
         let commits = self.forge.pushed(&visit.place.repo, number).await?;
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let source = self.engine.sources().named(visit.place.name());
         let mirror = source.map(|source| source.mirror());
         let (mut by, mut is_told) = (BTreeSet::new(), true);
         for commit in commits {

@@ -29,7 +29,7 @@ impl Reviewer {
     ) -> Result<(), Trouble> {
         let place = visit.place;
         let groups = self.forge.queued(&place.repo, &place.branch).await?;
-        let source = self.engine.sources().all().find(|s| s.name == *place.name());
+        let source = self.engine.sources().named(place.name());
         let Some(mirror) = source.map(|source| source.mirror().clone()) else { return Ok(()) };
         let heads: BTreeSet<&Revision> = groups.iter().map(|group| &group.head).collect();
         let before = self.queued.len();
@@ -139,7 +139,7 @@ impl Reviewer {
         group: &Queued,
         all: &[Queued],
     ) -> Result<Members, Trouble> {
-        let source = self.engine.sources().all().find(|s| s.name == *visit.place.name());
+        let source = self.engine.sources().named(visit.place.name());
         let Some(source) = source else { return Ok(Members::default()) };
         let mirror = source.mirror();
         let mut numbers = BTreeSet::new();

@@ -33,7 +33,7 @@ impl Reviewer {
         is_strange: bool,
     ) -> Result<Survey, Trouble> {
         let place = visit.place;
-        let Some(source) = self.engine.sources().all().find(|s| s.name == *place.name()) else {
+        let Some(source) = self.engine.sources().named(place.name()) else {
             return Ok(Survey::Unknown("its repository is not read any more".into()));
         };
         let mirror = source.mirror().clone();
@@ -48,7 +48,7 @@ impl Reviewer {
         let mut at: BTreeMap<SourceName, Revision> = BTreeMap::new();
         let mut catalog = false;
         for name in &place.sources {
-            let Some(source) = self.engine.sources().all().find(|s| s.name == *name) else {
+            let Some(source) = self.engine.sources().named(name) else {
                 continue;
             };
             let folder = source.watched_folder();
