@@ -167,7 +167,7 @@ fn a_request_that_did_nothing_is_made_again_once() {
     close().unwrap();
     let found = desk.run(desk.forge.proposed(&desk.repo(), BRANCH, &proposal.marker)).unwrap();
     let closed = Proposed { fate: Fate::Closed, ..pull };
-    assert_eq!(found, [closed.clone()]);
+    assert_eq!(found, std::slice::from_ref(&closed));
     // Who is told to open what somebody has closed meanwhile opens nothing.
     let opened = desk.calls("POST", "pulls");
     assert_eq!(propose().unwrap(), closed);
