@@ -118,7 +118,7 @@ fn a_tree_that_names_itself_into_billions_stops_at_the_limit() {
 }
 
 #[test]
-fn b22_one_more_than_the_limit_is_too_many_and_gives_nothing() {
+fn f09_b22_one_more_than_the_limit_is_too_many_and_gives_nothing() {
     let world = World::new();
     let tip = world.commit("main", &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
     let mirror = Mirror::open_local(&world.remote()).unwrap();

@@ -65,7 +65,7 @@ fn anothers_is_never_taken_over_and_neither_is_what_is_at_work_or_stuck() {
 }
 
 #[test]
-fn what_is_stuck_waits_for_a_person_and_can_still_be_deleted() {
+fn f41_what_is_stuck_waits_for_a_person_and_can_still_be_deleted() {
     let mut world = World::of([("a/prod/one", File::default().with("size", 1))]);
     world.thing("a/prod/one#main").stuck = left(Owner::Ours, Some(false)).stuck;
     world.file("a/prod/one").parameters.insert("size".into(), 2.into());

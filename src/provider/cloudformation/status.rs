@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_has_a_row_of_its_own_and_the_stuck_ones_an_advice() {
+    fn f41_every_status_has_a_row_of_its_own_and_the_stuck_ones_an_advice() {
         for word in S::values() {
             let row = row(&S::from(*word));
             assert_ne!(row.advice, Some(UNKNOWN), "{word}");

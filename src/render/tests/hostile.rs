@@ -147,7 +147,7 @@ fn syntax_errors_have_a_place() {
 }
 
 #[test]
-fn b54_b55_loops_end() {
+fn f25_b54_b55_loops_end() {
     let items: Vec<_> = (0..600).collect();
     let parameters = json!({"l": items});
     let nested = |inside: &str| {

@@ -77,9 +77,8 @@ fn two_openers_of_one_file_are_fenced() {
     });
 }
 
-/// F73.
 #[test]
-fn a_newer_store_is_refused_and_not_one_byte_changes() {
+fn f73_a_newer_store_is_refused_and_not_one_byte_changes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vend.db");
     filled(&path);
@@ -109,9 +108,9 @@ fn another_programs_database_is_left_alone() {
     assert_eq!(files(folder.path()), before);
 }
 
-/// F74: a migration that fails, or dies, leaves the old store as it was; run again, it goes on.
+/// A migration that fails, or dies, leaves the old store as it was; run again, it goes on.
 #[test]
-fn a_migration_is_all_or_nothing_and_keeps_a_copy() {
+fn f74_a_migration_is_all_or_nothing_and_keeps_a_copy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vend.db");
     filled(&path);
@@ -134,10 +133,10 @@ fn a_migration_is_all_or_nothing_and_keeps_a_copy() {
     assert!(!place::beside(&path, ".copying").exists());
 }
 
-/// F71: whichever byte of a document or small column is damaged, it is told, and nothing more is
+/// Whichever byte of a document or small column is damaged, it is told, and nothing more is
 /// written.
 #[test]
-fn a_damaged_document_is_told() {
+fn f71_a_damaged_document_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for (n, (what, column)) in [
         ("document", "body"),
@@ -173,9 +172,9 @@ fn a_damaged_document_is_told() {
     }
 }
 
-/// F71: bytes flipped in the file itself never read as other contents.
+/// Bytes flipped in the file itself never read as other contents.
 #[test]
-fn a_damaged_file_never_reads_as_something_else() {
+fn f71_a_damaged_file_never_reads_as_something_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vend.db");
     filled(&path);
@@ -209,9 +208,9 @@ fn a_damaged_file_never_reads_as_something_else() {
     assert!(told > 20, "{told}");
 }
 
-/// F63: a full disk refuses the commit whole, and all is well when there is room again.
+/// A full disk refuses the commit whole, and all is well when there is room again.
 #[test]
-fn a_full_disk_is_told_and_got_over() {
+fn f63_a_full_disk_is_told_and_got_over() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("vend.db")).unwrap();
     let limit = |pages: u32| {
@@ -234,9 +233,9 @@ fn a_full_disk_is_told_and_got_over() {
     });
 }
 
-/// F64: what fails below us is never tried again.
+/// What fails below us is never tried again.
 #[test]
-fn a_failing_disk_stops_all_writing_and_no_reading() {
+fn f64_a_failing_disk_stops_all_writing_and_no_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vend.db");
     let store = Sqlite::open(&path).unwrap();

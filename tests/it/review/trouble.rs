@@ -40,7 +40,7 @@ fn github_down_during_the_apply_delays_only_what_is_said() {
 }
 
 #[test]
-fn webhooks_wake_and_forged_ones_do_nothing() {
+fn f56_f57_webhooks_wake_and_forged_ones_do_nothing() {
     let mut desk = Desk::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("127.0.0.1:{port}");

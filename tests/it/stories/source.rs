@@ -161,7 +161,7 @@ fn f07_a_catalog_that_is_gone_changes_nothing() {
 }
 
 #[test]
-fn b26_a_file_replaced_by_a_symbolic_link_is_an_error_and_no_deletion() {
+fn f11_b26_a_file_replaced_by_a_symbolic_link_is_an_error_and_no_deletion() {
     let world = two();
     let output = world.output.refs();
     world.requests.commit([Edit::Link(path_of(ID), "../../payments/dev/other.yaml".into())]);
