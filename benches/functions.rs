@@ -295,6 +295,7 @@ fn plan(c: &mut Criterion) {
             drift_due: false,
             barred: None,
             later: BTreeSet::new(),
+            untouched: BTreeSet::new(),
             may_have_moved: false,
         };
         let (instance, none) = (world::instance(), BTreeSet::new());

@@ -115,6 +115,11 @@ mod tests {
         // Over for six days already: a week from now.
         assert_eq!(said(two_weeks, None, "7d", 20), "ttl: 27d: 1970-01-28T00:00:00Z");
         assert_eq!(said(two_weeks, None, "36500d", 3), "ttl: 36500d: 2069-12-07T00:00:00Z");
+        // Seventeen days and half a minute in seconds would be seven digits.
+        assert_eq!(
+            said(Term::For(length("17d")), None, "30s", 3),
+            "ttl: 24481m: 1970-01-18T00:01:00Z"
+        );
         let until = Term::Until(at(14));
         let later = "expiresAt: \"1970-01-22T00:00:00Z\": 1970-01-22T00:00:00Z";
         assert_eq!(said(until, None, "7d", 3), later);

@@ -7,7 +7,8 @@
 //! - of another team under another name only where there is none of those, and only when its file came to
 //!   the branch with the very commits that took the old one.
 //!
-//! One whose file came later is another thing: a rename is one change. Only where that change was held, as
+//! One whose file came later is another thing, and so is one that was there before and that those commits left
+//! as it was: a rename is one change. Only where that change was held, as
 //! an incomplete move, and none of what came with it is left, is what came later taken for its correction.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,11 +228,18 @@ impl<'a> Moves<'a> {
                 self.hold_alike(situation, old, &nearest(old, alike));
             }
             let likes = whereabouts(&old.id).into_iter().chain([Like::Said]);
-            for new in likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten() {
+            let unread = likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten();
+            for new in unread.filter(|new| !stood_beside(old, new)) {
                 self.hold_pair(situation, old, new, false);
             }
         }
     }
+}
+
+/// Whether the file of a new request was there, as it is, while that of the vanished one still was.
+fn stood_beside(old: &Case, new: &Case) -> bool {
+    let gone_at = old.gone.as_ref().and_then(|gone| gone.commit.as_ref());
+    gone_at.is_some_and(|at| new.untouched.contains(at))
 }
 
 /// Those of the same shape that may be what became of a request; see the module.
@@ -244,8 +252,8 @@ fn nearest<'a>(old: &Case, alike: &[&'a Case]) -> Vec<&'a Case> {
         let source = new.desired.as_ref().map(|desired| &desired.origin.source);
         gone_at.is_some() && source == record.map(|record| &record.origin.source)
     };
-    let here: Vec<&Case> =
-        alike.iter().copied().filter(|new| new.id.environment() == id.environment()).collect();
+    let may_be = |new: &&Case| new.id.environment() == id.environment() && !stood_beside(old, new);
+    let here: Vec<&Case> = alike.iter().copied().filter(may_be).collect();
     let of = |test: &dyn Fn(&Case) -> bool| -> Vec<&'a Case> {
         here.iter().copied().filter(|new| test(new)).collect()
     };

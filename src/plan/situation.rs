@@ -103,6 +103,8 @@ pub struct Case {
     pub barred: Option<HoldReason>,
     /// The commits at which others were found gone ([`Gone::commit`]), and its file was not there yet.
     pub later: BTreeSet<Revision>,
+    /// Those of them that left its file as it was, so that it did not come with them.
+    pub untouched: BTreeSet<Revision>,
     /// It was gone before, and the last pass held it as what may have moved.
     pub may_have_moved: bool,
 }
@@ -142,6 +144,9 @@ pub struct Gone {
     pub moved_from: Option<RequestId>,
     /// The commit that removed it.
     pub commit: Option<Revision>,
+    /// The last commit that was read with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Revision>,
 }
 
 /// The result of looking at a target.

@@ -75,7 +75,7 @@ impl Pass<'_> {
         let commit = snapshot.commit.as_ref()?;
         let max = self.engine.config.settings.limits.file_bytes;
         let gone = last_words(snapshot.source.mirror(), id, path, after, commit, max)?;
-        Some(Gone { commit: Some(commit.clone()), ..gone })
+        Some(Gone { commit: Some(commit.clone()), before: after.cloned(), ..gone })
     }
 }
 
@@ -103,6 +103,7 @@ pub(super) fn last_words(
             tombstone: file.tombstone,
             moved_from: file.moved_from,
             commit: None,
+            before: None,
         },
         // Its last words cannot be read: the record alone decides.
         Err(_) => Gone::default(),

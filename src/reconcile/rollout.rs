@@ -217,11 +217,19 @@ impl Pass<'_> {
 
     /// After all that this pass could do: what the waves have come to.
     pub(super) async fn note_rollouts(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || self.memory.rollouts.is_empty() {
+        if self.lease.is_none() {
             return Ok(());
         }
         let now = (self.clock)();
         let mut writes = Vec::new();
+        if self.memory.rollouts.is_empty() {
+            // No version is on its way yet: the waves are known all the same.
+            self.keep_rollouts(&mut writes).await?;
+            return match writes.is_empty() {
+                true => Ok(()),
+                false => self.commit(writes).await,
+            };
+        }
         let versions: Vec<TemplateId> = self.memory.rollouts.keys().cloned().collect();
         for id in versions {
             let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };

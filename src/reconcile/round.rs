@@ -13,7 +13,7 @@ use super::pass::{Pass, gone_key};
 use super::{Notice, PassError};
 use crate::digest::Digest;
 use crate::model::{
-    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
+    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Origin, Phase, Plan, Record,
     RequestId, Retry, Revision, SourceName, Step, TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
@@ -184,35 +184,43 @@ impl Pass<'_> {
             }
             cases.push(self.case(id).await?);
         }
-        self.note_later(&mut cases);
+        self.note_when_new(&mut cases);
         Ok(cases)
     }
 
-    /// Notes at which requests were new that came after another had gone. What vanished with this
-    /// pass's commits vanished no sooner than anything came.
-    fn note_later(&self, cases: &mut [Case]) {
-        let mut gone: HashMap<SourceName, BTreeSet<Revision>> = HashMap::new();
+    /// Notes which new requests came after others had gone, and which were there before. What vanished
+    /// with this pass's commits vanished no sooner than anything came.
+    fn note_when_new(&self, cases: &mut [Case]) {
+        let mut gone: HashMap<SourceName, BTreeMap<Revision, Option<Revision>>> = HashMap::new();
         for case in cases.iter().filter(|case| case.desired.is_none()) {
-            let commit = case.gone.as_ref().and_then(|gone| gone.commit.clone());
-            if let (Some(record), Some(commit)) = (&case.recorded, commit) {
-                gone.entry(record.origin.source.clone()).or_default().insert(commit);
-            }
+            let (Some(record), Some(gone_with)) = (&case.recorded, &case.gone) else { continue };
+            let Gone { commit: Some(commit), before, .. } = gone_with else { continue };
+            let commits = gone.entry(record.origin.source.clone()).or_default();
+            commits.insert(commit.clone(), before.clone());
         }
         for snapshot in &self.snapshots {
-            let Some(commits) = gone.get_mut(&snapshot.source.name) else { continue };
-            commits.retain(|commit| snapshot.commit.as_ref() != Some(commit));
+            let Some(commits) = gone.get(&snapshot.source.name) else { continue };
             let is_new = |case: &&mut Case| case.recorded.is_none();
             for case in cases.iter_mut().filter(is_new) {
                 let Some(desired) = case.desired.as_ref() else { continue };
-                if desired.origin.source != snapshot.source.name {
+                let Origin { source, path } = &desired.origin;
+                if *source != snapshot.source.name {
                     continue;
                 }
-                // What cannot be told is not taken for later: then both are held.
-                let was_there = |commit: &&Revision| {
-                    let found = snapshot.source.mirror().find(commit, &desired.origin.path);
-                    !matches!(found, Ok(None))
-                };
-                case.later = commits.iter().filter(|c| !was_there(c)).cloned().collect();
+                // What cannot be told came with it: then both are held.
+                let at = |commit: &Revision| snapshot.source.mirror().find(commit, path);
+                for (commit, before) in commits {
+                    let found = at(commit);
+                    match (&found, before.as_ref().map(at)) {
+                        (Ok(None), _) if snapshot.commit.as_ref() != Some(commit) => {
+                            case.later.insert(commit.clone());
+                        }
+                        (Ok(Some(entry)), Some(Ok(Some(former)))) if entry.id == former.id => {
+                            case.untouched.insert(commit.clone());
+                        }
+                        _ => {}
+                    }
+                }
             }
         }
     }
@@ -268,6 +276,7 @@ impl Pass<'_> {
             drift_due,
             barred,
             later: BTreeSet::new(),
+            untouched: BTreeSet::new(),
             may_have_moved,
         })
     }

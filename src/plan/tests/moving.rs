@@ -143,6 +143,37 @@ fn b78_what_came_with_it_is_held_however_protected_it_is() {
 }
 
 #[test]
+fn what_stood_beside_it_before_it_went_is_another_thing() {
+    let mut world = gone_and_protected();
+    world.gone.get_mut(&id("a/prod/old")).unwrap().protect = false;
+    let suspended = File { suspend: true, ..File::default().with("size", 1) };
+    for (name, file) in
+        [("a/prod/twin", suspended), ("a/prod/broken", File { broken: true, ..File::default() })]
+    {
+        world.put(name, file);
+        world.untouched.insert(id(name), [Revision::new("one")].into());
+    }
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/old#main
+    hold a/prod/broken: Invalid
+    hold a/prod/twin Create: Suspended
+    1 settled
+    ");
+    world.converge();
+    assert_eq!(world.log, ["Delete a/prod/old#main"]);
+    // Had it been a move that the last pass held, they would be no more its correction.
+    let mut world = gone_and_protected();
+    world.put("a/prod/twin", File::default().with("size", 1));
+    world.untouched.insert(id("a/prod/twin"), [Revision::new("one")].into());
+    world.may_have_moved.insert(id("a/prod/old"));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/twin#main
+    hold a/prod/old Delete: Protected
+    1 settled
+    ");
+}
+
+#[test]
 fn b78_what_corrects_a_held_move_comes_later_and_is_held_as_well() {
     let mut world = gone_and_protected();
     world.gone.get_mut(&id("a/prod/old")).unwrap().protect = false;

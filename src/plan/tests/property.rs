@@ -91,6 +91,7 @@ fn act() -> impl Strategy<Value = Act> {
             tombstone: t,
             moved_from: m.map(|n| id(NAMES[n])),
             commit: Some(Revision::new("c")),
+            before: None,
         });
     let flown = prop::sample::select(vec![Action::Create, Action::Update, Action::Delete]);
     prop_oneof![

@@ -130,6 +130,7 @@ pub struct World {
     pub blind: bool,
     /// Requests whose files came after a commit.
     pub later: BTreeMap<RequestId, BTreeSet<Revision>>,
+    pub untouched: BTreeMap<RequestId, BTreeSet<Revision>>,
     /// Requests that the last pass held as what may have moved.
     pub may_have_moved: BTreeSet<RequestId>,
     /// Deletions and creations in the world, as they happened.
@@ -154,6 +155,7 @@ impl World {
             drift_due: false,
             blind: false,
             later: BTreeMap::new(),
+            untouched: BTreeMap::new(),
             may_have_moved: BTreeSet::new(),
             log: Vec::new(),
         }
@@ -328,6 +330,7 @@ impl World {
                 drift_due: self.drift_due && recorded.is_some(),
                 barred: None,
                 later: self.later.get(id).cloned().unwrap_or_default(),
+                untouched: self.untouched.get(id).cloned().unwrap_or_default(),
                 may_have_moved: self.may_have_moved.contains(id),
                 desired: desired.map(Arc::new),
                 recorded,

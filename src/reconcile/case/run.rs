@@ -335,6 +335,7 @@ impl Bench<'_> {
             drift_due: false,
             barred: None,
             later: BTreeSet::new(),
+            untouched: BTreeSet::new(),
             may_have_moved: false,
         };
         let count = u64::from(applied.is_some());

@@ -131,6 +131,7 @@ impl<'a> Table<'a> {
             drift_due: false,
             barred: None,
             later: BTreeSet::new(),
+            untouched: BTreeSet::new(),
             may_have_moved: false,
         })
     }
@@ -231,6 +232,7 @@ impl<'a> Table<'a> {
                 drift_due: false,
                 barred: None,
                 later: BTreeSet::new(),
+                untouched: BTreeSet::new(),
                 may_have_moved: false,
             });
         }

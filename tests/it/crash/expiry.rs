@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::cut::Cut;
 use super::lab::{Clock, Run, real, store};
-use crate::world::{World, ask, note, request_with};
+use crate::world::{World, ask, drop_request, note, request_with};
 
 const DAY: i64 = 86_400;
 const ID: &str = "orders/dev/sandbox";
@@ -96,6 +96,33 @@ async fn it_is_warned_of_twice_removed_by_a_commit_and_deleted() {
     assert_eq!(world.actions("vend-orders-dev-sandbox"), ["create", "delete"]);
     assert_eq!(world.status_or_none(ID), None);
     again_nothing(&mut run, &clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stood_beside_it_all_the_time_does_not_keep_it() {
+    let clock = Clock::new();
+    let (world, mut run) = begun(&clock, &[(ID, lives("hello", ""))]).await;
+    // One that is like it and not made yet, and one that nobody can read.
+    let suspended = request_with("note@1.0.0", "{text: hello}", "suspend: true");
+    let (twin, broken) = ("orders/dev/twin", "orders/dev/broken");
+    world
+        .requests
+        .commit([ask(twin, suspended.clone()), ask(broken, note("x") + "  typo: true\n")]);
+    run.settle(&clock).await;
+    clock.advance(14 * DAY);
+    run.settle(&clock).await;
+    assert_eq!((file(&world, ID), world.status_or_none(ID)), (None, None));
+    assert_eq!(world.actions("vend-orders-dev-sandbox"), ["create", "delete"]);
+    assert_eq!(world.standing(twin).1, "Suspended");
+    world.held(broken, "Invalid");
+    again_nothing(&mut run, &clock).await;
+
+    // What came with the commit that took it may still be it.
+    world.requests.commit([drop_request(twin), ask(ID, lives("anew", ""))]);
+    run.settle(&clock).await;
+    world.requests.commit([drop_request(ID), ask(twin, suspended.replace("hello", "anew"))]);
+    run.settle(&clock).await;
+    world.held(ID, "LooksLikeAMove");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ fn tight(version: &str) -> Vec<Edit> {
 #[test]
 fn a_version_goes_from_environment_to_environment() {
     let world = world("{environment: dev}, {environment: prod, share: 100%}");
-    assert!(shown(&world).contains("Nothing is rolled out"));
+    assert!(shown(&world).contains("no version has come since the catalog has a `rollout`"));
     world.catalog.commit(catalog::note("1.1.1"));
     world.apply();
     assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
