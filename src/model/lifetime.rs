@@ -9,17 +9,12 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Length(i64);
 
-/// The largest number that files may say.
-const MOST_DIGITS: i64 = 999_999;
-
-/// So many units as are not less than `seconds`.
-fn up(seconds: i64, unit: i64) -> i64 {
-    (seconds + unit - 1) / unit
-}
-
 /// Units with their seconds, the longest first; a length is shown in days rather than in weeks.
 const UNITS: [(&str, i64); 5] =
     [("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
+/// The largest number that the schemas of files let them say.
+const LARGEST: i64 = 999_999;
 
 impl Length {
     /// A hundred years: whoever asks for more means no end.
@@ -51,14 +46,14 @@ impl Length {
         SignedDuration::from_secs(self.0)
     }
 
-    /// Both together, at most [`Length::MOST`]; a little longer where a file cannot say it with six
-    /// digits.
+    /// Both together, at most [`Length::MOST`]; rounded up to what a file can say.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let whole = (self.0 + other.0).min(Self::MOST.0);
-        let is_written = |unit: i64| up(whole, unit) <= MOST_DIGITS;
-        let unit = [1, 60, 3_600].into_iter().find(|unit| is_written(*unit)).unwrap_or(86_400);
-        Self(up(whole, unit) * unit)
+        let units = |unit: i64| (whole + unit - 1) / unit;
+        // A hundred years are fewer hours than that.
+        let unit = [1, 60].into_iter().find(|unit| units(*unit) <= LARGEST).unwrap_or(3_600);
+        Self(units(unit) * unit)
     }
 }
 

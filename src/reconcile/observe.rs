@@ -102,8 +102,7 @@ pub(super) fn last_words(
             protect: file.protect.unwrap_or(false),
             tombstone: file.tombstone,
             moved_from: file.moved_from,
-            commit: None,
-            before: None,
+            ..Gone::default()
         },
         // Its last words cannot be read: the record alone decides.
         Err(_) => Gone::default(),

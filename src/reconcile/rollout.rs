@@ -222,14 +222,6 @@ impl Pass<'_> {
         }
         let now = (self.clock)();
         let mut writes = Vec::new();
-        if self.memory.rollouts.is_empty() {
-            // No version is on its way yet: the waves are known all the same.
-            self.keep_rollouts(&mut writes).await?;
-            return match writes.is_empty() {
-                true => Ok(()),
-                false => self.commit(writes).await,
-            };
-        }
         let versions: Vec<TemplateId> = self.memory.rollouts.keys().cloned().collect();
         for id in versions {
             let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };

@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering;
 use super::desired::{self, Evaluated, Found};
 use super::foresee::{self, Foreseen, Foreseer, Foresight, Sight};
 use super::pass::{Pass, gone_key};
+use super::source::Snapshot;
 use super::{Notice, PassError};
 use crate::digest::Digest;
+use crate::git::Blob;
 use crate::model::{
-    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Origin, Phase, Plan, Record,
+    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
     RequestId, Retry, Revision, SourceName, Step, TargetKey,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
@@ -25,6 +27,14 @@ const MAX_ROUNDS: usize = 200;
 
 /// Steps that are begun together: what is kept of them meanwhile does not grow with the plan.
 const PART: usize = 4_000;
+
+/// When a file came, beside the commit that took another.
+enum Came {
+    /// It was there before, and was left as it was.
+    Before,
+    With,
+    Later,
+}
 
 impl Pass<'_> {
     /// Plans and executes until nothing is ready.
@@ -198,30 +208,50 @@ impl Pass<'_> {
             let commits = gone.entry(record.origin.source.clone()).or_default();
             commits.insert(commit.clone(), before.clone());
         }
-        for snapshot in &self.snapshots {
-            let Some(commits) = gone.get(&snapshot.source.name) else { continue };
-            let is_new = |case: &&mut Case| case.recorded.is_none();
-            for case in cases.iter_mut().filter(is_new) {
-                let Some(desired) = case.desired.as_ref() else { continue };
-                let Origin { source, path } = &desired.origin;
-                if *source != snapshot.source.name {
-                    continue;
-                }
-                // What cannot be told came with it: then both are held.
-                let at = |commit: &Revision| snapshot.source.mirror().find(commit, path);
-                for (commit, before) in commits {
-                    let found = at(commit);
-                    match (&found, before.as_ref().map(at)) {
-                        (Ok(None), _) if snapshot.commit.as_ref() != Some(commit) => {
-                            case.later.insert(commit.clone());
-                        }
-                        (Ok(Some(entry)), Some(Ok(Some(former)))) if entry.id == former.id => {
-                            case.untouched.insert(commit.clone());
-                        }
-                        _ => {}
-                    }
+        for case in cases.iter_mut().filter(|case| case.recorded.is_none()) {
+            let Some(desired) = case.desired.as_deref() else { continue };
+            let source = &desired.origin.source;
+            let Some(commits) = gone.get(source) else { continue };
+            let Some(at) = self.snapshots.iter().find(|s| s.source.name == *source) else {
+                continue;
+            };
+            for (commit, before) in commits {
+                match self.came(at, desired, commit, before.as_ref()) {
+                    Came::Later => drop(case.later.insert(commit.clone())),
+                    Came::Before => drop(case.untouched.insert(commit.clone())),
+                    Came::With => {}
                 }
             }
+        }
+    }
+
+    /// When a new request's file came, beside the commit at which another was found gone. What cannot
+    /// be told came with it: then both are held.
+    fn came(
+        &self,
+        at: &Snapshot,
+        desired: &Desired,
+        commit: &Revision,
+        before: Option<&Revision>,
+    ) -> Came {
+        let mirror = at.source.mirror();
+        let find = |commit: &Revision| mirror.find(commit, &desired.origin.path);
+        let entry = match find(commit) {
+            Ok(Some(entry)) => entry,
+            Ok(None) if at.commit.as_ref() != Some(commit) => return Came::Later,
+            Ok(None) | Err(_) => return Came::With,
+        };
+        let Some(Ok(Some(former))) = before.map(find) else { return Came::With };
+        // What its file says that cannot be used yet is in no plan, a move neither.
+        let is_told = desired.spec().is_some() || {
+            let max = self.engine.config.settings.limits.file_bytes;
+            let word = b"movedFrom";
+            matches!(mirror.blob(entry.id, max), Ok(Blob::Bytes(bytes))
+                if !bytes.windows(word.len()).any(|part| part == word))
+        };
+        match entry.id == former.id && is_told {
+            true => Came::Before,
+            false => Came::With,
         }
     }
 

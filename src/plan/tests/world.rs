@@ -130,6 +130,7 @@ pub struct World {
     pub blind: bool,
     /// Requests whose files came after a commit.
     pub later: BTreeMap<RequestId, BTreeSet<Revision>>,
+    /// Requests whose files stood before a commit, which left them as they were.
     pub untouched: BTreeMap<RequestId, BTreeSet<Revision>>,
     /// Requests that the last pass held as what may have moved.
     pub may_have_moved: BTreeSet<RequestId>,

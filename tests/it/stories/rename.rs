@@ -63,6 +63,28 @@ fn b78_a_rename_that_does_not_say_so_is_held_until_it_does() {
 }
 
 #[test]
+fn b78_a_move_in_two_pushes_that_cannot_be_read_yet_is_waited_for() {
+    let world = World::new();
+    world.requests.commit([ask(OLD, note("hello"))]);
+    world.apply();
+    let output = world.output.refs();
+    world.requests.commit([ask(NEW, moved_note("hello") + "  typo: true\n")]);
+    world.vend_ends(3, &["apply"]);
+    world.requests.commit([drop_request(OLD)]);
+    world.vend_ends(3, &["apply"]);
+    world.held(OLD, "LooksLikeAMove");
+    world.held(NEW, "Invalid");
+    assert_eq!(world.output.refs(), output);
+
+    world.requests.commit([ask(NEW, moved_note("hello"))]);
+    world.apply();
+    world.ready(NEW);
+    assert!(world.status_or_none(OLD).is_none());
+    assert_eq!(world.output.refs(), output);
+    world.again_nothing();
+}
+
+#[test]
 fn b78_a_person_may_say_that_a_rename_is_none() {
     let world = World::new();
     world.requests.commit([ask(OLD, note("hello"))]);
