@@ -7,9 +7,9 @@
 //! - of another team under another name only where there is none of those, and only when its file came to
 //!   the branch with the very commits that took the old one.
 //!
-//! One whose file came later is another thing, and so is one that was there before and that those commits
-//! left as it was: a rename is one change. Only where that change was held, as an incomplete move, and none
-//! of what came with it is left, is what came later taken for its correction.
+//! One whose file came later is another thing, and so is one that was there before, suspended or broken, and
+//! that those commits left as it was: a rename is one change. Only where that change was held, as an
+//! incomplete move, and none of what came with it is left, is what came later taken for its correction.
 
 use std::collections::{BTreeMap, BTreeSet};
 

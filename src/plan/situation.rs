@@ -103,7 +103,7 @@ pub struct Case {
     pub barred: Option<HoldReason>,
     /// The commits at which others were found gone ([`Gone::commit`]), and its file was not there yet.
     pub later: BTreeSet<Revision>,
-    /// Those of them that left its file as it was, and it says nothing of a move: it did not come with them.
+    /// Those of them that left its file as it was, suspended or of no use: it did not come with them.
     pub untouched: BTreeSet<Revision>,
     /// It was gone before, and the last pass held it as what may have moved.
     pub may_have_moved: bool,

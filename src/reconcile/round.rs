@@ -30,7 +30,7 @@ const PART: usize = 4_000;
 
 /// When a file came, beside the commit that took another.
 enum Came {
-    /// It was there before, and was left as it was.
+    /// It was there before, of no effect, and was left as it was.
     Before,
     With,
     Later,
@@ -242,14 +242,18 @@ impl Pass<'_> {
             Ok(None) | Err(_) => return Came::With,
         };
         let Some(Ok(Some(former))) = before.map(find) else { return Came::With };
-        // What its file says that cannot be used yet is in no plan, a move neither.
-        let is_told = desired.spec().is_some() || {
-            let max = self.engine.config.settings.limits.file_bytes;
-            let word = b"movedFrom";
-            matches!(mirror.blob(entry.id, max), Ok(Blob::Bytes(bytes))
-                if !bytes.windows(word.len()).any(|part| part == word))
+        let rests = match desired.spec() {
+            // One that could not be made, for instance since another has its name, may take its place.
+            Some(spec) => spec.suspend,
+            // What its file says that cannot be used yet is in no plan, a move neither.
+            None => {
+                let max = self.engine.config.settings.limits.file_bytes;
+                let word = b"movedFrom";
+                matches!(mirror.blob(entry.id, max), Ok(Blob::Bytes(bytes))
+                    if !bytes.windows(word.len()).any(|part| part == word))
+            }
         };
-        match entry.id == former.id && is_told {
+        match entry.id == former.id && rests {
             true => Came::Before,
             false => Came::With,
         }
