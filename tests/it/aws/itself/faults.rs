@@ -13,7 +13,7 @@ use crate::aws::{Aws, Fault, Gate, Rule, stack};
 /// One try, and not longer than a moment.
 fn once(aws: &Aws) -> Client {
     let config = aws.through_proxy().config().to_builder();
-    let times = TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build();
+    let times = TimeoutConfig::builder().operation_timeout(Duration::from_secs(8)).build();
     Client::from_conf(config.retry_config(RetryConfig::disabled()).timeout_config(times).build())
 }
 
