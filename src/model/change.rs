@@ -82,8 +82,9 @@ pub struct Live {
 pub struct Stuck {
     /// One sentence: the exact next step for a person.
     pub advice: String,
-    /// Nothing is left in it: it may be deleted and made again.
-    pub empty: bool,
+    /// It was never made whole: a person may have it deleted, with what may still be in it, and made
+    /// again.
+    pub unmade: bool,
 }
 
 /// One difference between what was applied and what is there.

@@ -127,7 +127,7 @@ pub enum Remark {
     MayChange,
     /// It stands there without anybody's mark, and is taken over.
     Adopts,
-    /// Nothing is left in what is deleted: the rest of an earlier try.
+    /// What is deleted was never made whole: the rest of an earlier try.
     Rubble,
     /// It lives that long from when it is first applied, or until then.
     Ends(super::Term),

@@ -45,7 +45,7 @@ pub(super) enum Sight {
     Busy,
     /// It is there, ours, and nothing can be done to it as it is.
     Stuck,
-    /// As `Stuck`, and nothing is left in it.
+    /// As `Stuck`, and never made whole: what is left of an earlier try.
     Rubble,
 }
 
@@ -149,7 +149,7 @@ impl Sight {
             Owner::Other(_) => Self::Foreign,
             Owner::Nobody => Self::Unclaimed,
             Owner::Ours if live.busy => Self::Busy,
-            Owner::Ours if live.stuck.as_ref().is_some_and(|s| s.empty) => Self::Rubble,
+            Owner::Ours if live.stuck.as_ref().is_some_and(|s| s.unmade) => Self::Rubble,
             Owner::Ours if live.stuck.is_some() => Self::Stuck,
             Owner::Ours if marked_otherwise || !live.drift.is_empty() => Self::Drifted,
             Owner::Ours => Self::AsApplied,

@@ -128,7 +128,7 @@ impl Stack {
             return Observation::Absent;
         }
         let stuck =
-            self.advice().map(|advice| Stuck { advice, empty: standing == Standing::Rubble });
+            self.advice().map(|advice| Stuck { advice, unmade: standing == Standing::Rubble });
         Observation::Present(Live {
             owner: self.owner(target),
             digest: self.digest(),

@@ -9,7 +9,7 @@ pub(super) enum Standing {
     Whole,
     /// Something is going on; ask again.
     Busy,
-    /// Nothing of it is left but its name: it must be deleted before it can be made again.
+    /// It was never made whole, and what is left of it must be deleted before it can be made again.
     Rubble,
     /// Somebody must do something first.
     Stuck,
@@ -78,8 +78,8 @@ pub(super) fn ending(event: &str) -> Option<Ending> {
 }
 
 const REVIEW: &str = "it holds nothing but a change set that was never executed: approve that it is deleted and made anew, or delete it with `aws cloudformation delete-stack --region {region} --stack-name {stack}`";
-const ROLLED_BACK: &str = "its creation failed and was rolled back, so that nothing is in it, and CloudFormation changes no such stack: mend the cause, then approve that it is deleted and made anew";
-const CREATE_FAILED: &str = "its creation failed: mend the cause, then approve that what is left of it is deleted and that it is made anew";
+const ROLLED_BACK: &str = "its creation failed and was rolled back (what its deletion policies keep stays), and CloudFormation changes no such stack: mend the cause, then approve that it is deleted and made anew";
+const CREATE_FAILED: &str = "its creation failed and was not rolled back, so that resources may be in it: look at them, mend the cause, then approve that it is deleted with all that is in it, and made anew";
 const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see in its events which resource could not be deleted, remove what holds it, and delete the stack with `aws cloudformation delete-stack --region {region} --stack-name {stack}`; it is then made anew";
 const UPDATE_FAILED: &str = "an update failed with rollback turned off: roll it back with `aws cloudformation rollback-stack --region {region} --stack-name {stack}`, then run `vend retry`";
 const UPDATE_ROLLBACK_FAILED: &str = "an update failed, and so did the rollback: see in its events which resource could not be restored, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`, then `vend retry`; nothing is skipped without a person";

@@ -275,7 +275,11 @@ impl Work<'_> {
     }
 
     async fn delete(&self) -> Result<Progress, ProviderError> {
-        let Some(stack) = self.see().await?.filter(|s| s.standing() != Standing::Gone) else {
+        let found = match self.see().await? {
+            None => self.gone_by_its_id().await?,
+            found => found,
+        };
+        let Some(stack) = found.filter(|s| s.standing() != Standing::Gone) else {
             return Ok(Progress::Succeeded {
                 outputs: Default::default(),
                 state: "DELETE_COMPLETE".into(),
@@ -315,6 +319,18 @@ impl Work<'_> {
             Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
             Err(trouble) => Err(trouble.of_a_change()),
         }
+    }
+
+    /// The stack whose name is not found, asked for by the id that was recorded of it: a name alone
+    /// is not enough to say that all in it is gone. Where no id was recorded, the name is asked once
+    /// more, by a call of its own.
+    async fn gone_by_its_id(&self) -> Result<Option<Arc<Stack>>, ProviderError> {
+        let (session, target) = (&self.session, &self.change.target);
+        let again = match target.id {
+            Some(_) => session.meant(None, &self.place, target).await,
+            None => session.stack(&self.name).await,
+        };
+        again.map_err(Trouble::of_a_look)
     }
 
     fn capabilities(&self) -> Vec<Capability> {

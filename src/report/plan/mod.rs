@@ -269,7 +269,7 @@ fn remark(remark: &Remark) -> String {
         Remark::Adopts => "it stands there already, and is taken over".into(),
         Remark::Ends(term) => expiry::term(*term),
         Remark::Rubble => {
-            "it is what is left of an earlier try, and empty: it is deleted, and then made anew"
+            "it is what is left of an earlier try: it is deleted, with what may still be in it, and then made anew"
                 .into()
         }
     }

@@ -83,7 +83,7 @@ impl Provider for Lossy {
                 adoptable: false,
                 stuck: thing
                     .rubble
-                    .then(|| Stuck { advice: "its creation failed".into(), empty: true }),
+                    .then(|| Stuck { advice: "its creation failed".into(), unmade: true }),
                 outputs: Map::new(),
             }),
         };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Account;
-use crate::aws::{Fault, Rule};
+use crate::aws::{Answer, Fault, Rule};
 use crate::daemon::Serving;
 use crate::world::{Edit, ask, drop_request, request};
 
@@ -123,6 +123,29 @@ fn f39_an_outage_is_not_an_empty_account() {
     it.aws.no_rules();
     until_settled(&it, "it is changed", || is_ready(&it));
     assert_eq!(it.aws.effects(&it.stack(ID)), ["create", "update"]);
+    it.again_nothing();
+}
+
+#[test]
+fn f39_a_name_that_is_not_found_is_no_deletion() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    // As a replica answers that lags behind; by its id the stack is found.
+    let lags = Fault::answer(|call, answer| {
+        if !call.get("StackName").is_empty() && !call.get("StackName").starts_with("arn:") {
+            let text = format!("Stack with id {} does not exist", call.get("StackName"));
+            *answer = Answer::error(400, "ValidationError", &text);
+        }
+    });
+    it.aws.rule(Rule::on("DescribeStacks", lags));
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"], "{}", it.aws.history());
+    assert!(it.world.status_or_none(ID).is_none());
+    it.aws.no_rules();
+    assert!(it.aws.stack(&stack).is_none());
     it.again_nothing();
 }
 
