@@ -77,6 +77,9 @@ pub enum HoldReason {
         reviewed: Digest,
         /// What would happen now.
         now: Digest,
+        /// What rules ask for of that and is not given yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        needs: Vec<super::Requirement>,
     },
     /// It came to the branch, and nobody has said that it came with a pull request.
     NeedsPullRequest {

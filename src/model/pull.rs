@@ -167,7 +167,7 @@ impl Brief {
     pub fn is_unread(&self) -> bool {
         self.discounted.iter().any(|given| match given.why {
             Discount::TeamsUnread | Discount::RightsUnread => true,
-            Discount::Pushed => false,
+            Discount::Pushed | Discount::Early | Discount::Former => false,
         })
     }
 
@@ -288,6 +288,9 @@ pub struct Bound {
     pub steps: Vec<Known>,
     /// Whether anybody was shown that plan.
     pub shown: bool,
+    /// What rules ask for of its steps, without who has given it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<super::Requirement>,
 }
 
 /// A step, as a plan knew it.
@@ -342,6 +345,10 @@ pub enum Discount {
     TeamsUnread,
     /// The forge does not let us read what they may do.
     RightsUnread,
+    /// They said yes before any plan was shown.
+    Early,
+    /// They said yes to another plan than the one that stands now.
+    Former,
 }
 
 /// What a reviewer should know besides the plan.

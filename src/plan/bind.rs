@@ -13,8 +13,6 @@ use crate::model::{
 pub struct Bounds {
     /// What was reviewed before the merge.
     pub reviewed: Bound,
-    /// What a person approved besides, since.
-    pub further: Option<Bound>,
     /// What components render to with what was not known at the review left unknown: that it has become
     /// known is no change.
     pub veiled: BTreeMap<ComponentName, Digest>,
@@ -37,7 +35,8 @@ pub fn bind(
             let bounds = bounds.get(&step.target.key.request)?;
             let now = step.digest();
             let is_more = !approvals.contains(&now) && bounds.is_exceeded(step);
-            let reason = || HoldReason::PlanChanged { reviewed: bounds.reviewed.plan, now };
+            let reviewed = bounds.reviewed.plan;
+            let reason = || HoldReason::PlanChanged { reviewed, now, needs: Vec::new() };
             is_more.then(|| (step.target.key.clone(), reason()))
         })
         .collect();
@@ -77,11 +76,8 @@ pub fn bind(
 impl Bounds {
     /// Whether what was not known at the review decides about a step.
     pub fn is_open(&self, step: &Step) -> bool {
-        self.is_exceeded(step) && self.known().any(|known| !known.unknown.is_empty())
-    }
-
-    fn known(&self) -> impl Iterator<Item = &crate::model::Known> {
-        self.reviewed.steps.iter().chain(self.further.iter().flat_map(|bound| &bound.steps))
+        let mut known = self.reviewed.steps.iter();
+        self.is_exceeded(step) && known.any(|known| !known.unknown.is_empty())
     }
 
     fn is_exceeded(&self, step: &Step) -> bool {
@@ -99,7 +95,7 @@ impl Bounds {
         let veiled = self.veiled.get(&step.target.key.component).filter(|_| !loses);
         let is_known = same.iter().any(|step| {
             let (plain, open) = (step.digest(), veiled.map(|v| as_if(step, *v)));
-            self.known().any(|known| {
+            self.reviewed.steps.iter().any(|known| {
                 known.digest == plain || !known.unknown.is_empty() && Some(known.digest) == open
             })
         });
@@ -154,8 +150,8 @@ mod tests {
     fn bounds(steps: &[Step]) -> Bounds {
         let known = |step: &Step| Known { digest: step.digest(), unknown: step.unknown.clone() };
         let steps = steps.iter().map(known).collect();
-        let reviewed = Bound { plan: sha256(b"plan"), steps, shown: true };
-        Bounds { reviewed, further: None, veiled: BTreeMap::new() }
+        let reviewed = Bound { plan: sha256(b"plan"), steps, shown: true, needs: Vec::new() };
+        Bounds { reviewed, veiled: BTreeMap::new() }
     }
 
     fn bound(steps: Vec<Step>, bounds: Bounds, approvals: &[Digest]) -> (usize, Vec<&'static str>) {
@@ -231,8 +227,9 @@ mod tests {
 
     #[test]
     fn without_a_review_only_what_takes_something_away_waits() {
-        let nobody = Bound { plan: sha256(b"none"), steps: Vec::new(), shown: false };
-        let nobody = Bounds { reviewed: nobody, further: None, veiled: BTreeMap::new() };
+        let (steps, needs) = (Vec::new(), Vec::new());
+        let nobody = Bound { plan: sha256(b"none"), steps, shown: false, needs };
+        let nobody = Bounds { reviewed: nobody, veiled: BTreeMap::new() };
         let go = |action| bound(vec![step("a/dev/one", action, "new")], nobody.clone(), &[]);
         assert_eq!(go(Action::Update), (1, vec![]));
         assert_eq!(go(Action::Replace), (0, vec!["PlanChanged"]));

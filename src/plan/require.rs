@@ -29,6 +29,18 @@ pub fn require<'a>(
     if rulings.is_empty() {
         return plan;
     }
+    for hold in plan.holds.iter_mut().filter(|hold| is_ruled(hold)) {
+        // Who is asked about what would be lost, or is more than was reviewed, is asked once, with what
+        // rules ask for of the same step.
+        let (digest, needs) = match &mut hold.reason {
+            HoldReason::NeedsApproval { digest, needs, .. } => (digest, needs),
+            HoldReason::PlanChanged { now, needs, .. } => (now, needs),
+            _ => continue,
+        };
+        if let Some(ruling) = rulings.get(&hold.request) {
+            *needs = unmet(&with_approvers(&ruling.needs, given(digest)));
+        }
+    }
     let mut held: BTreeSet<TargetKey> = BTreeSet::new();
     let mut steps = Vec::with_capacity(plan.steps.len());
     for mut step in plan.steps {
@@ -70,7 +82,7 @@ fn stopped(step: &Step, ruling: &Ruling, digest: Digest) -> Option<HoldReason> {
     if let Some(reason) = &ruling.hold {
         return Some(reason.clone());
     }
-    let unmet: Vec<_> = step.needs.iter().filter(|need| !need.is_met()).cloned().collect();
+    let unmet = unmet(&step.needs);
     (!unmet.is_empty()).then(|| HoldReason::NeedsApproval {
         digest,
         lost: Vec::new(),
@@ -80,14 +92,27 @@ fn stopped(step: &Step, ruling: &Ruling, digest: Digest) -> Option<HoldReason> {
     })
 }
 
-/// Each person counts once. The operator's word counts for any team.
-fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirement> {
+fn unmet(needs: &[Requirement]) -> Vec<Requirement> {
+    needs.iter().filter(|need| !need.is_met()).cloned().collect()
+}
+
+/// Whether rules may ask something of the step that a hold is about.
+pub fn is_ruled(hold: &Hold) -> bool {
+    let reason = &hold.reason;
+    let asks = matches!(reason, HoldReason::NeedsApproval { lost, .. } if !lost.is_empty());
+    hold.component.is_some() && (asks || matches!(reason, HoldReason::PlanChanged { .. }))
+}
+
+/// Each person counts once. The operator's word counts for any team; what is only assumed to be
+/// approved bears nobody's name, and counts for nobody.
+pub fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirement> {
     let counts = |need: &Requirement, approval: &Approval| match &approval.teams {
         None => true,
         Some(teams) => teams.iter().any(|team| need.teams.contains(team)),
     };
     let needs = needs.iter().map(|need| {
-        let had = approvals.iter().filter(|a| counts(need, a)).map(|a| a.by.clone());
+        let named = approvals.iter().filter(|a| !a.by.is_empty());
+        let had = named.filter(|a| counts(need, a)).map(|a| a.by.clone());
         let had: BTreeSet<String> = had.collect();
         Requirement { had: had.into_iter().collect(), ..need.clone() }
     });

@@ -10,8 +10,8 @@ use super::foresee::Foresight;
 use super::pass::Pass;
 use crate::digest::{self, Digest};
 use crate::model::{
-    Bound, ComponentName, Desired, HoldReason, Passage, Plan, Record, RequestId, Revision,
-    SourceName, Symbol,
+    Approval, Bound, ComponentName, Desired, HoldReason, Passage, Plan, Record, RequestId,
+    Revision, SourceName, Symbol,
 };
 use crate::plan::Bounds;
 use crate::store::{Write, passage_key};
@@ -106,8 +106,13 @@ impl Pass<'_> {
                 })
             }
             (Some(_), Some(reviewed), Some(now)) => {
-                (!self.memory.approvals.contains_key(&now.plan))
-                    .then_some(HoldReason::PlanChanged { reviewed: reviewed.plan, now: now.plan })
+                (!self.memory.approvals.contains_key(&now.plan)).then_some(
+                    HoldReason::PlanChanged {
+                        reviewed: reviewed.plan,
+                        now: now.plan,
+                        needs: now.needs,
+                    },
+                )
             }
             // What is more than was reviewed is seen once there is a plan.
             (Some(_), _, _) => None,
@@ -127,14 +132,15 @@ impl Pass<'_> {
         }
         let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
         for id in ids {
-            if !self.bounds.contains_key(id)
-                && let Some(passage) = self.binding(id).await?
-                && let Some(reviewed) = passage.bound
-            {
-                let approved = |now: &Bound| self.memory.approvals.contains_key(&now.plan);
-                let further = passage.changed.filter(approved);
-                let bounds = Bounds { reviewed, further, veiled: BTreeMap::new() };
-                self.bounds.insert(id.clone(), bounds);
+            if self.bounds.contains_key(id) {
+                continue;
+            }
+            if let Some(passage) = self.binding(id).await? {
+                let passage = self.take_up(id, passage).await?;
+                if let Some(reviewed) = passage.bound {
+                    let bounds = Bounds { reviewed, veiled: BTreeMap::new() };
+                    self.bounds.insert(id.clone(), bounds);
+                }
             }
         }
         let open = plan.steps.iter().filter(|step| {
@@ -149,6 +155,32 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes what a person approved of a changed plan for reviewed: each of its steps is approved as if
+    /// it had been asked about alone, so that rules count the same people and nobody is asked twice.
+    async fn take_up(&mut self, id: &RequestId, passage: Passage) -> Result<Passage, PassError> {
+        let Passage { bound: Some(reviewed), changed: Some(now), .. } = &passage else {
+            return Ok(passage);
+        };
+        let Some(given) = self.memory.approvals.get(&now.plan).cloned() else {
+            return Ok(passage);
+        };
+        let mut writes = Vec::new();
+        for step in now.steps.iter().filter(|step| step.unknown.is_empty()) {
+            for approval in &given {
+                let approval = Approval { digest: step.digest, ..approval.clone() };
+                self.memory.approvals.entry(step.digest).or_default().push(approval.clone());
+                writes.push(Write::Approve(approval));
+            }
+        }
+        let steps = reviewed.steps.iter().chain(&now.steps).cloned().collect();
+        let bound = Bound { steps, shown: reviewed.shown, ..now.clone() };
+        let passage = Passage { bound: Some(bound), changed: None, ..passage };
+        let value = serde_json::to_value(&passage).ok();
+        writes.push(Write::Value { key: passage_key(id), value });
+        self.commit(writes).await?;
+        Ok(passage)
     }
 
     /// The passage of what a request's file says, while it binds.
@@ -190,8 +222,7 @@ impl Pass<'_> {
     /// What components render to while what was not known at the review still is not.
     async fn veil(&mut self, id: &RequestId) -> Result<BTreeMap<ComponentName, Digest>, PassError> {
         let Some(bounds) = self.bounds.get(id) else { return Ok(BTreeMap::new()) };
-        let bounds = [Some(&bounds.reviewed), bounds.further.as_ref()];
-        let steps = bounds.into_iter().flatten().flat_map(|bound| &bound.steps);
+        let steps = bounds.reviewed.steps.iter();
         let symbols: BTreeSet<Symbol> = steps.flat_map(|step| step.unknown.clone()).collect();
         let whose = symbols.iter().map(|symbol| symbol.request.clone()).collect();
         self.load_records(whose).await?;

@@ -162,7 +162,9 @@ impl Pass<'_> {
         let ask = self.engine.config.settings.reconcile.replacements.asks();
         let plan = assess(plan, foretold, &approvals, ask);
         let plan = plan::bind(plan, &self.bounds, &approvals);
-        let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
+        let asked = plan.holds.iter().filter(|hold| plan::is_ruled(hold)).map(|hold| &hold.request);
+        let ids = plan.steps.iter().map(|s| &s.target.key.request).chain(asked);
+        let ids: BTreeSet<&RequestId> = ids.collect();
         let rulings = self.rulings(&ids, whole, foretold);
         let given = |digest: &Digest| {
             self.memory.approvals.get(digest).map(Vec::as_slice).unwrap_or_default()

@@ -157,8 +157,11 @@ fn waits(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
     }
     for (key, retry) in facts.retries {
         let text = format!(
-            "{} failed {} times and is tried again at {}: {}",
-            key.component, retry.attempts, retry.until, retry.error
+            "{} failed {} and is tried again at {}: {}",
+            key.component,
+            hold::times(retry.attempts),
+            retry.until,
+            retry.error
         );
         row(paint, "retry", &text, out);
     }

@@ -156,8 +156,12 @@ pub fn reason(reason: &HoldReason) -> String {
         ),
         HoldReason::NotOurs { owner, adoptable } => not_ours(owner.as_deref(), *adoptable),
         HoldReason::WaitingFor { dependency } => waiting(dependency),
-        HoldReason::NeedsApproval { digest, needs, .. } if !needs.is_empty() => {
-            format!("{}: `vend approve {digest}`", asked_for(needs))
+        HoldReason::NeedsApproval { digest, needs, lost, .. } if !needs.is_empty() => {
+            let lost = match lost.is_empty() {
+                true => String::new(),
+                false => format!("it would {}, which the files do not say; ", losses(lost)),
+            };
+            format!("{lost}{}: `vend approve {digest}`", asked_for(needs))
         }
         HoldReason::NeedsApproval { digest, lost, .. } if lost.is_empty() => {
             format!("a person must approve it: `vend approve {digest}`")
@@ -167,11 +171,16 @@ pub fn reason(reason: &HoldReason) -> String {
              {digest}`",
             losses(lost)
         ),
-        HoldReason::PlanChanged { reviewed, now } => format!(
-            "more would happen than was reviewed ({} then, {} now); review it again, or `vend approve {now}`",
-            reviewed.short(),
-            now.short()
-        ),
+        HoldReason::PlanChanged { reviewed, now, needs } => {
+            let (then, now_short) = (reviewed.short(), now.short());
+            let yes = match needs.is_empty() {
+                true => format!("or `vend approve {now}`"),
+                false => format!("or {}: `vend approve {now}`", asked_for(needs)),
+            };
+            format!(
+                "more would happen than was reviewed ({then} then, {now_short} now); review it again, {yes}"
+            )
+        }
         HoldReason::NeedsPullRequest { direct: false, .. } => {
             "the forge has not said yet which pull request brought it; it is asked again".into()
         }
@@ -275,8 +284,9 @@ pub fn reason(reason: &HoldReason) -> String {
                     "{error}nothing can be done to it as it is (`{state}`): {advice}; then `vend retry`"
                 ),
                 Some(digest) => format!(
-                    "{error}what is left of it is of no use (`{state}`): {advice}; nothing is in it, \
-                     and `vend approve {digest}` deletes it and makes it again"
+                    "{error}what is left of it is of no use (`{state}`): {advice}; \
+                     `vend approve {digest}` deletes it, with what may still be in it, and makes it \
+                     again"
                 ),
             }
         }
@@ -522,7 +532,8 @@ fn some(items: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
-fn times(attempts: u32) -> String {
+/// How often, for people.
+pub(super) fn times(attempts: u32) -> String {
     if attempts == 1 { "once".into() } else { format!("{attempts} times") }
 }
 
@@ -658,7 +669,7 @@ mod tests {
             digest,
         };
         insta::assert_snapshot!(reason(&stuck(None, None)), @"nothing can be done to it as it is (`ROLLBACK_COMPLETE`): its creation was rolled back; then `vend retry`");
-        insta::assert_snapshot!(reason(&stuck(Some("Queue: no room"), Some(sha256(b"")))), @"it failed (Queue: no room); what is left of it is of no use (`ROLLBACK_COMPLETE`): its creation was rolled back; nothing is in it, and `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` deletes it and makes it again");
+        insta::assert_snapshot!(reason(&stuck(Some("Queue: no room"), Some(sha256(b"")))), @"it failed (Queue: no room); what is left of it is of no use (`ROLLBACK_COMPLETE`): its creation was rolled back; `vend approve sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` deletes it, with what may still be in it, and makes it again");
     }
 
     #[test]

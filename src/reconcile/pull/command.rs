@@ -30,6 +30,9 @@ const EXTENDED: usize = 10;
 /// Said to authors.
 const OWN: &str = "whoever opened a pull request, or pushed to it, does not approve it";
 
+/// Said to who may not.
+const WRITERS: &str = "this takes somebody who may write to the repository";
+
 /// Said where nothing tells whose it is.
 const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
      `vend approve` where vend runs";
@@ -37,6 +40,12 @@ const PUSHED: &str = "it came without a pull request: bring it with one, or let 
 /// Said where the forge does not let us read who somebody is.
 const TEAMS: &str = "vend may not read teams: give the App Members: read, then ask again";
 const RIGHTS: &str = "vend may not read who may write: give the App Metadata: read, then ask again";
+
+/// Who says yes.
+struct Approver<'a> {
+    who: &'a str,
+    writes: bool,
+}
 
 /// What came of a command.
 struct Done {
@@ -117,7 +126,9 @@ impl Reviewer {
         };
         let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
         let needed = match command {
-            Command::Retry { .. } | Command::Approve { .. } => Permission::Write,
+            Command::Retry { .. } => Permission::Write,
+            // Whose word counts depends on what is approved.
+            Command::Approve { .. } => Permission::Read,
             Command::Plan { .. } if kept.pull.fork => Permission::Write,
             Command::Plan { .. } | Command::Explain { .. } | Command::Extend { .. }
                 if is_author =>
@@ -130,7 +141,7 @@ impl Reviewer {
             Command::Help { .. } => Permission::Read,
         };
         if permission < needed {
-            return Ok(no("this takes somebody who may write to the repository"));
+            return Ok(no(WRITERS));
         }
         match command {
             Command::Help { unknown } => {
@@ -140,7 +151,10 @@ impl Reviewer {
             Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),
             Command::Retry { request } => self.retry(kept, request.as_ref(), turn).await,
             Command::Approve { .. } if kept.is_whose(who) => Ok(no(OWN)),
-            Command::Approve { digest } => self.approve(visit, kept, who, *digest, turn).await,
+            Command::Approve { digest } => {
+                let who = Approver { who, writes: permission >= Permission::Write };
+                self.approve(visit, kept, who, *digest, turn).await
+            }
             Command::Explain { request } => self.explain(visit, request).await,
             Command::Extend { request, by } => {
                 self.extend(visit, kept, request.as_ref(), *by).await
@@ -190,7 +204,7 @@ impl Reviewer {
         &mut self,
         visit: &Visit<'_>,
         kept: &Kept,
-        who: &str,
+        Approver { who, writes }: Approver<'_>,
         digest: Digest,
         turn: &mut Turn,
     ) -> Result<Done, Trouble> {
@@ -201,6 +215,9 @@ impl Reviewer {
             .filter(|hold| own(&hold.request))
             .filter(|hold| report::hold::digest(&hold.reason) == Some(digest))
             .collect();
+        if asked.is_empty() && !writes {
+            return Ok(no(WRITERS));
+        }
         if asked.is_empty() {
             return Ok(no(
                 "nothing of this pull request waits for that; the comment above has the line to paste",
@@ -216,7 +233,9 @@ impl Reviewer {
         }
         // As things stand now, and as they were reviewed: a rule may be newer than the review.
         let rules = asked.iter().filter_map(|hold| match &hold.reason {
-            HoldReason::NeedsApproval { needs, .. } => Some(needs),
+            HoldReason::NeedsApproval { needs, .. } | HoldReason::PlanChanged { needs, .. } => {
+                Some(needs)
+            }
             _ => None,
         });
         let rules: Vec<&Requirement> = rules.flatten().collect();
@@ -224,6 +243,9 @@ impl Reviewer {
         let mut teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
         teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
+        if teams.is_empty() && !writes {
+            return Ok(no(WRITERS));
+        }
         if !teams.is_empty() {
             let Some(of) = self.teams(visit, who, &teams).await? else {
                 return Ok(no(TEAMS));

@@ -95,8 +95,8 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
     warnings
 }
 
-/// The people whose last word is yes, to this very plan; never the author.
-fn approvers(kept: &Kept, plan: Digest) -> Vec<&Verdict> {
+/// The people whose last word is yes, with whether it is to this very plan; never the author.
+fn approvers(kept: &Kept, plan: Digest) -> Vec<(&Verdict, Result<(), Discount>)> {
     let mut last: BTreeMap<String, &Verdict> = BTreeMap::new();
     for verdict in &kept.verdicts {
         // A remark takes no yes back.
@@ -104,14 +104,19 @@ fn approvers(kept: &Kept, plan: Digest) -> Vec<&Verdict> {
             last.insert(verdict.by.to_lowercase(), verdict);
         }
     }
-    let bound = |v: &Verdict| {
+    let counts = |v: &Verdict| {
         let bound = kept.bound.iter().find(|b| b.by == v.by && b.at == v.at);
-        bound.and_then(|b| b.plan) == Some(plan)
+        match bound.and_then(|b| b.plan) {
+            Some(seen) if seen == plan => Ok(()),
+            Some(_) => Err(Discount::Former),
+            None => Err(Discount::Early),
+        }
     };
     last.into_iter()
         .filter(|(by, _)| *by != kept.pull.author.to_lowercase())
         .map(|(_, verdict)| verdict)
-        .filter(|v| v.kind == VerdictKind::Approved && bound(v))
+        .filter(|v| v.kind == VerdictKind::Approved)
+        .map(|v| (v, counts(v)))
         .collect()
 }
 
@@ -150,9 +155,14 @@ impl Reviewer {
         }
         shown.teams.clear();
         shown.discounted.clear();
-        let by: Vec<String> =
-            approvers(kept, shown.digest).into_iter().map(|v| v.by.clone()).collect();
-        for who in by {
+        let approvers = approvers(kept, shown.digest);
+        let by: Vec<_> = approvers.into_iter().map(|(v, counts)| (v.by.clone(), counts)).collect();
+        let mut late = Vec::new();
+        for (who, counts) in by {
+            if let Err(why) = counts {
+                late.push(Discounted { by: who, why });
+                continue;
+            }
             if kept.is_whose(&who) {
                 shown.discounted.push(Discounted { by: who, why: Discount::Pushed });
                 continue;
@@ -189,6 +199,10 @@ impl Reviewer {
                 }
             }
             shown.teams.insert(who, in_teams);
+        }
+        // Of no interest to anybody once enough others said it.
+        if shown.needs.iter().any(|(_, need)| !need.is_met()) {
+            shown.discounted.extend(late);
         }
         kept.shown = Some(shown);
         Ok(())

@@ -347,7 +347,8 @@ impl Shown {
     pub fn bound(&self, request: &RequestId) -> Steps {
         let mine = self.steps.iter().filter(|step| step.request == *request);
         let known = |step: &ShownStep| Known { digest: step.digest, unknown: step.unknown.clone() };
-        Steps { plan: self.digest, steps: mine.map(known).collect(), shown: true }
+        let steps = mine.map(known).collect();
+        Steps { plan: self.digest, steps, shown: true, needs: Vec::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, Revision, Rewritten, Stage, Step,
+    RequestId, Requirement, Revision, Rewritten, Stage, Step,
 };
 use crate::reconcile::review::{Question, Reviewed};
 use crate::report;
@@ -223,7 +223,10 @@ impl Reviewer {
         }
         for asked in asked {
             let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
-            let changed = changed.as_ref().map(|_| after.bound(&asked.id));
+            let changed = changed.as_ref().map(|_| {
+                let needs = required(&now, &asked.id);
+                Bound { needs, ..after.bound(&asked.id) }
+            });
             writes.push(through(asked, Some(pull.number), (Some(bound), changed)));
         }
         Ok(writes)
@@ -267,7 +270,21 @@ fn through(
 
 /// What stands for a review that there was none of.
 fn unreviewed() -> Bound {
-    Bound { plan: digest::of(&"nothing was reviewed"), steps: Vec::new(), shown: false }
+    let plan = digest::of(&"nothing was reviewed");
+    Bound { plan, steps: Vec::new(), shown: false, needs: Vec::new() }
+}
+
+/// What rules ask for of a request's steps, each once.
+fn required(now: &Reviewed, id: &RequestId) -> Vec<Requirement> {
+    let mine = now.released.steps.iter().filter(|step| step.target.key.request == *id);
+    let mut all: Vec<Requirement> = Vec::new();
+    for need in mine.flat_map(|step| &step.needs) {
+        let need = Requirement { had: Vec::new(), ..need.clone() };
+        if !all.contains(&need) {
+            all.push(need);
+        }
+    }
+    all
 }
 
 /// What would be done now to these requests, as it is shown.

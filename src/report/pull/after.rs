@@ -242,7 +242,7 @@ fn next(held: &Hold, asks: Option<&str>) -> String {
     match &held.reason {
         HoldReason::Backoff { until, attempts, .. } => format!(
             "Tried {}; it is tried again at {}, or at once with",
-            if *attempts == 1 { "once".to_owned() } else { format!("{attempts} times") },
+            hold::times(*attempts),
             time(*until)
         ),
         HoldReason::Refused { until, .. } => format!(
@@ -258,7 +258,7 @@ fn next(held: &Hold, asks: Option<&str>) -> String {
             format!("It stands as {}: {}. Then", short_code(state, 100), prose(advice))
         }
         HoldReason::Stuck { state, advice, digest: Some(_), .. } => format!(
-            "It stands as {}: {}. Nothing is in it; to have it deleted and made again:",
+            "It stands as {}: {}. To have it deleted, with what may still be in it, and made again:",
             short_code(state, 100),
             prose(advice)
         ),

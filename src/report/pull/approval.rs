@@ -45,6 +45,8 @@ pub(super) fn list(brief: &Brief) -> String {
 fn discounted(Discounted { by, why }: &Discounted) -> String {
     let why = match why {
         Discount::Pushed => "said yes and pushed to it: does not count",
+        Discount::Early => "said yes before this plan was shown: does not count, say it again",
+        Discount::Former => "said yes to another plan: does not count, say it again",
         Discount::TeamsUnread => {
             "said yes, and vend may not read teams: give the App *Members: read*"
         }

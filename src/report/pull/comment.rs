@@ -3,6 +3,7 @@
 use crate::model::{
     Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, visible,
 };
+use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options};
 
@@ -52,7 +53,14 @@ pub fn comment(
         Stage::Merged { commit: _, changed } => {
             changed.as_ref().is_none_or(|changed| {
                 let rewrites = changes::rewrites(changed);
-                page.put(&[both(changed, &rewrites), both(changed, IN_CHECK)])
+                let who = brief.holds.iter().find_map(|hold| match &hold.reason {
+                    HoldReason::PlanChanged { now, needs, .. } if *now == changed.now => {
+                        (!needs.is_empty()).then(|| asked_for(needs))
+                    }
+                    _ => None,
+                });
+                let who = who.as_deref();
+                page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
             }) & after::put(&mut page, brief, changed.as_ref())
         }
         Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
@@ -170,8 +178,9 @@ fn since(brief: &Brief) -> String {
     format!("Since {at}:\n\n{}\n", cut("diff", lines, SINCE))
 }
 
-/// The plan that was reviewed and the one that would be carried out, in one.
-fn both(changed: &Changed, rewrites: &str) -> String {
+/// The plan that was reviewed and the one that would be carried out, in one. `who` must approve it,
+/// where rules say so.
+fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
     let Changed { reviewed: _, now, before, after, differs, rendered: _ } = changed;
     let mut lines = Vec::new();
     for line in before {
@@ -185,9 +194,10 @@ fn both(changed: &Changed, rewrites: &str) -> String {
     lines.extend(added.map(|line| format!("+ {}", visible(line, 300))));
     // What differs is what is asked about.
     lines.sort_by_key(|line| line.starts_with(' '));
+    let who = who.map(|who| format!(", {}", prose(who))).unwrap_or_default();
     format!(
         "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
-         `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something else:\n\n{}\n{rewrites}If that is meant:\n\n{}\nElse take the commit back.\n\n",
+         `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something else:\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse take the commit back.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )

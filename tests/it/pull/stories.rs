@@ -521,7 +521,11 @@ fn changed() -> Story {
         request: id("orders/prod/ledger"),
         component: Some(ComponentName::new("database")),
         action: Some(Action::Update),
-        reason: HoldReason::PlanChanged { reviewed: sha256(b"then"), now: sha256(b"now") },
+        reason: HoldReason::PlanChanged {
+            reviewed: sha256(b"then"),
+            now: sha256(b"now"),
+            needs: Vec::new(),
+        },
     }];
     story
 }

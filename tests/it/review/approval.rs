@@ -136,6 +136,61 @@ fn a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed() {
 }
 
 #[test]
+fn f29_one_word_of_the_right_team_lets_go_what_has_changed_and_what_rules_ask_of_it() {
+    let desk = Desk::new();
+    desk.hub.team("acme", "platform", &["edsger"]);
+    // Of the team, and without a right to write.
+    desk.repo().permit("edsger", "read");
+    let mut daemon = desk.serve();
+    let n =
+        desk.propose("ada", "change", [ask("orders/dev/it", request("note@^1.0.0", "{text: b}"))]);
+    desk.says(n, &["1 to create"]);
+    // While nobody looks: the template is another one, a rule has come, and the change is merged.
+    daemon.kill();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let mut edits = newer();
+    edits.push(catalog::environment("dev", &desk.world.output.url(), rules));
+    desk.world.catalog.commit(edits);
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["/vend approve ", "somebody of `platform` must approve it"]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let of_maintainer = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, of_maintainer, "-1");
+    desk.says(n, &["this takes somebody of platform"]);
+    desk.again_nothing();
+    let of_team = desk.repo().comment("edsger", n, &line);
+    desk.reacted(n, of_team, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    let status = desk.world.status("orders/dev/it");
+    assert_eq!(status["lastApply"]["approvedBy"], serde_json::json!(["edsger"]), "{status}");
+    desk.again_nothing();
+}
+
+#[test]
+fn a_yes_before_there_was_a_plan_is_asked_for_again_with_its_reason() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    desk.world.catalog.commit([catalog::environment("dev", &desk.world.output.url(), rules)]);
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", note("it"))]);
+    desk.repo().review("edsger", n, Verdict::Approve);
+    let _daemon = desk.serve();
+    desk.says(n, &["**Missing**", "`edsger` said yes before this plan was shown"]);
+    let head = desk.repo().push("ada", "it", [ask("orders/dev/it", note("other"))]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.saysnot(n, "before this plan was shown");
+    let head = desk.repo().push("ada", "it", [ask("orders/dev/it", note("third"))]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.says(n, &["`edsger` said yes to another plan"]);
+    desk.again_nothing();
+}
+
+#[test]
 fn an_author_does_not_approve_their_own_by_way_of_another_pull_request() {
     let desk = Desk::new();
     let mut daemon = desk.serve();
