@@ -113,6 +113,8 @@ fn a_status_with_everything_in_it_satisfies_its_schema() {
         protect: _,
         lives_since: _,
         expires_at: _,
+        lifetime: _,
+        tombstone: _,
         drift: _,
         last_apply: _,
         settled: _,

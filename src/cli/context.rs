@@ -61,6 +61,12 @@ pub fn is_operator(config: &Config) -> bool {
 
 /// Opens the store of an operator's configuration, making the state folder where there is none.
 pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let (_, file) = places(config)?;
+    Ok(Arc::new(Sqlite::open(&file)?))
+}
+
+/// The state folder, made where there is none, and the store's file in it.
+fn places(config: &Config) -> Result<(PathBuf, PathBuf), Failure> {
     let settings = &config.settings;
     let (Some(state), Some(file)) = (&settings.state_dir, settings.store_file()) else {
         return Err(Failure::usage(format!(
@@ -77,7 +83,75 @@ pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
                 .context(format!("cannot make the state folder `{}`", state.display())),
         )
     })?;
-    Ok(Arc::new(Sqlite::open(&file)?))
+    Ok((state.clone(), file))
+}
+
+/// The place of the store, where none is, or one that nothing was ever done with: who starts vend
+/// without a store makes such a one. What is there else is not written over.
+///
+/// While an unused one stands there its lease is ours, so that nobody begins to use it meanwhile.
+pub async fn free_store(config: &Config) -> Result<PathBuf, Failure> {
+    let (_, file) = places(config)?;
+    if !file.exists() {
+        return Ok(file);
+    }
+    let there = || {
+        Failure::usage(format!("there is a store at `{}`", file.display()))
+            .hint("if it is damaged, move it away with its `-wal` and `-shm`, then rebuild")
+            .hint("if it is an older copy, `vend state takeover` lets it go on")
+    };
+    let Ok(store) = Sqlite::open(&file) else { return Err(there()) };
+    let index = store.standing().await?;
+    let is_used = !index.journal.is_empty()
+        || !store.statuses_after(None, 1).await?.is_empty()
+        || !store.index().await?.records.is_empty();
+    if is_used {
+        return Err(there());
+    }
+    match store.acquire(&Holder::here(), now(), config.settings.reconcile.lease).await? {
+        Acquired::Held(_) => Ok(file),
+        Acquired::Busy { holder, until } => Err(Failure::usage(format!(
+            "{} works on this state until {until} or longer",
+            holder.name
+        ))
+        .hint("stop it")),
+    }
+}
+
+/// Takes away what a rebuild that was cut off left.
+pub fn discard_store(file: &Path) -> Result<(), Failure> {
+    for suffix in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(beside(file, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts a whole store in its place, durably.
+pub fn put_store(from: &Path, to: &Path) -> Result<(), Failure> {
+    for suffix in ["-wal", "-shm"] {
+        if beside(from, suffix).exists() {
+            let left = beside(from, suffix).display().to_string();
+            return Err(Failure::new(
+                Kind::Failed,
+                anyhow::anyhow!("the new store was not closed well: `{left}` is left"),
+            ));
+        }
+    }
+    std::fs::File::open(from)?.sync_all()?;
+    // What stood there was never used: nothing of it may be read together with the new one.
+    discard_store(to)?;
+    std::fs::rename(from, to)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok(std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Opens everything for passes.

@@ -6,11 +6,15 @@ use super::args::{Args, State, StateCommand};
 use super::failure::Failure;
 use super::{context, output};
 use crate::reconcile::Takeover;
+use crate::reconcile::rebuild::Remains;
+use crate::report;
+use crate::store::{Acquired, Holder, Sqlite, Store};
 
 /// Runs it.
 pub async fn run(args: &Args, state: &State) -> Result<ExitCode, Failure> {
     match state.command {
         StateCommand::Takeover => takeover(args).await,
+        StateCommand::Rebuild => rebuild(args).await,
     }
 }
 
@@ -31,6 +35,35 @@ async fn takeover(args: &Args) -> Result<ExitCode, Failure> {
                 "This store is not behind the status branch: there was nothing to take over.".into()
             }
         });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the store of this configuration from what the status branch and the providers tell. It is made
+/// beside its place and put there when it is whole: a rebuild that is cut off leaves none.
+async fn rebuild(args: &Args) -> Result<ExitCode, Failure> {
+    let config = std::sync::Arc::new(context::config(args)?);
+    let file = context::free_store(&config).await?;
+    let mut remains = Remains::read(&config).await?;
+    let rebuilt = remains.look().await;
+    let mut half = file.as_os_str().to_owned();
+    half.push(".rebuilding");
+    let half = std::path::PathBuf::from(half);
+    context::discard_store(&half)?;
+    let (instance, tip, at) = (remains.instance.clone(), remains.tip.clone(), remains.at);
+    let remarks = std::mem::take(&mut remains.remarks);
+    let store = Sqlite::create_for(&half, &instance.instance, instance.epoch)?;
+    let ttl = config.settings.reconcile.lease;
+    let Acquired::Held(lease) = store.acquire(&Holder::here(), context::now(), ttl).await? else {
+        return Err(Failure::usage(format!("another process works on `{}`", half.display())));
+    };
+    remains.write(&store, &lease, context::now()).await?;
+    store.release(lease).await?;
+    store.check().await?;
+    drop(store);
+    context::put_store(&half, &file)?;
+    if !args.quiet {
+        output::print(&report::rebuild::terminal(&tip, at, &rebuilt, &remarks));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -100,6 +100,19 @@ impl Counts {
     }
 }
 
+/// What a store was rebuilt to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rebuilt {
+    /// Requests with a status.
+    pub requests: usize,
+    /// Of them, those of which something is applied.
+    pub applied: usize,
+    /// Targets that stand as they were recorded.
+    pub found: usize,
+    /// Targets that do not, or that could not be looked at.
+    pub open: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    ComponentName, DriftItem, LastApply, Map, Observed, OutputSpec, Reference, RequestId,
+    ComponentName, DriftItem, LastApply, Lifetime, Map, Observed, OutputSpec, Reference, RequestId,
     TargetName, Token,
 };
 use crate::digest::Digest;
@@ -85,6 +85,12 @@ pub struct Status {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// How long it is asked to live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+    /// Its file permits its deletion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tombstone: bool,
     /// Drift as last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<StatusDrift>,
@@ -172,6 +178,9 @@ pub struct StatusComponent {
     pub outputs: Map,
     /// Token of the last change.
     pub token: Token,
+    /// The provider's own id of it, where it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// See [`Status`].

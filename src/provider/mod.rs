@@ -101,6 +101,15 @@ pub trait Provider: Send + Sync {
         self.observe(targets).await
     }
 
+    /// As [`Provider::observe`], with every output that the last change gave, however long it takes to
+    /// find them out: for a store that is made anew.
+    async fn recall(
+        &self,
+        targets: &[Target],
+    ) -> Vec<(Target, Result<Observation, ProviderError>)> {
+        self.observe(targets).await
+    }
+
     /// Whether it can take over what carries nobody's mark, when `change.adopt` says so. Pure.
     fn can_adopt(&self) -> bool {
         false

@@ -238,7 +238,7 @@ impl Pass<'_> {
     }
 }
 
-fn unreachable(source: GitError) -> PassError {
+pub(super) fn unreachable(source: GitError) -> PassError {
     PassError::Source { name: SourceName::new("status"), source }
 }
 

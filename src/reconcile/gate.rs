@@ -20,7 +20,7 @@ use crate::store::{Write, passage_key};
 const SEARCH: usize = 2_000;
 
 /// Where the commit is kept from which on everything of a source needs a pull request.
-fn since_key(source: &SourceName) -> String {
+pub(super) fn since_key(source: &SourceName) -> String {
     format!("gate/{source}")
 }
 

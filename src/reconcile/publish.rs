@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::PassError;
 use super::front::{self, InstanceFile};
 use super::pass::Pass;
+use super::rebuild::{self, ReadUpTo, StateFile};
 use crate::error::chain;
 use crate::git::{Edit, GitError, Mirror};
 use crate::model::{Artifact, RequestId, Revision};
@@ -41,7 +42,7 @@ const FOLDERS: [&str; 3] = ["status", "rendered", "catalog"];
 /// Folders and files that are ours on the branch.
 fn is_ours(path: &str) -> bool {
     path.split_once('/').is_some_and(|(folder, _)| FOLDERS.contains(&folder))
-        || matches!(path, "README.md" | "instance.yaml")
+        || matches!(path, "README.md" | "instance.yaml" | rebuild::FILE)
 }
 
 /// At most this many overwritten paths are named in a commit.
@@ -99,7 +100,7 @@ impl Pass<'_> {
         let drops = store.unpublished_drops(PAGE).await?;
         let page = self.page();
         let said = store.value(FRONT).await?;
-        let front = (said != Some(front_value(&page, &self.memory.templates))).then_some(page);
+        let front = (said != Some(self.front_value(&page))).then_some(page);
         Ok(Batch { rows, drops, front })
     }
 
@@ -198,7 +199,7 @@ impl Pass<'_> {
         let json = |v: &Revision| serde_json::to_value(v).unwrap_or_default();
         writes.push(Write::Value { key: front::TIP.into(), value: revision.as_ref().map(json) });
         if let Some(page) = &batch.front {
-            let value = Some(front_value(page, &self.memory.templates));
+            let value = Some(self.front_value(page));
             writes.push(Write::Value { key: FRONT.into(), value });
         }
         self.report.published = revision;
@@ -222,7 +223,35 @@ impl Pass<'_> {
             path: "instance.yaml".into(),
             content: Some(yaml::to_string(&instance).into_bytes()),
         });
+        edits.push(Edit {
+            path: rebuild::FILE.into(),
+            content: Some(rebuild::text(&self.state_file())),
+        });
         Ok(edits)
+    }
+
+    /// What a rebuild needs beside the statuses. It goes along with what is published in any case: that
+    /// a source was read further is no reason for a commit.
+    fn state_file(&self) -> StateFile {
+        let sources = self.memory.sources.iter();
+        let sources = sources.filter_map(|(name, r)| Some((name.clone(), ReadUpTo::of(r)?)));
+        StateFile {
+            sources: sources.collect(),
+            gates: self.memory.gates.clone(),
+            rollouts: self.memory.all_rollouts(),
+        }
+    }
+
+    /// What the front page, the templates, the gates and the rollouts were: any of them is a reason for
+    /// a commit.
+    fn front_value(&self, page: &str) -> Value {
+        let memory = &self.memory;
+        let templates: Vec<_> =
+            memory.templates.iter().map(|(id, d)| (id.to_string(), d)).collect();
+        let rollouts = memory.all_rollouts();
+        serde_json::json!(
+            digest::of(&(page, templates, &memory.gates, &rollouts.versions)).to_string()
+        )
     }
 
     async fn template_edits(&self) -> Result<Vec<Edit>, PassError> {
@@ -324,14 +353,6 @@ fn message(batch: &Batch, anew: bool) -> String {
         (0, 0) => "status: front page".into(),
         (said, gone) => format!("status: {said} changed, {gone} gone"),
     }
-}
-
-fn front_value(
-    page: &str,
-    templates: &BTreeMap<crate::model::TemplateId, digest::Digest>,
-) -> Value {
-    let templates: Vec<_> = templates.iter().map(|(id, d)| (id.to_string(), d)).collect();
-    serde_json::json!(digest::of(&(page, templates)).to_string())
 }
 
 enum PushError {

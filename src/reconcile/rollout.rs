@@ -29,7 +29,7 @@ use crate::report;
 use crate::store::{Store, StoreError, Write, word_key};
 
 /// Where it is kept how far versions have come.
-const ROLLOUTS: &str = "rollouts";
+pub(super) const ROLLOUTS: &str = "rollouts";
 
 /// The code of what is said of a version that goes no further.
 const STOPPED: &str = "ROL002";
@@ -65,6 +65,12 @@ impl Memory {
         let Rollouts { waves, versions } = rollouts;
         self.waves = waves;
         self.rollouts = versions.into_iter().map(|one| (one.version.clone(), one)).collect();
+    }
+
+    /// How far versions have come.
+    pub(super) fn all_rollouts(&self) -> Rollouts {
+        let versions = self.rollouts.values().cloned().collect();
+        Rollouts { waves: self.waves.clone(), versions }
     }
 
     /// Those that go no further.
@@ -268,8 +274,7 @@ impl Pass<'_> {
 
     /// Writes down how far versions have come, when that is not what is written.
     async fn keep_rollouts(&mut self, writes: &mut Vec<Write>) -> Result<(), PassError> {
-        let versions = self.memory.rollouts.values().cloned().collect();
-        let rollouts = Rollouts { waves: self.memory.waves.clone(), versions };
+        let rollouts = self.memory.all_rollouts();
         if standing(self.engine.store.as_ref()).await? != rollouts {
             let value = serde_json::to_value(&rollouts).ok();
             writes.push(Write::Value { key: ROLLOUTS.into(), value });

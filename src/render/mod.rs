@@ -32,6 +32,7 @@ use serde_json::Value;
 
 use crate::model::{Artifact, Diagnostic, Place, RequestId, Symbol};
 pub use crate::model::{Slot, Source};
+pub use output::digest_of;
 
 /// Whom the rendered files are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

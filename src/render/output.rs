@@ -53,6 +53,11 @@ pub(super) fn render(
 /// A file that is not rendered. Its digest is that of its content where it is one document.
 pub(super) fn copied(file: &Arc<str>, text: &str, kind: Kind) -> Body {
     let text = text.replace("\r\n", "\n");
+    let digest = meaning(file, &text, kind);
+    Body::Copied { text, digest }
+}
+
+fn meaning(file: &Arc<str>, text: &str, kind: Kind) -> Digest {
     let documents = match kind {
         Kind::Text => None,
         // Copied files may be templates of another tool: what cannot be read is text.
@@ -60,11 +65,19 @@ pub(super) fn copied(file: &Arc<str>, text: &str, kind: Kind) -> Body {
             yaml::read(file, text.as_bytes(), &yaml::Options::rendered()).ok()
         }
     };
-    let digest = match documents {
+    match documents {
         Some(nodes) => digest::of(&Meaning(&nodes)),
         None => digest::sha256(text.as_bytes()),
-    };
-    Body::Copied { text, digest }
+    }
+}
+
+/// The digest that rendered files have, from their texts: of what they mean, and not of their layout.
+pub fn digest_of(files: &BTreeMap<String, String>) -> Digest {
+    digest::of_files(
+        files.iter().map(|(path, text)| {
+            (path.as_str(), meaning(&path.as_str().into(), text, Kind::of(path)))
+        }),
+    )
 }
 
 /// What a digest is of: a tag as a map of itself, several documents as a list.

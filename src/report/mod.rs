@@ -17,6 +17,7 @@ pub mod overview;
 pub mod pass;
 pub mod plan;
 pub mod pull;
+pub mod rebuild;
 pub mod request;
 pub mod rollout;
 pub mod source;

@@ -76,6 +76,8 @@ pub fn status(facts: &Facts<'_>) -> Status {
         protect: record.is_some_and(|r| r.protect),
         lives_since: record.and_then(|r| r.life.as_ref()).map(|life| life.since),
         expires_at: record.and_then(|r| r.life.as_ref()).map(|life| life.ends),
+        lifetime: record.and_then(|r| r.life.as_ref()).map(|life| life.lifetime.clone()),
+        tombstone: record.is_some_and(|r| r.tombstone),
         drift: record.and_then(drift),
         last_apply: record.and_then(|r| r.last_apply.as_ref()).map(whole_seconds),
         settled: record.and_then(|r| r.settled),
@@ -283,6 +285,7 @@ fn components(record: &Record) -> Vec<StatusComponent> {
                 .map(|(o, v)| (o.clone(), v.clone()))
                 .collect(),
             token: c.token.clone(),
+            id: c.id.clone(),
         }
     };
     record.components.iter().map(component).collect()

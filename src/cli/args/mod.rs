@@ -382,4 +382,6 @@ pub struct State {
 pub enum StateCommand {
     /// Lets this store go on although another copy of it has published since; applies nothing.
     Takeover,
+    /// Makes a lost store anew, from the status branch and the providers; applies nothing.
+    Rebuild,
 }

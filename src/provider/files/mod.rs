@@ -33,8 +33,8 @@ use super::{Provider, ProviderError};
 use crate::digest::sha256;
 use crate::git::{Location, Transport, Trust};
 use crate::model::{
-    Artifact, Change, Map, Observation, Preview, Progress, Revision, Target, TargetKey, Ticket,
-    Token,
+    Artifact, Change, Map, Observation, Owner, Preview, Progress, Revision, Target, TargetKey,
+    Ticket, Token,
 };
 
 pub use settings::settle;
@@ -320,6 +320,24 @@ impl Provider for Files {
     ) -> Vec<(Target, Result<Observation, ProviderError>)> {
         let seen = self.each(targets, |target| target, ProviderError::unavailable, observe).await;
         targets.iter().cloned().zip(seen).collect()
+    }
+
+    async fn recall(
+        &self,
+        targets: &[Target],
+    ) -> Vec<(Target, Result<Observation, ProviderError>)> {
+        let mut seen = self.observe(targets).await;
+        for (target, seen) in &mut seen {
+            let Ok(Observation::Present(live)) = seen else { continue };
+            if live.owner != Owner::Ours || live.outputs.contains_key("commit") {
+                continue;
+            }
+            // The history is searched for it, which an observation does not do.
+            if let Ok(Seen { commit: Some(commit), .. }) = self.look(target, false).await {
+                live.outputs.insert("commit".into(), commit.to_string().into());
+            }
+        }
+        seen
     }
 
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {

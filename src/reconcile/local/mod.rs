@@ -20,6 +20,7 @@ pub use change::{Changed, Differs, base};
 pub use landed::Landed;
 pub use place::same_repository;
 pub use plan::{Desk, plan};
+pub(super) use published::document;
 pub use published::{Published, record};
 pub use requests::LocalRequests;
 pub(super) use rule::forbidden_at;

@@ -9,8 +9,8 @@ use super::cache::Stale;
 use crate::digest::Digest;
 use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
-    Artifact, ComponentRecord, InstanceId, Life, Lifetime, ObjectId, Origin, Record, RequestId,
-    Revision, SourceName, Status, TemplateId, Term,
+    Artifact, ComponentRecord, InstanceId, Life, Lifetime, Map, ObjectId, Origin, Record,
+    RequestId, Revision, SourceName, Status, TemplateId, Term, is_hidden_output,
 };
 use crate::yaml;
 
@@ -27,6 +27,8 @@ pub struct Published {
     pub at: Option<Timestamp>,
     /// It could not be fetched, and this is an earlier copy.
     pub stale: Option<Stale>,
+    /// Status files that say nothing that could be read.
+    pub unread: Vec<String>,
 }
 
 impl Published {
@@ -54,12 +56,29 @@ impl Published {
             }
         };
         let files = entries.iter().filter(|entry| entry.kind == Kind::File);
-        let blobs: Vec<ObjectId> = files.map(|entry| entry.id).collect();
-        mirror.blobs(&blobs, 4 * 1024 * 1024, &mut |_, blob| {
-            let Blob::Bytes(bytes) = blob else { return };
-            let status = document(&bytes).and_then(|v| serde_json::from_value::<Status>(v).ok());
-            if let Some(status) = status {
-                published.statuses.insert(status.metadata.id.clone(), status);
+        let mut paths: HashMap<ObjectId, &str> = HashMap::new();
+        let mut blobs: Vec<ObjectId> = Vec::new();
+        for entry in files {
+            // Of two files with one content at least one is at a path that is not its own.
+            match paths.insert(entry.id, &entry.path) {
+                None => blobs.push(entry.id),
+                Some(other) => published.unread.push(format!("status/{other}")),
+            }
+        }
+        mirror.blobs(&blobs, 4 * 1024 * 1024, &mut |id, blob| {
+            let read = match blob {
+                Blob::Bytes(bytes) => {
+                    document(&bytes).and_then(|v| serde_json::from_value::<Status>(v).ok())
+                }
+                Blob::TooLarge(_) => None,
+            };
+            let path = paths.get(&id).copied().unwrap_or_default();
+            let inner = path.strip_prefix("status/").unwrap_or(path);
+            match read.filter(|status| inner == format!("{}.yaml", status.metadata.id)) {
+                Some(status) => {
+                    published.statuses.insert(status.metadata.id.clone(), status);
+                }
+                None => published.unread.push(format!("status/{inner}")),
             }
         })?;
         Ok(published)
@@ -118,7 +137,8 @@ impl Published {
     }
 }
 
-pub(super) fn document(bytes: &[u8]) -> Option<serde_json::Value> {
+/// A file of the branch as JSON.
+pub fn document(bytes: &[u8]) -> Option<serde_json::Value> {
     let options = yaml::Options {
         max_bytes: 16 * 1024 * 1024,
         max_nodes: 1_000_000,
@@ -141,7 +161,7 @@ pub fn record(status: &Status) -> Option<Record> {
             provider: c.provider.clone(),
             target: c.target.clone(),
             settings: c.settings.clone(),
-            id: None,
+            id: c.id.clone(),
             digest: c.digest,
             mark: c.mark,
             state: c.state.clone(),
@@ -156,11 +176,14 @@ pub fn record(status: &Status) -> Option<Record> {
         };
         (c.name.clone(), component)
     });
-    // What it was asked for is not told there: the file says it again.
+    // Older files do not tell what was asked for: the request says it again.
     let life = status.lives_since.zip(status.expires_at).map(|(since, ends)| {
-        let lifetime = Lifetime { term: Term::Until(ends), max: None, imposed: false };
-        Life { lifetime, since, ends }
+        let until = || Lifetime { term: Term::Until(ends), max: None, imposed: false };
+        Life { lifetime: status.lifetime.clone().unwrap_or_else(until), since, ends }
     });
+    // What stands for a value that is shown nowhere is not that value.
+    let (hidden, parameters): (Map, Map) =
+        status.parameters.clone().into_iter().partition(|(_, value)| is_hidden_output(value));
     Some(Record {
         id: status.metadata.id.clone(),
         origin: Origin {
@@ -170,12 +193,12 @@ pub fn record(status: &Status) -> Option<Record> {
         settled: status.settled,
         template: TemplateId { name: template.name.clone(), version: template.version.clone() },
         template_digest: template.digest,
-        parameters: status.parameters.clone(),
-        sensitive: Vec::new(),
+        parameters,
+        sensitive: hidden.into_iter().map(|(name, _)| name).collect(),
         references: status.references.clone(),
         labels: status.labels.clone(),
         protect: status.protect,
-        tombstone: false,
+        tombstone: status.tombstone,
         life,
         components: components.collect(),
         output_specs: status.output_sources.clone(),

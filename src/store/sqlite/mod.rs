@@ -93,6 +93,21 @@ impl Sqlite {
         Self::open_with(path, Options::default())
     }
 
+    /// Makes the store of a vend that lost its own, where there is none: its leases go on after `epoch`.
+    ///
+    /// # Errors
+    /// `Unsuitable` where there is a store already.
+    pub fn create_for(path: &Path, instance: &InstanceId, epoch: u64) -> Result<Self, StoreError> {
+        open::must_be_free(path)?;
+        let store = Self::open(path)?;
+        let instance = instance.to_string();
+        store.0.write(move |db, _| {
+            write::run(db, "UPDATE state SET instance = ?", [instance])?;
+            write::run(db, "UPDATE lease SET epoch = ?", [epoch.cast_signed()])
+        })?;
+        Ok(store)
+    }
+
     /// As [`Self::open`], with options.
     pub fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
         let (writer, reader) = open::open(path, &options, schema::STEPS)?;

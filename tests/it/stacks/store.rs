@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Account;
-use crate::world::{ask, request};
+use crate::daemon::Serving;
+use crate::world::{ask, drop_request, request};
 
 const ID: &str = "orders/dev/events";
 
@@ -26,5 +27,52 @@ fn f67_another_store_makes_no_stack_a_second_time() {
 
     let own = it.world.root().join("state");
     it.world.configure(|c| c["stateDir"] = json!(own));
+    it.again_nothing();
+}
+
+#[test]
+fn f71_a_rebuilt_store_knows_its_stacks_by_their_ids() {
+    let it = Account::new();
+    let other = "orders/dev/other";
+    it.world
+        .requests
+        .commit([ask(ID, request("queue@1.0.0", "{}")), ask(other, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let (stack, arn) = (it.stack(ID), it.aws.id(&it.stack(ID)));
+    std::fs::remove_dir_all(it.world.root().join("state")).unwrap();
+    let said = it.aws.only_looks(|| it.world.vend_ends(0, &["state", "rebuild"])).stdout;
+    assert!(said.contains("2 targets stand as they were recorded.\nNothing"), "{said}");
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create"]);
+    assert_eq!(it.aws.id(&stack), arn);
+    it.again_nothing();
+    it.world
+        .requests
+        .commit([ask(ID, request("queue@1.0.0", "{seconds: 120}")), drop_request(other)]);
+    let gone = it.stack(other);
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create", "update"]);
+    assert_eq!(it.aws.effects(&gone), ["create", "delete"]);
+    it.again_nothing();
+}
+
+#[test]
+fn f71_a_store_that_was_lost_while_a_stack_was_made_finds_that_one() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("slow@1.0.0", "{}"))]);
+    let mut daemon = Serving::ready(&it.world);
+    let stack = it.aws.eventually("it is under way", || it.aws.stacks().pop()).0;
+    it.aws.eventually("that is published", || it.world.status_or_none(ID));
+    daemon.kill();
+    std::fs::remove_dir_all(it.world.root().join("state")).unwrap();
+    it.world.vend_ends(0, &["state", "rebuild"]);
+    it.world.vend(&["apply"]);
+    it.world.held(ID, "Busy");
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.aws.eventually("it is ready", || {
+        it.world.vend(&["apply", "--wait"]);
+        it.world.status_or_none(ID).filter(|status| status["phase"] == "Ready")
+    });
+    assert_eq!(it.aws.effects(&stack), ["create"]);
     it.again_nothing();
 }

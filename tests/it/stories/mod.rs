@@ -10,6 +10,7 @@ mod drift;
 mod moving;
 mod output;
 mod publish;
+mod rebuild;
 mod reference;
 mod rename;
 mod rollout;

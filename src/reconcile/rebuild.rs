@@ -1,0 +1,365 @@
+//! A store that is lost, from what the status branch and the providers tell.
+//!
+//! # Flow
+//! [`Remains::read`] fetches the branch and reads all of it; what cannot be read is an error, since what
+//! is left out would be made a second time. [`Remains::look`] asks the providers for what the branch does
+//! not tell. [`Remains::write`] puts it into an empty store that has the branch's instance and epoch.
+//!
+//! # Guarantees
+//! - Nothing is applied, and the branch is not written.
+//! - What could not be looked at, or is not there any more, is not taken for settled: the next pass
+//!   looks at it.
+//!
+//! # Caveats
+//! Approvals, tries and history are on no branch. What was under way is found by the next pass, by its
+//! marks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::front::{self, Front, InstanceFile};
+use super::local::{self, Published};
+use super::pass::COUNTS;
+use super::{PassError, announce, gate, providers, rollout, source, state_of, transport};
+use crate::config::Config;
+use crate::digest::{self, Digest};
+use crate::error::chain;
+use crate::git::{Blob, GitError, Mirror};
+use crate::model::{
+    Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, Revision, Rollouts,
+    SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
+};
+use crate::provider::Providers;
+use crate::render;
+use crate::store::{Lease, Store, Write};
+use crate::yaml;
+
+/// Where the branch says what is in no status.
+pub(super) const FILE: &str = "state.yaml";
+
+/// Requests written in one commit.
+const PART: usize = 1_000;
+
+/// `state.yaml`: what a rebuild needs beside the statuses.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateFile {
+    /// How far each source was read when this was written.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, ReadUpTo>,
+    /// From which commit on everything of a source needs a pull request.
+    #[serde(default)]
+    pub gates: BTreeMap<SourceName, Revision>,
+    /// How far versions have come.
+    #[serde(default)]
+    pub rollouts: Rollouts,
+}
+
+/// See [`StateFile`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReadUpTo {
+    /// Digest of the address, branch and folder: who reads this branch need not learn them.
+    pub place: Digest,
+    /// The last good commit.
+    pub commit: Revision,
+}
+
+impl ReadUpTo {
+    /// What is said of a source; `None`: nothing of it was ever read.
+    pub fn of(record: &SourceRecord) -> Option<Self> {
+        let commit = record.commit.clone()?;
+        Some(Self { place: digest::sha256(record.location.as_bytes()), commit })
+    }
+}
+
+/// A published version, as `catalog/NAME/VERSION.yaml` has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    digest: Digest,
+    catalog_commit: Option<Revision>,
+    at: Timestamp,
+}
+
+/// All that is left of a store.
+pub struct Remains {
+    /// The commit of the branch that it was read from.
+    pub tip: Revision,
+    /// When that was made.
+    pub at: Option<Timestamp>,
+    /// Whose branch it is.
+    pub instance: InstanceFile,
+    /// What is not as it should be, a sentence each: nothing of it keeps from going on.
+    pub remarks: Vec<String>,
+    statuses: BTreeMap<RequestId, Status>,
+    records: BTreeMap<RequestId, Record>,
+    artifacts: Vec<Arc<Artifact>>,
+    templates: Vec<(TemplateId, Version)>,
+    state: StateFile,
+    sources: BTreeMap<SourceName, SourceRecord>,
+    providers: Providers,
+}
+
+impl Remains {
+    /// Reads the branch.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or is not there, does not say whose it is, or holds something that
+    /// cannot be read: the sentence names the files.
+    pub async fn read(config: &Arc<Config>) -> Result<Self, PassError> {
+        let state = state_of(config)?;
+        let forge = super::forge(config)?;
+        let transport = transport(config, &state, forge.as_ref());
+        let front = Front::open(&config.settings, &state, &transport)?;
+        let sources = source::Sources::open(&config.settings, &state, &transport)?;
+        let Some(tip) = front.fetch().await.map_err(front::unreachable)? else {
+            return Err(PassError::Settings(
+                "there is no status branch, so there is nothing to rebuild from: a new store is what \
+                 `vend apply` makes by itself"
+                    .into(),
+            ));
+        };
+        let mirror = front.mirror();
+        let Some(instance) = front.instance(&tip).map_err(front::unreachable)? else {
+            return Err(PassError::Settings(format!(
+                "`instance.yaml` at {tip} of the status branch does not say whose it is: put it back \
+                 there as it was in an earlier commit"
+            )));
+        };
+        let mut published = Published::read(mirror, &tip, None).map_err(front::unreachable)?;
+        let mut unread = std::mem::take(&mut published.unread);
+        let (state, templates) = others(mirror, &tip, &mut unread).map_err(front::unreachable)?;
+        if !unread.is_empty() {
+            return Err(PassError::Settings(unreadable(&tip, &unread)));
+        }
+        let mut remarks = Vec::new();
+        if state.is_none() {
+            remarks.push(format!(
+                "the branch has no `{FILE}`: rewritten histories, rollouts under way and what came \
+                 without a pull request are not known"
+            ));
+        }
+        let all = published.statuses.keys().cloned().collect();
+        published.read_artifacts(mirror, &tip, &all).map_err(front::unreachable)?;
+        let records = published.records();
+        let (artifacts, changed): (Vec<_>, Vec<_>) = std::mem::take(&mut published.artifacts)
+            .into_values()
+            .partition(|a| Some(render::digest_of(&a.files)) == a.digest);
+        if !changed.is_empty() {
+            remarks.push(format!(
+                "{} rendered artifacts on the branch are not what was applied, and are left out",
+                changed.len()
+            ));
+        }
+        let state = state.unwrap_or_default();
+        let read =
+            std::iter::once(&sources.catalog).chain(&sources.requests).filter_map(|source| {
+                let known = state.sources.get(&source.name)?;
+                let location = source.place();
+                let same = known.place == digest::sha256(location.as_bytes());
+                let commit = Some(known.commit.clone());
+                let record = SourceRecord { location, commit, ..SourceRecord::default() };
+                same.then(|| (source.name.clone(), record))
+            });
+        Ok(Self {
+            at: published.at,
+            instance,
+            remarks,
+            statuses: published.statuses,
+            records,
+            artifacts,
+            templates,
+            sources: read.collect(),
+            state,
+            providers: providers(config, &state_of(config)?, &transport)?,
+            tip,
+        })
+    }
+
+    /// Asks the providers for each target that is recorded, and takes up what the branch does not tell
+    /// of it.
+    pub async fn look(&mut self) -> Rebuilt {
+        let mut asked: BTreeMap<(String, bool), Vec<Target>> = BTreeMap::new();
+        for record in self.records.values() {
+            for (component, known) in &record.components {
+                // What is promised is in the status. What only another component reads is not.
+                let is_read =
+                    record.components.values().any(|other| other.needs.contains(component));
+                let key = TargetKey { request: record.id.clone(), component: component.clone() };
+                asked.entry((known.provider.clone(), is_read)).or_default().push(Target {
+                    name: known.target.clone(),
+                    key,
+                    instance: self.instance.instance.clone(),
+                    provider: known.provider.clone(),
+                    settings: known.settings.clone(),
+                    id: known.id.clone(),
+                });
+            }
+        }
+        let mut rebuilt = Rebuilt {
+            requests: self.statuses.len(),
+            applied: self.records.len(),
+            ..Rebuilt::default()
+        };
+        for ((kind, is_read), targets) in asked {
+            let seen = match self.providers.get(&kind) {
+                Some(provider) if is_read => provider.recall(&targets).await,
+                Some(provider) => provider.observe(&targets).await,
+                None => Vec::new(),
+            };
+            let mut left: BTreeSet<TargetKey> = targets.into_iter().map(|t| t.key).collect();
+            let mut problems: BTreeMap<String, usize> = BTreeMap::new();
+            for (target, seen) in seen {
+                match seen {
+                    Ok(Observation::Present(live)) if self.take(&target, &live) => {
+                        left.remove(&target.key);
+                    }
+                    Ok(_) => {}
+                    Err(error) => *problems.entry(chain(&error)).or_default() += 1,
+                }
+            }
+            for (problem, count) in problems {
+                self.remarks.push(format!("{count} of `{kind}` could not be looked at: {problem}"));
+            }
+            rebuilt.open += left.len();
+            for key in left {
+                if let Some(record) = self.records.get_mut(&key.request) {
+                    record.settled = None;
+                }
+            }
+        }
+        let all: usize = self.records.values().map(|record| record.components.len()).sum();
+        rebuilt.found = all - rebuilt.open;
+        rebuilt
+    }
+
+    /// Takes up what a target that is there tells; whether it is as it was recorded.
+    fn take(&mut self, target: &Target, live: &crate::model::Live) -> bool {
+        let Some(record) = self.records.get_mut(&target.key.request) else { return false };
+        let Some(known) = record.components.get_mut(&target.key.component) else { return false };
+        let is_same = live.owner == Owner::Ours
+            && live.digest == Some(known.expected_mark())
+            && !live.busy
+            && live.stuck.is_none();
+        if is_same {
+            known.outputs.extend(live.outputs.clone());
+            known.state.clone_from(&live.state);
+            record.hide_outputs();
+        }
+        is_same
+    }
+
+    /// Writes it to an empty store.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn write(
+        self,
+        store: &dyn Store,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), PassError> {
+        let Self { tip, statuses, mut records, artifacts, templates, state, sources, .. } = self;
+        for part in artifacts.chunks(PART) {
+            let writes = part.iter().map(|artifact| Write::Artifact(artifact.as_ref().clone()));
+            store.commit(lease, writes.collect()).await?;
+        }
+        let mut counts = Counts::default();
+        let mut writes = Vec::new();
+        for (id, status) in &statuses {
+            counts.shift(id, None, Some(status.phase));
+            let record = records.remove(id);
+            let row = announce::row(id, status, record.as_ref());
+            let digest = Some(row.digest);
+            writes.push(Write::Status(row));
+            writes.push(Write::Published { request: id.clone(), digest });
+            writes.extend(record.map(|record| Write::Record(Box::new(record))));
+            if writes.len() >= PART {
+                store.commit(lease, std::mem::take(&mut writes)).await?;
+            }
+        }
+        let value =
+            |key: String, value: serde_json::Value| Write::Value { key, value: Some(value) };
+        writes.extend(templates.into_iter().map(|(id, version)| {
+            let Version { digest, catalog_commit: commit, at } = version;
+            Write::Template { id, digest, commit, at }
+        }));
+        writes.extend(sources.into_iter().map(|(name, record)| Write::Source { name, record }));
+        for (source, since) in &state.gates {
+            writes.push(value(gate::since_key(source), json!(since)));
+        }
+        writes.push(value(rollout::ROLLOUTS.into(), json!(state.rollouts)));
+        writes.push(value(COUNTS.into(), json!(counts)));
+        writes.push(value(front::TIP.into(), json!(tip)));
+        writes.push(Write::Event(Event {
+            at: now,
+            request: None,
+            kind: "Rebuilt".into(),
+            message: format!("the store was rebuilt from {tip} of the status branch"),
+            data: serde_json::Value::Null,
+        }));
+        Ok(store.commit(lease, writes).await?)
+    }
+}
+
+/// What is on the branch beside statuses and what was rendered.
+#[allow(clippy::type_complexity)]
+fn others(
+    mirror: &Mirror,
+    tip: &Revision,
+    unread: &mut Vec<String>,
+) -> Result<(Option<StateFile>, Vec<(TemplateId, Version)>), GitError> {
+    let max = 16 * 1024 * 1024;
+    let mut state = None;
+    if let Some(entry) = mirror.find(tip, FILE)? {
+        state = match mirror.blob(entry.id, max)? {
+            Blob::Bytes(bytes) => {
+                local::document(&bytes).and_then(|v| serde_json::from_value(v).ok())
+            }
+            Blob::TooLarge(_) => None,
+        };
+        if state.is_none() {
+            unread.push(FILE.into());
+        }
+    }
+    let mut templates = Vec::new();
+    if let Some(tree) = mirror.tree(tip, "catalog")? {
+        for entry in mirror.entries(tree, usize::MAX)? {
+            let version = match mirror.blob(entry.id, max)? {
+                Blob::Bytes(bytes) => {
+                    local::document(&bytes).and_then(|v| serde_json::from_value(v).ok())
+                }
+                Blob::TooLarge(_) => None,
+            };
+            let named = entry.path.strip_suffix(".yaml").and_then(|path| path.split_once('/'));
+            let id =
+                named.and_then(|(name, version)| TemplateId::parse(&format!("{name}@{version}")));
+            match id.zip(version) {
+                Some(template) => templates.push(template),
+                None => unread.push(format!("catalog/{}", entry.path)),
+            }
+        }
+    }
+    Ok((state, templates))
+}
+
+fn unreadable(tip: &Revision, unread: &[String]) -> String {
+    const NAMED: usize = 10;
+    let named: Vec<String> = unread.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
+    let more = unread.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "at {tip} of the status branch {}{more} cannot be read, and what is left out would be made a \
+         second time: put them back there as they were in an earlier commit",
+        named.join(", ")
+    )
+}
+
+/// The file's text.
+pub(super) fn text(state: &StateFile) -> Vec<u8> {
+    yaml::to_string(state).into_bytes()
+}
