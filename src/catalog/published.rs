@@ -3,7 +3,8 @@
 //! How far a version has come is no part of that: `lifecycle` and `replacedBy` may be changed for as
 //! long as the version is there, since nothing that it makes depends on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -51,6 +52,21 @@ pub fn is_as_published(published: &Files, now: &Files, id: &TemplateId) -> bool 
     };
     let said = |files: &Files| timeless(&name, files.get(&name)?);
     rest(published) == rest(now) && said(published).is_some() && said(published) == said(now)
+}
+
+/// Takes versions that were just read for those of `then` where only how far they have come differs:
+/// all that they make is the same.
+pub fn settle(now: &mut Catalog, files: &Files, then: &Catalog, then_files: &Files) {
+    for was in then.versions() {
+        let versions = now.templates.get_mut(&was.id.name);
+        let is = versions.and_then(|versions| versions.get_mut(&was.id.version));
+        let is = is.filter(|is| is.digest != was.digest);
+        if let Some(is) = is.and_then(Arc::get_mut)
+            && is_as_published(then_files, files, &was.id)
+        {
+            is.digest = was.digest;
+        }
+    }
 }
 
 /// What `template.yaml` says, but for how far the version has come.

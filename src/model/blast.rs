@@ -79,6 +79,8 @@ pub struct Blast {
     pub follows: Vec<RequestId>,
     /// Versions that were there before and differ, which a published one never may.
     pub edited: Vec<TemplateId>,
+    /// The catalog says in which waves a new version reaches those whose range admits it.
+    pub waves: bool,
 }
 
 /// How much is lost.

@@ -50,6 +50,7 @@ pub(super) fn radius(
     let mut blast = Blast {
         requests: memory.desired().iter().count() as u64,
         rendered: desired.len() as u64,
+        waves: !catalog.rollout.is_empty(),
         ..Blast::default()
     };
     let held: BTreeMap<&RequestId, &HoldReason> =

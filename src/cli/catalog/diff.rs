@@ -143,12 +143,14 @@ async fn compare(
     let inner = folder.strip_prefix(copy.root()).ok().and_then(Path::to_str).unwrap_or_default();
     let objects = mirror(copy)?;
     let at = |commit: &Revision| local::files_at(objects.clone(), inner, commit, max);
-    let (before, old_problems) = catalog::load(&at(&ends.before)?, None);
+    let old_files = at(&ends.before)?;
+    let (before, old_problems) = catalog::load(&old_files, None);
     let files = match &ends.after {
         Some(after) => at(after)?,
         None => disk_files(folder, max)?,
     };
-    let (after, problems) = catalog::load(&files, Some(&before));
+    let (mut after, problems) = catalog::load(&files, Some(&before));
+    catalog::published::settle(&mut after, &files, &before, &old_files);
     let problems = new(problems, &old_problems);
     let asked = laptop::asked(args, config, &diff.requests, copy, ends.after.as_ref()).await?;
     let sheets = laptop::sheets(args, config, &diff.elsewhere, copy).await?;

@@ -55,6 +55,7 @@ pub async fn blast(
     let providers = local_providers(config)?;
     let changed = catalog::changed(before, after);
     let mut blast = Blast { requests: asked.found.len() as u64, ..Blast::default() };
+    blast.waves = !after.rollout.is_empty();
     blast.edited = edited(before, after);
     if changed == catalog::Changed::default() {
         return Ok((blast, HashMap::new()));

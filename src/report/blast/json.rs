@@ -9,7 +9,7 @@ use crate::report::plan::{Artifacts, json_step};
 
 /// The counts, and each effect with its requests, their steps and the files that differ.
 pub fn json(blast: &Blast, artifacts: &Artifacts) -> Value {
-    let Blast { requests, rendered, hits, reaches, follows, edited } = blast;
+    let Blast { requests, rendered, hits, reaches, follows, edited, waves: _ } = blast;
     let group = |(effect, hits): (Effect, Vec<&Hit>)| {
         let places: Vec<Value> = by_place(hits.iter().map(|hit| &hit.request))
             .into_iter()

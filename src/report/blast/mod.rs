@@ -175,16 +175,17 @@ fn problem(problem: &Diagnostic) -> String {
 }
 
 /// `412 requests at ~1.2 may take queue@1.2.1; 88 pin 1.2.0 exactly and stay`.
-pub(super) fn reach(reach: &Reach) -> Option<String> {
+pub(super) fn reach(reach: &Reach, waves: bool) -> Option<String> {
     let Reach { version, ranges, pinned, uses } = reach;
     let count = |n: u64| plural(usize::try_from(n).unwrap_or(usize::MAX), "request");
+    let how = match waves {
+        true => ", as the catalog's rollout says, else when their files change",
+        false => " when their files change",
+    };
     let mut parts: Vec<String> = Vec::new();
     let at: Vec<_> = ranges.iter().map(|(range, n)| format!("{} at {range}", count(*n))).collect();
     if !at.is_empty() {
-        parts.push(format!(
-            "{} may take {version}, as the catalog's rollout says, else when their files change",
-            at.join(" and ")
-        ));
+        parts.push(format!("{} may take {version}{how}", at.join(" and ")));
     }
     let pins = pinned.iter().filter(|(pin, _)| **pin != version.version);
     let pins: Vec<_> = pins.map(|(pin, n)| format!("{} to {pin}", count(*n))).collect();
@@ -195,7 +196,7 @@ pub(super) fn reach(reach: &Reach) -> Option<String> {
     let uses: Vec<_> = uses.iter().map(|(used, n)| format!("{n} use {used}")).collect();
     if !uses.is_empty() {
         parts.push(format!(
-            "{version} is new; of those that use the template {}: who asks for a range that it is in may take it, as the catalog's rollout says, else when their files change; exact versions stay",
+            "{version} is new; of those that use the template {}: who asks for a range that it is in may take it{how}; exact versions stay",
             uses.join(", ")
         ));
     }
@@ -220,7 +221,8 @@ pub(super) fn remarks(blast: &Blast) -> Vec<String> {
             "Edited in place: {names}. A version that was published never changes: the daemon refuses it (CAT010), and goes on with what it knew. Publish a new version."
         ));
     }
-    remarks.extend(blast.reaches.iter().filter_map(reach).map(|text| format!("{text}.")));
+    let reaches = blast.reaches.iter().filter_map(|one| reach(one, blast.waves));
+    remarks.extend(reaches.map(|text| format!("{text}.")));
     if !blast.follows.is_empty() {
         let names = some(blast.follows.iter().map(|id| format!("`{id}`")).collect());
         let verb = if blast.follows.len() == 1 { "uses" } else { "use" };

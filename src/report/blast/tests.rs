@@ -81,6 +81,7 @@ fn world() -> (Blast, Vec<Arc<Artifact>>) {
         uses: BTreeMap::new(),
     });
     blast.edited.push(template());
+    blast.waves = true;
     blast.follows.push(RequestId::parse("web/dev/shop").unwrap());
     blast.sort();
     (blast, all)

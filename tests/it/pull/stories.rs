@@ -728,6 +728,7 @@ fn radius(plan: &Plan) -> Blast {
     };
     let version = |patch| semver::Version::new(1, 2, patch);
     let mut blast = Blast {
+        waves: true,
         requests: 10_000,
         hits: plan.steps.iter().map(hit).collect(),
         reaches: vec![Reach {
