@@ -284,14 +284,42 @@ fn a_range_keeps_the_recorded_version_and_new_ones_take_the_highest_stable() {
             Verdict::Checked(checked) => {
                 (checked.template.id.version.to_string(), checked.upgrade.map(|v| v.to_string()))
             }
+            Verdict::Waiting(reason, notes) => (shown(&notes), Some(reason.name().to_owned())),
             other => panic!("{other:?}"),
         }
     };
     assert_eq!(got(None), ("1.1.0".into(), None));
     assert_eq!(got(Some("1.0.0")), ("1.0.0".into(), Some("1.1.0".into())));
-    // Withdrawn, or of before the range.
-    assert_eq!(got(Some("1.0.5")).0, "1.1.0");
-    assert_eq!(got(Some("0.9.0")).0, "1.1.0");
+    assert_eq!(got(Some("0.9.0")).0, "1.1.0", "of before the range");
+    let (notes, reason) = got(Some("1.0.5"));
+    assert_eq!(reason.as_deref(), Some("TemplateMissing"), "gone: nobody is moved by that");
+    insta::assert_snapshot!(notes, @"4:13-19 LIF003 `web@1.0.5`, which this request was made with, is gone from the catalog | what was applied stays until a newer version's rollout reaches it; `vend upgrade` does not wait for that");
+}
+
+#[test]
+fn what_a_request_goes_on_from_stays_though_it_be_gone() {
+    use super::{Standing, kept};
+    let catalog = loaded(&files());
+    let id = |version: &str| TemplateId { name: "web".into(), version: version.parse().unwrap() };
+    let goes_on = |template: &str, recorded: &str, is_changed: bool, standing: Standing| {
+        let request =
+            file("dev", &format!("  template: \"{template}\"\n  parameters: {{image: x}}\n"));
+        let kept = kept(&catalog, &request, &id(recorded), is_changed, &|_| standing);
+        kept.map(|kept| kept.version.to_string())
+    };
+    use Standing::{Free, OnTheWay, Reached};
+    // 1.0.5 is gone, 1.0.0 and 1.1.0 are there.
+    let gone = |is_changed, standing| goes_on("web@^1", "1.0.5", is_changed, standing);
+    assert_eq!(gone(false, Free).as_deref(), Some("1.0.5"));
+    assert_eq!(gone(false, OnTheWay).as_deref(), Some("1.0.5"));
+    assert_eq!(gone(true, OnTheWay).as_deref(), Some("1.0.5"), "its turn comes");
+    assert_eq!(gone(true, Free).as_deref(), Some("1.1.0"));
+    assert_eq!(gone(false, Reached).as_deref(), Some("1.1.0"));
+    // Nothing newer: an older one is taken by a changed file alone, as by a new request.
+    assert_eq!(goes_on("web@^1", "1.9.0", false, Reached).as_deref(), Some("1.9.0"));
+    assert_eq!(goes_on("web@^1", "1.9.0", true, Free), None);
+    assert_eq!(goes_on("web@1.0.5", "1.0.5", true, Reached).as_deref(), Some("1.0.5"));
+    assert_eq!(goes_on("web@1.0.0", "1.0.5", false, Reached), None);
 }
 
 #[test]

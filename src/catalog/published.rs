@@ -1,4 +1,5 @@
-//! Published versions never change: what they were, against what a catalog has now.
+//! Published versions never change: what they were, against what a catalog has now; and they stay
+//! where they are for as long as anybody has them.
 //!
 //! How far a version has come is no part of that: `lifecycle` and `replacedBy` may be changed for as
 //! long as the version is there, since nothing that it makes depends on them.
@@ -11,7 +12,9 @@ use serde_json::Value;
 use super::load::Catalog;
 use super::template::{Folder, TemplateVersion, template};
 use crate::digest::Digest;
-use crate::model::{Diagnostic, File, Files, Place, TemplateId};
+use crate::model::{
+    Diagnostic, File, Files, Hold, HoldReason, Place, RequestId, TemplateId, quote,
+};
 use crate::yaml;
 
 /// Versions of `catalog` that are published with another content, each with the problem that says so.
@@ -32,6 +35,52 @@ fn problem(version: &TemplateVersion) -> Diagnostic {
     Diagnostic::error("CAT010", Place::file(version.file()), message).help(
         "put that version's folder back as it was, and publish what is new as a version of its own",
     )
+}
+
+/// The code of what is said of a version that is gone.
+const GONE: &str = "CAT021";
+
+/// Versions that are gone from the catalog although requests have them, by what is held for that.
+pub fn missed<'a>(holds: impl IntoIterator<Item = &'a Hold>) -> Vec<Diagnostic> {
+    let mut users: BTreeMap<&TemplateId, BTreeSet<&RequestId>> = BTreeMap::new();
+    for hold in holds {
+        if let HoldReason::TemplateMissing { version } = &hold.reason {
+            users.entry(version).or_default().insert(&hold.request);
+        }
+    }
+    users.into_iter().map(|(version, users)| gone(version, users)).collect()
+}
+
+/// That a version is gone although these requests have it.
+pub fn gone<'a>(
+    version: &TemplateId,
+    users: impl IntoIterator<Item = &'a RequestId>,
+) -> Diagnostic {
+    const NAMED: usize = 3;
+    let users: Vec<&RequestId> = users.into_iter().collect();
+    let mut names =
+        users.iter().take(NAMED).map(|id| quote(id.as_str())).collect::<Vec<_>>().join(", ");
+    let verb = if users.len() == 1 { "was" } else { "were" };
+    if let Some(more) = users.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        names.push_str(&format!(" and {more} more"));
+    }
+    let message = format!("`{version}` is gone from the catalog, and {names} {verb} made with it");
+    Diagnostic::error(GONE, gone_from(version), message).help(
+        "put that version's folder back: who has it stays as it is, and takes nothing from the catalog, until \
+         a newer version's rollout reaches it or its file takes another",
+    )
+}
+
+/// That a version is gone, where nobody can say who has it.
+pub fn perhaps_missed(version: &TemplateId) -> Diagnostic {
+    let message = format!("`{version}` was published, and is gone from the catalog");
+    Diagnostic::warning(GONE, gone_from(version), message).help(
+        "put that version's folder back unless nobody has it: `vend catalog show NAME --users` tells",
+    )
+}
+
+fn gone_from(version: &TemplateId) -> Place {
+    Place::file(format!("{}template.yaml", prefix(version)))
 }
 
 /// One version, from the files of a tree that has it; `None` where it has not.

@@ -23,13 +23,18 @@ pub(super) enum NoVersion {
 }
 
 /// The version that a request gets: the one it names; of a range the recorded one as long as that
-/// is in the range and in the catalog, else the highest stable one.
+/// is in the range, else the highest stable one. None, while the recorded one is what it asks for and
+/// is gone: a folder that vanishes takes nobody to another version.
 pub(super) fn resolve<'a>(
     catalog: &'a Catalog,
     request: &RequestFile,
     recorded: Option<&TemplateId>,
 ) -> Result<&'a Arc<TemplateVersion>, NoVersion> {
     let name = request.template.name.as_str();
+    if let Some(gone) = recorded.filter(|recorded| is_gone(catalog, request, recorded)) {
+        let hold = HoldReason::TemplateMissing { version: gone.clone() };
+        return Err(NoVersion::Not(Box::new((hold, missing(gone, request)))));
+    }
     let Some(versions) = catalog.templates.get(name) else {
         return Err(NoVersion::Wrong(Box::new(unknown(catalog, request))));
     };
@@ -71,9 +76,30 @@ pub enum Standing {
     Free,
 }
 
-/// The version that a request goes on from: the recorded one; of a range a newer one that has reached
-/// it, or that its changed file may take. `None` where nothing recorded fits: then the request is
-/// like a new one.
+/// Whether a request asks for what it has, and the catalog has that no more.
+fn is_gone(catalog: &Catalog, request: &RequestFile, recorded: &TemplateId) -> bool {
+    let asked = &request.template;
+    recorded.name == asked.name
+        && asked.requirement.matches(&recorded.version)
+        && catalog.version(recorded).is_none()
+}
+
+fn missing(gone: &TemplateId, request: &RequestFile) -> Diagnostic {
+    let message = format!("`{gone}`, which this request was made with, is gone from the catalog");
+    let help = match &request.template.requirement {
+        Requirement::Exact(_) => {
+            "what was applied stays; ask for another version, or for that one back"
+        }
+        Requirement::Range(_) => {
+            "what was applied stays until a newer version's rollout reaches it; `vend upgrade` does not wait for that"
+        }
+    };
+    Diagnostic::error("LIF003", request.place("/spec/template"), message).help(help)
+}
+
+/// The version that a request goes on from: the recorded one, though it be gone; of a range a newer one
+/// that has reached it, or that its changed file may take. `None` where nothing recorded fits, or where
+/// that is gone, the file changed and nothing newer is on its way: then the request is like a new one.
 pub fn kept(
     catalog: &Catalog,
     request: &RequestFile,
@@ -86,11 +112,10 @@ pub fn kept(
     if recorded.name != *name || !requirement.matches(&recorded.version) {
         return None;
     }
-    let versions = catalog.templates.get(name)?;
-    versions.get(&recorded.version)?;
-    if matches!(requirement, Requirement::Exact(_)) {
+    let versions = catalog.templates.get(name);
+    let (Requirement::Range(_), Some(versions)) = (requirement, versions) else {
         return Some(recorded.clone());
-    }
+    };
     let takes = |template: &TemplateVersion| match stands(&template.id) {
         Standing::Reached => true,
         Standing::OnTheWay => false,
@@ -98,8 +123,13 @@ pub fn kept(
     };
     let newer = versions.range(&recorded.version..).rev().map(|(_, template)| template);
     let newer = newer.filter(|t| t.id.version > recorded.version && t.is_stable());
-    let mut newer = newer.filter(|t| requirement.matches(&t.id.version) && !t.is_broken());
-    Some(newer.find(|t| takes(t)).map_or(recorded, |template| &template.id).clone())
+    let newer = newer.filter(|t| requirement.matches(&t.id.version) && !t.is_broken());
+    if let Some(taken) = newer.clone().find(|t| takes(t)) {
+        return Some(taken.id.clone());
+    }
+    let is_gone = !versions.contains_key(&recorded.version);
+    let waits = newer.map(|t| stands(&t.id)).any(|standing| standing == Standing::OnTheWay);
+    (!is_gone || !is_changed || waits).then(|| recorded.clone())
 }
 
 fn in_range<'a>(

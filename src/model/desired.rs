@@ -255,6 +255,15 @@ impl Desired {
         }
     }
 
+    /// The version that it uses, or that it had and the catalog has no more.
+    pub fn template(&self) -> Option<&TemplateId> {
+        match &self.wanted {
+            Wanted::Valid(spec) => Some(&spec.template),
+            Wanted::Waiting(super::HoldReason::TemplateMissing { version }) => Some(version),
+            Wanted::Invalid(_) | Wanted::Waiting(_) => None,
+        }
+    }
+
     /// Digest of everything that planning depends on.
     pub fn fingerprint(&self) -> Digest {
         match &self.wanted {

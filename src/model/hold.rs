@@ -162,6 +162,11 @@ pub enum HoldReason {
     },
     /// The version takes no new requests.
     TemplateRetired,
+    /// The version that it was made with is gone from the catalog, and nothing has taken it to another.
+    TemplateMissing {
+        /// The version.
+        version: TemplateId,
+    },
     /// Other requests use its outputs.
     Referenced {
         /// Which.
@@ -244,6 +249,7 @@ impl HoldReason {
             Self::Suspended => "Suspended",
             Self::RolloutStopped { .. } => "RolloutStopped",
             Self::TemplateRetired => "TemplateRetired",
+            Self::TemplateMissing { .. } => "TemplateMissing",
             Self::Referenced { .. } => "Referenced",
             Self::Expired { .. } => "Expired",
             Self::Source { .. } => "Source",
@@ -283,6 +289,7 @@ impl HoldReason {
             | Self::Suspended
             | Self::RolloutStopped { .. }
             | Self::TemplateRetired
+            | Self::TemplateMissing { .. }
             | Self::Referenced { .. }
             | Self::Expired { .. }
             | Self::Busy { .. }

@@ -273,6 +273,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         | HoldReason::Suspended
         | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
+        | HoldReason::TemplateMissing { .. }
         | HoldReason::Expired { .. }
         | HoldReason::Source { .. }
         | HoldReason::OutsideWindow { .. }

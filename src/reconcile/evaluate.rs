@@ -337,7 +337,7 @@ impl Evaluator<'_> {
         match (record, version) {
             (Some(r), Some(version)) if version != r.template && !outcome.is_valid() => {
                 let kept = self.render_as(found, file, shelf, Some(&r.template));
-                if !is_changed(r) && kept.is_valid() {
+                if !is_changed(r) && (kept.is_valid() || kept.is_missing()) {
                     kept.in_spite_of(version, file, &outcome)
                 } else {
                     outcome
@@ -539,6 +539,11 @@ impl Outcome {
 
     fn is_valid(&self) -> bool {
         matches!(self.wanted, Wanted::Valid(_))
+    }
+
+    /// The version that it has is gone from the catalog.
+    fn is_missing(&self) -> bool {
+        matches!(self.wanted, Wanted::Waiting(HoldReason::TemplateMissing { .. }))
     }
 
     /// With a note on the version that it does not take, and why.

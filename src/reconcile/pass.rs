@@ -184,11 +184,10 @@ impl Engine {
             Some(memory) => memory,
             None => self.read_values(self.store.standing().await?).await?,
         };
-        let holds = memory.holds.values().flatten().map(|row| row.hold.clone());
+        let holds: Vec<_> = memory.holds.values().flatten().map(|row| row.hold.clone()).collect();
         let problems =
             memory.sources.iter().filter_map(|(n, s)| Some((n.clone(), s.problem.clone()?)));
         let report = PassReport {
-            holds: holds.collect(),
             under_way: memory.journal.len(),
             problems: problems.collect(),
             diagnostics: memory
@@ -197,7 +196,9 @@ impl Engine {
                 .chain(memory.paths.values())
                 .cloned()
                 .chain(memory.rollout_problems())
+                .chain(catalog::published::missed(&holds))
                 .collect(),
+            holds,
             counts: memory.counts.clone(),
             rollouts_stopped: memory.stopped_rollouts().count(),
             ..report
@@ -352,6 +353,7 @@ impl<'a> Pass<'a> {
         self.rounds(self.with_dependents(changed)).await?;
         self.resolve();
         self.announce().await?;
+        self.note_missed();
         self.note_rollouts().await?;
         self.publish().await?;
         self.expire().await?;
@@ -622,7 +624,7 @@ fn entry(memory: &mut Memory, evaluated: &Evaluated) -> DesiredEntry {
         fingerprint: row.fingerprint,
         references: references.into_iter().collect(),
         valid: spec.is_some(),
-        template: spec.map(|s| Arc::new(s.template.clone())),
+        template: row.desired.template().cloned().map(Arc::new),
     }
 }
 

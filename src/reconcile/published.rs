@@ -58,6 +58,11 @@ impl Pass<'_> {
         Ok(problems)
     }
 
+    /// Says which versions are gone although somebody has them.
+    pub(super) fn note_missed(&mut self) {
+        self.report.diagnostics.extend(published::missed(&self.report.holds));
+    }
+
     /// The files of a version as they stood at a commit of the catalog.
     fn files_at(&self, commit: &Revision, id: &TemplateId) -> Option<Files> {
         let source = &self.snapshots[0].source;

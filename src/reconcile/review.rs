@@ -15,6 +15,7 @@ use super::pass::{Pass, Wake};
 use super::radius::{Former, radius};
 use super::source::{self, Snapshot};
 use super::{Engine, Memory, PassError, outline};
+use crate::catalog::published;
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
@@ -201,7 +202,8 @@ impl Pass<'_> {
         if self.snapshots[0].commit != *catalog {
             let name = SourceName::new(source::CATALOG);
             let problems = self.memory.catalog_problems.iter().cloned();
-            diagnostics.extend(problems.map(|problem| (name.clone(), problem)));
+            let missed = published::missed(&self.report.holds);
+            diagnostics.extend(problems.chain(missed).map(|problem| (name.clone(), problem)));
         }
         for (key, problem) in &self.memory.paths {
             if paths.contains(key)

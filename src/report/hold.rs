@@ -262,6 +262,10 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::TemplateRetired => {
             "its template takes no new requests; choose another template or version".into()
         }
+        HoldReason::TemplateMissing { version } => format!(
+            "`{version}`, which it was made with, is gone from the catalog; what was applied stays until \
+             that is put back, a newer version's rollout reaches it, or its file takes another"
+        ),
         HoldReason::Referenced { by } => {
             format!("{} its outputs; remove or change that first", users(by))
         }
@@ -328,6 +332,7 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
         | HoldReason::Suspended
         | HoldReason::RolloutStopped { .. }
         | HoldReason::TemplateRetired
+        | HoldReason::TemplateMissing { .. }
         | HoldReason::Referenced { .. }
         | HoldReason::Expired { .. }
         | HoldReason::Source { .. }

@@ -278,7 +278,7 @@ pub struct DesiredEntry {
     pub references: Box<[RequestId]>,
     /// Whether it has a spec.
     pub valid: bool,
-    /// The template of its spec.
+    /// See [`Desired::template`].
     pub template: Option<Arc<TemplateId>>,
 }
 

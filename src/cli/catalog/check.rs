@@ -16,7 +16,7 @@ use crate::git::{Mirror, WorkingCopy};
 use crate::model::{Diagnostic, Files, Revision, TemplateId};
 use crate::reconcile::case;
 use crate::reconcile::lint::{self, Stack};
-use crate::reconcile::local::{Fetched, Landed, disk_files};
+use crate::reconcile::local::{Fetched, Landed, Sheets, disk_files};
 
 /// Checks it.
 pub async fn run(args: &Args, check: &Check) -> Result<ExitCode, Failure> {
@@ -25,7 +25,7 @@ pub async fn run(args: &Args, check: &Check) -> Result<ExitCode, Failure> {
     findings.excerpts_from(&files);
     findings.templates = catalog.versions().count();
     let landed = match &folder {
-        Some(folder) => landed(args, check, folder, &mut findings).await?,
+        Some(folder) => landed(args, check, folder, &catalog, &mut findings).await?,
         None => Err("it was read from its branch".into()),
     };
     versions(&catalog, &files, &landed, folder.is_none(), &mut findings)?;
@@ -76,6 +76,7 @@ async fn landed(
     args: &Args,
     check: &Check,
     folder: &Path,
+    catalog: &Catalog,
     findings: &mut Findings,
 ) -> Result<Result<Landed, String>, Failure> {
     let copy = WorkingCopy::discover(folder)?;
@@ -99,8 +100,12 @@ async fn landed(
         Ok(landed) => landed,
         Err(why) => return Ok(Err(why)),
     };
+    let mut sheets = None;
     match status(args, check, near.as_ref(), &copy).await {
-        Ok(Some((mirror, tip))) => landed.recorded(&mirror, &tip)?,
+        Ok(Some((mirror, tip))) => {
+            landed.recorded(&mirror, &tip)?;
+            sheets = Some(Sheets::read(&mirror, &tip)?);
+        }
         Ok(None) => {}
         Err(why) => {
             let why = why.message();
@@ -109,6 +114,7 @@ async fn landed(
                 .push(format!("what the status branch says of versions was not read: {why}"));
         }
     }
+    findings.diagnostics.extend(landed.gone(catalog, sheets.as_ref()));
     Ok(Ok(landed))
 }
 

@@ -110,8 +110,12 @@ async fn users(
             name: name.clone(),
             version: version.clone(),
         });
+        // What it was made with and is gone, it still has.
+        let kept = was.as_ref().filter(|was| file.template.requirement.matches(&was.version));
         let version = catalog::template_of(catalog, &file, was.as_ref())
-            .map_or_else(|| file.template.requirement.to_string(), |t| t.id.version.to_string());
+            .map(|template| template.id.version.to_string())
+            .or_else(|| kept.map(|kept| kept.version.to_string()))
+            .unwrap_or_else(|| file.template.requirement.to_string());
         let phase = users.get(&id).and_then(|user| user.phase.clone());
         users.insert(id.clone(), User { id, version, phase });
     }

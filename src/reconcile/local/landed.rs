@@ -15,6 +15,7 @@ use std::path::Path;
 
 use super::cache::files_at;
 use super::published::document;
+use super::sheets::Sheets;
 use crate::catalog::{Catalog, published};
 use crate::digest::Digest;
 use crate::git::{Blob, GitError, Mirror, WorkingCopy};
@@ -180,6 +181,24 @@ impl Landed {
         problems
     }
 
+    /// Versions that are published and gone from a catalog. With the status branch those that somebody
+    /// has, by its `sheets`; without it those that this very change takes away.
+    pub fn gone(&self, catalog: &Catalog, sheets: Option<&Sheets>) -> Vec<Diagnostic> {
+        let here = self.commits.iter().flat_map(|(_, files)| versions(files));
+        let mut known: BTreeSet<TemplateId> = here.collect();
+        known.extend(self.recorded.keys().cloned());
+        known.retain(|id| catalog.version(id).is_none());
+        match sheets {
+            // Nobody has what nobody took away.
+            _ if known.is_empty() => Vec::new(),
+            None => known.iter().map(published::perhaps_missed).collect(),
+            Some(sheets) => {
+                let having = sheets.having(&known);
+                having.iter().map(|(id, users)| published::gone(id, users)).collect()
+            }
+        }
+    }
+
     /// The digest that a version was published with, and the files of a commit that has it so.
     fn published_as(&self, id: &TemplateId) -> Option<(Digest, Option<(Revision, Files)>)> {
         let here = self.commits.iter().filter(|(_, files)| has(files, id));
@@ -203,6 +222,15 @@ impl Landed {
         let first = here.clone().next()?;
         Some((digest(&first.1)?, Some(of(first))))
     }
+}
+
+/// The versions that a catalog's files have.
+fn versions(files: &Files) -> impl Iterator<Item = TemplateId> {
+    files.under("templates/").filter_map(|(path, _)| {
+        let (name, rest) = path.strip_prefix("templates/")?.split_once('/')?;
+        let (version, _) = rest.split_once('/')?;
+        TemplateId::parse(&format!("{name}@{version}"))
+    })
 }
 
 fn has(files: &Files, id: &TemplateId) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::published::{document, record};
 use crate::git::{Blob, GitError, Kind, Mirror};
-use crate::model::{InstanceId, ObjectId, Record, RequestId, Revision, Status};
+use crate::model::{InstanceId, ObjectId, Record, RequestId, Revision, Status, TemplateId};
 
 /// A status file has at most so many bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -83,6 +83,25 @@ impl Sheets {
         let inner = rest.take_while(|line| line.starts_with(b" "));
         let names = std::iter::once(head).chain(inner);
         names.flat_map(words).any(|word| templates.contains(word))
+    }
+
+    /// Requests that were made with one of these versions.
+    pub fn having(
+        &self,
+        versions: &BTreeSet<TemplateId>,
+    ) -> BTreeMap<TemplateId, BTreeSet<RequestId>> {
+        let names: BTreeSet<String> = versions.iter().map(|id| id.name.clone()).collect();
+        let mut having: BTreeMap<TemplateId, BTreeSet<RequestId>> = BTreeMap::new();
+        for id in self.texts.keys().filter(|id| self.concerns(id, &names)) {
+            let Some(template) = self.status(id).and_then(|status| status.template) else {
+                continue;
+            };
+            let version = TemplateId { name: template.name, version: template.version };
+            if versions.contains(&version) {
+                having.entry(version).or_default().insert(id.clone());
+            }
+        }
+        having
     }
 
     /// Requests whose file of the status branch names one of `ids` as what they refer to.

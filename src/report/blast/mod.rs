@@ -9,7 +9,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Blast, Diagnostic, Effect, Hit, Losses, Reach, RequestId, escape};
+use crate::model::{
+    Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId, escape,
+};
 use crate::report::hold;
 use crate::report::markdown::plural;
 use crate::report::plan::{Artifacts, Options, changed_lines, told};
@@ -203,6 +205,28 @@ pub(super) fn reach(reach: &Reach, waves: bool) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// Versions that are taken away from those who have them.
+fn gone(blast: &Blast) -> Vec<String> {
+    let mut users: BTreeMap<&TemplateId, usize> = BTreeMap::new();
+    for held in blast.hits.iter().filter_map(|hit| hit.held.as_ref()) {
+        if let HoldReason::TemplateMissing { version } = held {
+            *users.entry(version).or_default() += 1;
+        }
+    }
+    let how = match blast.waves {
+        true => "a newer version's rollout reaches it, or its file takes another",
+        false => "its file takes another",
+    };
+    let sentence = |(version, n): (&TemplateId, usize)| {
+        let have = if n == 1 { "has" } else { "have" };
+        format!(
+            "Gone: `{version}`, which {} {have} (CAT021). Who has it stays as it is and is held until {how}. Put that version's folder back.",
+            plural(n, "request")
+        )
+    };
+    users.into_iter().map(sentence).collect()
+}
+
 /// What is to be known besides, a sentence each.
 pub(super) fn remarks(blast: &Blast) -> Vec<String> {
     const MOST: usize = 8;
@@ -221,6 +245,7 @@ pub(super) fn remarks(blast: &Blast) -> Vec<String> {
             "Edited in place: {names}. A version that was published never changes: the daemon refuses it (CAT010), and goes on with what it knew. Publish a new version."
         ));
     }
+    remarks.extend(gone(blast));
     let reaches = blast.reaches.iter().filter_map(|one| reach(one, blast.waves));
     remarks.extend(reaches.map(|text| format!("{text}.")));
     if !blast.follows.is_empty() {

@@ -157,6 +157,25 @@ fn programs_get_every_request_and_no_rendered_text() {
 }
 
 #[test]
+fn what_is_gone_is_named_and_waves_are_spoken_of_where_there_are_some() {
+    let (mut blast, all) = world();
+    for hit in blast.hits.iter_mut().filter(|hit| hit.request.team() == "payments") {
+        hit.effect = Effect::Waits;
+        hit.steps.clear();
+        hit.held = Some(HoldReason::TemplateMissing { version: template() });
+    }
+    let said = remarks(&blast).join("\n");
+    let gone = "Gone: `queue@1.2.0`, which 13 requests have (CAT021). Who has it stays as it is and is \
+                held until a newer version's rollout reaches it, or its file takes another.";
+    assert!(said.contains(gone), "{said}");
+    blast.waves = false;
+    let said = terminal(&blast, &finder(all), &Options::default(), false);
+    assert!(said.contains("held until its file takes another."), "{said}");
+    assert!(said.contains("may take queue@1.2.1 when their files change;"), "{said}");
+    assert!(!said.contains("rollout says"), "{said}");
+}
+
+#[test]
 fn nobody_is_a_sentence() {
     let blast = Blast { requests: 12, ..Blast::default() };
     let text = terminal(&blast, &finder(Vec::new()), &Options::default(), false);

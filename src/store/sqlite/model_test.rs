@@ -159,7 +159,7 @@ impl Model {
             fingerprint: row.fingerprint,
             references: row.desired.spec().map(|s| references(&s.references)).unwrap_or_default(),
             valid: row.desired.spec().is_some(),
-            template: row.desired.spec().map(|spec| Arc::new(spec.template.clone())),
+            template: row.desired.template().cloned().map(Arc::new),
         });
         let records = self.records.values().map(|record| RecordEntry {
             id: record.id.clone(),

@@ -130,7 +130,7 @@ fn desired(db: &Connection, row: &DesiredRow) -> Done {
     let references: BTreeSet<_> =
         spec.iter().flat_map(|s| s.references.values()).map(|r| r.request.clone()).collect();
     let references = join(&references.into_iter().collect::<Vec<_>>());
-    let template = spec.map(|spec| spec.template.to_string());
+    let template = desired.template().map(ToString::to_string);
     let artifacts = pack(spec.iter().flat_map(|s| &s.components).map(|c| &c.digest));
     let origin = &desired.origin;
     let sum = Sum::new("desired row")

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::Desk;
 use super::release::Clone;
-use crate::world::{Edit, Output, World, catalog, remove, write};
+use crate::world::{Edit, Output, World, ask, catalog, remove, request, write};
 
 /// `CODE file:line` of everything that was found.
 fn found(output: &Output) -> BTreeSet<String> {
@@ -283,6 +283,27 @@ fn an_edit_of_what_is_published_is_an_error_wherever_the_clone_stands() {
     assert!(said.contains("the status branch at"), "{said}");
     let said = clone.ends(0, "check", &["--status", "/nowhere"]);
     assert!(said.contains("note: what the status branch says of versions was not read"), "{said}");
+}
+
+#[test]
+fn a_published_version_that_is_gone_is_said_as_far_as_somebody_may_have_it() {
+    let world = World::new();
+    let clone = Clone::new(&world);
+    world.requests.commit([ask("orders/dev/a", request("note@^1.1", "{text: hello}"))]);
+    std::fs::remove_dir_all(clone.path("1.0.0")).unwrap();
+    let gone = |version: &str, word: &str| {
+        [format!("CAT021 {word} templates/note/{version}/template.yaml")]
+    };
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), gone("1.0.0", "warning"));
+    // Who has which version is known by the status branch.
+    world.apply();
+    let status = world.requests.url();
+    let check = ["--status", &status, "--format", "json"];
+    assert_eq!(about(&clone.ends(0, "check", &check)), [""; 0], "nobody has it");
+    std::fs::remove_dir_all(clone.path("1.1.0")).unwrap();
+    let said = clone.ends(3, "check", &check);
+    assert_eq!(about(&said), gone("1.1.0", "error"));
+    assert!(said.contains("`orders/dev/a` was made with it"), "{said}");
 }
 
 #[test]

@@ -166,3 +166,39 @@ fn what_cannot_be_compared_says_what_to_do() {
     let broken = clone.ends(3, &["catalog", "diff"]).stdout;
     assert!(broken.contains("template.yaml"), "{broken}");
 }
+
+#[test]
+fn how_far_a_version_has_come_reaches_nobody_and_a_folder_that_goes_does() {
+    let world = World::new();
+    world.requests.commit([
+        ask("orders/dev/a", note("hello")),
+        ask("orders/dev/r", request("note@^1.0", "{text: hello}")),
+        ask("orders/prod/r", request("note@^1.0", "{text: hello}")),
+    ]);
+    world.apply();
+    let clone = catalog_of(&world);
+    let file = "templates/note/1.0.0/template.yaml";
+    let template = std::fs::read_to_string(clone.clone.join(file)).unwrap();
+    let old = template.replace("version: 1.0.0", "version: 1.0.0, lifecycle: deprecated");
+    assert_ne!(old, template);
+    clone.write(file, &old);
+    let told = diff(&clone, &[]);
+    assert_eq!((&told["edited"], groups(&told)), (&json!([]), json!([])), "{told:#}");
+    let text = clone.ends(0, &["catalog", "diff", "--exit-code"]).stdout;
+    assert!(!text.contains("CAT010") && text.contains("None of 3 requests"), "{text}");
+    clone.write(file, old.replace("deprecated", "deprecated, title: A note"));
+    assert_eq!(diff(&clone, &[])["edited"], json!(["note@1.0.0"]), "more than that is an edit");
+    clone.write(file, &template);
+
+    std::fs::remove_dir_all(clone.clone.join("templates/note/1.1.0")).unwrap();
+    clone.put(catalog::note("1.1.1"));
+    let told = diff(&clone, &[]);
+    assert_eq!(groups(&told), json!([["waits", ["orders/dev/r", "orders/prod/r"]]]), "{told:#}");
+    let text = clone.ends(0, &["catalog", "diff"]).stdout;
+    assert!(text.contains("Gone: `note@1.1.0`, which 2 requests have (CAT021)."), "{text}");
+    assert!(text.contains("is held until its file takes another."), "{text}");
+    assert!(!text.contains("rollout says"), "{text}");
+    let check = clone.ends(3, &["catalog", "check"]).stdout;
+    assert!(check.contains("error[CAT021]") && check.contains("`orders/prod/r`"), "{check}");
+    world.again_nothing();
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Desk;
 use crate::daemon::eventually;
-use crate::world::{ask, catalog, note, request, write};
+use crate::world::{Edit, ask, catalog, note, remove, request, write};
 
 /// A desk whose catalog lies on GitHub too, with requests that are applied.
 fn desk() -> Desk {
@@ -18,7 +18,7 @@ fn desk() -> Desk {
     desk
 }
 
-fn propose(desk: &Desk, branch: &str, edits: Vec<crate::world::Edit>) -> (String, u64) {
+fn propose(desk: &Desk, branch: &str, edits: Vec<Edit>) -> (String, u64) {
     let repo = desk.hub.repo("acme/catalog");
     let head = repo.push_branch("ada", branch, "main", edits);
     (head, repo.open_pull("ada", branch, "main", &format!("Please: {branch}")))
@@ -71,6 +71,25 @@ fn the_picture_of_a_catalogs_change_comes_first_and_nothing_is_touched() {
             (run.conclusion.as_deref() == Some(wanted)).then_some(run)
         })
     };
+    check(&head, "failure");
+
+    // How far a version has come may change, which changes nobody.
+    let Some(Edit::Write(file, text)) = catalog::note("1.0.0").into_iter().next() else {
+        panic!("a template's own file comes first")
+    };
+    let old = text.replace("version: 1.0.0", "version: 1.0.0, lifecycle: deprecated");
+    let (head, _) = propose(&desk, "lifecycle", vec![write(file, old)]);
+    check(&head, "success");
+
+    // A folder that goes takes nobody to another version, and they are named.
+    let gone = vec![remove("templates/note/1.0.0")];
+    let (head, n) = propose(&desk, "gone", gone);
+    let said = says(
+        &desk,
+        n,
+        &["Gone: `note@1.0.0`, which 4 requests have", "is gone from the catalog, and"],
+    );
+    assert!(said.contains("would be held | 4 |"), "{said}");
     check(&head, "failure");
 
     // A problem of the catalog's own stands on its line.

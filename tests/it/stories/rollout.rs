@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{Edit, World, ask, catalog, request, write};
+use crate::world::{Edit, World, ask, catalog, drop_request, remove, request, write};
 
 const DEV: &str = "orders/dev/a";
 const PROD: &str = "orders/prod/b";
@@ -193,5 +193,72 @@ fn without_waves_nobody_moves_when_waves_come_later() {
     world.requests.commit([ask(DEV, request("note@~1.1", "{text: changed}"))]);
     world.apply();
     assert_eq!(version(&world, DEV), "1.1.1");
+    world.again_nothing();
+}
+
+#[test]
+fn a_folder_that_vanishes_takes_nobody_past_the_waves() {
+    let world = world("{environment: dev, pause: 1h}, {environment: prod}");
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
+    let made = world.output.refs();
+    world.catalog.commit([remove("templates/note/1.1.0")]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(said.contains("CAT021") && said.contains(PROD) && said.contains(PINNED), "{said}");
+    for id in [PROD, PINNED] {
+        let sentence = world.held(id, "TemplateMissing");
+        assert!(sentence.contains("`note@1.1.0`, which it was made with, is gone"), "{sentence}");
+        assert_eq!(version(&world, id), "1.1.0");
+    }
+    assert_eq!(version(&world, DEV), "1.1.1");
+    assert_eq!(world.output.refs(), made);
+    world.again_nothing();
+    assert!(world.vend(&["apply"]).stdout.contains("CAT021"), "as long as somebody has it");
+    assert!(world.vend(&["plan"]).stdout.contains("CAT021"));
+
+    // A changed file waits for its turn as ever.
+    world.requests.commit([ask(PROD, request("note@^1.1", "{text: changed}"))]);
+    world.vend_ends(3, &["apply"]);
+    world.held(PROD, "TemplateMissing");
+    world.again_nothing();
+    world.catalog.commit([waves("{environment: dev, pause: 1s}, {environment: prod}")]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while version(&world, PROD) == "1.1.0" {
+        assert!(Instant::now() < deadline, "{}", shown(&world));
+        world.vend_ends(3, &["apply"]);
+    }
+    world.ready(PROD);
+    world.held(PINNED, "TemplateMissing");
+    world.requests.commit([drop_request(PINNED)]);
+    let said = world.apply();
+    assert!(!said.contains("CAT021"), "nobody has it any more: {said}");
+    world.again_nothing();
+}
+
+#[test]
+fn who_lost_a_version_and_cannot_take_the_next_counts_as_a_failure_and_stays() {
+    let world = world("{environment: dev}, {environment: prod}");
+    let made = world.output.refs();
+    world.catalog.commit(tight("1.1.1").into_iter().chain([remove("templates/note/1.1.0")]));
+    world.vend_ends(3, &["apply"]);
+    world.vend_ends(3, &["apply"]);
+    let text = shown(&world);
+    assert!(text.contains("stopped after 1 failure"), "{text}");
+    assert!(text.contains(&format!("{DEV} cannot take it")), "{text}");
+    for id in [DEV, PROD, PINNED] {
+        world.held(id, "TemplateMissing");
+    }
+    assert!(world.vend_ends(0, &["explain", DEV]).stdout.contains("ROL001"));
+    assert_eq!(world.output.refs(), made);
+    world.again_nothing();
+    // Back, all is as it was.
+    world.catalog.commit(catalog::note("1.1.0"));
+    world.apply();
+    for id in [DEV, PROD, PINNED] {
+        assert_eq!(version(&world, id), "1.1.0");
+        world.ready(id);
+    }
+    assert_eq!(world.output.refs(), made);
     world.again_nothing();
 }

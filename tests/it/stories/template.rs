@@ -234,6 +234,32 @@ fn f27_a_version_that_is_gone_leaves_what_runs_and_lets_it_be_deleted() {
 }
 
 #[test]
+fn f27_a_range_moves_to_no_other_version_when_its_folder_vanishes() {
+    let world = World::new();
+    world.requests.commit([ask(RANGED, request("note@^1.0", "{text: a}"))]);
+    world.apply();
+    let output = world.output.refs();
+    world
+        .catalog
+        .commit(catalog::note("1.2.0").into_iter().chain([remove("templates/note/1.1.0")]));
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(
+        said.contains("`note@1.1.0` is gone from the catalog, and `orders/dev/ranged` was made"),
+        "{said}"
+    );
+    world.held(RANGED, "TemplateMissing");
+    assert_eq!((version(&world, RANGED).as_str(), world.output.refs()), ("1.1.0", output));
+    world.again_nothing();
+
+    // Its file takes it on, as it takes any newer version.
+    world.requests.commit([ask(RANGED, request("note@^1.0", "{text: b}"))]);
+    world.apply();
+    world.ready(RANGED);
+    assert_eq!(version(&world, RANGED), "1.2.0");
+    world.again_nothing();
+}
+
+#[test]
 fn a_component_that_a_new_version_lacks_is_deleted() {
     let world = World::new();
     world.requests.commit([ask(ID, request("pair@1.0.0", "{}"))]);
