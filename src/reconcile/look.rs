@@ -1,6 +1,6 @@
 //! Planning without doing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::pass::{Pass, Wake};
 use super::{Engine, PassError};
 use crate::digest::Digest;
-use crate::model::PassReport;
+use crate::model::{Diagnostic, PassReport, RequestId};
 
 /// What a look found, with the artifacts that its plan speaks of.
 pub struct Look {
@@ -33,5 +33,22 @@ impl Engine {
         run?;
         let artifacts = pass.outlined().await?;
         Ok(Look { report: pass.report, artifacts })
+    }
+}
+
+impl Pass<'_> {
+    /// What is to be known of those that are planned, such as that their version is deprecated. A pass
+    /// that applies says it in each one's status.
+    pub(super) fn note_planned(&mut self) {
+        if self.lease.is_some() {
+            return;
+        }
+        let plan = &self.report.plan;
+        let steps = plan.steps.iter().map(|step| &step.target.key.request);
+        let planned: BTreeSet<&RequestId> =
+            steps.chain(plan.holds.iter().map(|hold| &hold.request)).collect();
+        let desired = planned.into_iter().filter_map(|id| self.desired_of(id));
+        let notes: Vec<Diagnostic> = desired.flat_map(|d| d.notes.iter().cloned()).collect();
+        self.report.diagnostics.extend(notes);
     }
 }

@@ -354,6 +354,7 @@ impl<'a> Pass<'a> {
         self.resolve();
         self.announce().await?;
         self.note_missed();
+        self.note_planned();
         self.note_rollouts().await?;
         self.publish().await?;
         self.expire().await?;

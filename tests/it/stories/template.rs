@@ -176,6 +176,12 @@ fn a_published_version_grows_old() {
     world.ready(ID);
     assert_eq!(world.output.refs(), output);
     world.again_nothing();
+    assert!(!world.vend_ends(0, &["plan"]).stdout.contains("LIF001"), "nothing of it is planned");
+    world.requests.commit([ask(ID, note("hello again"))]);
+    let plan = world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("warning[LIF001]") && plan.contains("1 to update"), "{plan}");
+    world.apply();
+    world.again_nothing();
     let said = world.vend_ends(0, &["explain", ID]).stdout;
     assert!(said.contains("LIF001") && said.contains("`note@1.0.0` is deprecated"), "{said}");
     assert!(said.contains("use `note@^1.1`"), "{said}");
