@@ -318,13 +318,19 @@ impl Draft {
                 found: parts.len(),
             });
         }
-        let mut behind = old;
-        for (name, part) in split.into.iter().zip(parts) {
+        for name in &split.into {
             self.is_free(old, name)?;
-            self.put(name, new.typed(name, part), Some(behind));
-            behind = name;
         }
-        self.remove(old);
+        // The first takes the old one's place, so that what is said of that stays.
+        let mut behind = None;
+        for (name, part) in split.into.iter().zip(parts) {
+            if behind.is_none() {
+                self.parameters.remove(old);
+                self.edits.push(Edit::rename(format!("/spec/parameters/{}", escape(old)), name));
+            }
+            self.put(name, new.typed(name, part), behind);
+            behind = Some(name.as_str());
+        }
         self.moves.push(Moved::Split { from: old.to_owned(), into: split.into.clone() });
         Ok(())
     }

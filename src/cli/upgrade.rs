@@ -47,7 +47,9 @@ pub async fn run(args: &Args, asked: &UpgradeArgs) -> Result<ExitCode, Failure> 
         true => (Done::Proposed, propose(&bench, asked, &mut work).await?),
         false => (apply(&bench, asked, &mut work)?, Vec::new()),
     };
-    print(args, asked, &work, (done, &proposed), &plan, &artifacts);
+    let max = bench.config.settings.limits.file_bytes;
+    let text = |path: &str| bench.requests.text(path, max);
+    print(args, asked, &work, (done, &proposed), (&plan, &artifacts), &text);
     let refused = work.left.iter().any(|left| matches!(left.reason, Reason::Invalid { .. }));
     Ok(if refused { ExitCode::from(Kind::Invalid.code()) } else { ExitCode::SUCCESS })
 }
@@ -158,9 +160,10 @@ async fn try_out(
     let (edited, left): (Vec<_>, Vec<_>) =
         std::mem::take(&mut work.edited).into_iter().partition(|e| !wrong.contains_key(&e.id));
     work.edited = edited;
-    for Edited { id, path, before, .. } in left {
+    for Edited { id, path, upgrade, before, after } in left {
         bench.requests.suppose(&id, &before);
-        let problems = wrong.remove(&id).unwrap_or_default();
+        let (problems, file) = (wrong.remove(&id).unwrap_or_default(), path.as_str().into());
+        let problems = local::former(problems, &file, &upgrade.moves, (&before, &after));
         work.left.push(Left { id, path, reason: Reason::Invalid { after: true, problems } });
     }
     work.left.sort_by(|a, b| a.id.cmp(&b.id));
@@ -304,8 +307,8 @@ fn print(
     asked: &UpgradeArgs,
     work: &Work,
     (done, proposed): (Done<'_>, &[Proposed]),
-    plan: &Plan,
-    artifacts: &HashMap<Digest, Arc<Artifact>>,
+    (plan, artifacts): (&Plan, &HashMap<Digest, Arc<Artifact>>),
+    text: &dyn Fn(&str) -> Option<Arc<str>>,
 ) {
     let find = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d).cloned());
     let of_step = |step: &crate::model::Step| (find(step.from), find(step.artifact));
@@ -328,7 +331,7 @@ fn print(
     let mut out = report::upgrade::terminal(edited, left, !asked.no_diff);
     for Left { reason, .. } in left {
         if let Reason::Invalid { problems, .. } = reason {
-            out.push_str(&report::diagnostic::terminal(problems, &|_| None, colour));
+            out.push_str(&report::diagnostic::terminal(problems, text, colour));
         }
     }
     if !edited.is_empty() {

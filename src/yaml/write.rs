@@ -246,6 +246,18 @@ fn is_plain(text: &str) -> bool {
         && scalar::resolve(text) == Plain::String(None)
 }
 
+/// Whether a text is as another one is but for digits where that has digits, such as `21d` and `14d`,
+/// and no reader takes it for anything but text.
+pub(super) fn is_alike(known: &str, text: &str) -> bool {
+    let shape = |text: &str| {
+        let mut shape: Vec<char> =
+            text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        shape.dedup_by(|a, b| *a == '0' && *b == '0');
+        shape
+    };
+    shape(known) == shape(text) && scalar::resolve(text) == Plain::String(None)
+}
+
 fn is_plain_char(c: char) -> bool {
     match c {
         ' '..='~' => !matches!(c, '{' | '}' | '[' | ']' | '`'),

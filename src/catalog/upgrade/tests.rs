@@ -70,13 +70,13 @@ fn migrations_of_every_version_on_the_way_are_applied_once() {
                 retentionDays: 4 # days\n    zone: a\n";
     assert_eq!(
         after(spec, None, Some("2.1.0")),
-        "  template: db@2.1.0 # pinned\n  parameters:\n    host: db.local\n    port: 5432\n    \
+        "  template: db@2.1.0 # pinned\n  parameters:\n    # where\n    host: \"db.local\"\n    port: 5432\n    \
          days: 4 # days\n    zone: a\n    tier: gold\n"
     );
     // The release candidate between is no stop, and what begins at ^1 has been done.
     assert_eq!(
         after(spec, None, None),
-        "  template: db@3.0.0 # pinned\n  parameters:\n    host: db.local\n    port: 5432\n    \
+        "  template: db@3.0.0 # pinned\n  parameters:\n    # where\n    host: \"db.local\"\n    port: 5432\n    \
          days: 4 # days\n    tier: silver\n"
     );
 }

@@ -57,12 +57,12 @@ fn groups<'a>(found: &'a Diagnostic, sources: &dyn Fn(&str) -> Option<Arc<str>>)
             groups.push(group);
             groups.push(Level::HELP.secondary_title(title).element(snippet));
         }
-        (None, fix) => {
+        (None, _) => {
             if !help.is_empty() {
                 group = group.element(Level::HELP.message(clean(help)));
             }
-            if let Some(fix) = fix {
-                let words = format!("write `{}`", clean(&fix.replacement));
+            let words = fix.as_ref().map(|fix| format!("write `{}`", clean(&fix.replacement)));
+            if let Some(words) = words.filter(|words| *words != clean(help)) {
                 group = group.element(Level::HELP.message(words));
             }
             groups.push(group);

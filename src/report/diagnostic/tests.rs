@@ -322,3 +322,13 @@ fn summary_counts() {
     );
     assert_eq!(summary(&[]), "");
 }
+
+#[test]
+fn a_help_that_is_the_fix_is_said_once() {
+    let place = place("elsewhere.yaml", 3, 5, 6);
+    let found = Diagnostic::error("SCH003", place.clone(), "expected text, found 4")
+        .help("write `\"4\"`")
+        .fix(place, "\"4\"");
+    let said = terminal(&[found], &|_| None, false);
+    assert_eq!(said.matches("write `\"4\"`").count(), 1, "{said}");
+}

@@ -11,6 +11,8 @@ pub(super) struct Page<'a> {
     root: &'a Node,
     /// How its lines end.
     eol: &'static str,
+    /// It is JSON, and stays so: whoever wrote it may read it with something else than YAML.
+    is_json: bool,
 }
 
 /// How a value stands in the file.
@@ -28,7 +30,7 @@ type Splice = (usize, usize, String);
 impl<'a> Page<'a> {
     pub(super) fn new(text: &'a str, root: &'a Node) -> Self {
         let eol = if text.contains("\r\n") { "\r\n" } else { "\n" };
-        Self { text, root, eol }
+        Self { text, root, eol, is_json: is_json(text) }
     }
 
     /// The texts that may come of an edit, the likeliest first.
@@ -38,7 +40,8 @@ impl<'a> Page<'a> {
             Edit::Remove { at } => self.remove(at),
             Edit::Rename { at, to } => self.rename(at, to),
         };
-        splices.unwrap_or_default().into_iter().filter_map(|way| self.spliced(way)).collect()
+        let made = splices.unwrap_or_default().into_iter().filter_map(|way| self.spliced(way));
+        made.filter(|text| !self.is_json || is_json(text)).collect()
     }
 
     fn spliced(&self, mut splices: Vec<Splice>) -> Option<String> {
@@ -78,7 +81,7 @@ impl<'a> Page<'a> {
         let key = self.root.key_at(at);
         let inline = match &node.data {
             Data::String(text) => self.scalar_like(old, text, style),
-            _ => write::flow(&node),
+            _ => self.flow(&node),
         };
         let mut ways = Vec::new();
         if is_block {
@@ -146,12 +149,14 @@ impl<'a> Page<'a> {
         let node = Node::from_json(value.clone());
         let style = self.style_above(above);
         if !self.is_block(map, style) {
-            let entry = format!("{}: {}", write::flow_key(key), write::flow(&node));
+            let name = if self.is_json { json(&key.into()) } else { write::flow_key(key) };
+            let entry = format!("{name}: {}", self.flow(&node));
             let named = entries.iter().find(|(k, _)| Some(k.name.as_str()) == behind);
             return Some(match named.or(entries.last()) {
                 Some((key, value)) => {
                     let end = self.entry_end(key, value, Style::Flow);
-                    vec![vec![(end, end, format!(", {entry}"))]]
+                    let blank = self.blank_before(key);
+                    vec![vec![(end, end, format!(",{blank}{entry}"))]]
                 }
                 None => {
                     let (start, end) = span(map);
@@ -221,8 +226,7 @@ impl<'a> Page<'a> {
         let heads_file = above.is_empty() && n == 0;
         let mut from = line;
         while !heads_file && from > self.bom() {
-            let before = self
-                .line_start(self.text[..from].trim_end_matches('\n').trim_end_matches('\r').len());
+            let before = self.line_start(self.line_before(from));
             let text = &self.text[before..from];
             let is_its = text.strip_prefix(indent).is_some_and(|rest| rest.starts_with('#'));
             if !is_its || before == from {
@@ -232,7 +236,7 @@ impl<'a> Page<'a> {
         }
         // A last line without an end takes the one before along.
         if end == self.text.len() && !self.text.ends_with('\n') && from > 0 {
-            from = self.text[..from].trim_end_matches('\n').trim_end_matches('\r').len();
+            from = self.line_before(from);
         }
         (from, end, String::new())
     }
@@ -262,15 +266,45 @@ impl<'a> Page<'a> {
         ways
     }
 
+    /// A value as it may stand between brackets.
+    fn flow(&self, node: &Node) -> String {
+        if self.is_json { json(&node.to_json()) } else { write::flow(node) }
+    }
+
+    /// What stands between an entry of JSON and the next one: its line's end where each has its own.
+    fn blank_before(&self, key: &Key) -> String {
+        let start = key.span.start.byte as usize;
+        let line = self.line_start(start);
+        match self.text.get(line..start) {
+            Some(blank) if self.is_json && line > 0 && blank.trim().is_empty() => {
+                format!("{}{blank}", self.eol)
+            }
+            _ => " ".into(),
+        }
+    }
+
     /// Text as it fits where another value stands, in the same quotes.
     fn scalar_like(&self, old: &Node, text: &str, style: Style) -> String {
         match &old.data {
-            Data::String(_) => self.quoted_like(old.span.start.byte as usize, text, style),
+            Data::String(was) => {
+                let at = old.span.start.byte as usize;
+                // Where another number stood without quotes, this one needs none.
+                let is_plain =
+                    self.text.get(at..).is_some_and(|rest| rest.starts_with(was.as_str()));
+                match is_plain && old.ambiguous.is_none() && write::is_alike(was, text) {
+                    true => text.to_owned(),
+                    false => self.quoted_like(at, text, style),
+                }
+            }
+            _ if self.is_json => json(&text.into()),
             _ => write::inline(text, style == Style::Flow),
         }
     }
 
     fn quoted_like(&self, at: usize, text: &str, style: Style) -> String {
+        if self.is_json {
+            return json(&text.into());
+        }
         match self.text.as_bytes().get(at) {
             Some(b'\'') if write::is_single(text) => format!("'{}'", text.replace('\'', "''")),
             Some(b'\'' | b'"') => write::double(text),
@@ -363,6 +397,13 @@ impl<'a> Page<'a> {
         before.rfind(['\n', '\r']).map_or(self.bom(), |end| end + 1).min(at)
     }
 
+    /// Where the line before ends that begins at `at`: one line and no more, be it empty.
+    fn line_before(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or_default();
+        let before = before.strip_suffix('\n').unwrap_or(before);
+        before.strip_suffix('\r').unwrap_or(before).len()
+    }
+
     fn line_end(&self, at: usize) -> usize {
         let rest = self.text.get(at..).unwrap_or_default();
         at + rest.find(['\n', '\r']).unwrap_or(rest.len())
@@ -383,6 +424,30 @@ impl<'a> Page<'a> {
     /// Lines of ours with the file's own line ends.
     fn lines(&self, text: &str) -> String {
         text.trim_end_matches('\n').replace('\n', self.eol)
+    }
+}
+
+/// Whether a text is JSON with something in it that can be edited.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// A value as JSON on one line, spaced as people write it.
+fn json(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(json).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entry = |(name, value): (&String, &Value)| {
+                format!("{}: {}", Value::from(name.as_str()), json(value))
+            };
+            let entries: Vec<_> = map.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -48,6 +48,9 @@ fn a_scalar_is_changed_in_its_own_quotes() {
         .replace("'orders'", "'it''s'");
     assert_eq!(made, wanted);
     assert_eq!(edited("a: x # c\n", &[Edit::put("/a", "no")]), "a: \"no\" # c\n");
+    assert_eq!(edited("a: 14d # c\n", &[Edit::put("/a", "121d")]), "a: 121d # c\n");
+    assert_eq!(edited("a: 1b2\n", &[Edit::put("/a", "1e2")]), "a: \"1e2\"\n");
+    assert_eq!(edited("a: \"14d\"\n", &[Edit::put("/a", "21d")]), "a: \"21d\"\n");
     assert_eq!(edited("a: 'x'\n", &[Edit::put("/a", "b\n")]), "a: \"b\\n\"\n");
     assert_eq!(edited("a: 'x'\n", &[Edit::put("/a", 1)]), "a: 1\n");
     assert_eq!(edited("a:   # c\nb: 1\n", &[Edit::put("/a", 1)]), "a: 1   # c\nb: 1\n");
@@ -114,6 +117,40 @@ fn a_key_goes_with_what_is_said_of_it() {
         edited("# of all\na:\n  b: 1 # x\nc: 1\n", &[Edit::remove("/a/b")]),
         "# of all\na: {}\nc: 1\n"
     );
+}
+
+#[test]
+fn a_comment_with_an_empty_line_below_it_is_nobodys_own() {
+    let text = "a:\n  # Of all of these.\n\n  b: 1\n\n  # Limits.\n\n\n  # Of c.\n  c: 2\n  d: 3\n";
+    for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+        let made = edited(&text, &[Edit::remove("/a/b")]);
+        assert_eq!(made, text.replace("  b: 1\n", "").replace("  b: 1\r\n", ""));
+        let made = edited(&text, &[Edit::remove("/a/c")]);
+        assert!(made.contains("# Limits.") && !made.contains("# Of c."), "{made}");
+    }
+    assert_eq!(edited("a: 1\n# x\n\nb: 2", &[Edit::remove("/b")]), "a: 1\n# x\n");
+}
+
+#[test]
+fn json_stays_json() {
+    let text = "{\n  \"spec\": {\n    \"template\": \"a@1.0.0\",\n    \"parameters\": {\"b\": 1, \"c\": [true]}\n  }\n}\n";
+    let made = edited(
+        text,
+        &[
+            Edit::put("/spec/template", "a@2.0.0"),
+            Edit::put("/spec/ttl", "7d"),
+            Edit::rename("/spec/parameters/b", "no"),
+            Edit::put("/spec/parameters/no", "1.10"),
+            Edit::remove("/spec/parameters/c"),
+            Edit::put("/spec/parameters/d", json!({"x": [1, "y"]})),
+            Edit::put("/metadata/labels/x", json!(null)),
+        ],
+    );
+    let wanted = "{\n  \"spec\": {\n    \"template\": \"a@2.0.0\",\n    \"parameters\": {\"no\": \"1.10\", \"d\": {\"x\": [1, \"y\"]}},\n    \"ttl\": \"7d\"\n  },\n  \"metadata\": {\"labels\": {\"x\": null}}\n}\n";
+    assert_eq!(made, wanted);
+    assert_eq!(edited("{\"a\": {}}", &[Edit::put("/a/b", 1)]), "{\"a\": {\"b\": 1}}");
+    assert_eq!(edited("{\"a\": 1}", &[Edit::remove("/a")]), "{}");
+    assert_eq!(edited("[{\"a\": 1}]", &[Edit::put("/0/a", "é\n")]), "[{\"a\": \"é\\n\"}]");
 }
 
 #[test]

@@ -41,6 +41,19 @@ spec:
     zone: a
 ";
 
+const JSON: &str = r#"{
+  "apiVersion": "vend.dev/v1",
+  "kind": "Request",
+  "spec": {
+    "template": "db@1.0.0",
+    "parameters": {
+      "endpoint": "db.local:5432",
+      "retentionDays": 4
+    }
+  }
+}
+"#;
+
 const UPGRADED: &str = "\
 # yaml-language-server: $schema=../../../.vend/request.schema.json
 apiVersion: vend.dev/v1
@@ -48,7 +61,8 @@ kind: Request
 spec:
   template: db@2.0.0  # until the migration is rehearsed
   parameters:
-    host: db.local
+    # The one in the basement.
+    host: 'db.local'
     port: 5432
     days: 4   # ORD-7
     zone: a
@@ -63,6 +77,7 @@ fn world() -> World {
         ask("orders/dev/long", REQUEST.replace("retentionDays: 4", "retentionDays: 400")),
         ask("orders/dev/odd", REQUEST.replace("db.local:5432", "db.local")),
         ask("payments/dev/b", REQUEST.replace('\n', "\r\n")),
+        ask("payments/dev/json", JSON),
         ask("payments/dev/note", crate::world::note("hello")),
     ]);
     world.apply();
@@ -83,8 +98,11 @@ fn files_are_edited_in_place_and_what_would_be_invalid_stays() {
     assert!(shown.contains("orders/dev/odd  left as it is: `endpoint` would be split at `:` into 2 parts, and has 1"), "{shown}");
     assert!(shown.contains("orders/dev/long  left as it is: it would have errors"), "{shown}");
     assert!(shown.contains("400"), "why not is told with the value: {shown}");
-    assert!(shown.contains("Plan: 0 to create, 2 to update"), "{shown}");
-    assert!(shown.contains("Would edit 2 files; 2 left as they are."), "{shown}");
+    // It is told of the file that lies there, where that gives the value.
+    assert!(shown.contains("requests/orders/dev/long.yaml:9:20"), "{shown}");
+    assert!(shown.contains("9 |     retentionDays: 400   # ORD-7"), "{shown}");
+    assert!(shown.contains("Plan: 0 to create, 3 to update"), "{shown}");
+    assert!(shown.contains("Would edit 3 files; 2 left as they are."), "{shown}");
     assert_eq!(laptop.git(&["status", "--porcelain"]), "");
 
     let only = [&upgrade[..], &["--team", "orders", "--format", "json"]].concat();
@@ -96,6 +114,10 @@ fn files_are_edited_in_place_and_what_would_be_invalid_stays() {
     assert!(file("orders/dev/odd").contains("db@1.0.0"));
     laptop.ends(3, &upgrade);
     assert_eq!(file("payments/dev/b"), UPGRADED.replace('\n', "\r\n"), "line ends are kept");
+
+    let json: serde_json::Value = serde_json::from_str(&file("payments/dev/json")).unwrap();
+    let wanted = serde_json::json!({"host": "db.local", "port": 5432, "days": 4, "tier": "gold"});
+    assert_eq!(json["spec"], serde_json::json!({"template": "db@2.0.0", "parameters": wanted}));
 
     laptop.ends(0, &["validate"]);
     laptop.push();
