@@ -43,7 +43,7 @@ pub async fn run(args: &Args, asked: &Extend) -> Result<ExitCode, Failure> {
     };
     let life = record.as_ref().and_then(|record| record.life.as_ref());
     let lifetime = Ttl::lifetime(template.ttl.as_ref(), id.environment(), file.term);
-    let extension =
+    let mut extension =
         catalog::extend(lifetime.as_ref(), life, by, context::now()).map_err(|why| {
             Failure::new(Kind::Invalid, anyhow!(report::expiry::not_longer(&id, &why)))
         })?;
@@ -54,6 +54,10 @@ pub async fn run(args: &Args, asked: &Extend) -> Result<ExitCode, Failure> {
         let error = anyhow!("`{path}` cannot be edited in place: {}", chain(&error));
         Failure::new(Kind::Failed, error).hint(format!("write `{}` into it", extension.line))
     })?;
+    // Said is what the file says then, in its own quotes.
+    if let Some(line) = written(&place, &after, extension.edit.at()) {
+        extension.line = line;
+    }
     if !asked.dry_run && !bench.requests.copy.rewrite(&path, before.as_bytes(), after.as_bytes())? {
         return Err(Failure::new(Kind::Failed, anyhow!("somebody changed `{path}` meanwhile")));
     }
@@ -68,4 +72,12 @@ pub async fn run(args: &Args, asked: &Extend) -> Result<ExitCode, Failure> {
         output::print(&report::expiry::extended(&id, &path, &extension, asked.dry_run));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A key with its value, as a text has them.
+fn written(file: &Arc<str>, text: &str, at: &str) -> Option<String> {
+    let root = yaml::read(file, text.as_bytes(), &yaml::Options::request()).ok()?.pop()?;
+    let (key, value) = (root.key_at(at)?, root.at(at)?);
+    let (start, end) = (key.span.start.byte as usize, value.span.end.byte as usize);
+    text.get(start..end).map(str::to_owned)
 }
