@@ -26,6 +26,8 @@ pub struct Findings {
     pub requests: usize,
     /// How many versions of templates were looked at.
     pub templates: usize,
+    /// A catalog was looked at, though there be no versions in it.
+    pub of_catalog: bool,
     /// The folder that requests lie in, when it is not there.
     pub missing: Option<String>,
     /// What they were held against, for people.
@@ -93,7 +95,11 @@ impl Findings {
         let colour = output::is_colourful(&std::io::stdout());
         let source = |file: &str| self.texts.get(file).cloned();
         let mut text = report::diagnostic::terminal(&self.diagnostics, &source, colour);
-        for (id, reason) in &self.waiting {
+        // Why a template cannot be had is said where it is asked for.
+        let is_said = |reason: &HoldReason| {
+            matches!(reason, HoldReason::TemplateRetired | HoldReason::TemplateMissing { .. })
+        };
+        for (id, reason) in self.waiting.iter().filter(|(_, reason)| !is_said(reason)) {
             text.push_str(&format!("note: {id}: {}\n", report::hold::reason(reason)));
         }
         if let Some(folder) = &self.missing {
@@ -111,10 +117,11 @@ impl Findings {
         let warnings = self.diagnostics.len() - errors;
         let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
         let mut looked = Vec::new();
-        if self.requests > 0 || self.templates == 0 {
+        let of_catalog = self.of_catalog || self.templates > 0;
+        if self.requests > 0 || !of_catalog {
             looked.push(count(self.requests, "request"));
         }
-        if self.templates > 0 {
+        if of_catalog {
             looked.push(count(self.templates, "template version"));
         }
         let against = match self.against.is_empty() {

@@ -60,6 +60,7 @@ fn split(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
 fn check_catalog(folder: &Path, findings: &mut Findings) -> Result<(), Failure> {
     let files = disk_files(folder, 256 * 1024)?;
     findings.excerpts_from(&files);
+    findings.of_catalog = true;
     let (catalog, problems) = catalog::load(&files, None);
     findings.diagnostics.extend(problems);
     for version in catalog.versions() {

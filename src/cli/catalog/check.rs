@@ -21,7 +21,7 @@ use crate::reconcile::local::{Fetched, Landed, Sheets, disk_files};
 /// Checks it.
 pub async fn run(args: &Args, check: &Check) -> Result<ExitCode, Failure> {
     let (files, catalog, problems, folder) = load(args, check).await?;
-    let mut findings = Findings { diagnostics: problems, ..Findings::default() };
+    let mut findings = Findings { diagnostics: problems, of_catalog: true, ..Findings::default() };
     findings.excerpts_from(&files);
     findings.templates = catalog.versions().count();
     let landed = match &folder {

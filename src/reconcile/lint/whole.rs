@@ -72,7 +72,7 @@ fn bare(version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
     problems
 }
 
-/// Names of other templates that nothing is called.
+/// Names of other templates, and of environments, that nothing is called.
 fn nowhere(catalog: &Catalog, version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut name = |name: &str, place: &dyn Fn() -> Place| {
@@ -99,6 +99,16 @@ fn nowhere(catalog: &Catalog, version: &TemplateVersion, files: &Files) -> Vec<D
         let message = format!("no version of `{}` is `{}`", other.name, other.requirement);
         let place = place_in(version, "/metadata/replacedBy", files);
         problems.push(Diagnostic::warning("CAT034", place, message));
+    }
+    let environments = version.ttl.iter().flat_map(|ttl| ttl.environments.iter().enumerate());
+    for (n, name) in environments.filter(|(_, name)| !catalog.environments.contains_key(*name)) {
+        let place = place_in(version, &format!("/spec/ttl/environments/{n}"), files);
+        let message = format!("no environment is called {}", quote(name));
+        let problem = Diagnostic::warning("ENV006", place, message);
+        problems.push(match nearest(name, catalog.environments.keys().map(String::as_str)) {
+            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+            None => problem.help("what is requested there has no end by this"),
+        });
     }
     problems
 }

@@ -103,6 +103,35 @@ fn all_problems_are_told_at_once_with_their_places() {
 }
 
 #[test]
+fn an_empty_catalog_is_one_and_an_end_names_environments_that_there_are() {
+    let world = World::new();
+    let head =
+        "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: empty}\nspec: {format: 1}\n";
+    let desk = Desk::new(&world, [write("catalog.yaml", head)]);
+    let said = desk.ends(0, &["catalog", "check"]).stdout;
+    assert!(said.ends_with("Checked 0 template versions: 0 errors, 1 warning.\n"), "{said}");
+    let said = desk.ends(0, &["validate", "."]).stdout;
+    assert!(said.ends_with("Checked 0 template versions: 0 errors, 0 warnings.\n"), "{said}");
+
+    let mut files = catalog::files(&world.output.url());
+    files.extend(catalog::note("1.2.0"));
+    desk.edit(files);
+    let file = "templates/note/1.2.0/template.yaml";
+    let ttl = |environments: &str| {
+        let template = catalog::note("1.2.0").remove(0);
+        let ttl = format!("  ttl: {{max: 30d, environments: [{environments}]}}\n  components:");
+        desk.edit([template.and_replace("  components:", &ttl)]);
+        let all = found(&desk.ends(0, &["catalog", "check", "--format", "json"]));
+        all.into_iter().filter(|line| line.starts_with("ENV006")).collect::<Vec<_>>()
+    };
+    assert_eq!(ttl("dev, prdo"), [format!("ENV006 {file}:6")]);
+    let said = desk.ends(0, &["catalog", "check"]).stdout;
+    assert!(said.contains("no environment is called `prdo`"), "{said}");
+    assert!(said.contains("did you mean `prod`?"), "{said}");
+    assert_eq!(ttl("dev, prod"), [""; 0]);
+}
+
+#[test]
 fn what_is_no_catalog_is_said_to_be_none() {
     let world = World::new();
     let desk = Desk::new(&world, []);

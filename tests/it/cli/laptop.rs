@@ -268,3 +268,18 @@ fn whose_yes_a_plan_takes_is_said_before_anything_is_pushed() {
     let text = laptop.ends(0, &["plan"]).stdout;
     assert!(text.contains("somebody of `platform` must approve it"), "{text}");
 }
+
+#[test]
+fn why_a_template_cannot_be_had_is_said_once() {
+    let world = World::new();
+    let template = catalog::note("1.0.0").remove(0);
+    let retired = template.and_replace("version: 1.0.0}", "version: 1.0.0, lifecycle: retired}");
+    world.catalog.commit([retired]);
+    let laptop = Laptop::new(&world);
+    laptop.write(&path_of("orders/dev/new"), note("hello"));
+    let said = laptop.ends(3, &["validate"]).stdout;
+    assert!(said.contains("error[LIF002]"), "{said}");
+    assert_eq!(said.matches("takes no new requests").count(), 1, "{said}");
+    let told = laptop.ends(3, &["validate", "--format", "json"]).json();
+    assert_eq!(told["waiting"][0]["reason"]["reason"], "TemplateRetired");
+}
