@@ -148,6 +148,18 @@ impl Life {
         Self { lifetime: lifetime.clone(), since, ends }
     }
 
+    /// When a request with this life ends that asks for `lifetime`; `None` before its life has begun,
+    /// where its term counts from then.
+    pub fn end(
+        lifetime: &Lifetime,
+        known: Option<&Self>,
+        now: Timestamp,
+        grace: SignedDuration,
+    ) -> Option<Timestamp> {
+        let begun = known.is_some() || matches!(lifetime.term, Term::Until(_));
+        begun.then(|| Self::of(lifetime, known, now, grace).ends)
+    }
+
     /// How many of `warn`, which begins with the longest, have come: those before the end that are
     /// reached.
     pub fn warned(ends: Timestamp, warn: &[SignedDuration], now: Timestamp) -> usize {
@@ -260,6 +272,16 @@ mod tests {
         assert_eq!(Life::of(&until(10), None, at(0), GRACE).ends, at(10 * DAY));
         assert_eq!(Life::of(&until(300), None, at(0), GRACE).ends, at(30 * DAY));
         assert_eq!(Life::of(&until(-3), None, at(0), GRACE).ends, at(-3 * DAY));
+    }
+
+    #[test]
+    fn an_end_is_known_before_a_life_begins_where_it_is_a_moment() {
+        let asked = |term| Lifetime { term, max: None, imposed: false };
+        let (until, length) = (asked(Term::Until(at(DAY))), asked(Term::For(length("14d"))));
+        assert_eq!(Life::end(&until, None, at(0), GRACE), Some(at(DAY)));
+        assert_eq!(Life::end(&length, None, at(0), GRACE), None);
+        let life = Life::of(&length, None, at(0), GRACE);
+        assert_eq!(Life::end(&length, Some(&life), at(DAY), GRACE), Some(at(14 * DAY)));
     }
 
     #[test]

@@ -43,8 +43,22 @@ pub struct PassReport {
     /// Rollouts of versions that were stopped and go no further.
     #[serde(default)]
     pub rollouts_stopped: usize,
+    /// Requests that have an end, by how near it is.
+    #[serde(default)]
+    pub ends: EndCounts,
     /// Requests that were read again.
     pub evaluated: usize,
+}
+
+/// How many requests have an end, by how near it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct EndCounts {
+    /// Their time is over, and their files still stand.
+    pub over: usize,
+    /// They end within the longest warning.
+    pub soon: usize,
+    /// They end later.
+    pub later: usize,
 }
 
 impl PassReport {

@@ -1,8 +1,9 @@
 //! What would be done, and what not and why.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, Map, Preview, RequestId, Revision, Target, TargetKey};
+use super::{Hold, Map, Preview, RequestId, Revision, Target, TargetKey, Term};
 use crate::digest::{self, Digest};
 
 /// What is done to a target.
@@ -257,6 +258,18 @@ pub struct Settle {
     /// Approvals without which it would be held; used up with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<Digest>,
+    /// The end that it gets with this, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<NewEnd>,
+}
+
+/// When a request ends by its file, and when it ended by what is recorded; `None`: never.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewEnd {
+    /// By what is recorded.
+    pub was: Option<Timestamp>,
+    /// By its file: so long after it is recorded where its life has not begun.
+    pub ends: Option<Term>,
 }
 
 /// The commits one pass works on.

@@ -176,6 +176,13 @@ impl Brief {
         self.is_held(|reason| matches!(reason, HoldReason::Refused { .. }))
     }
 
+    /// Whether the time of a request whose file it changes is over: nothing of that would be applied. A
+    /// change of the catalog answers for nobody's end.
+    pub fn is_over(&self) -> bool {
+        self.blind != Some(Blind::Catalog)
+            && self.is_held(|reason| matches!(reason, HoldReason::Expired { .. }))
+    }
+
     fn is_held(&self, by: impl Fn(&HoldReason) -> bool) -> bool {
         self.plan.holds.iter().any(|hold| by(&hold.reason))
     }

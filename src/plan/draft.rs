@@ -228,7 +228,8 @@ impl Draft {
         let is_there = source.is_none_or(|source| *source == record.origin.source);
         if record.settled != Some(fingerprint) || !is_there {
             let released = subject.released(context);
-            self.settle.push(Settle { request: case.id.clone(), fingerprint, released });
+            let (request, end) = (case.id.clone(), subject.new_end(context));
+            self.settle.push(Settle { request, fingerprint, released, end });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Action, Fate, HoldReason, Life, RequestId, TargetKey, Term};
+use crate::model::{Action, Fate, HoldReason, Life, NewEnd, RequestId, TargetKey, Term};
 
 use super::Context;
 use super::component::{Subject, deletion};
@@ -16,6 +16,17 @@ impl Subject<'_> {
         let known = self.record.and_then(|record| record.life.as_ref());
         let situation = context.situation;
         Some(Life::of(lifetime, known, situation.now, situation.expiry.grace))
+    }
+
+    /// Another end than the one that is recorded.
+    pub(super) fn new_end(&self, context: &Context) -> Option<NewEnd> {
+        let known = self.record.and_then(|record| record.life.as_ref());
+        let (now, grace) = (context.situation.now, context.situation.expiry.grace);
+        let ends = self.spec.lifetime.as_ref().map(|lifetime| {
+            Life::end(lifetime, known, now, grace).map_or(lifetime.term, Term::Until)
+        });
+        let was = known.map(|life| life.ends);
+        (was.map(Term::Until) != ends).then_some(NewEnd { was, ends })
     }
 
     /// Its time is over.

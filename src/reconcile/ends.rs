@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::RequestId;
+use crate::model::{EndCounts, RequestId};
 
 /// See the module.
 #[derive(Default)]
@@ -53,6 +53,21 @@ impl Ends {
             crossed.extend(ids.cloned());
         }
         crossed
+    }
+
+    /// How many are over at `now`, how many end within `soon` from then, and how many later.
+    pub fn counts(&self, soon: SignedDuration, now: Timestamp) -> EndCounts {
+        let soon = after(now, soon);
+        let mut counts = EndCounts::default();
+        for (ends, ids) in &self.0 {
+            let count = match *ends {
+                ends if ends <= now => &mut counts.over,
+                ends if ends <= soon => &mut counts.soon,
+                _ => &mut counts.later,
+            };
+            *count += ids.len();
+        }
+        counts
     }
 
     /// When the next warning or end comes after `now`.
@@ -106,6 +121,9 @@ mod tests {
         }
         assert_eq!(ends.next(&warn, at(110)), None);
         assert_eq!(ends.over(at(100)).count(), 2);
+        let counts = ends.counts(SignedDuration::from_hours(5), at(105));
+        assert_eq!(counts, EndCounts { over: 2, soon: 1, later: 0 });
+        assert_eq!(ends.counts(warn[1], at(0)), EndCounts { over: 0, soon: 0, later: 3 });
         ends.remove(at(100), &id("a"));
         ends.remove(at(100), &id("b"));
         assert_eq!(ends.next(&[], at(0)), Some(at(110)));

@@ -17,14 +17,17 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use jiff::Timestamp;
+
 use super::PassError;
+use super::desired::Evaluated;
 use super::gate::let_through;
 use super::pass::Pass;
 use super::source::Snapshot;
 use crate::config::Remove;
 use crate::error::chain;
 use crate::git::{Edit, GitError};
-use crate::model::{Approval, Fate, HoldReason, Origin, RequestId, Revision, SourceName};
+use crate::model::{Approval, Fate, HoldReason, Life, Origin, RequestId, Revision, SourceName};
 use crate::plan::Expiry;
 use crate::report;
 use crate::store::Write;
@@ -36,7 +39,7 @@ const MOST: usize = 1_000;
 struct Over {
     id: RequestId,
     path: String,
-    since: jiff::Timestamp,
+    since: Timestamp,
 }
 
 impl Pass<'_> {
@@ -66,6 +69,21 @@ impl Pass<'_> {
             let marked = self.memory.mark(warn, (self.clock)());
             self.touched.extend(marked);
         }
+    }
+
+    /// When the first of those that were read ends that has not: of one that was never applied, or
+    /// whose other end is not recorded yet, no index tells.
+    pub(super) fn next_end(&self) -> Option<Timestamp> {
+        let grace = self.engine.config.settings.expiry.grace();
+        let end = |(id, read): (&RequestId, &Evaluated)| {
+            let lifetime = read.row.desired.spec()?.lifetime.as_ref()?;
+            let known = self.records.get(id).and_then(Option::as_ref);
+            let known = known.and_then(|record| record.life.as_ref());
+            Life::end(lifetime, known, self.planned, grace)
+        };
+        let stands = |(id, _): &(&RequestId, &Evaluated)| self.memory.desired().contains(id);
+        let ends = self.fresh.iter().filter(stands).filter_map(end);
+        ends.filter(|end| *end > self.planned).min()
     }
 
     /// Removes the files of requests whose time is over, as far as that is vend's to do.

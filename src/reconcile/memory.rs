@@ -13,8 +13,8 @@ use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Counts, Diagnostic, HoldReason, Journalled, Origin, RequestId, Retry, Revision,
-    Rollout, SourceName, Sources, TargetKey, TemplateId, Wave,
+    Approval, Counts, Diagnostic, EndCounts, HoldReason, Journalled, Origin, RequestId, Retry,
+    Revision, Rollout, SourceName, Sources, TargetKey, TemplateId, Wave,
 };
 use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
@@ -272,6 +272,11 @@ impl Memory {
         let crossed = self.ends.crossed(warn, self.marked, now);
         self.marked = Some(now);
         crossed
+    }
+
+    /// How many requests have an end, by how near it is.
+    pub fn end_counts(&self, warn: &[SignedDuration], now: Timestamp) -> EndCounts {
+        self.ends.counts(warn.iter().max().copied().unwrap_or_default(), now)
     }
 
     /// Recorded requests whose look for drift is due at `now`, the longest overdue first.

@@ -151,7 +151,9 @@ impl Engine {
         }
         let poll = clock() + self.config.settings.reconcile.interval;
         // What came due while effects were made and published has not been looked at.
-        report.due = memory.due(&self.config.settings.expiry.warn, planned, poll);
+        let warn = &self.config.settings.expiry.warn;
+        report.due = memory.due(warn, planned, poll).into_iter().chain(report.due).min();
+        report.ends = memory.end_counts(warn, planned);
         if let Some(lease) = lease {
             let again = report.publish_error.is_some() || !memory.unremoved.is_empty();
             let due = again.then(|| clock() + RETRY_PUBLISH);
@@ -356,6 +358,7 @@ impl<'a> Pass<'a> {
         self.note_missed();
         self.note_planned();
         self.note_rollouts().await?;
+        self.report.due = self.next_end();
         self.publish().await?;
         self.expire().await?;
         self.note_told().await

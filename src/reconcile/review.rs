@@ -19,7 +19,8 @@ use crate::catalog::published;
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
-    Approval, Artifact, Blast, Desired, Diagnostic, Plan, Record, RequestId, Revision, SourceName,
+    Approval, Artifact, Blast, Desired, Diagnostic, Life, Plan, Record, RequestId, Revision,
+    SourceName,
 };
 use crate::report;
 
@@ -60,6 +61,8 @@ pub struct Reviewed {
     pub catalog: Option<Revision>,
     /// Who is reached, where that is another one than the last pass'.
     pub blast: Option<Blast>,
+    /// When the first of those whose own files differ ends next: the plan is another one from then on.
+    pub ends: Option<Timestamp>,
 }
 
 impl Engine {
@@ -228,7 +231,14 @@ impl Pass<'_> {
         self.load_records(scope.iter().cloned().collect()).await?;
         let records =
             scope.iter().filter_map(|id| Some((id.clone(), self.records.get(id)?.clone()?)));
-        let records = records.collect();
+        let records: BTreeMap<RequestId, Record> = records.collect();
+        let (now, grace) = ((self.clock)(), self.engine.config.settings.expiry.grace());
+        let end = |id: &RequestId| {
+            let lifetime = desired.get(id)?.as_ref()?.spec()?.lifetime.as_ref()?;
+            let known = records.get(id).and_then(|record| record.life.as_ref());
+            Life::end(lifetime, known, now, grace).filter(|end| *end > now)
+        };
+        let ends = own.iter().filter_map(end).min();
         let artifacts = self.outlined().await?;
         let (memory, plan_now) = (&self.memory, &self.report.plan);
         let blast =
@@ -236,6 +246,7 @@ impl Pass<'_> {
         Ok(Reviewed {
             artifacts,
             blast,
+            ends,
             plan,
             released: std::mem::take(&mut self.report.plan),
             untold,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::hold::time;
 use super::markdown::code;
 use crate::catalog::{Extension, NotLonger};
-use crate::model::{Condition, Length, Life, RequestId, Status, Term, escape};
+use crate::model::{Condition, Length, Life, NewEnd, RequestId, Status, Term, escape};
 
 /// The type of the condition that tells of an end.
 pub const CONDITION: &str = "Expiry";
@@ -59,6 +59,20 @@ pub fn term(term: Term) -> String {
     match term {
         Term::For(length) => format!("it ends {length} after it was first applied"),
         Term::Until(until) => format!("it ends at {}", time(until)),
+    }
+}
+
+/// Another end in words.
+pub fn new_end(end: &NewEnd) -> String {
+    let NewEnd { was, ends } = end;
+    let ends = match ends {
+        Some(Term::Until(ends)) => format!("ends at {}", time(*ends)),
+        Some(Term::For(length)) => format!("ends {length} after this is applied"),
+        None => "has no end any more".into(),
+    };
+    match was {
+        Some(was) => format!("{ends} instead of {}", time(*was)),
+        None => format!("{ends}, and had no end"),
     }
 }
 
@@ -150,6 +164,20 @@ mod tests {
         False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 3d; extend it, or let it go
         False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 1d; extend it, or let it go
         True Expired: its time was over at 2027-01-19 12:00:00 UTC
+        ");
+    }
+
+    #[test]
+    fn another_end_is_said_with_the_one_before() {
+        let at = |hours: i64| Timestamp::from_second(1_800_000_000 + hours * 3_600).unwrap();
+        let said = |was: Option<i64>, ends| new_end(&NewEnd { was: was.map(at), ends });
+        let week = Term::For(Length::parse("7d").unwrap());
+        let all =
+            [said(Some(1), Some(Term::Until(at(25)))), said(None, Some(week)), said(Some(1), None)];
+        insta::assert_snapshot!(all.join("\n"), @"
+        ends at 2027-01-16 09:00:00 UTC instead of 2027-01-15 09:00:00 UTC
+        ends 7d after this is applied, and had no end
+        has no end any more instead of 2027-01-15 09:00:00 UTC
         ");
     }
 

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::model::PassReport;
+use crate::model::{EndCounts, PassReport};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -20,6 +20,11 @@ struct Outcome {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Phase {
     phase: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct End {
+    end: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -36,6 +41,7 @@ pub struct Metrics {
     effects: Family<Outcome, Counter>,
     requests: Family<Phase, Gauge>,
     holds: Family<Reason, Gauge>,
+    ends: Family<End, Gauge>,
     under_way: Gauge,
     rollouts_stopped: Gauge,
     problems: Gauge,
@@ -56,6 +62,7 @@ impl Metrics {
             effects: Family::default(),
             requests: Family::default(),
             holds: Family::default(),
+            ends: Family::default(),
             under_way: Gauge::default(),
             rollouts_stopped: Gauge::default(),
             problems: Gauge::default(),
@@ -84,6 +91,11 @@ impl Metrics {
             registry.register("effects", "Effects whose end was seen", metrics.effects.clone());
             registry.register("requests", "Requests by phase", metrics.requests.clone());
             registry.register("holds", "What is held, by reason", metrics.holds.clone());
+            registry.register(
+                "requests_ending",
+                "Requests that have an end: over, soon (within the longest warning) or later",
+                metrics.ends.clone(),
+            );
             registry.register("effects_under_way", "Effects under way", metrics.under_way.clone());
             registry.register(
                 "rollouts_stopped",
@@ -154,6 +166,11 @@ impl Metrics {
         self.holds.clear();
         for hold in &report.holds {
             self.holds.get_or_create(&Reason { reason: hold.reason.name().into() }).inc();
+        }
+        let EndCounts { over, soon, later } = report.ends;
+        for (end, count) in [("over", over), ("soon", soon), ("later", later)] {
+            let gauge = self.ends.get_or_create(&End { end: end.into() });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         self.under_way.set(i64::try_from(report.under_way).unwrap_or(i64::MAX));
         self.rollouts_stopped.set(i64::try_from(report.rollouts_stopped).unwrap_or(i64::MAX));

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::world::*;
-use crate::model::{Fate, HoldReason, Length, Lifetime, SourceName, Term};
+use crate::model::{Fate, HoldReason, Length, Lifetime, NewEnd, SourceName, Term};
 
 const DAY: i64 = 86_400;
 
@@ -62,6 +62,9 @@ fn an_extension_is_recorded_and_counts_from_the_beginning() {
     settle a/dev/one
     1 settled
     ");
+    let NewEnd { was, ends } = world.plan().settle[0].end.unwrap();
+    let Some(Term::Until(ends)) = ends else { panic!("{ends:?}") };
+    assert_eq!(ends.duration_since(was.unwrap()).as_hours(), 7 * 24);
     world.converge();
     world.again();
     later(&mut world, 5);

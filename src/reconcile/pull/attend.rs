@@ -103,7 +103,8 @@ impl Reviewer {
         ));
         let now = (visit.clock)();
         if self.looked.get(key) == Some(&inputs) {
-            match self.again.due(key) {
+            let end = self.ending.get(key).copied();
+            match self.again.due(key).into_iter().chain(end).min() {
                 None => return Ok(None),
                 Some(at) if at > now => {
                     turn.is_due(at);
@@ -114,6 +115,7 @@ impl Reviewer {
         }
         let survey = self.survey(visit, &kept.pull.head, kept.is_strange()).await?;
         let none = Artifacts::default();
+        let mut ends = None;
         let found = match survey {
             Survey::Conflict(paths) => {
                 (self.brief_of_stage(visit, kept, Stage::Conflict { paths }), none)
@@ -122,6 +124,7 @@ impl Reviewer {
                 (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
             }
             Survey::Reviewed { mut reviewed, blind } => {
+                ends = reviewed.ends;
                 let before = kept.shown.as_ref().and_then(|shown| shown.plan.as_ref());
                 steady(&mut reviewed.released, before, now);
                 let needs = super::judge::needs(&reviewed);
@@ -162,6 +165,11 @@ impl Reviewer {
         };
         self.looked.insert(key.clone(), inputs);
         if let Some(at) = self.again.note(key, inputs, again::pause(&found.0), now) {
+            turn.is_due(at);
+        }
+        self.ending.remove(key);
+        if let Some(at) = ends {
+            self.ending.insert(key.clone(), at);
             turn.is_due(at);
         }
         Ok(Some(found))

@@ -105,6 +105,8 @@ pub struct Reviewer {
     looked: BTreeMap<PullKey, Digest>,
     /// Those whose last look left something open.
     again: Again<PullKey>,
+    /// When a request whose file they change ends next: their plan is another one then.
+    ending: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
@@ -187,6 +189,7 @@ impl Reviewer {
             loaded: false,
             looked: BTreeMap::new(),
             again: Again::default(),
+            ending: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
             queued_again: Again::default(),
@@ -390,6 +393,7 @@ impl Reviewer {
         self.wanted.remove(key);
         self.looked.remove(key);
         self.again.forget(key);
+        self.ending.remove(key);
         self.refused.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Artifacts, diff, summary};
-use crate::model::{Hold, Plan, Settle, Step};
+use crate::model::{Hold, NewEnd, Plan, Settle, Step};
 use crate::report::hold;
 
 /// The plan with its digests, the sentences of its holds, and for each step the files that differ.
@@ -14,7 +14,8 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
         "digest": plan.digest(),
         "steps": steps.iter().map(|s| step(s, artifacts)).collect::<Vec<_>>(),
         "holds": holds.iter().map(held).collect::<Vec<_>>(),
-        "refresh": settle.iter().map(|Settle { request, fingerprint: _, released: _ }| request).collect::<Vec<_>>(),
+        "refresh": settle.iter().map(|Settle { request, fingerprint: _, released: _, end: _ }| request).collect::<Vec<_>>(),
+        "ends": settle.iter().filter_map(end).collect::<Vec<_>>(),
         "drifts": drifts,
         "forget": forget,
         "unchanged": settled,
@@ -62,6 +63,11 @@ pub(in crate::report) fn step(step: &Step, artifacts: &Artifacts) -> Value {
         "files": files,
         "ready": step.is_ready(),
     })
+}
+
+fn end(settle: &Settle) -> Option<Value> {
+    let NewEnd { was, ends } = settle.end?;
+    Some(json!({"request": settle.request, "was": was, "ends": ends}))
 }
 
 fn held(held: &Hold) -> Value {

@@ -1,10 +1,10 @@
 //! A plan as a comment on GitHub: text from files stays text, and it always fits.
 
 use super::diff;
-use super::{Artifacts, Options, is_dangerous, notes, parts, sorted, summary, verb};
-use crate::model::{Action, Hold, Plan, Step};
-use crate::report::hold;
+use super::{Artifacts, Options, is_dangerous, new_ends, notes, parts, sorted, summary, verb};
+use crate::model::{Action, Hold, NewEnd, Plan, RequestId, Step};
 use crate::report::markdown::{Page, code, fence, html, line, prose, short_code};
+use crate::report::{expiry, hold};
 
 /// Room for the summary and the line on what did not fit.
 const FRAME: usize = 600;
@@ -42,6 +42,7 @@ pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     if more > 0 {
         put(&[format!("{more} more may change: known after apply\n\n")]);
     }
+    put(&[ends(plan)]);
     let mut out = page.into_text();
     if hidden > 0 {
         out.push_str(&format!(
@@ -69,6 +70,16 @@ pub fn difference(step: &Step, artifacts: &Artifacts, options: &Options) -> Stri
     let lines = diff::lines(old.as_deref(), new.as_deref(), &options.secrets, options.diff_lines);
     let text: Vec<_> = lines.iter().map(diff::Line::signed).collect();
     if text.is_empty() { String::new() } else { fence("diff", &text.join("\n")) }
+}
+
+/// Requests that only get another end, a line each.
+pub(in crate::report) fn ends(plan: &Plan) -> String {
+    let all = new_ends(plan);
+    let line = |(id, end): &(&RequestId, &NewEnd)| {
+        format!("- {} {}\n", code(id.as_str()), expiry::new_end(end))
+    };
+    let lines: String = all.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("{lines}\n") }
 }
 
 fn held(held: &Hold) -> String {

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use super::{drift, expiry};
 use crate::model::{
-    Action, Artifact, Plan, Preview, PropertyChange, Recreates, Remark, RequestId, ResourceAction,
-    Step, escape,
+    Action, Artifact, NewEnd, Plan, Preview, PropertyChange, Recreates, Remark, RequestId,
+    ResourceAction, Step, escape,
 };
 
 pub use json::json;
 pub(super) use json::step as json_step;
 pub use markdown::markdown;
-pub(super) use markdown::{bullets, difference};
+pub(super) use markdown::{bullets, difference, ends};
 pub use terminal::terminal;
 
 /// Finds the artifact that was applied, and the one that is desired, for a step; `None` where there is
@@ -70,6 +70,12 @@ pub fn summary(plan: &Plan) -> String {
     let may = if may > 0 { format!("; {may} may change") } else { String::new() };
     let held = plan.holds.len();
     format!("Plan: {}{may}; {held} held; {} unchanged", parts.join(", "), plan.settled)
+}
+
+/// Requests of which nothing is applied but that they end at another time.
+pub(super) fn new_ends(plan: &Plan) -> Vec<(&RequestId, &NewEnd)> {
+    let ends = plan.settle.iter().filter_map(|one| Some((&one.request, one.end.as_ref()?)));
+    ends.collect()
 }
 
 /// Requests that use what a plan changes, and of which no step can be told.

@@ -1,9 +1,11 @@
 //! A plan on a terminal.
 
 use super::diff::{self, Kind, Line};
-use super::{Artifacts, Options, is_dangerous, notes, resources, sign, sorted, summary, verb};
+use super::{
+    Artifacts, Options, is_dangerous, new_ends, notes, resources, sign, sorted, summary, verb,
+};
 use crate::model::{Action, Hold, Plan, Step};
-use crate::report::hold;
+use crate::report::{expiry, hold};
 
 const RED: &str = "31";
 const GREEN: &str = "32";
@@ -24,7 +26,12 @@ pub fn terminal(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     if more > 0 {
         out.push_str(&format!("  ? {more} more may change: known after apply\n"));
     }
-    if !plan.steps.is_empty() {
+    let ends = new_ends(plan);
+    for (id, end) in &ends {
+        let line = paint(options, CYAN, &format!("  ~ {id} {}", expiry::new_end(end)));
+        out.push_str(&format!("{line}\n"));
+    }
+    if !plan.steps.is_empty() || !ends.is_empty() {
         out.push('\n');
     }
     for (sentence, group) in hold::grouped(plan.holds.iter()) {

@@ -5,7 +5,7 @@ use crate::model::{
     Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
 };
 use crate::report::markdown::{Page, words};
-use crate::report::plan::{Artifacts, Options, markdown};
+use crate::report::plan::{Artifacts, Options, markdown, new_ends};
 
 use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
 
@@ -32,7 +32,9 @@ pub fn check(
     options: &Options,
 ) -> Check {
     let state = match &brief.stage {
-        Stage::Planned if has_errors(brief) || breaks(brief) || brief.is_refused() => {
+        Stage::Planned
+            if has_errors(brief) || breaks(brief) || brief.is_refused() || brief.is_over() =>
+        {
             CheckState::Failure
         }
         // Who cannot be asked may be asked later: the same.
@@ -46,7 +48,11 @@ pub fn check(
     };
     let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
     let text = match &brief.stage {
-        Stage::Planned if !brief.plan.is_empty() || !brief.plan.holds.is_empty() => {
+        Stage::Planned
+            if !brief.plan.is_empty()
+                || !brief.plan.holds.is_empty()
+                || !new_ends(&brief.plan).is_empty() =>
+        {
             markdown(&brief.plan, artifacts, &options)
         }
         Stage::Merged { changed: Some(changed), .. } => {

@@ -5,7 +5,7 @@ use crate::model::{
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
-use crate::report::plan::{Artifacts, Options};
+use crate::report::plan::{Artifacts, Options, ends};
 
 use super::{after, approval, changes, danger, link, problem, title, warning};
 
@@ -124,6 +124,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         radius(brief),
         approval::list(brief),
         changes::held(&holds),
+        ends(&brief.plan),
         warning::list(brief, &others),
         since(brief),
     ];

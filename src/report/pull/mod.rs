@@ -27,6 +27,9 @@ pub fn title(brief: &Brief) -> String {
         Stage::Planned if brief.is_refused() => {
             format!("Refused by its provider; {}", planned(brief))
         }
+        Stage::Planned if brief.is_over() => {
+            format!("Its time is over, and a later end comes first; {}", planned(brief))
+        }
         Stage::Planned if brief.is_unseen() => {
             format!("Waits for the accounts to be seen; {}", planned(brief))
         }
@@ -89,6 +92,8 @@ fn planned(brief: &Brief) -> String {
     parts.extend((may > 0).then(|| format!("{may} may change")));
     let held = plan.holds.len();
     parts.extend((held > 0).then(|| format!("{held} held")));
+    let ends = super::plan::new_ends(plan).len();
+    parts.extend((ends > 0).then(|| format!("{ends} with another end")));
     if parts.is_empty() {
         parts.push("Nothing to do".to_owned());
     }

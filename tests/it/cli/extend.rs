@@ -61,6 +61,10 @@ fn a_file_says_a_later_end_and_no_later_than_its_template_allows() {
     }
     laptop.ends(2, &["extend", "orders/dev/nobody", "1d"]);
 
+    let plan = laptop.ends(0, &["plan"]).stdout;
+    let end =
+        "~ orders/dev/until ends at 2100-01-02 00:00:00 UTC instead of 2100-01-01 00:00:00 UTC";
+    assert!(plan.contains(end), "{plan}");
     laptop.ends(0, &["validate"]);
     laptop.push();
     world.apply();

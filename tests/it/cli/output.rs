@@ -87,7 +87,7 @@ fn every_command_gives_one_json_document() {
         lines.push(format!("laptop {}: {}", args[0], keys(&value)));
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
-    plan: diagnostics digest drifts forget holds refresh remarks sources steps summary unchanged
+    plan: diagnostics digest drifts ends forget holds refresh remarks sources steps summary unchanged
     apply: counts diagnostics done due evaluated holds publishError published quiet sources summary underWay
     status: counts problems requests
     explain: approvals desired events holds retries status underWay
@@ -96,7 +96,7 @@ fn every_command_gives_one_json_document() {
     laptop validate: against diagnostics errors notes requests summary templates version waiting
     laptop render: note/note.yaml
     laptop render: diagnostics summary version
-    laptop plan: diagnostics digest drifts forget holds refresh remarks sources steps summary unchanged
+    laptop plan: diagnostics digest drifts ends forget holds refresh remarks sources steps summary unchanged
     laptop status: counts problems requests
     laptop explain: approvals desired events holds retries status underWay
     ");

@@ -277,3 +277,23 @@ async fn a_process_that_dies_at_any_commit_of_the_last_pass_removes_once() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_applied_is_over_at_its_moment_too() {
+    let clock = Clock::new();
+    let ends = clock.now() + jiff::SignedDuration::from_hours(24 * 5);
+    let text = request_with(
+        "note@1.0.0",
+        "{text: hello}",
+        &format!("suspend: true\nexpiresAt: \"{ends}\""),
+    );
+    let (world, mut run) = begun(&clock, &[(ID, text)]).await;
+    assert_eq!(world.standing(ID).1, "Suspended");
+    let quiet = run.pass(&clock).await.unwrap();
+    assert!(quiet.quiet);
+    assert_eq!(quiet.due, Some(ends));
+    clock.reach(ends);
+    run.settle(&clock).await;
+    assert!(world.held(ID, "Expired").contains("it is suspended and stays"));
+    again_nothing(&mut run, &clock).await;
+}

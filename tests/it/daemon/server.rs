@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::{Serving, all_ready, eventually, notes, patient};
-use crate::world::{ask, catalog, request, write};
+use crate::world::{ask, catalog, request, request_with, write};
 
 #[test]
 fn health_readiness_and_metrics() {
@@ -56,6 +56,27 @@ fn a_rollout_that_was_stopped_is_counted() {
     eventually("it is stopped", || says("vend_rollouts_stopped 1"));
     world.vend_ends(0, &["catalog", "rollout", "resume", "note"]);
     eventually("it goes on", || says("vend_rollouts_stopped 0"));
+    daemon.stop();
+}
+
+#[test]
+fn requests_are_counted_by_how_near_their_end_is() {
+    let world = patient();
+    let lives = |more: &str| request_with("note@1.0.0", "{text: hello}", more);
+    world.requests.commit([
+        ask("orders/dev/over", lives("ttl: 1s\nprotect: true")),
+        ask("orders/dev/soon", lives("ttl: 2d")),
+        ask("orders/dev/later", lives("ttl: 30d")),
+        ask("orders/dev/endless", lives("reason: none")),
+    ]);
+    let mut daemon = Serving::ready(&world);
+    for (end, count) in [("over", 1), ("soon", 1), ("later", 1)] {
+        let line = format!("vend_requests_ending{{end=\"{end}\"}} {count}");
+        eventually(&line, || {
+            let (_, text) = daemon.get("/metrics");
+            text.lines().any(|l| l == line).then_some(())
+        });
+    }
     daemon.stop();
 }
 

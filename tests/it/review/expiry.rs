@@ -43,3 +43,42 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
     });
     desk.again_nothing();
 }
+
+#[test]
+fn an_open_pull_request_fails_once_the_time_of_its_request_is_over_and_another_extends_it() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| c["expiry"] = json!({"warn": ["20s", "10s"], "remove": "never"}));
+    let _daemon = desk.serve();
+    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 40s");
+    let n = desk.propose("ada", "sandbox", [ask(ID, text.clone())]);
+    desk.says(n, &["create"]);
+    desk.repo().merge("grace", n);
+    desk.ready(ID);
+
+    let edits = [ask(ID, text.replace("hello", "changed"))];
+    let head = desk.repo().push_branch("ada", "edit", "main", edits);
+    let edit = desk.repo().open_pull("ada", "edit", "main", "Change it");
+    desk.says(edit, &["1 to update"]);
+    desk.check(&head, "vend", "success");
+    // Its time is over when the daemon says so; that takes longer than one wait.
+    for phase in ["ExpiresSoon", "Expired"] {
+        eventually(phase, || {
+            let status = desk.world.status(ID);
+            let said = status["conditions"].as_array()?.iter().any(|c| c["reason"] == phase);
+            said.then_some(())
+        });
+    }
+    let run = desk.check(&head, "vend", "failure");
+    assert!(run.title.unwrap().contains("Its time is over"));
+    desk.says(edit, &["its time was over at"]);
+
+    let edits = [ask(ID, text.replace("40s", "7d"))];
+    let head = desk.repo().push_branch("ada", "later", "main", edits);
+    let later = desk.repo().open_pull("ada", "later", "main", "Keep it");
+    let said = desk.says(later, &["1 with another end", " instead of "]);
+    assert!(said.contains(ID), "{said}");
+    desk.check(&head, "vend", "success");
+    desk.repo().merge("grace", later);
+    desk.ready(ID);
+    desk.again_nothing();
+}
