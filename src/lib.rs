@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod digest;
 pub mod error;
+pub mod fault;
 pub mod forge;
 pub mod git;
 pub mod model;

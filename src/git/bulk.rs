@@ -9,6 +9,7 @@ use super::commit::Edit;
 use super::error::{GitError, io};
 use super::mirror::Mirror;
 use super::{child, lock, outcome};
+use crate::fault::point;
 use crate::model::Revision;
 
 /// From here on a process is cheaper than loose objects.
@@ -44,6 +45,7 @@ impl Mirror {
         command.arg("--git-dir").arg(&self.inner.folder).current_dir(&self.inner.folder);
         command.args(["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        point!("git.import.before")?;
         let mut running = command.spawn().map_err(io(doing()))?;
 
         let fed = running.stdin.take().map(|to| {
@@ -65,6 +67,7 @@ impl Mirror {
             return Err(io(doing())(error));
         }
         self.forget_open();
+        point!("git.import.after")?;
         Ok(Some(Revision::new(ended.stdout.trim())))
     }
 }

@@ -10,6 +10,7 @@ use super::mirror::{Mirror, revision};
 use super::path::{self, escape};
 use super::read::commit;
 use super::transport::Author;
+use crate::fault::point;
 use crate::model::Revision;
 
 /// One path of a commit to be made.
@@ -42,10 +43,13 @@ impl Mirror {
             return self.unless_same(made, parent);
         }
         let author = self.remote()?.transport.author.clone();
-        self.with(|repository| {
+        point!("git.commit.before")?;
+        let made = self.with(|repository| {
             let parent = parent.map(|parent| commit(repository, parent)).transpose()?;
             plan.commit(repository, parent.as_ref(), &author, message, at)
-        })
+        })?;
+        point!("git.commit.after")?;
+        Ok(made)
     }
 }
 

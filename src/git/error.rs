@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::fault::Fault;
+
 /// Why Git could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -109,6 +111,12 @@ impl GitError {
             Self::Refused { code, .. } => Some(code),
             _ => None,
         }
+    }
+}
+
+impl From<Fault> for GitError {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable { what: "git".into(), text: fault.to_string() }
     }
 }
 

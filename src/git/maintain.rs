@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use super::error::GitError;
 use super::mirror::Mirror;
 use super::outcome;
+use crate::fault::point;
 
 /// Above these, reading gets slower than a repack is worth.
 const PACKS_MOST: usize = 30;
@@ -32,7 +33,9 @@ impl Mirror {
         // Geometric: the cost follows what is new, and loose objects go in whether reachable or not.
         let args = ["repack", "--geometric=2", "-d", "-l", "-q", "--no-write-bitmap-index"];
         let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+        point!("git.repack.before")?;
         let ended = self.git(remote, None, &args).await?;
+        point!("git.repack.after")?;
         self.forget_open();
         drop(turn);
         outcome::upkeep(&self.inner.folder, &remote.transport, &ended).inspect_err(|error| {

@@ -13,6 +13,7 @@ use super::error::{GitError, git2 as git2_error, io};
 use super::location::Location;
 use super::lock;
 use super::transport::Transport;
+use crate::fault::point;
 use crate::model::Revision;
 
 /// Repositories kept open between calls; more than that many readers at once open their own.
@@ -264,6 +265,7 @@ impl Mirror {
     /// Takes the lock on the files and removes what a stopped `git` left, once.
     pub(super) async fn lock(&self, remote: &Remote) -> Result<File, GitError> {
         let lock = lock::take(&self.inner.folder, remote.transport.deadline).await?;
+        point!("git.lock.after")?;
         if self.inner.uncleaned.swap(false, Ordering::Relaxed) {
             lock::clean(&self.inner.folder);
         }
@@ -304,8 +306,11 @@ impl Mirror {
         let _ = std::fs::remove_dir_all(&old);
         let doing = || format!("replacing the damaged mirror `{}`", folder.display());
         // Killed between the two: `open` finds no folder and starts an empty one.
+        point!("git.swap.before")?;
         std::fs::rename(folder, &old).map_err(io(doing()))?;
+        point!("git.swap.between")?;
         std::fs::rename(&new, folder).map_err(io(doing()))?;
+        point!("git.swap.after")?;
         self.forget_open();
         self.inner.suspect.store(false, Ordering::Relaxed);
         let _ = std::fs::remove_dir_all(&old);
@@ -383,9 +388,10 @@ async fn fetch_into(
     let specs = specs.iter().map(String::as_str);
     let args: Vec<&OsStr> = args.into_iter().chain(specs).map(OsStr::new).collect();
     let environment = transport.environment(Some(location)).await?;
+    point!("git.fetch.before")?;
     let ended = child::run(transport, environment, folder, lock, &args).await?;
     if ended.success() {
-        return Ok(());
+        return Ok(point!("git.fetch.after")?);
     }
     if ended.status.is_none() {
         lock::clean(folder);

@@ -3,6 +3,8 @@
 use super::error::{GitError, git2 as git2_error};
 use super::mirror::Mirror;
 use super::path::escape;
+use super::push::lost;
+use crate::fault::point;
 use crate::model::Revision;
 
 /// What the names of such branches begin with: no other is ever moved back or taken away.
@@ -43,9 +45,10 @@ impl Mirror {
         let remote = self.remote()?;
         let name = self.own_ref(branch)?;
         let turn = self.inner.turn.lock().await;
+        point!("git.own.before")?;
         self.swap(remote, &name, revision, expected).await?;
         drop(turn);
-        Ok(())
+        point!("git.own.after").map_err(lost)
     }
 
     fn own_ref(&self, branch: &str) -> Result<String, GitError> {

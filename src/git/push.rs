@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use super::error::{GitError, git2 as git2_error};
 use super::mirror::{Mirror, Remote, oid};
 use super::outcome;
+use crate::fault::{Fault, planted, point};
 use crate::model::Revision;
 
 impl Mirror {
@@ -55,7 +56,11 @@ impl Mirror {
         expected: Option<&Revision>,
     ) -> Result<(), GitError> {
         let location = &remote.location;
-        let lease = format!("--force-with-lease={name}:{}", expected.map_or("", Revision::as_str));
+        let mut lease =
+            format!("--force-with-lease={name}:{}", expected.map_or("", Revision::as_str));
+        if planted!("push-by-force") {
+            lease = "--force".into();
+        }
         let spec = match revision {
             Some(revision) => format!("{}:{name}", oid(revision)?),
             None => format!(":{name}"),
@@ -74,7 +79,15 @@ impl Mirror {
             &spec,
         ];
         let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+        point!("git.push.before")?;
         let ended = self.git(remote, Some(location), &args).await?;
-        outcome::pushed(location, &remote.transport, &ended)
+        outcome::pushed(location, &remote.transport, &ended)?;
+        point!("git.push.after").map_err(lost)
     }
+}
+
+/// It has arrived, and nobody heard of it.
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+pub(super) fn lost(fault: Fault) -> GitError {
+    GitError::Unknown { what: "push".into(), text: fault.to_string() }
 }

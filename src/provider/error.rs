@@ -34,6 +34,12 @@ pub enum ProviderError {
     },
 }
 
+impl From<crate::fault::Fault> for ProviderError {
+    fn from(fault: crate::fault::Fault) -> Self {
+        Self::unavailable(fault)
+    }
+}
+
 impl ProviderError {
     /// Try later, for this reason.
     pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

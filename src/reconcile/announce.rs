@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::PassError;
 use super::pass::{COUNTS, Pass, Said, unsaid};
 use crate::digest::{self, Digest};
+use crate::fault::point;
 use crate::model::{
     ComponentName, Desired, Event, Hold, Journalled, Observed, Record, RequestId, Status, TargetKey,
 };
@@ -87,7 +88,9 @@ impl Pass<'_> {
             writes.push(unsaid(false));
         }
         self.said = Said::All;
-        self.commit(writes).await
+        point!("pass.say.before")?;
+        self.commit(writes).await?;
+        Ok(point!("pass.say.after")?)
     }
 
     /// Holds of a request that this pass did not plan.

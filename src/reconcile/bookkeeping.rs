@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::PassError;
 use super::pass::{Pass, gone_key};
 use crate::digest::Digest;
+use crate::fault::{planted, point};
 use crate::model::{
     Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observed, Plan, Record,
     RequestId, Spec, Step,
@@ -30,7 +31,9 @@ impl Pass<'_> {
                 ..self.facts(&desired, spec)
             };
             // Another version of the template may call an output sensitive that was not.
-            record.hide_outputs();
+            if !planted!("secret-kept") {
+                record.hide_outputs();
+            }
             record.settled = Some(settle.fingerprint);
             writes.push(Write::Record(Box::new(record.clone())));
             self.use_up(settle.released.iter().copied(), &mut writes);
@@ -61,7 +64,9 @@ impl Pass<'_> {
             changed.insert(id.clone());
         }
         self.touched.extend(changed);
+        point!("pass.plan.before")?;
         self.commit(writes).await?;
+        point!("pass.plan.after")?;
         let is_released = |hold: &&Hold| match &hold.reason {
             HoldReason::LooksLikeAMove { digest: Some(digest), .. } => {
                 plan.approved.contains(digest)
@@ -173,7 +178,9 @@ impl Pass<'_> {
             Write::Value { key: gone_key(&from), value: None },
             Write::Event(event),
         ];
+        point!("pass.move.before")?;
         self.commit(writes).await?;
+        point!("pass.move.after")?;
         self.records.insert(from.clone(), None);
         self.memory.drop_record(&from);
         self.put_record(record);
@@ -213,7 +220,9 @@ impl Pass<'_> {
         let approved = Step { action: Action::Delete, ..step.clone() }.digest();
         let mut writes = vec![write, Write::Event(event)];
         self.use_up(step.released.iter().copied().chain([approved]), &mut writes);
+        point!("pass.forget.before")?;
         self.commit(writes).await?;
+        point!("pass.forget.after")?;
         self.touched.insert(key.request.clone());
         if is_gone {
             self.drop_record(&key.request).await

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ledger::End;
 use crate::error::chain;
+use crate::fault::{planted, point};
 use crate::model::{Change, Happening, Journalled, Preview, Progress, Target, Ticket, Token};
 use crate::provider::{Provider, ProviderError};
 
@@ -51,16 +52,34 @@ pub(super) type Answers = Vec<(Journalled, Answer)>;
 
 /// Submits rows of one lane.
 pub(super) async fn submit(provider: Arc<dyn Provider>, rows: Vec<Journalled>) -> Answers {
-    let changes: Vec<Change> = rows.iter().map(|r| r.change.clone()).collect();
+    let anew = planted!("token-anew").then(|| getrandom::u64().unwrap_or_default());
+    let token = |token: &Token| match anew {
+        Some(anew) => Token::new(format!("{token}-{anew:x}")),
+        None => token.clone(),
+    };
+    let sent = |row: &Journalled| Change { token: token(&row.change.token), ..row.change.clone() };
+    let changes: Vec<Change> = rows.iter().map(sent).collect();
+    if let Err(fault) = point!("pass.submit.before") {
+        return all(rows, |_| Answer::Later(chain(&fault), None));
+    }
     let call = apart(async move { provider.submit(&changes).await }).await;
+    if let Err(fault) = point!("pass.submit.after") {
+        return all(rows, |_| Answer::Unknown(chain(&fault)));
+    }
     let (mut answers, lost): (HashMap<Token, _>, _) = match call {
         // A provider that forgets to answer has not said that nothing happened.
         Ok(given) => (given.into_iter().collect(), "the provider gave no answer for this change"),
         Err(lost) => (HashMap::new(), lost),
     };
+    all(rows, |row| {
+        let answer = answers.remove(&token(&row.change.token));
+        answer.map_or_else(|| Answer::Unknown(lost.into()), answer_of)
+    })
+}
+
+fn all(rows: Vec<Journalled>, mut answer: impl FnMut(&Journalled) -> Answer) -> Answers {
     let answered = rows.into_iter().map(|row| {
-        let answer = answers.remove(&row.change.token);
-        let answer = answer.map_or_else(|| Answer::Unknown(lost.into()), answer_of);
+        let answer = answer(&row);
         (row, answer)
     });
     answered.collect()
@@ -73,7 +92,14 @@ pub(super) async fn poll(
     ticket: Ticket,
 ) -> (Journalled, Answer) {
     let asked = ticket.clone();
-    let answer = match apart(async move { provider.poll(&asked).await }).await {
+    if point!("pass.poll.before").is_err() {
+        return (row, Answer::Running(ticket, Vec::new(), None));
+    }
+    let call = apart(async move { provider.poll(&asked).await }).await;
+    if point!("pass.poll.after").is_err() {
+        return (row, Answer::Running(ticket, Vec::new(), None));
+    }
+    let answer = match call {
         // Failing to ask is not an end: the change goes on at the provider.
         Ok(Err(ProviderError::Unavailable { retry_after, .. })) => {
             Answer::Running(ticket, Vec::new(), retry_after)
@@ -89,7 +115,9 @@ pub(super) async fn preview(
     provider: Arc<dyn Provider>,
     change: Change,
 ) -> Result<Preview, ProviderError> {
+    point!("pass.preview.before")?;
     let call = apart(async move { provider.preview(&change).await }).await;
+    point!("pass.preview.after")?;
     call.unwrap_or_else(|lost| Err(ProviderError::unavailable(lost)))
 }
 
@@ -106,7 +134,14 @@ pub(super) async fn cancel(
     ticket: Ticket,
 ) -> (Journalled, Answer) {
     let asked = ticket.clone();
-    let answer = match apart(async move { provider.cancel(&asked).await }).await {
+    if point!("pass.cancel.before").is_err() {
+        return (row, Answer::Running(ticket, Vec::new(), None));
+    }
+    let call = apart(async move { provider.cancel(&asked).await }).await;
+    if point!("pass.cancel.after").is_err() {
+        return (row, Answer::Running(ticket, Vec::new(), None));
+    }
+    let answer = match call {
         Ok(Ok(progress)) => answer_of(Ok(progress)),
         // It goes on, and is asked to stop again.
         Ok(Err(_)) | Err(_) => return (row, Answer::Running(ticket, Vec::new(), None)),

@@ -23,6 +23,7 @@ use super::ledger::{self, End};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
 use crate::digest;
+use crate::fault::{planted, point};
 use crate::model::{
     Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
     Token,
@@ -269,7 +270,11 @@ impl Executor<'_> {
         done: &mut Done,
     ) -> Result<(), PassError> {
         let writes = rows.clone().map(|row| Write::Intent(Box::new(row.clone()))).collect();
-        self.store.commit(self.lease, writes).await?;
+        point!("pass.intent.before")?;
+        if !planted!("intent-after-effect") {
+            self.store.commit(self.lease, writes).await?;
+        }
+        point!("pass.intent.after")?;
         done.commits += 1;
         for row in rows {
             let Change { target, action, .. } = &row.change;
@@ -291,9 +296,19 @@ impl Executor<'_> {
         if answers.is_empty() {
             return Ok(());
         }
+        if planted!("intent-after-effect") {
+            let late = answers.iter().map(|(row, _)| Write::Intent(Box::new(row.clone())));
+            let _ = self.store.commit(self.lease, late.collect()).await;
+        }
         let mut writes = Vec::with_capacity(answers.len() * 3);
         let mut changed: BTreeMap<RequestId, Option<Record>> = BTreeMap::new();
         for (row, answer) in answers {
+            let answer = match answer {
+                Answer::Unknown(error) if planted!("unknown-is-failure") => {
+                    Answer::Later(error, None)
+                }
+                answer => answer,
+            };
             match answer {
                 Answer::Ended(End::Done { outputs, state, mark }, events) => {
                     self.tell(&row, events, &mut writes);
@@ -352,7 +367,9 @@ impl Executor<'_> {
             });
             done.records.insert(id, record);
         }
+        point!("pass.ends.before")?;
         self.store.commit(self.lease, writes).await?;
+        point!("pass.ends.after")?;
         done.commits += 1;
         Ok(())
     }
@@ -362,7 +379,10 @@ impl Executor<'_> {
         let key = target.key.clone();
         writes.push(Write::End { token: token.clone() });
         writes.push(Write::Retry { key: key.clone(), retry: None });
-        writes.extend(row.released.iter().map(|approval| Write::DropApproval(approval.digest)));
+        if !planted!("approval-kept") {
+            let used = row.released.iter().map(|approval| Write::DropApproval(approval.digest));
+            writes.extend(used);
+        }
         writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));
         tracing::info!(target = %target.name, request = %key.request, ?action, %token, "done");
         self.watch.notice(&Notice::Ended { key: &key, action: *action, error: None });

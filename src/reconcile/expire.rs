@@ -26,6 +26,7 @@ use super::pass::Pass;
 use super::source::Snapshot;
 use crate::config::Remove;
 use crate::error::chain;
+use crate::fault::point;
 use crate::git::{Edit, GitError};
 use crate::model::{Approval, Fate, HoldReason, Life, Origin, RequestId, Revision, SourceName};
 use crate::plan::Expiry;
@@ -155,8 +156,10 @@ impl Pass<'_> {
             Err(error) => return Ok(Err(error)),
         };
         self.let_go(&snapshot.source.name, &over).await?;
+        point!("pass.expire.before")?;
         match mirror.push(&revision, Some(&tip)).await {
             Ok(()) => {
+                point!("pass.expire.after")?;
                 tracing::info!(source = %snapshot.source.name, commit = %revision, files = over.len(), "removed what is over");
                 self.tell_removed(&over, &revision).await?;
                 // The next pass finds them gone, and need not wait for anything.

@@ -9,6 +9,7 @@ use super::PassError;
 use super::foresee::Foresight;
 use super::pass::Pass;
 use crate::digest::{self, Digest};
+use crate::fault::planted;
 use crate::model::{
     Approval, Bound, ComponentName, Desired, HoldReason, Passage, Plan, Record, RequestId,
     Revision, SourceName, Symbol,
@@ -85,7 +86,8 @@ impl Pass<'_> {
             return Ok(None);
         }
         let key = let_through(id, content);
-        if is_done(content, recorded) || self.memory.approvals.contains_key(&key) {
+        let is_free = is_done(content, recorded) || planted!("pull-request-unasked");
+        if is_free || self.memory.approvals.contains_key(&key) {
             return Ok(None);
         }
         let passage = self.passage(id).await?.filter(|p| p.content == content);
@@ -105,6 +107,7 @@ impl Pass<'_> {
                     digest: key,
                 })
             }
+            (Some(_), Some(_), Some(_)) if planted!("review-binds-nothing") => None,
             (Some(_), Some(reviewed), Some(now)) => {
                 (!self.memory.approvals.contains_key(&now.plan)).then_some(
                     HoldReason::PlanChanged {
@@ -127,7 +130,8 @@ impl Pass<'_> {
     /// Reads what was reviewed of the requests of a plan, as far as it binds what may be done, and what
     /// their components render to without what was not known then.
     pub(super) async fn read_bounds(&mut self, plan: &Plan) -> Result<(), PassError> {
-        if self.lease.is_none() || self.engine.gated.is_empty() {
+        let is_free = self.engine.gated.is_empty() || planted!("review-binds-nothing");
+        if self.lease.is_none() || is_free {
             return Ok(());
         }
         let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();

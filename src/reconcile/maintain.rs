@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::memory::Memory;
 use super::{Engine, PassError};
 use crate::digest::Digest;
+use crate::fault::point;
 use crate::store::{Lease, Write};
 
 /// How often.
@@ -52,7 +53,9 @@ impl Engine {
             while self.store.sweep(lease, STEP).await?.more {}
             self.maintain_mirrors().await;
         }
+        point!("pass.maintain.before")?;
         self.store.commit(lease, writes).await?;
+        point!("pass.maintain.after")?;
         // A sweep may count as a write or not: what is kept in memory is read again.
         memory.stamp = u64::MAX;
         Ok(())

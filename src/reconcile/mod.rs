@@ -54,6 +54,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, ForgeSettings};
 use crate::digest::{self, Digest};
+use crate::fault::Fault;
 use crate::forge::github::GitHub;
 use crate::forge::{Forge, Repo};
 use crate::git::{Author, Block, Credential, GitError, Transport};
@@ -121,6 +122,12 @@ pub enum PassError {
         /// Who we are.
         ours: InstanceId,
     },
+}
+
+impl From<Fault> for PassError {
+    fn from(fault: Fault) -> Self {
+        StoreError::from(fault).into()
+    }
 }
 
 impl PassError {

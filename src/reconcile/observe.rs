@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::pass::Pass;
 use crate::catalog;
 use crate::error::chain;
+use crate::fault::planted;
 use crate::git::{Blob, Mirror};
 use crate::model::{Observation, Owner, RequestId, Revision, Target, TargetKey};
 use crate::plan::{self, Case, Gone, Looks, Seen, Situation};
@@ -41,6 +42,9 @@ impl Pass<'_> {
                     for (target, seen) in seen {
                         let seen = match seen {
                             Ok(observation) => Seen::Observed(observation),
+                            Err(_) if planted!("error-is-absent") => {
+                                Seen::Observed(Observation::Absent)
+                            }
                             Err(error @ ProviderError::Refused(_)) => Seen::Refused(chain(&error)),
                             Err(error) => Seen::Failed(chain(&error)),
                         };

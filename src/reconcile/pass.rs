@@ -16,6 +16,7 @@ use super::{Engine, Notice, PassError};
 use crate::catalog::{self, Catalog};
 use crate::digest::{self, Digest};
 use crate::error::chain;
+use crate::fault::{planted, point};
 use crate::git::{Blob, Kind};
 use crate::model::{
     Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
@@ -155,13 +156,16 @@ impl Engine {
         report.due = memory.due(warn, planned, poll).into_iter().chain(report.due).min();
         report.ends = memory.end_counts(warn, planned);
         if let Some(lease) = lease {
-            let again = report.publish_error.is_some() || !memory.unremoved.is_empty();
+            let is_said = report.publish_error.is_none() || planted!("unpublished-forgotten");
+            let again = !is_said || !memory.unremoved.is_empty();
             let due = again.then(|| clock() + RETRY_PUBLISH);
             let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
             // What could not be seen or said is tried again by whatever pass comes next.
-            let is_over = !unfinished && report.publish_error.is_none() && !memory.is_blind();
+            let is_over = !unfinished && is_said && !memory.is_blind();
             let quiet = is_over.then_some(Quiet { inputs, due, notes, looked: self.looked });
+            point!("pass.quiet.before")?;
             self.store.commit(lease, vec![Write::Quiet(quiet)]).await?;
+            point!("pass.quiet.after")?;
             report.due = due;
         }
         report.counts = memory.counts.clone();
@@ -333,7 +337,7 @@ impl<'a> Pass<'a> {
 
     pub(super) async fn run(&mut self) -> Result<(), PassError> {
         let cut_off = self.lease.is_some() && std::mem::take(&mut self.memory.unsaid);
-        if cut_off {
+        if cut_off && !planted!("unsaid-forgotten") {
             self.said = Said::Marked;
             self.touch_all().await?;
         }
@@ -344,7 +348,9 @@ impl<'a> Pass<'a> {
         self.evaluate(found, &mut writes).await?;
         self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
+        point!("pass.read.before")?;
         self.commit(writes).await?;
+        point!("pass.read.after")?;
         let mut changed = self.resume().await?;
         if cut_off {
             // Whose outputs changed then, and who had not read them yet, nothing tells.
@@ -371,7 +377,9 @@ impl<'a> Pass<'a> {
         }
         self.memory.told.clone_from(&self.memory.built.sources);
         let value = serde_json::to_value(&self.memory.told).ok();
-        self.commit(vec![Write::Value { key: told_key(), value }]).await
+        point!("pass.told.before")?;
+        self.commit(vec![Write::Value { key: told_key(), value }]).await?;
+        Ok(point!("pass.told.after")?)
     }
 
     /// Writes to the store, when this pass may.

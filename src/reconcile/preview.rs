@@ -26,6 +26,7 @@ use super::pass::Pass;
 use super::turn::Room;
 use crate::digest::{self, Digest};
 use crate::error::chain;
+use crate::fault::planted;
 use crate::model::{
     Action, Artifact, Change, HoldReason, Observation, Plan, Preview, Previewed, RequestId, Step,
     Target, TargetKey, Token,
@@ -160,6 +161,7 @@ impl Pass<'_> {
     fn assess(&self, plan: Plan, whole: &[Step], foretold: &BTreeMap<TargetKey, Foretold>) -> Plan {
         let approvals: BTreeSet<Digest> = self.memory.approvals.keys().copied().collect();
         let ask = self.engine.config.settings.reconcile.replacements.asks();
+        let ask = ask && !planted!("loss-unasked");
         let plan = assess(plan, foretold, &approvals, ask);
         let plan = plan::bind(plan, &self.bounds, &approvals);
         let asked = plan.holds.iter().filter(|hold| plan::is_ruled(hold)).map(|hold| &hold.request);

@@ -21,6 +21,7 @@ use super::front::{self, InstanceFile};
 use super::pass::Pass;
 use super::rebuild::{self, ReadUpTo, StateFile};
 use crate::error::chain;
+use crate::fault::{planted, point};
 use crate::git::{Edit, GitError, Mirror};
 use crate::model::{Artifact, RequestId, Revision};
 use crate::report;
@@ -165,6 +166,7 @@ impl Pass<'_> {
             else {
                 return Ok(tip);
             };
+            point!("pass.publish.before").map_err(GitError::from)?;
             match front.mirror().push(&revision, tip.as_ref()).await {
                 Ok(()) => return Ok(Some(revision)),
                 // A lost answer is looked up like a lost race: our commit is the tip, or it is not.
@@ -204,7 +206,9 @@ impl Pass<'_> {
         }
         self.report.published = revision;
         self.moved = false;
-        self.commit(writes).await
+        point!("pass.published.before")?;
+        self.commit(writes).await?;
+        Ok(point!("pass.published.after")?)
     }
 
     async fn edits(&self, batch: &Batch) -> Result<Vec<Edit>, PassError> {
@@ -324,7 +328,7 @@ fn undo(mirror: &Mirror, known: &Revision, tip: &Revision) -> Result<Vec<Edit>, 
     let tree = |at| mirror.tree(at, "");
     let mut edits = Vec::new();
     for delta in mirror.diff(tree(known)?, tree(tip)?)? {
-        if !is_ours(&delta.path) {
+        if !is_ours(&delta.path) || planted!("hand-edit-kept") {
             continue;
         }
         let content = match delta.old {

@@ -13,6 +13,7 @@ use super::pass::{Pass, gone_key};
 use super::source::Snapshot;
 use super::{Notice, PassError};
 use crate::digest::Digest;
+use crate::fault::planted;
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
@@ -266,7 +267,12 @@ impl Pass<'_> {
 
     async fn case(&self, id: RequestId) -> Result<Case, PassError> {
         let desired = self.desired_of(&id).cloned();
-        let recorded = self.records.get(&id).cloned().flatten();
+        let mut recorded = self.records.get(&id).cloned().flatten();
+        if planted!("protection-ignored")
+            && let Some(record) = &mut recorded
+        {
+            record.protect = false;
+        }
         let gone = match (&desired, &recorded) {
             (None, Some(_)) => self.gone(&id).await?,
             _ => None,
@@ -614,7 +620,11 @@ impl Ground<'_> {
             stands: &*self.stands,
             approvals: &self.approvals,
             guards: Guards {
-                max_deletes: breaker.max_deletes,
+                max_deletes: match (planted!("two-deletions-more"), planted!("breaker-off")) {
+                    (true, _) => breaker.max_deletes + 2,
+                    (_, true) => breaker.max_deletes + 1_000_000,
+                    (false, false) => breaker.max_deletes,
+                },
                 max_share: breaker.max_percent / 100.0,
                 team_min: breaker.team_min,
             },

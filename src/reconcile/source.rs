@@ -14,6 +14,7 @@ use super::PassError;
 use crate::catalog::{PathIs, Pattern};
 use crate::config::Settings;
 use crate::error::chain;
+use crate::fault::planted;
 use crate::git::{GitError, Location, Mirror, Transport, Trust};
 use crate::model::{RequestId, Revision, SourceName, SourceProblem, SourceRecord};
 
@@ -272,7 +273,7 @@ fn settle(
 /// Whether `tip` fails to descend from the last good commit without a person having accepted it.
 fn rewritten(mirror: &Mirror, record: &SourceRecord, tip: &Revision) -> Result<bool, GitError> {
     let Some(last) = &record.commit else { return Ok(false) };
-    if last == tip || record.accepted.as_ref() == Some(tip) {
+    if planted!("rewrite-unseen") || last == tip || record.accepted.as_ref() == Some(tip) {
         return Ok(false);
     }
     match mirror.is_ancestor(last, tip) {
@@ -288,7 +289,7 @@ fn rewritten(mirror: &Mirror, record: &SourceRecord, tip: &Revision) -> Result<b
 /// misconfigured folder never reads as "delete everything". A person may accept that very commit.
 fn folder_check(mut snapshot: Snapshot, record: &SourceRecord, since: Timestamp) -> Snapshot {
     let (Some(commit), None) = (&snapshot.commit, &snapshot.problem) else { return snapshot };
-    if record.accepted.as_ref() == Some(commit) {
+    if planted!("no-folder-is-empty") || record.accepted.as_ref() == Some(commit) {
         return snapshot;
     }
     let folder = snapshot.source.watched_folder();

@@ -16,6 +16,7 @@ use axum::routing::post;
 
 use super::{Metrics, Pace};
 use crate::error::chain;
+use crate::fault::planted;
 use crate::forge::{Secret, webhook};
 
 /// What a forge sends at most.
@@ -45,7 +46,8 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
             return StatusCode::SERVICE_UNAVAILABLE;
         }
     };
-    if webhook::verify(&secret, &body, header("x-hub-signature-256")).is_err() {
+    let verified = webhook::verify(&secret, &body, header("x-hub-signature-256"));
+    if verified.is_err() && !planted!("signature-unchecked") {
         hook.metrics.forged();
         return StatusCode::UNAUTHORIZED;
     }

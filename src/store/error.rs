@@ -1,5 +1,7 @@
 //! What can go wrong with the store, sorted by what to do about it.
 
+use crate::fault::Fault;
+
 /// An error of the store. Whatever it is, the call that met it changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -59,6 +61,12 @@ pub enum StoreError {
 
 /// What lies below, in the words of the library or the system.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        Self::Busy(fault.into())
+    }
+}
 
 impl StoreError {
     /// Whether the same call may well succeed a little later.

@@ -15,6 +15,8 @@ use source::Source;
 enum Floor {
     /// Values that all share; among themselves in this order, each using only lower ones.
     Ground(u8),
+    /// Tests end, fail or delay the process there: nothing of its own, and nothing for pure modules.
+    Probe,
     /// Below the other pure modules: the ground only.
     Rule,
     /// No I/O, no clock: the ground, and rules.
@@ -35,10 +37,11 @@ enum Floor {
     Main,
 }
 
-use Floor::{Edge, Git, Ground, Loop, Main, Pass, Pure, Rule, Side, Words};
+use Floor::{Edge, Git, Ground, Loop, Main, Pass, Probe, Pure, Rule, Side, Words};
 
 /// Every top-level module and its floor. A new one is added here and in `ARCHITECTURE.md`.
 const FLOORS: &[(&str, Floor)] = &[
+    ("fault", Probe),
     ("error", Ground(0)),
     ("digest", Ground(1)),
     ("model", Ground(2)),
@@ -101,6 +104,7 @@ const IMPURE: &[&str] = &[
 pub fn floors() -> Vec<(String, String)> {
     let word = |floor: Floor| match floor {
         Ground(_) => "ground",
+        Probe => "probe",
         Rule => "rule",
         Pure => "pure",
         Git => "git",
@@ -122,6 +126,7 @@ fn floor(module: &str) -> Option<Floor> {
 fn may_use(from: Floor, to: Floor) -> bool {
     match (from, to) {
         (Ground(from), Ground(to)) => to < from,
+        (Git | Side | Pass | Loop, Probe) => true,
         (Rule | Git, Ground(_)) => true,
         (Pure, Ground(_) | Rule) => true,
         (Side, Ground(_) | Git) => true,
@@ -130,7 +135,7 @@ fn may_use(from: Floor, to: Floor) -> bool {
         (Loop, Ground(_) | Rule | Pure | Git | Side | Words | Pass) => true,
         (Edge, to) => to != Edge && to != Main,
         (Main, to) => to == Edge,
-        (Ground(_) | Rule | Pure | Git | Side | Words | Pass | Loop, _) => false,
+        (Ground(_) | Probe | Rule | Pure | Git | Side | Words | Pass | Loop, _) => false,
     }
 }
 
@@ -289,6 +294,11 @@ fn a_look_upwards_or_sideways_is_found() {
             "src/plan/c.rs",
             "use crate::helpers::x;\n",
             "src/plan/c.rs:1: `helpers` is no module with a floor",
+        ),
+        (
+            "src/plan/d.rs",
+            "use crate::fault::point;\n",
+            "src/plan/d.rs:1: `plan` may not use `fault`",
         ),
         ("src/helpers.rs", "", "src/helpers.rs:1: module `helpers` has no floor: give it one"),
     ];

@@ -12,6 +12,7 @@ use super::cache::Kept;
 use super::manners::{self, Gate, Kind, Limit};
 use super::wire::{self, Answer, Ask, Silence};
 use super::{GitHub, lock};
+use crate::fault::{Fault, point};
 use crate::forge::ForgeError;
 
 /// Tries of a read in all.
@@ -148,14 +149,17 @@ impl GitHub {
             serde_json::to_vec(body).map_err(|_| Trouble::refused("words that are no JSON"))?;
         let ask = Ask { method, path: path.to_owned(), body: Some(body.into()), etag: None };
         let mut again = true;
-        loop {
+        point!("forge.write.before").map_err(|fault| Trouble::later(fault.to_string()))?;
+        let wrote = loop {
             let access = self.access(who).await?;
             match self.once(&access, Kind::Write, &ask).await {
                 // A token that was refused did nothing.
                 Err(Trouble::Unauthorized { .. }) if again && self.forget(who) => again = false,
-                other => return Ok(other?.body),
+                other => break other?.body,
             }
-        }
+        };
+        point!("forge.write.after").map_err(lost)?;
+        Ok(wrote)
     }
 
     /// Before what was lost is looked for: it may be on its way yet.
@@ -305,6 +309,12 @@ impl GitHub {
         let mut gates = lock(&self.gates);
         f(gates.entry(access.account).or_insert_with(|| Gate::new(self.now())))
     }
+}
+
+/// It was said, and nobody heard of it.
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+pub(super) fn lost(fault: Fault) -> Trouble {
+    Trouble::Lost { text: fault.to_string() }
 }
 
 /// `rel="next"` of a `Link` header.

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::GitHub;
 use super::auth::{Identity, Who};
-use super::call::{Trouble, encode, read};
+use super::call::{Trouble, encode, lost, read};
 use crate::digest;
+use crate::fault::point;
 use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level, Repo};
 
 /// GitHub's own cap on annotations in one call.
@@ -172,6 +173,10 @@ impl GitHub {
                     self.post(who, Method::POST, &path, &wanted.body(Some(named), 0)).await
                 }
             };
+            let wrote = wrote.and_then(|body| {
+                point!("forge.check.after").map_err(lost)?;
+                Ok(body)
+            });
             match wrote {
                 Ok(body) => {
                     let mut now: RunShape = read(&body)?;

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::GitHub;
 use super::auth::Who;
-use super::call::{Trouble, encode, read};
+use super::call::{Trouble, encode, lost, read};
 use super::pull::{UserShape, login};
+use crate::fault::point;
 use crate::forge::{Reaction, Repo, Saying};
 use crate::model::Remarked;
 
@@ -95,6 +96,10 @@ impl GitHub {
                     self.post(who, Method::POST, &path, &said).await
                 }
             };
+            let wrote = wrote.and_then(|body| {
+                point!("forge.comment.after").map_err(lost)?;
+                Ok(body)
+            });
             match wrote {
                 Ok(body) => return Ok(read::<Numbered>(&body)?.id),
                 Err(Trouble::Lost { text }) => {

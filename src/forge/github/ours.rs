@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::GitHub;
 use super::auth::Who;
-use super::call::{Trouble, encode, read};
+use super::call::{Trouble, encode, lost, read};
 use super::pull::{UserShape, revision};
+use crate::fault::point;
 use crate::forge::{Fate, Proposal, Proposed, Repo};
 
 #[derive(Deserialize)]
@@ -134,6 +135,10 @@ impl GitHub {
                     self.post(Who::Of(repo), Method::POST, &path, &said).await
                 }
             };
+            let wrote = wrote.and_then(|answer| {
+                point!("forge.pull.after").map_err(lost)?;
+                Ok(answer)
+            });
             match wrote {
                 Ok(answer) => {
                     let pull = read::<OwnShape>(&answer)?;
@@ -166,7 +171,12 @@ impl GitHub {
             if !read::<OwnShape>(&found)?.is_open() {
                 return Ok(());
             }
-            match self.post(Who::Of(repo), Method::PATCH, &path, &closed).await {
+            let wrote = self.post(Who::Of(repo), Method::PATCH, &path, &closed).await;
+            let wrote = wrote.and_then(|answer| {
+                point!("forge.close.after").map_err(lost)?;
+                Ok(answer)
+            });
+            match wrote {
                 Err(Trouble::Lost { .. }) if losses == 0 => {
                     losses += 1;
                     self.pause().await;

@@ -7,6 +7,7 @@ use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use super::settings::Place;
+use crate::fault::Fault;
 use crate::model::Target;
 use crate::provider::ProviderError;
 
@@ -38,6 +39,18 @@ const CHAIN: &str = "tried AWS_ACCESS_KEY_ID, the profile in ~/.aws, AWS_WEB_IDE
 const THROTTLED: Duration = Duration::from_secs(20);
 
 impl Trouble {
+    /// Nothing was sent, since a test said so.
+    #[allow(clippy::needless_pass_by_value)] // for `map_err`
+    pub(super) fn unsent(fault: Fault) -> Self {
+        Self::Unsent(fault.to_string())
+    }
+
+    /// It was done, and nobody heard of it.
+    #[allow(clippy::needless_pass_by_value)] // for `map_err`
+    pub(super) fn lost(fault: Fault) -> Self {
+        Self::Lost(fault.to_string())
+    }
+
     /// Sorts what the SDK gave.
     #[allow(clippy::needless_pass_by_value)] // for `map_err`
     pub(super) fn of<E>(error: SdkError<E, HttpResponse>) -> Self

@@ -12,6 +12,7 @@ use super::status::{self, Ending, Standing};
 use super::submit::Work;
 use super::ticket::{Notes, Operation, stopper};
 use super::{CloudFormation, stack_name};
+use crate::fault::point;
 use crate::model::{Action, Change, Owner, Progress, Ticket};
 use crate::provider::ProviderError;
 
@@ -107,7 +108,10 @@ impl CloudFormation {
                 let stop = client.cancel_update_stack().stack_name(&notes.stack);
                 stop.client_request_token(&token).send()
             };
-            match session.change(call).await {
+            point!("aws.stop.before")?;
+            let stopped = session.change(call).await;
+            point!("aws.stop.after")?;
+            match stopped {
                 // It came to its end meanwhile, which asking finds.
                 Ok(_) | Err(Trouble::Rejected { .. }) => {}
                 Err(trouble) => return Err(trouble.of_a_look()),

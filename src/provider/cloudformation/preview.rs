@@ -20,6 +20,7 @@ use super::status::Standing;
 use super::submit::{Work, is_available};
 use super::{CloudFormation, stack_name, template};
 use crate::digest;
+use crate::fault::point;
 use crate::model::{
     Action, Change, Preview, PropertyChange, Recreates, ResourceAction, ResourceChange,
 };
@@ -234,6 +235,9 @@ impl Session {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.delete_change_set().change_set_name(id).send()
         };
+        if point!("aws.discard.before").is_err() {
+            return;
+        }
         if let Err(trouble) = self.change(call).await
             && !trouble.says_absent()
         {

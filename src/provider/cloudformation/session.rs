@@ -25,6 +25,7 @@ use super::look::{Begun, Looks};
 use super::settings::Place;
 use super::stack;
 use super::sweep::Sweeps;
+use crate::fault::point;
 use crate::model::TargetKey;
 
 /// What the operator says about `cloudformation`.
@@ -263,6 +264,7 @@ impl Session {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         bucket.take().await;
+        point!("aws.look.before").map_err(Trouble::unsent)?;
         let answer = call(&self.looks).await.map_err(Trouble::of);
         if let Err(Trouble::Throttled(_)) = answer {
             bucket.slow_down();
@@ -278,14 +280,17 @@ impl Session {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let mut tries = 0;
-        loop {
+        point!("aws.change.before").map_err(Trouble::unsent)?;
+        let answer = loop {
             self.limits.changes.take().await;
             tries += 1;
             match call(&self.changes).await.map_err(Trouble::of) {
                 Err(Trouble::Throttled(_)) if tries < TRIES => self.limits.changes.slow_down(),
-                answer => return answer,
+                answer => break answer?,
             }
-        }
+        };
+        point!("aws.change.after").map_err(Trouble::lost)?;
+        Ok(answer)
     }
 
     /// Compares whom the credentials belong to with the account that is meant: the one that the

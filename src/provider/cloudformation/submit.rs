@@ -24,6 +24,7 @@ use super::status::Standing;
 use super::template::{self, Sent};
 use super::ticket::{Notes, Operation};
 use super::{CloudFormation, stack_name};
+use crate::fault::point;
 use crate::model::{Action, Change, Owner, Progress, Token};
 use crate::provider::ProviderError;
 
@@ -89,10 +90,12 @@ impl Work<'_> {
                 .send()
         };
         let taken = |t: &Trouble| t.is("AlreadyExists") || t.is("TokenAlreadyExists");
+        point!("aws.create.before")?;
         let mut made = self.session.change(call).await;
         if made.as_ref().is_err_and(taken) && self.clear_the_way().await? {
             made = self.session.change(call).await;
         }
+        point!("aws.create.after").map_err(ProviderError::unknown)?;
         match made {
             Ok(made) => {
                 let stack = made.stack_id.unwrap_or_else(|| self.name.clone());
@@ -225,7 +228,10 @@ impl Work<'_> {
                 .set_deployment_mode(self.reverts().then_some(DeploymentMode::RevertDrift))
                 .send()
         };
-        match self.session.change(call).await {
+        point!("aws.changeset.before")?;
+        let made = self.session.change(call).await;
+        point!("aws.changeset.after").map_err(ProviderError::unknown)?;
+        match made {
             Ok(made) => {
                 made.id.ok_or_else(|| ProviderError::unknown("the answer names no change set"))
             }
@@ -257,7 +263,10 @@ impl Work<'_> {
                 .send()
         };
         let notes = Notes { change_set: None, ..notes };
-        match self.session.change(call).await {
+        point!("aws.execute.before")?;
+        let executed = self.session.change(call).await;
+        point!("aws.execute.after").map_err(ProviderError::unknown)?;
+        match executed {
             Ok(_) => Ok(self.running(&notes)),
             Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
             Err(trouble) if trouble.is("InvalidChangeSetStatus") || trouble.says_absent() => {
@@ -304,7 +313,9 @@ impl Work<'_> {
                     .enable_termination_protection(false)
                     .send()
             };
+            point!("aws.unprotect.before")?;
             self.session.change(call).await.map_err(Trouble::of_a_change)?;
+            point!("aws.unprotect.after").map_err(ProviderError::unknown)?;
         }
         let call = |client: &aws_sdk_cloudformation::Client| {
             client
@@ -314,7 +325,10 @@ impl Work<'_> {
                 .client_request_token(self.change.token.as_str())
                 .send()
         };
-        match self.session.change(call).await {
+        point!("aws.delete.before")?;
+        let deleted = self.session.change(call).await;
+        point!("aws.delete.after").map_err(ProviderError::unknown)?;
+        match deleted {
             Ok(_) => Ok(self.running(&notes)),
             Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
             Err(trouble) => Err(trouble.of_a_change()),

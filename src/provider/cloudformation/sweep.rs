@@ -21,6 +21,7 @@ use super::session::{Purpose, Session};
 use super::settings::Place;
 use super::stack::{INSTANCE, moment};
 use super::{CloudFormation, stack_name};
+use crate::fault::point;
 use crate::model::{InstanceId, Target};
 
 /// What is older is lost: no preview waits so long to be executed.
@@ -155,7 +156,9 @@ impl Session {
     pub(super) async fn delete_empty(&self, id: &str) -> Result<(), Trouble> {
         let call =
             |client: &aws_sdk_cloudformation::Client| client.delete_stack().stack_name(id).send();
-        self.change(call).await.map(|_| ())
+        point!("aws.empty.before").map_err(Trouble::unsent)?;
+        self.change(call).await?;
+        point!("aws.empty.after").map_err(Trouble::lost)
     }
 
     async fn change_sets_of(&self, stack: &str) -> Result<Vec<ChangeSetSummary>, Trouble> {

@@ -6,6 +6,7 @@ use super::echo;
 use super::error::Trouble;
 use super::session::Session;
 use super::settings::Place;
+use crate::fault::point;
 use crate::model::{Artifact, Change};
 use crate::provider::ProviderError;
 
@@ -126,7 +127,10 @@ async fn upload(
         .key(key)
         .content_type("application/json")
         .body(text.as_bytes().to_vec().into());
-    match put.send().await.map_err(Trouble::of) {
+    point!("aws.upload.before")?;
+    let put = put.send().await.map_err(Trouble::of);
+    point!("aws.upload.after")?;
+    match put {
         Ok(_) => Ok(()),
         Err(Trouble::Rejected { code, message }) => Err(ProviderError::Refused(format!(
             "the template cannot be put into the bucket `{bucket}`: {code}: {message}"

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::path::shown;
+use crate::fault::Fault;
 use crate::provider::ProviderError;
 
 /// Where a file is written before it takes its name. One name is enough: a folder has one writer,
@@ -44,6 +45,12 @@ pub(super) enum DiskError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<Fault> for DiskError {
+    fn from(fault: Fault) -> Self {
+        Self::failed("write", "what is to be written", io::Error::other(fault))
+    }
 }
 
 impl DiskError {

@@ -7,6 +7,7 @@ use super::marker::{Marker, State};
 use super::path::{MARKER, shown};
 use super::settings::Where;
 use crate::digest::{Digest, of_files, sha256};
+use crate::fault::planted;
 use crate::model::{
     Action, Artifact, Change, DriftItem, Live, Map, Observation, Owner, Preview, Progress,
     ResourceAction, ResourceChange, Target,
@@ -51,7 +52,9 @@ impl Mark {
     pub fn read(bytes: Option<&[u8]>, target: &Target) -> Self {
         match bytes.and_then(Marker::parse) {
             None => Self::Other("an unreadable `.vend`".into()),
-            Some(marker) if marker.is_of(target) => Self::Ours(Box::new(marker)),
+            Some(marker) if marker.is_of(target) || planted!("owner-unchecked") => {
+                Self::Ours(Box::new(marker))
+            }
             Some(marker) => Self::Other(owner(&marker)),
         }
     }

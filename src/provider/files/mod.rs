@@ -31,6 +31,7 @@ use self::repository::Branch;
 use self::settings::{Root, Where};
 use super::{Provider, ProviderError};
 use crate::digest::sha256;
+use crate::fault::point;
 use crate::git::{Location, Transport, Trust};
 use crate::model::{
     Artifact, Change, Map, Observation, Owner, Preview, Progress, Revision, Target, TargetKey,
@@ -415,7 +416,7 @@ async fn submit(group: Group<Change>, batch: usize) -> Vec<Result<Progress, Prov
     let write = move || {
         let _turn = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let one = |(place, folder, change): (Where, directory::Place, Change)| {
-            directory::submit(&folder, &change, &|| Ok(()))?;
+            directory::submit(&folder, &change, &|| Ok(point!("files.effect.before")?))?;
             Ok(look::succeeded(&change, &place, None))
         };
         written.into_iter().map(one).collect()

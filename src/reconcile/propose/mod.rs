@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::decide::{Next, decide};
+use crate::fault::planted;
 use crate::forge::{Fate, Forge, ForgeError, Proposal, Proposed, Repo, marker};
 use crate::git::{Edit, GitError, Mirror};
 use crate::model::Revision;
@@ -89,7 +90,7 @@ const REMEMBERED: usize = 20;
 
 impl Known {
     fn has(&self, tip: &Revision) -> bool {
-        self.commits.contains(tip)
+        planted!("commit-of-theirs-lost") || self.commits.contains(tip)
     }
 
     /// With a commit that is about to be pushed.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
+use crate::fault::planted;
 use crate::forge::{ForgeError, Permission};
 use crate::model::{
     Discount, Discounted, HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned,
@@ -113,7 +114,7 @@ fn approvers(kept: &Kept, plan: Digest) -> Vec<(&Verdict, Result<(), Discount>)>
         }
     };
     last.into_iter()
-        .filter(|(by, _)| *by != kept.pull.author.to_lowercase())
+        .filter(|(by, _)| planted!("author-approves") || *by != kept.pull.author.to_lowercase())
         .map(|(_, verdict)| verdict)
         .filter(|v| v.kind == VerdictKind::Approved)
         .map(|v| (v, counts(v)))

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::publish::Artifacts;
 use crate::digest::{self, Digest};
+use crate::fault::planted;
 use crate::forge::Reaction;
 use crate::model::{
     Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
@@ -266,12 +267,15 @@ impl Kept {
 
     /// Whether somebody opened it or pushed to it: what they say yes to would be their own.
     pub fn is_whose(&self, who: &str) -> bool {
+        if planted!("author-approves") {
+            return false;
+        }
         who.eq_ignore_ascii_case(&self.pull.author) || self.pushers.contains(&who.to_lowercase())
     }
 
     /// It comes from a fork, and nobody who may has asked for its head.
     pub fn is_strange(&self) -> bool {
-        self.pull.fork && self.asked.as_ref() != Some(&self.pull.head)
+        self.pull.fork && self.asked.as_ref() != Some(&self.pull.head) && !planted!("fork-trusted")
     }
 
     pub fn is_merged(&self) -> bool {

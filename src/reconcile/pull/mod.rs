@@ -38,6 +38,7 @@ use super::{Engine, PassError};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::chain;
+use crate::fault::point;
 use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
 use crate::model::{Pull, PullKey, PullState, RequestId, Revision, SourceName};
@@ -56,6 +57,12 @@ enum Trouble {
     /// Its repository.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+impl From<crate::fault::Fault> for Trouble {
+    fn from(fault: crate::fault::Fault) -> Self {
+        Self::Pass(fault.into())
+    }
 }
 
 impl From<crate::store::StoreError> for Trouble {
@@ -287,7 +294,9 @@ impl Reviewer {
         turn.due = turn.due.into_iter().chain(later).min();
         let value = serde_json::to_value(began).ok();
         let write = Write::Value { key: since_key(place.name()), value };
-        Ok(self.store.commit(visit.lease, vec![write]).await?)
+        point!("pull.turn.before")?;
+        self.store.commit(visit.lease, vec![write]).await?;
+        Ok(point!("pull.turn.after")?)
     }
 
     /// What is wrong with one pull request alone stops no other.
@@ -386,7 +395,9 @@ impl Reviewer {
         self.kept.insert(key.clone(), kept);
         let mut writes = vec![Write::Value { key: kept_key(key), value }];
         writes.extend(is_new.then(|| self.list()));
-        Ok(self.store.commit(visit.lease, writes).await?)
+        point!("pull.keep.before")?;
+        self.store.commit(visit.lease, writes).await?;
+        Ok(point!("pull.keep.after")?)
     }
 
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {

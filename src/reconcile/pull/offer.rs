@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::{self, Digest};
+use crate::fault::point;
 use crate::git::Edit;
 use crate::model::{Fate, HoldReason, RequestId, Revision, SourceName};
 use crate::reconcile::offer::{self, Offer, Offered};
@@ -349,7 +350,9 @@ impl Reviewer {
     ) -> Result<(), crate::reconcile::PassError> {
         let value = serde_json::to_value(all).ok();
         let write = Write::Value { key: key(kind, visit.place.name()), value };
-        Ok(self.store.commit(visit.lease, vec![write]).await?)
+        point!("pull.proposal.before")?;
+        self.store.commit(visit.lease, vec![write]).await?;
+        Ok(point!("pull.proposal.after")?)
     }
 }
 

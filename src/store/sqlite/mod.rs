@@ -38,6 +38,7 @@ use super::{
     TemplateRow, Write,
 };
 use crate::digest::Digest;
+use crate::fault::{Fault, point};
 use crate::model::{Artifact, Desired, Event, InstanceId, Journalled, Record, RequestId};
 
 /// What can be set about the store.
@@ -207,6 +208,11 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// What is committed and not known to be.
+fn broken(fault: Fault) -> StoreError {
+    StoreError::Broken(fault.into())
+}
+
 /// Counts a change.
 fn count(db: &Connection) -> Result<(), StoreError> {
     write::run(db, "UPDATE state SET stamp = stamp + 1", [])
@@ -225,7 +231,14 @@ impl Store for Sqlite {
         ttl: SignedDuration,
     ) -> Result<Acquired, StoreError> {
         let holder = holder.clone();
-        self.write(move |db, _| fence::acquire(db, &holder, now, ttl)).await
+        let acquired = self.write(move |db, _| {
+            let acquired = fence::acquire(db, &holder, now, ttl)?;
+            point!("store.acquire.before")?;
+            Ok(acquired)
+        });
+        let acquired = acquired.await?;
+        point!("store.acquire.after").map_err(broken)?;
+        Ok(acquired)
     }
 
     async fn renew(
@@ -235,13 +248,24 @@ impl Store for Sqlite {
         ttl: SignedDuration,
     ) -> Result<Lease, StoreError> {
         let epoch = lease.epoch();
-        let until = self.write(move |db, _| fence::renew(db, epoch, now, ttl)).await?;
+        let until = self.write(move |db, _| {
+            let until = fence::renew(db, epoch, now, ttl)?;
+            point!("store.renew.before")?;
+            Ok(until)
+        });
+        let until = until.await?;
+        point!("store.renew.after").map_err(broken)?;
         Ok(Lease::new(epoch, lease.holder().clone(), until))
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         let epoch = lease.epoch();
-        self.write(move |db, _| fence::release(db, epoch)).await
+        let released = self.write(move |db, _| {
+            fence::release(db, epoch)?;
+            Ok(point!("store.release.before")?)
+        });
+        released.await?;
+        point!("store.release.after").map_err(broken)
     }
 
     async fn commit(&self, lease: &Lease, writes: Vec<Write>) -> Result<(), StoreError> {
@@ -266,9 +290,11 @@ impl Store for Sqlite {
                 let (own, parts) = (options.events_per_request, options.happenings_per_request);
                 write::trim(db, &request, own, parts)?;
             }
-            quiet.map_or(Ok(()), |quiet| write::quiet(db, quiet.as_ref()))
+            quiet.map_or(Ok(()), |quiet| write::quiet(db, quiet.as_ref()))?;
+            Ok(point!("store.commit.before")?)
         })
-        .await
+        .await?;
+        point!("store.commit.after").map_err(broken)
     }
 
     async fn note(&self, writes: Vec<PersonWrite>) -> Result<(), StoreError> {
@@ -276,9 +302,11 @@ impl Store for Sqlite {
             count(db)?;
             write::quiet(db, None)?;
             write::run(db, "UPDATE state SET notes = notes + 1", [])?;
-            writes.into_iter().try_for_each(|write| write::note(db, write))
+            writes.into_iter().try_for_each(|write| write::note(db, write))?;
+            Ok(point!("store.note.before")?)
         })
-        .await
+        .await?;
+        point!("store.note.after").map_err(broken)
     }
 
     async fn index(&self) -> Result<Index, StoreError> {
@@ -373,10 +401,14 @@ impl Store for Sqlite {
 
     async fn sweep(&self, lease: &Lease, limit: usize) -> Result<Swept, StoreError> {
         let epoch = lease.epoch();
-        self.write(move |db, options| {
+        let swept = self.write(move |db, options| {
             fence::check(db, epoch)?;
-            sweep::sweep(db, limit, options.events)
-        })
-        .await
+            let swept = sweep::sweep(db, limit, options.events)?;
+            point!("store.sweep.before")?;
+            Ok(swept)
+        });
+        let swept = swept.await?;
+        point!("store.sweep.after").map_err(broken)?;
+        Ok(swept)
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::place::{APPLICATION, beside, broken, sync_folder};
+use crate::fault::point;
 use crate::store::StoreError;
 
 /// Step `n` makes schema version `n` of version `n - 1`. A step that was released never changes.
@@ -50,7 +51,9 @@ pub(super) fn migrate(
         begin(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", known)?;
-    Ok(transaction.commit()?)
+    point!("store.migrate.before")?;
+    transaction.commit()?;
+    Ok(point!("store.migrate.after")?)
 }
 
 /// What a new store starts with.
@@ -84,6 +87,8 @@ fn copy(connection: &Connection, path: &Path, version: u32) -> Result<(), StoreE
     })?;
     connection.execute("VACUUM INTO ?", [name])?;
     File::open(&half).and_then(|file| file.sync_all()).map_err(broken)?;
+    point!("store.copy.before")?;
     fs::rename(&half, &whole).map_err(broken)?;
-    sync_folder(&whole)
+    sync_folder(&whole)?;
+    Ok(point!("store.copy.after")?)
 }

@@ -52,6 +52,17 @@ pub fn real(world: &World) -> Providers {
     vend::reconcile::providers(&config, &state, &transport).unwrap()
 }
 
+/// The lease, whoever held it before.
+pub async fn lease(store: &dyn Store, clock: &Clock) -> Lease {
+    // Whoever held it before is dead by then.
+    clock.advance(3600);
+    let ttl = SignedDuration::from_secs(30);
+    match store.acquire(&Holder::here(), clock.now(), ttl).await.unwrap() {
+        Acquired::Held(lease) => lease,
+        Acquired::Busy { .. } => panic!("the lease is another's"),
+    }
+}
+
 /// An engine with its lease, as after a start of the process.
 pub struct Run {
     pub engine: Engine,
@@ -65,13 +76,7 @@ impl Run {
         providers: Providers,
         clock: &Clock,
     ) -> Self {
-        // Whoever held it before is dead by then.
-        clock.advance(3600);
-        let ttl = SignedDuration::from_secs(30);
-        let lease = match store.acquire(&Holder::here(), clock.now(), ttl).await.unwrap() {
-            Acquired::Held(lease) => lease,
-            Acquired::Busy { .. } => panic!("the lease is another's"),
-        };
+        let lease = lease(store.as_ref(), clock).await;
         let engine = Engine::open_with(config(world), store, providers).await.unwrap();
         Self { engine, lease }
     }

@@ -6,6 +6,7 @@ mod expiry;
 mod lab;
 mod live;
 mod lossy;
+mod points;
 mod slow;
 
 use std::sync::Arc;

@@ -96,6 +96,12 @@ impl Serving {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
+    /// As [`Serving::signal`], to one that may have ended by itself.
+    pub fn signal_if_there(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let _ = Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status();
+    }
+
     /// Waits for its end: exit code, `None` when it was killed.
     #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {

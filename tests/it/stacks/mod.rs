@@ -4,7 +4,7 @@
 
 mod account;
 mod adopt;
-mod catalog;
+pub mod catalog;
 mod change;
 mod drift;
 mod fail;
@@ -26,14 +26,14 @@ use crate::aws::Aws;
 use crate::world::World;
 
 /// A world whose requests become stacks in an account of its own.
-struct Account {
-    aws: Aws,
-    world: World,
+pub struct Account {
+    pub aws: Aws,
+    pub world: World,
 }
 
 impl Account {
     /// A new one with the small catalog, and no requests.
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(Aws::new())
     }
 
@@ -76,7 +76,7 @@ impl Account {
 
     /// The name of the stack that a request's component has, by its status.
     #[track_caller]
-    fn stack(&self, id: &str) -> String {
+    pub fn stack(&self, id: &str) -> String {
         let status = self.world.status(id);
         let target = &status["components"][0]["target"];
         target.as_str().unwrap_or_else(|| panic!("{status}")).to_owned()
@@ -85,7 +85,7 @@ impl Account {
     /// How every story ends: another pass finds nothing to do, changes nothing, and all that was
     /// ever done was sound. None but vend's own stacks is left behind half-made.
     #[track_caller]
-    fn again_nothing(&self) {
+    pub fn again_nothing(&self) {
         self.aws.only_looks(|| self.world.again_nothing());
         self.aws.assert_sound();
         let left = self.aws.stacks();

@@ -184,3 +184,23 @@ fn taking_protection_away_counts_once_it_is_recorded() {
     assert!(standing(&world).is_empty());
     world.again_nothing();
 }
+
+#[test]
+fn b84_one_more_than_may_go_at_once_waits() {
+    let world = World::new();
+    let ids: Vec<String> = (0..5).flat_map(|n| many(&format!("team-{n}"), 4)).collect();
+    world.requests.commit(ids.iter().map(|id| ask(id, note("hello"))));
+    world.apply();
+    // One of each of some teams: no team loses all of its own.
+    let firsts: Vec<&String> = ids.iter().step_by(4).collect();
+    world.requests.commit(firsts[..3].iter().map(|id| drop_request(id)));
+    world.apply();
+    assert_eq!(standing(&world).len(), 17, "three may go");
+
+    let seconds: Vec<&String> = ids.iter().skip(1).step_by(4).take(4).collect();
+    world.requests.commit(seconds.iter().map(|id| drop_request(id)));
+    world.apply();
+    assert!(world.held(seconds[0], "TooManyDeletes").contains("4 of 17 requests"));
+    assert_eq!(standing(&world).len(), 17, "four wait");
+    world.again_nothing();
+}

@@ -153,6 +153,10 @@ impl World {
             .env("USER", "ada")
             .env("VEND_CONFIG", self.config_file())
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // A fault that is planted in the tests is planted in what they run.
+        if let Some(planted) = std::env::var_os("VEND_PLANTED") {
+            command.env("VEND_PLANTED", planted);
+        }
         command
     }
 

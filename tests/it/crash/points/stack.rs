@@ -1,0 +1,182 @@
+//! The life of a stack, with a fault at each point on the way to CloudFormation. The judge is the record
+//! of the proxy in front of it.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+
+use super::{HOMES, NOT_HERE};
+use crate::stacks::{Account, catalog};
+use crate::world::{ask, drop_request, request, request_with};
+
+/// Where the points of this file are at home.
+pub const HOME: &str = "stack";
+
+const ID: &str = "orders/prod/events";
+
+/// What happens in a stack's life, each with the points that are played there.
+const STAGES: [(&str, &[&str]); 4] = [
+    ("looked at", &["aws.look.before", "aws.empty.before", "aws.empty.after"]),
+    (
+        "made",
+        &[
+            "aws.upload.before",
+            "aws.upload.after",
+            "aws.create.before",
+            "aws.change.before",
+            "aws.change.after",
+            "aws.create.after",
+            "pass.poll.before",
+            "pass.poll.after",
+        ],
+    ),
+    (
+        "changed",
+        &[
+            "pass.preview.before",
+            "pass.preview.after",
+            "aws.changeset.before",
+            "aws.changeset.after",
+            "aws.execute.before",
+            "aws.execute.after",
+        ],
+    ),
+    (
+        "gone",
+        &["aws.unprotect.before", "aws.unprotect.after", "aws.delete.before", "aws.delete.after"],
+    ),
+];
+
+struct Life {
+    it: Account,
+    what: String,
+}
+
+impl Life {
+    fn begin(what: &str) -> Self {
+        let it = Account::new();
+        // Names of buckets are everybody's.
+        let bucket = format!("life-{}", it.aws.account());
+        it.aws.make_bucket(&bucket);
+        let settings = format!(", templateBucket: {bucket}");
+        let prod = catalog::environment(&it.aws, "prod", &settings, "  protect: true\n");
+        it.world.catalog.commit([prod]);
+        it.world.catalog.commit(catalog::large());
+        it.world.apply();
+        Self { it, what: what.to_owned() }
+    }
+
+    /// Runs vend with one order after the other, each carried out by a process of its own.
+    fn run_all(&self, args: &[&str], all: &[String]) {
+        if all.is_empty() {
+            self.run(args, "");
+        }
+        all.iter().for_each(|orders| self.run(args, orders));
+    }
+
+    /// Runs vend with orders, which are carried out.
+    fn run(&self, args: &[&str], orders: &str) {
+        let log = self.it.world.root().join("passed");
+        let mut command = self.it.world.command(args);
+        command.env("VEND_FAULT", orders).env("VEND_FAULT_LOG", &log);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("panicked"), "{}: {said}", self.what);
+        let killed = output.status.signal() == Some(9);
+        assert_eq!(killed, orders.contains("=kill"), "{}: {orders}: {said}", self.what);
+        let passed = std::fs::read_to_string(&log).unwrap();
+        for order in orders.split(',').filter(|order| !order.is_empty()) {
+            let line = order.replace('=', " ");
+            assert!(passed.lines().any(|l| l == line), "{}: never {line}", self.what);
+        }
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        self.it.aws.eventually(&format!("{}: {what}", self.what), || {
+            self.it.world.vend(&["retry", ID]);
+            self.it.world.vend(&["apply", "--wait"]);
+            is_so().then_some(())
+        });
+    }
+
+    fn is_ready(&self, seconds: u64) -> bool {
+        let status = self.it.world.status_or_none(ID).unwrap_or_default();
+        status["phase"] == "Ready" && status["parameters"]["seconds"] == seconds
+    }
+
+    fn passed(&self) -> BTreeSet<String> {
+        let log = self.it.world.root().join("passed");
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        log.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    }
+}
+
+/// A life with orders for each of its stages; the points that it passes.
+fn live(orders: &[Vec<String>; 4]) -> BTreeSet<String> {
+    let life = Life::begin(&format!("{orders:?}"));
+    let world = &life.it.world;
+    world.requests.commit([ask(ID, request("large@1.0.0", "{seconds: 60}"))]);
+    life.run_all(&["plan", "--preview"], &orders[0]);
+    life.run_all(&["apply", "--wait"], &orders[1]);
+    life.until("it is made", || life.is_ready(60));
+    let stack = life.it.stack(ID);
+    assert_eq!(life.it.aws.effects(&stack), ["create"], "{}", life.it.aws.history());
+
+    world.requests.commit([ask(ID, request("large@1.0.0", "{seconds: 120}"))]);
+    life.run_all(&["apply", "--wait"], &orders[2]);
+    life.until("it is changed", || life.is_ready(120));
+    assert_eq!(life.it.aws.effects(&stack), ["create", "update"], "{}", life.it.aws.history());
+
+    let tombstone = request_with("large@1.0.0", "{seconds: 120}", "delete: {confirm: events}");
+    world.requests.commit([ask(ID, tombstone)]);
+    life.until("its tombstone is read", || life.is_ready(120));
+    world.requests.commit([drop_request(ID)]);
+    life.run_all(&["apply", "--wait"], &orders[3]);
+    life.until("it is gone", || world.status_or_none(ID).is_none());
+    assert!(life.it.aws.stack(&stack).is_none(), "{}", life.what);
+    let effects = life.it.aws.effects(&stack);
+    assert_eq!(effects, ["create", "update", "delete"], "{}", life.it.aws.history());
+    life.it.again_nothing();
+    life.passed()
+}
+
+#[test]
+fn f61_stack() {
+    let passed = live(&Default::default());
+    let wrong: Vec<_> = NOT_HERE.iter().filter(|(point, _)| passed.contains(*point)).collect();
+    assert!(wrong.is_empty(), "a stack's life passes {wrong:?}");
+    let homes: BTreeSet<&str> =
+        HOMES.iter().filter(|(_, home)| *home == HOME).map(|(point, _)| *point).collect();
+    let played: BTreeSet<&str> = STAGES.iter().flat_map(|(_, points)| *points).copied().collect();
+    assert_eq!(homes, played);
+    let missing: Vec<_> = played.iter().filter(|point| !passed.contains(**point)).collect();
+    assert!(missing.is_empty(), "a stack's life does not pass {missing:?}, only {passed:?}");
+    let orders = |points: &[&str], mode: &str| -> Vec<String> {
+        points.iter().map(|point| format!("{point}={mode}")).collect()
+    };
+    // One stack is killed at all of them, in the order in which it comes to them.
+    let mut lives = vec![
+        STAGES.map(|(_, points)| orders(points, "kill")),
+        STAGES.map(|(_, points)| vec![orders(points, "delay").join(",")]),
+    ];
+    let most = STAGES.iter().map(|(_, points)| points.len()).max().unwrap();
+    let modes: &[&str] = if super::run::whole() { &["kill", "error"] } else { &["error"] };
+    for mode in modes {
+        for n in 0..most {
+            let one = |points: &[&str]| points.get(n).map(|point| orders(&[*point], mode));
+            lives.push(STAGES.map(|(_, points)| one(points).unwrap_or_default()));
+        }
+    }
+    eprintln!("crash: {HOME}: {} points, {} lives", played.len(), lives.len());
+    let lives = std::sync::Mutex::new(lives);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let next = lives.lock().unwrap().pop();
+                    let Some(orders) = next else { return };
+                    live(&orders);
+                }
+            });
+        }
+    });
+}
