@@ -194,7 +194,7 @@ pub fn record(status: &Status) -> Option<Record> {
         template: TemplateId { name: template.name.clone(), version: template.version.clone() },
         template_digest: template.digest,
         parameters,
-        sensitive: hidden.into_iter().map(|(name, _)| name).collect(),
+        sensitive: hidden.keys().cloned().collect(),
         references: status.references.clone(),
         labels: status.labels.clone(),
         protect: status.protect,
