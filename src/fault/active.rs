@@ -42,6 +42,8 @@ enum Mode {
     Delay,
     /// It goes on when a test says so: in between, the test may do anything.
     Wait,
+    /// A bug: the step panics.
+    Panic,
 }
 
 /// What the points of a process do.
@@ -63,6 +65,7 @@ impl Plan {
                 "error" => Mode::Error,
                 "delay" => Mode::Delay,
                 "wait" => Mode::Wait,
+                "panic" => Mode::Panic,
                 _ => return None,
             };
             Some((*name, mode, nth.parse().ok()?))
@@ -97,6 +100,7 @@ impl Plan {
                 Some(Mode::Error) => " error",
                 Some(Mode::Delay) => " delay",
                 Some(Mode::Wait) => " wait",
+                Some(Mode::Panic) => " panic",
             };
             let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
             // One write, so that lines of several processes stay whole.
@@ -137,6 +141,7 @@ pub fn hit(point: &'static str) -> Result<(), Fault> {
             }
             Ok(())
         }
+        Some(Mode::Panic) => panic!("a test has it panic at `{point}`"),
         Some(Mode::Kill) => {
             let own = rustix::process::getpid();
             let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);

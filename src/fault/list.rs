@@ -70,6 +70,8 @@ pub const POINTS: List = &[
     ("forge.pull.after", "a pull request of vend's is open, and not noted"),
     ("forge.close.after", "a pull request of vend's is closed, and not noted"),
     // A pass, step by step.
+    ("read.parse", "a request's file is about to be read"),
+    ("read.render", "a request is about to be rendered"),
     ("pass.read.before", "files are read and rendered, and nothing of it is kept"),
     ("pass.read.after", "what is desired is kept, and nothing is planned"),
     ("pass.plan.before", "a plan is made, and what it settles is not kept"),

@@ -17,6 +17,7 @@ use super::promise;
 use super::rollout;
 use crate::catalog::{self, Catalog, Checked, Filled, RequestFile, TemplateVersion, Verdict};
 use crate::digest::{self, Digest};
+use crate::fault::point;
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
@@ -232,7 +233,10 @@ impl Evaluator<'_> {
                     (digest::sha256(found.blob.to_string().as_bytes()), Err(vec![problem]))
                 }
                 (None, Some(Blob::Bytes(bytes))) => {
-                    let work = std::panic::AssertUnwindSafe(|| self.parse_one(&found, bytes));
+                    let work = std::panic::AssertUnwindSafe(|| {
+                        let _ = point!("read.parse");
+                        self.parse_one(&found, bytes)
+                    });
                     let file = std::panic::catch_unwind(work)
                         .unwrap_or_else(|_| Err(vec![panicked(&found)]));
                     let content =
@@ -311,7 +315,10 @@ impl Evaluator<'_> {
                 Ok(file) => file,
                 Err(problems) => return invalid(&found, content, problems),
             };
-            let work = std::panic::AssertUnwindSafe(|| self.render_one(&found, &file, shelf));
+            let work = std::panic::AssertUnwindSafe(|| {
+                let _ = point!("read.render");
+                self.render_one(&found, &file, shelf)
+            });
             let read = std::panic::catch_unwind(work).unwrap_or_else(|_| {
                 let id = digest::of(&(&found.id, content)).hex()[..12].to_owned();
                 tracing::error!(request = %found.id, id, "a panic while this request was read");

@@ -4,6 +4,7 @@
 //! `make test` plays each point once in each mode, in the scenario that is its home. `make crash` plays
 //! every point in every scenario that passes it, and ends daemons at random moments.
 
+mod bug;
 mod judge;
 mod planted;
 mod pull;
@@ -33,6 +34,8 @@ const HOMES: &[(&str, &str)] = &[
     ("pass.ends.after", "update"),
     ("pass.quiet.before", "no_op"),
     ("pass.quiet.after", "no_op"),
+    ("read.parse", "replace"),
+    ("read.render", "replace"),
     ("pass.read.before", "replace"),
     ("pass.read.after", "replace"),
     ("pass.say.before", "delete"),

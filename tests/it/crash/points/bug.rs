@@ -1,0 +1,42 @@
+//! A bug of ours that one file brings up.
+
+use crate::world::{World, ask, drop_request, note};
+
+const ONE: &str = "orders/dev/one";
+
+/// A pass that panics at the only file that is read; the reason for which that request is held then.
+#[track_caller]
+fn panics_at(point: &str) -> String {
+    let world = World::new();
+    world.requests.commit([ask(ONE, note("one")), ask("orders/dev/gone", note("gone"))]);
+    world.apply();
+    world.requests.commit([ask(ONE, note("boom")), drop_request("orders/dev/gone")]);
+    let output = world.command(&["apply"]).env("VEND_FAULT", format!("{point}=panic")).output();
+    let output = output.unwrap();
+    assert!(output.status.code().is_some(), "the process ended of it: {output:?}");
+    // Nobody else waits for it.
+    assert!(world.status_or_none("orders/dev/gone").is_none(), "{output:?}");
+    let (phase, reason, sentence) = world.standing(ONE);
+    assert_eq!(phase, "Held", "{sentence}");
+    assert_eq!(world.actions("vend-orders-dev-one-note"), ["create"], "what was applied stays");
+
+    // The next process does not run into it again, and goes on with all else.
+    world.requests.commit([ask("orders/dev/two", note("two"))]);
+    world.vend(&["apply"]);
+    world.ready("orders/dev/two");
+    assert_eq!(world.standing(ONE).1, reason);
+    world.again_nothing();
+
+    world.requests.commit([ask(ONE, note("mended"))]);
+    world.apply();
+    world.ready(ONE);
+    world.again_nothing();
+    reason
+}
+
+#[test]
+fn f23_a_panic_over_one_file_is_that_requests_alone() {
+    assert_eq!(panics_at("read.render"), "InternalError");
+    // A file that could not even be read is as one that cannot be.
+    assert_eq!(panics_at("read.parse"), "Invalid");
+}
