@@ -6,7 +6,7 @@ use super::args::{Args, State, StateCommand};
 use super::failure::Failure;
 use super::{context, output};
 use crate::reconcile::Takeover;
-use crate::reconcile::rebuild::Remains;
+use crate::reconcile::rebuild::{AHEAD, Remains};
 use crate::report;
 use crate::store::{Acquired, Holder, Sqlite, Store};
 
@@ -43,16 +43,22 @@ async fn takeover(args: &Args) -> Result<ExitCode, Failure> {
 /// beside its place and put there when it is whole: a rebuild that is cut off leaves none.
 async fn rebuild(args: &Args) -> Result<ExitCode, Failure> {
     let config = std::sync::Arc::new(context::config(args)?);
+    if let Some(socket) = config.settings.socket()
+        && tokio::net::UnixStream::connect(&socket).await.is_ok()
+    {
+        return Err(Failure::usage(format!("a daemon answers at `{}`", socket.display()))
+            .hint("stop it: it works on the store that is to be made anew"));
+    }
     let file = context::free_store(&config).await?;
     let mut remains = Remains::read(&config).await?;
-    let rebuilt = remains.look().await;
+    let rebuilt = remains.look().await?;
     let mut half = file.as_os_str().to_owned();
     half.push(".rebuilding");
     let half = std::path::PathBuf::from(half);
     context::discard_store(&half)?;
     let (instance, tip, at) = (remains.instance.clone(), remains.tip.clone(), remains.at);
     let remarks = std::mem::take(&mut remains.remarks);
-    let store = Sqlite::create_for(&half, &instance.instance, instance.epoch)?;
+    let store = Sqlite::create_for(&half, &instance.instance, instance.epoch + AHEAD)?;
     let ttl = config.settings.reconcile.lease;
     let Acquired::Held(lease) = store.acquire(&Holder::here(), context::now(), ttl).await? else {
         return Err(Failure::usage(format!("another process works on `{}`", half.display())));

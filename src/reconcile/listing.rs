@@ -74,6 +74,9 @@ impl Pass<'_> {
             let lost = entries.filter(|d| d.spot.source() == source && !there.contains(&d.id));
             gone.extend(lost.map(|d| (d.id.clone(), d.spot.origin(&d.id))));
         }
+        if touched.whole {
+            self.miss(n, touched, writes);
+        }
         for (id, origin) in gone {
             if self.lose(n, &id, &origin, seeds, writes)
                 && let Some(other) = self.elsewhere(n, &id)
@@ -83,6 +86,35 @@ impl Pass<'_> {
                 found.insert(id, other);
             }
         }
+    }
+
+    /// After the store was made anew: what is recorded and has no file any more is met as if this pass had
+    /// seen it go, since the last one did not.
+    fn miss(&mut self, n: usize, touched: &Touched, writes: &mut Vec<Write>) {
+        let source = &self.snapshots[n].source;
+        let name = source.name.clone();
+        if !self.memory.rebuilt.remove(&name) {
+            return;
+        }
+        let there: BTreeSet<&RequestId> = touched.found.iter().map(|f| &f.id).collect();
+        let records = self.memory.records().iter();
+        let missed = records.filter(|record| record.source == name && !there.contains(&record.id));
+        let missed: Vec<(RequestId, String)> = missed
+            .filter_map(|record| {
+                let inner = source.pattern.as_ref()?.path(&record.id);
+                Some((record.id.clone(), super::source::join(&source.folder, &inner)))
+            })
+            .collect();
+        let last = self.memory.sources.get(&name).and_then(|source| source.commit.clone());
+        for (id, path) in missed {
+            let gone = self.last_words(n, &id, &path, last.as_ref());
+            writes
+                .push(Write::Value { key: gone_key(&id), value: serde_json::to_value(&gone).ok() });
+            self.lost.insert(id, gone);
+        }
+        let left = &self.memory.rebuilt;
+        let value = (!left.is_empty()).then(|| serde_json::json!(left));
+        writes.push(Write::Value { key: super::pass::REBUILT.into(), value });
     }
 
     pub(super) fn take_found(

@@ -76,6 +76,9 @@ pub struct Memory {
     pub told: BTreeMap<SourceName, Revision>,
     /// From which commit on sources need pull requests.
     pub gates: BTreeMap<SourceName, Revision>,
+    /// Sources of which nothing was listed yet since the store was made anew: what they ask for is not
+    /// known to have been there.
+    pub rebuilt: BTreeSet<SourceName>,
     /// A pass was cut off before it had said what it did.
     pub unsaid: bool,
     /// How often people had written when this was loaded.

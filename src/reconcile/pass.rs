@@ -241,6 +241,8 @@ impl Engine {
         memory.catalog_problems =
             serde_json::from_value(value(self.store.value(CATALOG).await?)).unwrap_or_default();
         memory.take_rollouts(super::rollout::standing(self.store.as_ref()).await?);
+        memory.rebuilt =
+            serde_json::from_value(value(self.store.value(REBUILT).await?)).unwrap_or_default();
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         memory.told =
             serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
@@ -259,6 +261,8 @@ const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 /// Named values in the store.
 const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
+/// Sources of which nothing was listed yet since the store was made anew.
+pub(super) const REBUILT: &str = "rebuilt";
 const PATHS: &str = "paths";
 const CATALOG: &str = "catalog-problems";
 const UNSAID: &str = "unsaid";

@@ -7,8 +7,9 @@
 //!
 //! # Guarantees
 //! - Nothing is applied, and the branch is not written.
-//! - What could not be looked at, or is not there any more, is not taken for settled: the next pass
-//!   looks at it.
+//! - Nothing is taken for settled: the next pass looks at each target and takes up what the files say of
+//!   protection and ends. What has no file any more is met as if that pass had seen it go.
+//! - The configuration must read the sources that the lost store read.
 //!
 //! # Caveats
 //! Approvals, tries and history are on no branch. What was under way is found by the next pass, by its
@@ -23,15 +24,15 @@ use serde_json::json;
 
 use super::front::{self, Front, InstanceFile};
 use super::local::{self, Published};
-use super::pass::COUNTS;
+use super::pass::{COUNTS, REBUILT};
 use super::{PassError, announce, gate, providers, rollout, source, state_of, transport};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::git::{Blob, GitError, Mirror};
 use crate::model::{
-    Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, Revision, Rollouts,
-    SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
+    Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, RequestPhase,
+    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
 };
 use crate::provider::Providers;
 use crate::render;
@@ -43,6 +44,10 @@ pub(super) const FILE: &str = "state.yaml";
 
 /// Requests written in one commit.
 const PART: usize = 1_000;
+
+/// How far the new store's leases are ahead of what was published: a lost store may have had more of
+/// them than it published, and must be the older one should it come back.
+pub const AHEAD: u64 = 1_000_000;
 
 /// `state.yaml`: what a rebuild needs beside the statuses.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -117,11 +122,12 @@ impl Remains {
         let front = Front::open(&config.settings, &state, &transport)?;
         let sources = source::Sources::open(&config.settings, &state, &transport)?;
         let Some(tip) = front.fetch().await.map_err(front::unreachable)? else {
-            return Err(PassError::Settings(
-                "there is no status branch, so there is nothing to rebuild from: a new store is what \
-                 `vend apply` makes by itself"
-                    .into(),
-            ));
+            let (branch, at) =
+                (&config.settings.status.branch, config.settings.status_repository());
+            return Err(PassError::Settings(format!(
+                "there is no branch `{branch}` in `{at}`, so there is nothing to rebuild from: compare \
+                 `status` in the configuration with what it was"
+            )));
         };
         let mirror = front.mirror();
         let Some(instance) = front.instance(&tip).map_err(front::unreachable)? else {
@@ -133,19 +139,37 @@ impl Remains {
         let mut published = Published::read(mirror, &tip, None).map_err(front::unreachable)?;
         let mut unread = std::mem::take(&mut published.unread);
         let (state, templates) = others(mirror, &tip, &mut unread).map_err(front::unreachable)?;
+        let there = rendered(mirror, &tip).map_err(front::unreachable)?;
+        let lost = there.into_iter().filter(|id| !published.statuses.contains_key(id));
+        unread.extend(lost.map(|id| format!("status/{id}.yaml")));
+        unread.sort();
+        unread.dedup();
         if !unread.is_empty() {
             return Err(PassError::Settings(unreadable(&tip, &unread)));
         }
+        let Some(state) = state else {
+            return Err(PassError::Settings(format!(
+                "{tip} of the status branch has no `{FILE}`, without which a rewritten history and what \
+                 came without a pull request would count as reviewed: put it back as it was in an \
+                 earlier commit"
+            )));
+        };
         let mut remarks = Vec::new();
-        if state.is_none() {
-            remarks.push(format!(
-                "the branch has no `{FILE}`: rewritten histories, rollouts under way and what came \
-                 without a pull request are not known"
-            ));
-        }
         let all = published.statuses.keys().cloned().collect();
         published.read_artifacts(mirror, &tip, &all).map_err(front::unreachable)?;
-        let records = published.records();
+        let mut records = published.records();
+        for record in records.values_mut() {
+            // Its file says that again, and whether it may be deleted: the branch alone is not believed.
+            record.settled = None;
+            // A status tells of the file as it lies there, which is what was applied only where all is.
+            let phase = published.statuses.get(&record.id).map(|status| status.phase);
+            if phase != Some(RequestPhase::Ready) {
+                record.observed.request_digest = None;
+            }
+        }
+        if let Some(problem) = twice(&records) {
+            return Err(PassError::Settings(problem));
+        }
         let (artifacts, changed): (Vec<_>, Vec<_>) = std::mem::take(&mut published.artifacts)
             .into_values()
             .partition(|a| Some(render::digest_of(&a.files)) == a.digest);
@@ -155,16 +179,7 @@ impl Remains {
                 changed.len()
             ));
         }
-        let state = state.unwrap_or_default();
-        let read =
-            std::iter::once(&sources.catalog).chain(&sources.requests).filter_map(|source| {
-                let known = state.sources.get(&source.name)?;
-                let location = source.place();
-                let same = known.place == digest::sha256(location.as_bytes());
-                let commit = Some(known.commit.clone());
-                let record = SourceRecord { location, commit, ..SourceRecord::default() };
-                same.then(|| (source.name.clone(), record))
-            });
+        let known = read_before(&sources, &state, &published.statuses)?;
         Ok(Self {
             at: published.at,
             instance,
@@ -173,7 +188,7 @@ impl Remains {
             records,
             artifacts,
             templates,
-            sources: read.collect(),
+            sources: known,
             state,
             providers: providers(config, &state_of(config)?, &transport)?,
             tip,
@@ -182,15 +197,15 @@ impl Remains {
 
     /// Asks the providers for each target that is recorded, and takes up what the branch does not tell
     /// of it.
-    pub async fn look(&mut self) -> Rebuilt {
-        let mut asked: BTreeMap<(String, bool), Vec<Target>> = BTreeMap::new();
+    ///
+    /// # Errors
+    /// When one could not be looked at: outputs that only another component reads are on no branch.
+    pub async fn look(&mut self) -> Result<Rebuilt, PassError> {
+        let mut asked: BTreeMap<String, Vec<Target>> = BTreeMap::new();
         for record in self.records.values() {
             for (component, known) in &record.components {
-                // What is promised is in the status. What only another component reads is not.
-                let is_read =
-                    record.components.values().any(|other| other.needs.contains(component));
                 let key = TargetKey { request: record.id.clone(), component: component.clone() };
-                asked.entry((known.provider.clone(), is_read)).or_default().push(Target {
+                asked.entry(known.provider.clone()).or_default().push(Target {
                     name: known.target.clone(),
                     key,
                     instance: self.instance.instance.clone(),
@@ -205,12 +220,11 @@ impl Remains {
             applied: self.records.len(),
             ..Rebuilt::default()
         };
-        for ((kind, is_read), targets) in asked {
-            let seen = match self.providers.get(&kind) {
-                Some(provider) if is_read => provider.recall(&targets).await,
-                Some(provider) => provider.observe(&targets).await,
-                None => Vec::new(),
+        for (kind, targets) in asked {
+            let Some(provider) = self.providers.get(&kind) else {
+                return Err(PassError::Settings(format!("this vend has no provider `{kind}`")));
             };
+            let seen = provider.recall(&targets).await;
             let mut left: BTreeSet<TargetKey> = targets.into_iter().map(|t| t.key).collect();
             let mut problems: BTreeMap<String, usize> = BTreeMap::new();
             for (target, seen) in seen {
@@ -222,19 +236,17 @@ impl Remains {
                     Err(error) => *problems.entry(chain(&error)).or_default() += 1,
                 }
             }
-            for (problem, count) in problems {
-                self.remarks.push(format!("{count} of `{kind}` could not be looked at: {problem}"));
+            if let Some((problem, count)) = problems.into_iter().next() {
+                return Err(PassError::Settings(format!(
+                    "{count} targets of `{kind}` could not be looked at ({problem}): mend that, and \
+                     rebuild then"
+                )));
             }
             rebuilt.open += left.len();
-            for key in left {
-                if let Some(record) = self.records.get_mut(&key.request) {
-                    record.settled = None;
-                }
-            }
         }
         let all: usize = self.records.values().map(|record| record.components.len()).sum();
         rebuilt.found = all - rebuilt.open;
-        rebuilt
+        Ok(rebuilt)
     }
 
     /// Takes up what a target that is there tells; whether it is as it was recorded.
@@ -295,6 +307,9 @@ impl Remains {
         writes.push(value(rollout::ROLLOUTS.into(), json!(state.rollouts)));
         writes.push(value(COUNTS.into(), json!(counts)));
         writes.push(value(front::TIP.into(), json!(tip)));
+        let names: BTreeSet<SourceName> =
+            statuses.values().map(|s| SourceName::new(s.source.repository.as_str())).collect();
+        writes.push(value(REBUILT.into(), json!(names)));
         writes.push(Write::Event(Event {
             at: now,
             request: None,
@@ -304,6 +319,67 @@ impl Remains {
         }));
         Ok(store.commit(lease, writes).await?)
     }
+}
+
+/// The sources as they were read last. Another configuration than the one that was lost may leave a source
+/// out, or read another repository under its name: all that it asked for would seem to be gone.
+fn read_before(
+    sources: &source::Sources,
+    state: &StateFile,
+    statuses: &BTreeMap<RequestId, Status>,
+) -> Result<BTreeMap<SourceName, SourceRecord>, PassError> {
+    let all: BTreeMap<&SourceName, &source::Source> = std::iter::once(&sources.catalog)
+        .chain(&sources.requests)
+        .map(|source| (&source.name, source))
+        .collect();
+    let mut known = BTreeMap::new();
+    let mut other: BTreeSet<String> = BTreeSet::new();
+    for (name, read) in &state.sources {
+        let Some(source) = all.get(name) else {
+            other.insert(format!("`{name}` is not configured"));
+            continue;
+        };
+        let location = source.place();
+        if read.place != digest::sha256(location.as_bytes()) {
+            other.insert(format!("`{name}` was read from another place than `{location}`"));
+        }
+        let commit = Some(read.commit.clone());
+        known.insert(name.clone(), SourceRecord { location, commit, ..SourceRecord::default() });
+    }
+    for status in statuses.values() {
+        let name = SourceName::new(status.source.repository.as_str());
+        if !all.contains_key(&name) {
+            other.insert(format!("`{name}` is not configured"));
+        }
+    }
+    match other.is_empty() {
+        true => Ok(known),
+        false => Err(PassError::Settings(format!(
+            "the configuration is not the one of the store that was lost, and what a source asked for \
+             would seem to be gone: {}; write `catalog` and `requests` as they were, rebuild, and change \
+             them then",
+            other.into_iter().collect::<Vec<_>>().join("; ")
+        ))),
+    }
+}
+
+/// Two requests that claim one target: what deletes the one would take the other's.
+fn twice(records: &BTreeMap<RequestId, Record>) -> Option<String> {
+    let mut seen: BTreeMap<(&str, &str, String), &RequestId> = BTreeMap::new();
+    for record in records.values() {
+        for known in record.components.values() {
+            let settings = digest::of(&known.settings).hex();
+            let key = (known.provider.as_str(), known.target.as_str(), settings);
+            if let Some(other) = seen.insert(key, &record.id) {
+                return Some(format!(
+                    "the statuses of `{other}` and `{}` claim the same target `{}`: put them back as \
+                     they were in an earlier commit",
+                    record.id, known.target
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// What is on the branch beside statuses and what was rendered.
@@ -347,6 +423,17 @@ fn others(
     Ok((state, templates))
 }
 
+/// Requests of which something rendered lies on the branch.
+fn rendered(mirror: &Mirror, tip: &Revision) -> Result<BTreeSet<RequestId>, GitError> {
+    let Some(tree) = mirror.tree(tip, "rendered")? else { return Ok(BTreeSet::new()) };
+    let entries = mirror.entries(tree, usize::MAX)?;
+    let id = |path: &str| {
+        let parts: Vec<&str> = path.splitn(4, '/').take(3).collect();
+        RequestId::parse(&parts.join("/"))
+    };
+    Ok(entries.iter().filter_map(|entry| id(&entry.path)).collect())
+}
+
 fn unreadable(tip: &Revision, unread: &[String]) -> String {
     const NAMED: usize = 10;
     let named: Vec<String> = unread.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
@@ -354,7 +441,7 @@ fn unreadable(tip: &Revision, unread: &[String]) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
         "at {tip} of the status branch {}{more} cannot be read, and what is left out would be made a \
-         second time: put them back there as they were in an earlier commit",
+         second time: put them back there as they were in an earlier commit, or take away what vend never wrote",
         named.join(", ")
     )
 }

@@ -55,7 +55,9 @@ impl Published {
                 tree.map(|tree| mirror.entries(tree, usize::MAX)).transpose()?.unwrap_or_default()
             }
         };
-        let files = entries.iter().filter(|entry| entry.kind == Kind::File);
+        let (files, others): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| entry.kind == Kind::File);
+        published.unread.extend(others.iter().map(|entry| format!("status/{}", entry.path)));
         let mut paths: HashMap<ObjectId, &str> = HashMap::new();
         let mut blobs: Vec<ObjectId> = Vec::new();
         for entry in files {

@@ -1,6 +1,9 @@
 //! The store is lost, without any copy of it: it is made anew from the status branch and the providers.
 
-use crate::world::{STATUS, World, ask, catalog, drop_request, note, request, request_with, write};
+use crate::daemon::Serving;
+use crate::world::{
+    STATUS, World, ask, catalog, drop_request, note, remove, request, request_with, write,
+};
 
 const ID: &str = "orders/dev/hello";
 const USES: &str = "orders/dev/uses";
@@ -80,13 +83,25 @@ fn what_cannot_be_read_is_not_left_out() {
         (format!("status/{ID}.yaml"), text.replace(ID, "orders/dev/other")),
         ("state.yaml".to_owned(), "gates: 1\n".to_owned()),
         ("catalog/note/1.0.0.yaml".to_owned(), "{}\n".to_owned()),
+        ("status/orders/dev/notes.yaml".to_owned(), "Mine.\n".to_owned()),
     ];
     for (path, edit) in broken {
-        let before = world.requests.read(STATUS, &path).unwrap();
+        let before = world.requests.read(STATUS, &path);
         world.requests.commit_to(STATUS, [write(&path, edit)]);
         let said = world.vend_ends(2, &["state", "rebuild"]).stderr;
         assert!(said.contains(&path) && said.contains("second time"), "{said}");
         assert!(!world.root().join("state/vend.sqlite").exists());
+        let back = before.map_or_else(|| remove(&path), |before| write(&path, before));
+        world.requests.commit_to(STATUS, [back]);
+    }
+    for (path, said) in [
+        (format!("status/{ID}.yaml"), format!("status/{ID}.yaml")),
+        ("state.yaml".to_owned(), "no `state.yaml`".to_owned()),
+    ] {
+        let before = world.requests.read(STATUS, &path).unwrap();
+        world.requests.commit_to(STATUS, [remove(&path)]);
+        let stderr = world.vend_ends(2, &["state", "rebuild"]).stderr;
+        assert!(stderr.contains(&said), "{stderr}");
         world.requests.commit_to(STATUS, [write(&path, before)]);
     }
     world.vend_ends(0, &["state", "rebuild"]);
@@ -104,7 +119,7 @@ fn a_store_that_is_there_is_not_written_over_and_without_a_branch_there_is_nothi
 
     let new = World::new();
     let said = new.vend_ends(2, &["state", "rebuild"]).stderr;
-    assert!(said.contains("there is no status branch"), "{said}");
+    assert!(said.contains(&format!("there is no branch `{STATUS}`")), "{said}");
 }
 
 #[test]
@@ -131,6 +146,117 @@ fn what_happened_while_there_was_no_store_is_met_with_all_guards() {
     world.held(ID, "LooksLikeAMove");
     world.held("orders/dev/renamed", "LooksLikeAMove");
     assert_eq!(world.output.refs(), made);
+    world.again_nothing();
+}
+
+#[test]
+fn a_rename_into_another_team_is_held_as_if_it_had_been_seen() {
+    let world = standing();
+    lose(&world);
+    let moved = "billing/dev/ends";
+    let text = request_with("note@1.0.0", "{text: ends}", "ttl: 30d");
+    world.requests.commit([drop_request(ENDS), ask(moved, text)]);
+    world.vend_ends(0, &["state", "rebuild"]);
+    let made = world.output.refs();
+    world.vend(&["apply", "--wait"]);
+    world.held(ENDS, "LooksLikeAMove");
+    world.held(moved, "LooksLikeAMove");
+    assert_eq!(world.output.refs(), made);
+    world.again_nothing();
+}
+
+#[test]
+fn another_configuration_than_the_lost_ones_is_refused() {
+    let mut world = standing();
+    lose(&world);
+    let other = world.repository("other");
+    other.commit([write("requests/README.md", "Requests.\n")]);
+    let as_it_was = world.requests.url();
+    for requests in [
+        serde_json::json!([{"repository": other.url()}]),
+        serde_json::json!([{"repository": as_it_was, "path": "reqs"}]),
+        serde_json::json!([{"name": "others", "repository": as_it_was}]),
+    ] {
+        world.configure(|c| {
+            c["requests"] = requests;
+            c["status"] = serde_json::json!({"repository": as_it_was});
+        });
+        let said = world.vend_ends(2, &["state", "rebuild"]).stderr;
+        assert!(said.contains("the configuration is not the one"), "{said}");
+        assert!(!world.root().join("state/vend.sqlite").exists());
+    }
+    world.configure(|c| c["requests"] = serde_json::json!([{"repository": as_it_was}]));
+    world.vend_ends(0, &["state", "rebuild"]);
+    world.vend(&["apply", "--wait"]);
+    world.again_nothing();
+}
+
+#[test]
+fn a_forged_status_takes_nothing_from_another() {
+    let world = standing();
+    lose(&world);
+    let text = world.requests.read(STATUS, &format!("status/{PAIR}.yaml")).unwrap();
+    let ghost = text.replace(PAIR, "zzz/dev/ghost").replace("protect: true", "protect: false");
+    let path = "status/zzz/dev/ghost.yaml";
+    world.requests.commit_to(STATUS, [write(path, ghost)]);
+    let said = world.vend_ends(2, &["state", "rebuild"]).stderr;
+    assert!(said.contains("claim the same target"), "{said}");
+    // That it is protected is said by its file, whatever the branch says.
+    let open = text.replace("protect: true", "protect: false");
+    let edits = [remove(path), write(format!("status/{PAIR}.yaml"), open)];
+    world.requests.commit_to(STATUS, edits);
+    world.requests.commit([drop_request(PAIR)]);
+    world.vend_ends(0, &["state", "rebuild"]);
+    world.vend(&["apply", "--wait"]);
+    world.held(PAIR, "Protected");
+    world.again_nothing();
+}
+
+#[test]
+fn f66_the_lost_store_is_the_older_one_when_it_comes_back() {
+    let world = standing();
+    for _ in 0..3 {
+        world.vend(&["apply", "--wait"]);
+    }
+    let (state, away) = (world.root().join("state"), world.root().join("away"));
+    std::fs::rename(&state, &away).unwrap();
+    world.vend_ends(0, &["state", "rebuild"]);
+    world.vend(&["apply", "--wait"]);
+    world.again_nothing();
+    let rebuilt = world.root().join("rebuilt");
+    std::fs::rename(&state, &rebuilt).unwrap();
+    std::fs::rename(&away, &state).unwrap();
+    world.requests.commit([ask(ID, note("other"))]);
+    let said = world.vend(&["apply", "--wait"]).stderr;
+    assert!(said.contains("behind"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_waited_for() {
+    let world = standing();
+    lose(&world);
+    let away = world.root().join("gone");
+    std::fs::rename(world.output.path(), &away).unwrap();
+    let said = world.vend_ends(2, &["state", "rebuild"]).stderr;
+    assert!(said.contains("could not be looked at"), "{said}");
+    assert!(!world.root().join("state/vend.sqlite").exists());
+    std::fs::rename(&away, world.output.path()).unwrap();
+    world.vend_ends(0, &["state", "rebuild"]);
+    world.vend(&["apply", "--wait"]);
+    world.again_nothing();
+}
+
+#[test]
+fn beside_a_daemon_nothing_is_rebuilt() {
+    let world = standing();
+    let mut daemon = Serving::ready(&world);
+    std::fs::remove_file(world.root().join("state/vend.sqlite")).unwrap();
+    let said = world.vend_ends(2, &["state", "rebuild"]).stderr;
+    assert!(said.contains("a daemon answers at"), "{said}");
+    daemon.kill();
+    lose(&world);
+    world.vend_ends(0, &["state", "rebuild"]);
+    world.vend(&["apply", "--wait"]);
     world.again_nothing();
 }
 

@@ -17,7 +17,7 @@ fn panics_at(point: &str) -> String {
     // Nobody else waits for it.
     assert!(world.status_or_none("orders/dev/gone").is_none(), "{output:?}");
     let (phase, reason, sentence) = world.standing(ONE);
-    assert_eq!(phase, "Held", "{sentence}");
+    assert!(["Held", "Failed"].contains(&phase.as_str()), "{phase}: {sentence}");
     assert_eq!(world.actions("vend-orders-dev-one-note"), ["create"], "what was applied stays");
 
     // The next process does not run into it again, and goes on with all else.
