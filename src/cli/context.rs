@@ -101,57 +101,15 @@ pub async fn free_store(config: &Config) -> Result<PathBuf, Failure> {
             .hint("if it is an older copy, `vend state takeover` lets it go on")
     };
     let Ok(store) = Sqlite::open(&file) else { return Err(there()) };
-    let index = store.standing().await?;
+    let index = store.index().await?;
     let is_used = !index.journal.is_empty()
-        || !store.statuses_after(None, 1).await?.is_empty()
-        || !store.index().await?.records.is_empty();
+        || !index.records.is_empty()
+        || !store.statuses_after(None, 1).await?.is_empty();
     if is_used {
         return Err(there());
     }
-    match store.acquire(&Holder::here(), now(), config.settings.reconcile.lease).await? {
-        Acquired::Held(_) => Ok(file),
-        Acquired::Busy { holder, until } => Err(Failure::usage(format!(
-            "{} works on this state until {until} or longer",
-            holder.name
-        ))
-        .hint("stop it")),
-    }
-}
-
-/// Takes away what a rebuild that was cut off left.
-pub fn discard_store(file: &Path) -> Result<(), Failure> {
-    for suffix in ["", "-wal", "-shm"] {
-        match std::fs::remove_file(beside(file, suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Puts a whole store in its place, durably.
-pub fn put_store(from: &Path, to: &Path) -> Result<(), Failure> {
-    for suffix in ["-wal", "-shm"] {
-        if beside(from, suffix).exists() {
-            let left = beside(from, suffix).display().to_string();
-            return Err(Failure::new(
-                Kind::Failed,
-                anyhow::anyhow!("the new store was not closed well: `{left}` is left"),
-            ));
-        }
-    }
-    std::fs::File::open(from)?.sync_all()?;
-    // What stood there was never used: nothing of it may be read together with the new one.
-    discard_store(to)?;
-    std::fs::rename(from, to)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Ok(std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
-}
-
-fn beside(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+    take_lease(config, &store).await?;
+    Ok(file)
 }
 
 /// Opens everything for passes.
@@ -162,8 +120,12 @@ pub async fn engine(config: Config) -> Result<Engine, Failure> {
 
 /// Takes the lease, or says who has it.
 pub async fn lease(engine: &Engine) -> Result<Lease, Failure> {
-    let ttl = engine.config().settings.reconcile.lease;
-    match engine.store().acquire(&Holder::here(), now(), ttl).await? {
+    take_lease(engine.config(), engine.store().as_ref()).await
+}
+
+/// Takes a store's lease, or says who has it.
+pub async fn take_lease(config: &Config, store: &dyn Store) -> Result<Lease, Failure> {
+    match store.acquire(&Holder::here(), now(), config.settings.reconcile.lease).await? {
         Acquired::Held(lease) => Ok(lease),
         Acquired::Busy { holder, until } => Err(Failure::usage(format!(
             "{} works on this state until {until} or longer",

@@ -8,7 +8,7 @@ use super::{context, output};
 use crate::reconcile::Takeover;
 use crate::reconcile::rebuild::{AHEAD, Remains};
 use crate::report;
-use crate::store::{Acquired, Holder, Sqlite, Store};
+use crate::store::{Sqlite, Store};
 
 /// Runs it.
 pub async fn run(args: &Args, state: &State) -> Result<ExitCode, Failure> {
@@ -52,22 +52,17 @@ async fn rebuild(args: &Args) -> Result<ExitCode, Failure> {
     let file = context::free_store(&config).await?;
     let mut remains = Remains::read(&config).await?;
     let rebuilt = remains.look().await?;
-    let mut half = file.as_os_str().to_owned();
-    half.push(".rebuilding");
-    let half = std::path::PathBuf::from(half);
-    context::discard_store(&half)?;
     let (instance, tip, at) = (remains.instance.clone(), remains.tip.clone(), remains.at);
     let remarks = std::mem::take(&mut remains.remarks);
-    let store = Sqlite::create_for(&half, &instance.instance, instance.epoch + AHEAD)?;
-    let ttl = config.settings.reconcile.lease;
-    let Acquired::Held(lease) = store.acquire(&Holder::here(), context::now(), ttl).await? else {
-        return Err(Failure::usage(format!("another process works on `{}`", half.display())));
-    };
+    // The branch may say anything; beyond what a lease can count to, the next pass refuses to go on.
+    let epoch = instance.epoch.saturating_add(AHEAD).min(i64::MAX.cast_unsigned() / 2);
+    let (store, half) = Sqlite::create_beside(&file, &instance.instance, epoch)?;
+    let lease = context::take_lease(&config, &store).await?;
     remains.write(&store, &lease, context::now()).await?;
     store.release(lease).await?;
     store.check().await?;
     drop(store);
-    context::put_store(&half, &file)?;
+    Sqlite::put(&half, &file)?;
     if !args.quiet {
         output::print(&report::rebuild::terminal(&tip, at, &rebuilt, &remarks));
     }

@@ -29,7 +29,7 @@ pub fn require<'a>(
     if rulings.is_empty() {
         return plan;
     }
-    for hold in plan.holds.iter_mut().filter(|hold| is_ruled(hold)) {
+    for hold in plan.holds.iter_mut().filter(|hold| asks_once(hold)) {
         // Who is asked about what would be lost, or is more than was reviewed, is asked once, with what
         // rules ask for of the same step.
         let (digest, needs) = match &mut hold.reason {
@@ -96,8 +96,8 @@ fn unmet(needs: &[Requirement]) -> Vec<Requirement> {
     needs.iter().filter(|need| !need.is_met()).cloned().collect()
 }
 
-/// Whether rules may ask something of the step that a hold is about.
-pub fn is_ruled(hold: &Hold) -> bool {
+/// Whether a hold is about a step of which rules may ask something too: then both are asked at once.
+pub fn asks_once(hold: &Hold) -> bool {
     let reason = &hold.reason;
     let asks = matches!(reason, HoldReason::NeedsApproval { lost, .. } if !lost.is_empty());
     hold.component.is_some() && (asks || matches!(reason, HoldReason::PlanChanged { .. }))
@@ -105,7 +105,7 @@ pub fn is_ruled(hold: &Hold) -> bool {
 
 /// Each person counts once. The operator's word counts for any team; what is only assumed to be
 /// approved bears nobody's name, and counts for nobody.
-pub fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirement> {
+fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirement> {
     let counts = |need: &Requirement, approval: &Approval| match &approval.teams {
         None => true,
         Some(teams) => teams.iter().any(|team| need.teams.contains(team)),

@@ -100,10 +100,7 @@ impl Pass<'_> {
         let records = self.memory.records().iter();
         let missed = records.filter(|record| record.source == name && !there.contains(&record.id));
         let missed: Vec<(RequestId, String)> = missed
-            .filter_map(|record| {
-                let inner = source.pattern.as_ref()?.path(&record.id);
-                Some((record.id.clone(), super::source::join(&source.folder, &inner)))
-            })
+            .filter_map(|record| Some((record.id.clone(), source.path_of(&record.id)?)))
             .collect();
         let last = self.memory.sources.get(&name).and_then(|source| source.commit.clone());
         for (id, path) in missed {
@@ -157,9 +154,7 @@ impl Pass<'_> {
     pub(super) fn elsewhere(&self, but: usize, id: &RequestId) -> Option<Found> {
         (1..self.snapshots.len()).filter(|n| *n != but).find_map(|n| {
             let Snapshot { source, commit, .. } = &self.snapshots[n];
-            let inner = source.pattern.as_ref()?.path(id);
-            let parts = [source.folder.as_str(), inner.as_str()];
-            let path = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
+            let path = source.path_of(id)?;
             let entry = source.mirror().find(commit.as_ref()?, &path).ok()??;
             let origin = crate::model::Origin { source: source.name.clone(), path: path.into() };
             Some(Found { id: id.clone(), origin, blob: entry.id, kind: entry.kind })

@@ -164,7 +164,8 @@ impl Pass<'_> {
         let ask = ask && !planted!("loss-unasked");
         let plan = assess(plan, foretold, &approvals, ask);
         let plan = plan::bind(plan, &self.bounds, &approvals);
-        let asked = plan.holds.iter().filter(|hold| plan::is_ruled(hold)).map(|hold| &hold.request);
+        let asked =
+            plan.holds.iter().filter(|hold| plan::asks_once(hold)).map(|hold| &hold.request);
         let ids = plan.steps.iter().map(|s| &s.target.key.request).chain(asked);
         let ids: BTreeSet<&RequestId> = ids.collect();
         let rulings = self.rulings(&ids, whole, foretold);

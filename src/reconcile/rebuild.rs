@@ -29,7 +29,7 @@ use super::{PassError, announce, gate, providers, rollout, source, state_of, tra
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::error::chain;
-use crate::git::{Blob, GitError, Mirror};
+use crate::git::{GitError, Mirror};
 use crate::model::{
     Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, RequestPhase,
     Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
@@ -44,6 +44,9 @@ pub(super) const FILE: &str = "state.yaml";
 
 /// Requests written in one commit.
 const PART: usize = 1_000;
+
+/// Bytes of one file that are read.
+const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// How far the new store's leases are ahead of what was published: a lost store may have had more of
 /// them than it published, and must be the older one should it come back.
@@ -116,11 +119,11 @@ impl Remains {
     /// When it cannot be fetched or is not there, does not say whose it is, or holds something that
     /// cannot be read: the sentence names the files.
     pub async fn read(config: &Arc<Config>) -> Result<Self, PassError> {
-        let state = state_of(config)?;
+        let folder = state_of(config)?;
         let forge = super::forge(config)?;
-        let transport = transport(config, &state, forge.as_ref());
-        let front = Front::open(&config.settings, &state, &transport)?;
-        let sources = source::Sources::open(&config.settings, &state, &transport)?;
+        let transport = transport(config, &folder, forge.as_ref());
+        let front = Front::open(&config.settings, &folder, &transport)?;
+        let sources = source::Sources::open(&config.settings, &folder, &transport)?;
         let Some(tip) = front.fetch().await.map_err(front::unreachable)? else {
             let (branch, at) =
                 (&config.settings.status.branch, config.settings.status_repository());
@@ -138,7 +141,8 @@ impl Remains {
         };
         let mut published = Published::read(mirror, &tip, None).map_err(front::unreachable)?;
         let mut unread = std::mem::take(&mut published.unread);
-        let (state, templates) = others(mirror, &tip, &mut unread).map_err(front::unreachable)?;
+        let state = state_file(mirror, &tip, &mut unread).map_err(front::unreachable)?;
+        let templates = versions(mirror, &tip, &mut unread).map_err(front::unreachable)?;
         let there = rendered(mirror, &tip).map_err(front::unreachable)?;
         let lost = there.into_iter().filter(|id| !published.statuses.contains_key(id));
         unread.extend(lost.map(|id| format!("status/{id}.yaml")));
@@ -190,7 +194,7 @@ impl Remains {
             templates,
             sources: known,
             state,
-            providers: providers(config, &state_of(config)?, &transport)?,
+            providers: providers(config, &folder, &transport)?,
             tip,
         })
     }
@@ -382,45 +386,38 @@ fn twice(records: &BTreeMap<RequestId, Record>) -> Option<String> {
     None
 }
 
-/// What is on the branch beside statuses and what was rendered.
-#[allow(clippy::type_complexity)]
-fn others(
+/// What is in no status; `None`: the branch does not say.
+fn state_file(
     mirror: &Mirror,
     tip: &Revision,
     unread: &mut Vec<String>,
-) -> Result<(Option<StateFile>, Vec<(TemplateId, Version)>), GitError> {
-    let max = 16 * 1024 * 1024;
-    let mut state = None;
-    if let Some(entry) = mirror.find(tip, FILE)? {
-        state = match mirror.blob(entry.id, max)? {
-            Blob::Bytes(bytes) => {
-                local::document(&bytes).and_then(|v| serde_json::from_value(v).ok())
-            }
-            Blob::TooLarge(_) => None,
-        };
-        if state.is_none() {
-            unread.push(FILE.into());
-        }
+) -> Result<Option<StateFile>, GitError> {
+    let Some(entry) = mirror.find(tip, FILE)? else { return Ok(None) };
+    let state = local::parsed(mirror.blob(entry.id, LARGEST)?);
+    if state.is_none() {
+        unread.push(FILE.into());
     }
+    Ok(state)
+}
+
+/// The versions that were published.
+fn versions(
+    mirror: &Mirror,
+    tip: &Revision,
+    unread: &mut Vec<String>,
+) -> Result<Vec<(TemplateId, Version)>, GitError> {
+    let Some(tree) = mirror.tree(tip, "catalog")? else { return Ok(Vec::new()) };
     let mut templates = Vec::new();
-    if let Some(tree) = mirror.tree(tip, "catalog")? {
-        for entry in mirror.entries(tree, usize::MAX)? {
-            let version = match mirror.blob(entry.id, max)? {
-                Blob::Bytes(bytes) => {
-                    local::document(&bytes).and_then(|v| serde_json::from_value(v).ok())
-                }
-                Blob::TooLarge(_) => None,
-            };
-            let named = entry.path.strip_suffix(".yaml").and_then(|path| path.split_once('/'));
-            let id =
-                named.and_then(|(name, version)| TemplateId::parse(&format!("{name}@{version}")));
-            match id.zip(version) {
-                Some(template) => templates.push(template),
-                None => unread.push(format!("catalog/{}", entry.path)),
-            }
+    for entry in mirror.entries(tree, usize::MAX)? {
+        let version = local::parsed(mirror.blob(entry.id, LARGEST)?);
+        let named = entry.path.strip_suffix(".yaml").and_then(|path| path.split_once('/'));
+        let id = named.and_then(|(name, version)| TemplateId::parse(&format!("{name}@{version}")));
+        match id.zip(version) {
+            Some(template) => templates.push(template),
+            None => unread.push(format!("catalog/{}", entry.path)),
         }
     }
-    Ok((state, templates))
+    Ok(templates)
 }
 
 /// Requests of which something rendered lies on the branch.

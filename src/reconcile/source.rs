@@ -323,6 +323,11 @@ impl Source {
         format!("{}:{}", self.location, self.watched_folder())
     }
 
+    /// Where the file of a request lies; `None` for the catalog.
+    pub fn path_of(&self, id: &RequestId) -> Option<String> {
+        Some(join(&self.folder, &self.pattern.as_ref()?.path(id)))
+    }
+
     /// The deepest folder that holds everything of this source: the configured folder with the
     /// pattern's fixed start.
     pub fn watched_folder(&self) -> String {

@@ -22,7 +22,7 @@ pub use former::former;
 pub use landed::Landed;
 pub use place::same_repository;
 pub use plan::{Desk, plan};
-pub(super) use published::document;
+pub(super) use published::parsed;
 pub use published::{Published, record};
 pub use requests::LocalRequests;
 pub(super) use rule::forbidden_at;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use super::cache::Stale;
 use crate::digest::Digest;
@@ -68,12 +69,7 @@ impl Published {
             }
         }
         mirror.blobs(&blobs, 4 * 1024 * 1024, &mut |id, blob| {
-            let read = match blob {
-                Blob::Bytes(bytes) => {
-                    document(&bytes).and_then(|v| serde_json::from_value::<Status>(v).ok())
-                }
-                Blob::TooLarge(_) => None,
-            };
+            let read: Option<Status> = parsed(blob);
             let path = paths.get(&id).copied().unwrap_or_default();
             let inner = path.strip_prefix("status/").unwrap_or(path);
             match read.filter(|status| inner == format!("{}.yaml", status.metadata.id)) {
@@ -139,8 +135,15 @@ impl Published {
     }
 }
 
-/// A file of the branch as JSON.
-pub fn document(bytes: &[u8]) -> Option<serde_json::Value> {
+/// What a file of the branch says; `None`: nothing that can be read.
+pub fn parsed<T: DeserializeOwned>(blob: Blob) -> Option<T> {
+    match blob {
+        Blob::Bytes(bytes) => serde_json::from_value(document(&bytes)?).ok(),
+        Blob::TooLarge(_) => None,
+    }
+}
+
+pub(super) fn document(bytes: &[u8]) -> Option<serde_json::Value> {
     let options = yaml::Options {
         max_bytes: 16 * 1024 * 1024,
         max_nodes: 1_000_000,

@@ -33,6 +33,10 @@ const OWN: &str = "whoever opened a pull request, or pushed to it, does not appr
 /// Said to who may not.
 const WRITERS: &str = "this takes somebody who may write to the repository";
 
+/// Said of a digest that stands for nothing here.
+const NOTHING: &str =
+    "nothing of this pull request waits for that; the comment above has the line to paste";
+
 /// Said where nothing tells whose it is.
 const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
      `vend approve` where vend runs";
@@ -215,13 +219,11 @@ impl Reviewer {
             .filter(|hold| own(&hold.request))
             .filter(|hold| report::hold::digest(&hold.reason) == Some(digest))
             .collect();
-        if asked.is_empty() && !writes {
-            return Ok(no(WRITERS));
-        }
         if asked.is_empty() {
-            return Ok(no(
-                "nothing of this pull request waits for that; the comment above has the line to paste",
-            ));
+            return Ok(no(match writes {
+                true => NOTHING,
+                false => WRITERS,
+            }));
         }
         // Who pushed it nobody can tell: it could be whoever asks.
         if asked.iter().any(|hold| matches!(hold.reason, HoldReason::NeedsPullRequest { .. })) {

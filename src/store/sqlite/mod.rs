@@ -94,19 +94,31 @@ impl Sqlite {
         Self::open_with(path, Options::default())
     }
 
-    /// Makes the store of a vend that lost its own, where there is none: its leases go on after `epoch`.
-    ///
-    /// # Errors
-    /// `Unsuitable` where there is a store already.
-    pub fn create_for(path: &Path, instance: &InstanceId, epoch: u64) -> Result<Self, StoreError> {
-        open::must_be_free(path)?;
-        let store = Self::open(path)?;
+    /// Makes the store of a vend that lost its own, in a file beside the place that it is for: its leases
+    /// go on after `epoch`. What an earlier try left there is taken away.
+    pub fn create_beside(
+        place: &Path,
+        instance: &InstanceId,
+        epoch: u64,
+    ) -> Result<(Self, PathBuf), StoreError> {
+        let half = place::beside(place, ".rebuilding");
+        place::discard(&half)?;
+        let store = Self::open(&half)?;
         let instance = instance.to_string();
         store.0.write(move |db, _| {
             write::run(db, "UPDATE state SET instance = ?", [instance])?;
             write::run(db, "UPDATE lease SET epoch = ?", [epoch.cast_signed()])
         })?;
-        Ok(store)
+        Ok((store, half))
+    }
+
+    /// Puts a whole store that nobody has open in its place, durably; one that stands there was never
+    /// used and goes.
+    ///
+    /// # Errors
+    /// `Unsuitable` for one that was not closed.
+    pub fn put(from: &Path, to: &Path) -> Result<(), StoreError> {
+        place::put(from, to)
     }
 
     /// As [`Self::open`], with options.

@@ -15,17 +15,6 @@ use crate::store::lease::boot;
 /// A file of this name beside the store says that it must be checked before it is used.
 pub(super) const SUSPECT: &str = "-suspect";
 
-/// Refuses a place where a store is.
-pub(super) fn must_be_free(path: &Path) -> Result<(), StoreError> {
-    match place::look(path)? {
-        Found::Nothing => Ok(()),
-        Found::Store(_) => Err(StoreError::Unsuitable {
-            place: path.display().to_string(),
-            why: "there is a store already".to_owned(),
-        }),
-    }
-}
-
 /// The connection that writes and the one that reads.
 pub(super) fn open(
     path: &Path,

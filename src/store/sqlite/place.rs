@@ -114,6 +114,29 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Takes a store away, with what SQLite keeps beside it.
+pub(super) fn discard(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(broken(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts a closed store in another's place.
+pub(super) fn put(from: &Path, to: &Path) -> Result<(), StoreError> {
+    if ["-wal", "-shm"].into_iter().any(|suffix| beside(from, suffix).exists()) {
+        return Err(unsuitable(from, "it was not closed well"));
+    }
+    File::open(from).and_then(|file| file.sync_all()).map_err(broken)?;
+    // Nothing of what stood there may be read together with the new one.
+    discard(to)?;
+    fs::rename(from, to).map_err(broken)?;
+    sync_folder(to)
+}
+
 /// Makes the names in a file's folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(broken)

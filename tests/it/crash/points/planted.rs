@@ -85,18 +85,10 @@ fn every_planted_fault_is_found() {
     if std::env::var_os("VEND_PLANTED").is_some() {
         return;
     }
-    let (left, wrong) = (Mutex::new(FOUND_BY.to_vec()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                loop {
-                    let next = left.lock().unwrap().pop();
-                    let Some((fault, test)) = next else { return };
-                    if let Err(error) = outcome(fault, test) {
-                        wrong.lock().unwrap().push(error);
-                    }
-                }
-            });
+    let wrong = Mutex::new(Vec::new());
+    super::run::share_out(6, FOUND_BY.to_vec(), |(fault, test)| {
+        if let Err(error) = outcome(fault, test) {
+            wrong.lock().unwrap().push(error);
         }
     });
     let wrong = wrong.into_inner().unwrap();

@@ -133,16 +133,7 @@ fn f61_pull() {
         }
     }
     eprintln!("crash: {HOME}: {} points, {} plays", homes.len(), plays.len());
-    let plays = std::sync::Mutex::new(plays);
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                loop {
-                    let next = plays.lock().unwrap().pop();
-                    let Some((first, second)) = next else { return };
-                    play(&first, &second);
-                }
-            });
-        }
+    super::run::share_out(3, plays, |(first, second)| {
+        play(&first, &second);
     });
 }

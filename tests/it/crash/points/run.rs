@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::judge::{Facts, Snapshot, violations, watch};
@@ -12,6 +13,22 @@ use crate::world::World;
 
 /// How long until a world is as it should be, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Does all jobs, so many at once: they wait more than they work.
+pub fn share_out<J: Send>(hands: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    let jobs = Mutex::new(jobs);
+    std::thread::scope(|scope| {
+        for _ in 0..hands {
+            scope.spawn(|| {
+                loop {
+                    let next = jobs.lock().unwrap().pop();
+                    let Some(job) = next else { return };
+                    work(job);
+                }
+            });
+        }
+    });
+}
 
 /// Whether everything is played, and not each point once.
 pub fn whole() -> bool {

@@ -167,16 +167,7 @@ fn f61_stack() {
         }
     }
     eprintln!("crash: {HOME}: {} points, {} lives", played.len(), lives.len());
-    let lives = std::sync::Mutex::new(lives);
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                loop {
-                    let next = lives.lock().unwrap().pop();
-                    let Some(orders) = next else { return };
-                    live(&orders);
-                }
-            });
-        }
+    super::run::share_out(3, lives, |orders| {
+        live(&orders);
     });
 }
