@@ -262,6 +262,7 @@ mod world {
             template_digest: of(&"template"),
             parameters: parameters(n),
             sensitive: vec![],
+            digests: BTreeMap::new(),
             references: BTreeMap::new(),
             labels: BTreeMap::new(),
             protect: false,

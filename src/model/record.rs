@@ -33,6 +33,10 @@ pub struct Record {
     /// Parameters never shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<String>,
+    /// Digests of those whose references are not known: the status branch, from which the record was
+    /// read, does not tell them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, Digest>,
     /// Parameters filled from other requests.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub references: BTreeMap<String, Reference>,

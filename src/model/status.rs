@@ -51,6 +51,9 @@ pub struct Status {
     pub waiting_for: Option<String>,
     /// The file.
     pub source: StatusSource,
+    /// Where the file lay when it was last applied, where that is another place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_from: Option<StatusSource>,
     /// The commits at which the desired state last changed.
     pub observed: Observed,
     /// The version in use.
@@ -70,6 +73,9 @@ pub struct Status {
     /// Resolved; a sensitive one as its reference.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub parameters: Map,
+    /// Parameters that are shown nowhere, and digests of the references that were applied for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sensitive: BTreeMap<String, Digest>,
     /// Parameters filled from other requests.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub references: BTreeMap<String, Reference>,

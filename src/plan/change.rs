@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::digest;
 use crate::model::{
     ChangeRule, ComponentName, ComponentRecord, DesiredComponent, Map, Record, Remark, RequestId,
     Spec, symbol_text,
@@ -141,17 +142,20 @@ pub(super) fn shift(record: &Record, spec: &Spec) -> Shift {
     let remark = (to < from).then(|| Remark::Downgrade { from: from.clone(), to: to.clone() });
     let mut shift = Shift { remark, ..Shift::default() };
     for (name, rule) in &spec.change_rules {
-        let (Some(was), now) = (record.parameters.get(name), spec.parameters.get(name)) else {
-            continue;
+        let (was, now) = (record.parameters.get(name), spec.parameters.get(name));
+        let is_same = match (was, record.digests.get(name)) {
+            (Some(was), _) => now == Some(was),
+            (None, Some(was)) => now.is_some_and(|now| digest::of(now) == *was),
+            (None, None) => continue,
         };
         let unknown = spec.components.iter().flat_map(|c| &c.unknown);
-        if now == Some(was) || now.is_some_and(|now| unknown.map(symbol_text).any(|s| s == *now)) {
+        if is_same || now.is_some_and(|now| unknown.map(symbol_text).any(|s| s == *now)) {
             continue;
         }
         match rule {
             ChangeRule::Update => {}
             ChangeRule::Replace => shift.replace = true,
-            ChangeRule::GrowOnly if now.is_some_and(|now| grew(was, now)) => {}
+            ChangeRule::GrowOnly if was.zip(now).is_some_and(|(was, now)| grew(was, now)) => {}
             ChangeRule::Immutable | ChangeRule::GrowOnly => {
                 shift.forbidden.push((name.clone(), *rule));
             }

@@ -7,6 +7,9 @@
 //! - of another team under another name only where there is none of those, and only when its file came to
 //!   the branch with the very commits that took the old one.
 //!
+//! One that says that it moved from a name which nobody knows looks like each near one that vanished,
+//! whatever it asks for: that name may be misspelt, or have come and gone between two passes.
+//!
 //! One whose file came later is another thing, and so is one that was there before, suspended or broken, and
 //! that those commits left as it was: a rename is one change. Only where that change was held, as an
 //! incomplete move, and none of what came with it is left, is what came later taken for its correction.
@@ -29,6 +32,8 @@ pub(super) struct Moves<'a> {
     pub(super) taken: BTreeMap<RequestId, RequestId>,
     /// Requests, new and removed, on which nothing is done.
     pub(super) held: BTreeMap<RequestId, HoldReason>,
+    /// New ones that say that they were what nobody knows.
+    astray: BTreeSet<RequestId>,
     /// Approvals that say of requests, new and removed, that they did not move.
     released: BTreeMap<RequestId, Vec<Digest>>,
     /// What approvals say of all that look like one that vanished: that it is none of them.
@@ -100,11 +105,15 @@ impl<'a> Moves<'a> {
         case: &Case,
         said: &RequestId,
     ) {
+        if case.recorded.is_some() || *said == case.id {
+            return;
+        }
         let stands = match cases.get(said) {
             Some(old) => old.desired.is_some(),
             None => (situation.stands)(said),
         };
-        if case.recorded.is_some() || !stands || *said == case.id {
+        if !stands {
+            self.astray.insert(case.id.clone());
             return;
         }
         let reason = if said.environment() == case.id.environment() {
@@ -199,11 +208,13 @@ impl<'a> Moves<'a> {
             return;
         }
         let mut alike: BTreeMap<Digest, Vec<&Case>> = BTreeMap::new();
+        let mut astray: Vec<&Case> = Vec::new();
         let mut unreadable: BTreeMap<(&str, Like), Vec<&Case>> = BTreeMap::new();
         for case in cases.values().filter(|c| c.recorded.is_none()) {
             match case.desired.as_ref().map(|d| &d.wanted) {
                 None => {}
                 Some(Wanted::Valid(_)) if self.takes.contains_key(&case.id) => {}
+                Some(Wanted::Valid(_)) if self.astray.contains(&case.id) => astray.push(case),
                 Some(Wanted::Valid(spec)) => {
                     let shape = shape(&spec.template.name, &spec.parameters, &spec.references);
                     alike.entry(shape).or_default().push(case);
@@ -224,9 +235,9 @@ impl<'a> Moves<'a> {
             }
             let Some(record) = &old.recorded else { continue };
             let shape = shape(&record.template.name, &record.parameters, &record.references);
-            if let Some(alike) = alike.get(&shape) {
-                self.hold_alike(situation, old, &nearest(old, alike));
-            }
+            let mut may_be = astray.clone();
+            may_be.extend(alike.get(&shape).into_iter().flatten());
+            self.hold_alike(situation, old, &nearest(old, &may_be));
             let likes = whereabouts(&old.id).into_iter().chain([Like::Said]);
             let unread = likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten();
             for new in unread.filter(|new| !stood_beside(old, new)) {

@@ -278,6 +278,7 @@ pub(super) fn record_of(desired: &Desired, spec: &Spec, observed: Observed) -> R
         template_digest: spec.template_digest,
         parameters: spec.parameters.clone(),
         sensitive: spec.sensitive.clone(),
+        digests: BTreeMap::new(),
         references: spec.references.clone(),
         labels: spec.labels.clone(),
         protect: spec.protect,

@@ -10,7 +10,10 @@ use serde_json::Value;
 use super::ledger::End;
 use crate::error::chain;
 use crate::fault::{planted, point};
-use crate::model::{Change, Happening, Journalled, Preview, Progress, Target, Ticket, Token};
+use crate::model::{
+    Change, Happening, Journalled, Observation, Owner, Preview, Progress, Target, TargetKey,
+    Ticket, Token,
+};
 use crate::provider::{Provider, ProviderError};
 
 /// No call takes longer. Long, since a batch may be a commit of thousands of files that is pushed
@@ -36,7 +39,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// What was sent once may have happened whatever is answered now: "cannot be reached" and "not
-    /// allowed" end nothing.
+    /// allowed" end nothing by themselves.
     pub(super) fn of_a_resumed(self) -> Self {
         match self {
             Self::Later(error, _) | Self::Refused(error) => Self::Unknown(error),
@@ -75,6 +78,44 @@ pub(super) async fn submit(provider: Arc<dyn Provider>, rows: Vec<Journalled>) -
         let answer = answers.remove(&token(&row.change.token));
         answer.map_or_else(|| Answer::Unknown(lost.into()), answer_of)
     })
+}
+
+/// Submits rows again that may have been sent before, under the same tokens.
+///
+/// A refusal ends one of them only if the target is as it was before the first call: what was asked for
+/// may be the very thing that is refused, and would be asked for for ever.
+pub(super) async fn submit_again(provider: Arc<dyn Provider>, rows: Vec<Journalled>) -> Answers {
+    let answers = submit(provider.clone(), rows).await;
+    let is_refused = |answer: &Answer| matches!(answer, Answer::Refused(_));
+    let refused = answers.iter().filter(|(_, answer)| is_refused(answer));
+    let targets: Vec<Target> = refused.map(|(row, _)| row.change.target.clone()).collect();
+    let mut seen: HashMap<TargetKey, _> = HashMap::new();
+    if !targets.is_empty() {
+        let look = apart(async move { provider.observe(&targets).await }).await;
+        seen.extend(look.unwrap_or_default().into_iter().map(|(target, seen)| (target.key, seen)));
+    }
+    let sure = |(row, answer): (Journalled, Answer)| {
+        let is_sure = is_refused(&answer)
+            && matches!(seen.get(&row.change.target.key), Some(Ok(found)) if is_untouched(&row.change, found));
+        let answer = if is_sure { answer } else { answer.of_a_resumed() };
+        (row, answer)
+    };
+    answers.into_iter().map(sure).collect()
+}
+
+/// Whether a target is as it was when the change was planned, and would not be if it had been made.
+fn is_untouched(change: &Change, found: &Observation) -> bool {
+    match found {
+        Observation::Absent => change.expect.is_none(),
+        Observation::Present(live) => {
+            live.owner == Owner::Ours
+                && !live.busy
+                && live.token.as_ref() != Some(&change.token)
+                && live.digest.is_some()
+                && live.digest == change.expect
+                && change.artifact.as_ref().and_then(|a| a.digest) != change.expect
+        }
+    }
 }
 
 fn all(rows: Vec<Journalled>, mut answer: impl FnMut(&Journalled) -> Answer) -> Answers {

@@ -225,7 +225,7 @@ impl Executor<'_> {
             asked.spawn(async move {
                 let (size, mut answers) = (provider.batch().max(1), Vec::new());
                 for batch in rows.chunks(size) {
-                    answers.extend(call::submit(provider.clone(), batch.to_vec()).await);
+                    answers.extend(call::submit_again(provider.clone(), batch.to_vec()).await);
                 }
                 answers
             });
@@ -236,11 +236,11 @@ impl Executor<'_> {
             {
                 let stop = stops.contains(&row.change.token);
                 asked.spawn(async move {
-                    vec![if stop {
-                        call::cancel(provider, row, ticket).await
-                    } else {
-                        call::poll(provider, row, ticket).await
-                    }]
+                    let (row, answer) = match stop {
+                        true => call::cancel(provider, row, ticket).await,
+                        false => call::poll(provider, row, ticket).await,
+                    };
+                    vec![(row, answer.of_a_resumed())]
                 });
             }
             let Some(answered) = asked.join_next().await else { return Ok(done) };
@@ -248,8 +248,7 @@ impl Executor<'_> {
             while let Some(answered) = asked.try_join_next() {
                 answers.extend(answered.map_err(PassError::task)?);
             }
-            let sure = answers.into_iter().map(|(row, answer)| (row, answer.of_a_resumed()));
-            self.settle(sure.collect(), records, retries, now(), &mut done).await?;
+            self.settle(answers, records, retries, now(), &mut done).await?;
         }
     }
 

@@ -179,19 +179,31 @@ impl Pass<'_> {
     /// has overtaken. A branch that cannot be reached says nothing, and is asked by the next pass
     /// and before it is written.
     pub(super) async fn check_epoch(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || self.checked {
+        let is_looking = self.lease.is_none();
+        if self.checked {
             return Ok(());
         }
         let front = &self.engine.status;
         // A store that has done nothing may be a new one in the place of one that was lost, which
         // would make everything a second time: that it cannot look is no reason to go on.
         if self.is_unknown().await? {
-            let tip = front.fetch().await.map_err(unreachable)?;
-            self.owner(tip.as_ref())?;
+            let tip = match front.fetch().await {
+                Err(error) if is_looking => {
+                    tracing::debug!(error = chain(&error), "the status branch cannot be looked at");
+                    return Ok(());
+                }
+                fetched => fetched.map_err(unreachable)?,
+            };
             if let Some(tip) = tip {
+                // Also for whoever only looks: the plan would be to make everything a second time.
+                self.engine.published_epoch(&tip)?;
+                self.owner(Some(&tip))?;
                 self.is_free(&tip)?;
             }
             self.checked = true;
+            return Ok(());
+        }
+        if is_looking {
             return Ok(());
         }
         // The first fetch is a whole clone; later ones need not keep applies waiting.

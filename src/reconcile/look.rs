@@ -28,6 +28,7 @@ impl Engine {
         let fetched = self.sources.fetch().await;
         let memory = self.memory().await?;
         let mut pass = Pass::begin(self, Wake::Look { previews }, clock, memory, fetched).await?;
+        pass.check_epoch().await?;
         let run = pass.run().await;
         pass.drop_all_prepared().await;
         run?;

@@ -20,8 +20,8 @@ pub fn terminal(
     );
     out.push_str(&match open {
         0 => ".\n".to_owned(),
-        1 => ", 1 does not, or could not be looked at: the next pass looks at it.\n".to_owned(),
-        n => format!(", {n} do not, or could not be looked at: the next pass looks at them.\n"),
+        1 => ", 1 does not: the next pass looks at it.\n".to_owned(),
+        n => format!(", {n} do not: the next pass looks at them.\n"),
     });
     for remark in remarks {
         out.push_str(&format!("- {}\n", visible(remark, 500)));
@@ -44,7 +44,7 @@ mod tests {
         let at = Some(Timestamp::UNIX_EPOCH);
         insta::assert_snapshot!(terminal(&Revision::new("2f6e77d1"), at, &rebuilt, &remarks), @"
         The store is rebuilt from 2f6e77d1 of the status branch, made at 1970-01-01T00:00:00Z.
-        12 requests, 11 of them with something applied; 13 targets stand as they were recorded, 1 does not, or could not be looked at: the next pass looks at it.
+        12 requests, 11 of them with something applied; 13 targets stand as they were recorded, 1 does not: the next pass looks at it.
         - the branch has no `state.yaml`
         Nothing was applied. Approvals and histories are not on the branch: what waits for an approval asks again. Look at `vend plan`, then start the daemon or `vend apply`.
         ");

@@ -1,11 +1,14 @@
 //! The status file: what a request asks for, what was applied, and why it is where it is.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::digest::{self, Digest};
 use crate::model::{
-    Action, Condition, Desired, Hold, HoldReason, Journalled, LastApply, Map, Observed, Phase,
-    Record, RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata,
+    Action, Condition, Desired, Hold, HoldReason, Journalled, LastApply, Map, Observed, Origin,
+    Phase, Record, RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata,
     StatusSource, StatusTemplate, Wanted, hidden_output,
 };
 use crate::report::{expiry, hold};
@@ -44,16 +47,25 @@ pub fn status(facts: &Facts<'_>) -> Status {
         .map(|r| r.sensitive.as_slice())
         .or(spec.map(|s| s.sensitive.as_slice()))
         .unwrap_or_default();
+    let digests = || -> Option<BTreeMap<String, Digest>> {
+        let record = record?;
+        let told = |name: &String| {
+            let digest = record.parameters.get(name).map(digest::of);
+            Some((name.clone(), digest.or_else(|| record.digests.get(name).copied())?))
+        };
+        Some(record.sensitive.iter().filter_map(told).collect())
+    };
     let parameters = record.map(|r| &r.parameters).or(spec.map(|s| &s.parameters));
     let shown = |(name, value): (&String, &serde_json::Value)| {
         let value =
             if sensitive.contains(name) { json!({"sensitive": name}) } else { value.clone() };
         (name.clone(), value)
     };
-    let source = origin.map_or_else(
-        || StatusSource { repository: String::new(), path: String::new() },
-        |o| StatusSource { repository: o.source.to_string(), path: o.path.to_string() },
-    );
+    let place =
+        |o: &Origin| StatusSource { repository: o.source.to_string(), path: o.path.to_string() };
+    let nowhere = || StatusSource { repository: String::new(), path: String::new() };
+    let source = origin.map_or_else(nowhere, place);
+    let applied_from = record.map(|record| place(&record.origin)).filter(|from| *from != source);
     Status {
         api_version: "vend.dev/v1".into(),
         kind: "Status".into(),
@@ -61,6 +73,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
         phase,
         waiting_for,
         source,
+        applied_from,
         observed: observed(facts),
         template: template(facts),
         conditions: std::iter::once(condition(facts, phase))
@@ -71,6 +84,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
         outputs: record.map(outputs).unwrap_or_default(),
         output_sources: record.map(|r| r.output_specs.clone()).unwrap_or_default(),
         parameters: parameters.into_iter().flatten().map(shown).collect(),
+        sensitive: digests().unwrap_or_default(),
         references: record.map(|r| r.references.clone()).unwrap_or_default(),
         labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
         protect: record.is_some_and(|r| r.protect),

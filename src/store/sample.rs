@@ -99,7 +99,7 @@ fn wanted(name: &str, text: &str, wanted: Wanted) -> Box<DesiredRow> {
 }
 
 /// A record with one component, applied from an artifact of the text `text`.
-pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<Record> {
+pub(crate) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<Record> {
     let target = TargetName::compute(&InstanceId::new("i-1"), &key(name));
     let component = ComponentRecord {
         provider: "files".into(),
@@ -132,6 +132,7 @@ pub(super) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         template_digest: digest("template"),
         parameters: Map::from([("size".to_owned(), json!(3))]),
         sensitive: vec![],
+        digests: BTreeMap::new(),
         references: BTreeMap::new(),
         labels: BTreeMap::new(),
         protect: text.len() % 2 == 1,

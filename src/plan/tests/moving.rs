@@ -289,6 +289,48 @@ fn two_moves_between_two_passes() {
 }
 
 #[test]
+fn b78_a_name_that_nobody_knows_may_be_misspelt() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.put("a/prod/new", from("a/prod/odl").with("size", 2));
+    world.put("a/prod/more", File::default().with("size", 7));
+    world.put("a/dev/new", from("a/prod/odl").with("size", 2));
+    assert_snapshot!(world.show(), @"
+    Create a/dev/new#main
+    Create a/prod/more#main
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    let mut meant = world.clone();
+    meant.approvals.insert(asked(&meant.plan()));
+    meant.done();
+    assert_eq!(meant.log.len(), 4);
+
+    world.file("a/prod/new").moved_from = Some(id("a/prod/old"));
+    world.remove("a/dev/new");
+    world.remove("a/prod/more");
+    assert_snapshot!(world.show(), @"
+    Move a/prod/new#main from a/prod/old#main
+    Update a/prod/new#main
+    1 settled
+    ");
+    world.done();
+    assert_eq!(world.log.len(), 1, "an update");
+}
+
+#[test]
+fn a_name_that_nobody_knows_holds_nothing_where_nothing_went() {
+    let mut world = one();
+    world.put("a/prod/new", from("a/prod/odl"));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/new#main
+    2 settled
+    ");
+    world.done();
+}
+
+#[test]
 fn b79_two_that_claim_the_same_are_refused() {
     let mut world = one();
     world.remove("a/prod/old");

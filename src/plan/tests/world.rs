@@ -441,6 +441,7 @@ impl World {
             template_digest: spec.template_digest,
             parameters: spec.parameters.clone(),
             sensitive: Vec::new(),
+            digests: BTreeMap::new(),
             references: spec.references.clone(),
             labels: spec.labels.clone(),
             protect: spec.protect,

@@ -540,6 +540,7 @@ fn empty(id: RequestId, version: &TemplateVersion) -> Record {
         template_digest: version.digest,
         parameters: Map::new(),
         sensitive: Vec::new(),
+        digests: BTreeMap::new(),
         references: BTreeMap::new(),
         labels: BTreeMap::new(),
         protect: false,

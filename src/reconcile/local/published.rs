@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
     Artifact, ComponentRecord, InstanceId, Life, Lifetime, Map, ObjectId, Origin, Record,
-    RequestId, Revision, SourceName, Status, TemplateId, Term, is_hidden_output,
+    RequestId, Revision, SourceName, Status, TemplateId, Term,
 };
 use crate::yaml;
 
@@ -187,19 +187,22 @@ pub fn record(status: &Status) -> Option<Record> {
         Life { lifetime: status.lifetime.clone().unwrap_or_else(until), since, ends }
     });
     // What stands for a value that is shown nowhere is not that value.
-    let (hidden, parameters): (Map, Map) =
-        status.parameters.clone().into_iter().partition(|(_, value)| is_hidden_output(value));
+    let is_told = |name: &str| !status.sensitive.contains_key(name);
+    let parameters: Map =
+        status.parameters.clone().into_iter().filter(|(name, _)| is_told(name)).collect();
+    let source = status.applied_from.as_ref().unwrap_or(&status.source);
     Some(Record {
         id: status.metadata.id.clone(),
         origin: Origin {
-            source: SourceName::new(status.source.repository.as_str()),
-            path: status.source.path.as_str().into(),
+            source: SourceName::new(source.repository.as_str()),
+            path: source.path.as_str().into(),
         },
         settled: status.settled,
         template: TemplateId { name: template.name.clone(), version: template.version.clone() },
         template_digest: template.digest,
         parameters,
-        sensitive: hidden.keys().cloned().collect(),
+        sensitive: status.sensitive.keys().cloned().collect(),
+        digests: status.sensitive.clone(),
         references: status.references.clone(),
         labels: status.labels.clone(),
         protect: status.protect,
@@ -210,4 +213,56 @@ pub fn record(status: &Status) -> Option<Record> {
         observed: status.observed.clone(),
         last_apply: status.last_apply.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::digest;
+    use crate::model::{Observed, RequestPhase, SourceName};
+    use crate::report;
+    use crate::store::sample;
+
+    #[test]
+    fn a_record_comes_back_from_its_status() {
+        let mut applied = *sample::record("events", "text", None);
+        let secret = json!("{{resolve:secretsmanager:arn}}");
+        applied.parameters.insert("password".into(), secret.clone());
+        applied.parameters.insert("shape".into(), json!({"sensitive": "shape"}));
+        // What the template does not promise is on no branch.
+        applied.components.values_mut().for_each(|c| c.outputs.clear());
+        applied.sensitive = vec!["password".into()];
+        let status = |record: &Record| {
+            report::status::status(&report::status::Facts {
+                id: &record.id,
+                desired: None,
+                record: Some(record),
+                holds: &[],
+                in_flight: &[],
+                observed: Observed::default(),
+                last: None,
+                warn: &[],
+                now: Timestamp::UNIX_EPOCH,
+            })
+        };
+        let mut told = status(&applied);
+        assert!(!serde_json::to_string(&told).unwrap().contains("resolve"), "{told:?}");
+        let mut back = record(&told).unwrap();
+        // What was known only here is told by its digest, and again by the next status.
+        assert_eq!(back.digests, BTreeMap::from([("password".to_owned(), digest::of(&secret))]));
+        assert_eq!(status(&back).sensitive, told.sensitive);
+        back.digests.clear();
+        back.parameters.insert("password".into(), secret);
+        back.components.values_mut().for_each(|c| c.attempts = 1);
+        assert_eq!(back, applied);
+
+        // A file that another source has now.
+        told.phase = RequestPhase::Held;
+        told.applied_from = Some(told.source.clone());
+        told.source.repository = "other".into();
+        assert_eq!(record(&told).unwrap().origin, applied.origin);
+        assert_ne!(applied.origin.source, SourceName::new("other"));
+    }
 }

@@ -49,8 +49,10 @@ fn f71_a_lost_store_comes_back_and_there_is_nothing_to_do() {
     let world = standing();
     let (made, said, refs) = (world.output.refs(), statuses(&world), world.refs());
     lose(&world);
-    let refused = world.vend_ends(2, &["apply"]).stderr;
-    assert!(refused.contains("vend state rebuild"), "{refused}");
+    for command in ["plan", "apply"] {
+        let refused = world.vend_ends(2, &[command]).stderr;
+        assert!(refused.contains("vend state rebuild"), "{command}: {refused}");
+    }
     let rebuilt = world.vend_ends(0, &["state", "rebuild"]).stdout;
     assert!(rebuilt.contains("5 requests, 4 of them with something applied"), "{rebuilt}");
     assert!(rebuilt.contains("5 targets stand as they were recorded.\nNothing"), "{rebuilt}");
@@ -192,6 +194,28 @@ fn another_configuration_than_the_lost_ones_is_refused() {
 }
 
 #[test]
+fn what_left_one_source_for_another_is_held_as_before() {
+    let mut world = standing();
+    let (old, new) = (world.requests.url(), world.repository("new"));
+    world.configure(|c| {
+        let source = |name: &str, url: &str| serde_json::json!({"name": name, "repository": url});
+        c["requests"] = serde_json::json!([source("requests", &old), source("new", &new.url())]);
+        c["status"] = serde_json::json!({"repository": old});
+    });
+    world.requests.commit([drop_request(ID)]);
+    new.commit([ask(ID, note("hello"))]);
+    world.vend(&["apply", "--wait"]);
+    world.held(ID, "LooksLikeAMove");
+    lose(&world);
+    world.vend_ends(0, &["state", "rebuild"]);
+    let made = world.output.refs();
+    world.vend(&["apply", "--wait"]);
+    world.held(ID, "LooksLikeAMove");
+    assert_eq!(world.output.refs(), made);
+    world.again_nothing();
+}
+
+#[test]
 fn a_forged_status_takes_nothing_from_another() {
     let world = standing();
     lose(&world);
@@ -289,7 +313,7 @@ fn what_was_applied_and_not_published_is_found_by_its_mark() {
     std::fs::rename(&away, status.path()).unwrap();
     lose(&world);
     let said = world.vend_ends(0, &["state", "rebuild"]).stdout;
-    assert!(said.contains("1 does not, or could not be looked at"), "{said}");
+    assert!(said.contains("1 does not: the next pass"), "{said}");
     world.vend(&["apply", "--wait"]);
     for id in [ID, "orders/dev/second"] {
         let said = status.read_yaml(STATUS, &format!("status/{id}.yaml")).unwrap();

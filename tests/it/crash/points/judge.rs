@@ -97,13 +97,7 @@ impl Facts {
         }
         walk(&world.root().join("rendered"), &mut facts.files);
         for (path, text) in contents(&world.requests, STATUS, "status/") {
-            let said = standing(&text);
-            // Once a process has died over it, what is refused is not known not to have been done.
-            let said = match path.contains("refused") && !said.starts_with("phase: Ready") {
-                true => "phase: Failed, or not known".to_owned(),
-                false => said,
-            };
-            facts.statuses.insert(path, said);
+            facts.statuses.insert(path, standing(&text));
         }
         facts
     }

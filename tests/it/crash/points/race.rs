@@ -1,5 +1,6 @@
 //! What people do at the very moment at which vend is between looking and writing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -75,6 +76,28 @@ fn f13_a_commit_that_comes_in_the_middle_of_a_pass_waits_for_the_next() {
     assert_eq!(world.actions("vend-orders-dev-one-note"), ["create"], "not of this pass");
     world.apply();
     assert_eq!(world.actions("vend-orders-dev-two-note"), ["create", "delete"]);
+    assert_eq!(world.actions("vend-orders-dev-one-note"), ["create", "update"]);
+    world.again_nothing();
+}
+
+#[test]
+fn f44_what_was_never_sent_and_is_refused_can_be_mended() {
+    let world = one();
+    let hook = world.output.path().join("hooks/pre-receive");
+    let script = "#!/bin/sh\nread old new ref\ngit show \"$new\" | grep -q '^+text: bad' || exit 0\necho 'no such text here' >&2\nexit 1\n";
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.requests.commit([ask("orders/dev/one", note("bad"))]);
+    let mut command = world.command(&["apply"]);
+    command.env("VEND_FAULT", "pass.submit.before=kill").stdout(Stdio::null());
+    assert_eq!(command.stderr(Stdio::null()).status().unwrap().code(), None);
+    world.vend(&["apply"]);
+    let (phase, _, sentence) = world.standing("orders/dev/one");
+    assert_eq!(phase, "Failed", "{sentence}");
+    assert!(sentence.contains("no such text here"), "{sentence}");
+    world.requests.commit([ask("orders/dev/one", note("good"))]);
+    world.vend(&["apply"]);
+    world.ready("orders/dev/one");
     assert_eq!(world.actions("vend-orders-dev-one-note"), ["create", "update"]);
     world.again_nothing();
 }
