@@ -5,7 +5,7 @@ N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo demo-aws test crash bench fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test crash model bench fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -20,6 +20,11 @@ test: $(DENY) ## Everything that must hold before a change lands
 crash: N = 200
 crash: ## Every point in every scenario, and N ends at random moments: make crash N=1000 VEND_SEED=7
 	VEND_CRASH=$(N) $(CARGO) test --locked --test it crash::points -- --nocapture --test-threads 4
+
+model: N = 2000
+model: ## Histories of files and faults against the reference: make model N=20000 VEND_MODEL_SEED=7
+	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --lib plan::tests::model
+	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --test it model::
 
 bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked

@@ -298,6 +298,7 @@ fn plan(c: &mut Criterion) {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            taken: BTreeSet::new(),
         };
         let (instance, none) = (world::instance(), BTreeSet::new());
         let situation = Situation {

@@ -202,7 +202,14 @@ impl TargetName {
     /// `vend-<team>-<environment>-<name>-<component>-<10 hex of SHA-256(instance, id, component)>`,
     /// cut in the middle to fit [`TARGET_NAME_MAX`].
     pub fn compute(instance: &InstanceId, key: &TargetKey) -> Self {
-        let seed = format!("{instance}\0{}\0{}", key.request, key.component);
+        Self::nth(instance, key, 0)
+    }
+
+    /// The name of the n-th target that is made under this key while earlier ones are still there: what
+    /// moves takes its name along. The first is that of [`TargetName::compute`].
+    pub fn nth(instance: &InstanceId, key: &TargetKey, n: u32) -> Self {
+        let again = if n > 0 { format!("\0{n}") } else { String::new() };
+        let seed = format!("{instance}\0{}\0{}{again}", key.request, key.component);
         let hash = sha256(seed.as_bytes()).hex();
         let id = &key.request;
         let stem =
@@ -286,5 +293,9 @@ mod tests {
         assert_eq!(name("queue").as_str().len(), TARGET_NAME_MAX);
         assert_ne!(name("queue"), name("other"));
         assert_eq!(name("queue"), name("queue"));
+        let key = TargetKey { request: id.clone(), component: ComponentName::new("queue") };
+        assert_eq!(TargetName::nth(&instance, &key, 0), name("queue"));
+        assert_ne!(TargetName::nth(&instance, &key, 1), name("queue"));
+        assert_ne!(TargetName::nth(&instance, &key, 1), TargetName::nth(&instance, &key, 11));
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Change, ComponentName, DriftItem, Happening, Life, Map, Origin, OutputSpec, Reference,
-    RequestId, Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
+    Change, ComponentName, DriftItem, Happening, InstanceId, Life, Map, Origin, OutputSpec,
+    Reference, RequestId, Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
     hidden_output, is_hidden_output,
 };
 use crate::digest::Digest;
@@ -87,6 +87,32 @@ impl Record {
         };
         let specs = self.output_specs.iter().filter(|(_, spec)| is_missing(spec));
         specs.map(|(name, spec)| (name.as_str(), spec)).collect()
+    }
+
+    /// Names of its targets that are not those which its own components would be given: it came from
+    /// another request, or a component had another name.
+    pub fn brought_along<'a>(
+        &'a self,
+        instance: &'a InstanceId,
+    ) -> impl Iterator<Item = &'a TargetName> {
+        self.components.iter().filter_map(|(component, known)| {
+            let key = TargetKey { request: self.id.clone(), component: component.clone() };
+            (known.target != TargetName::compute(instance, &key)).then_some(&known.target)
+        })
+    }
+
+    /// A component goes on under another name; whether it was there. What it gives and what came after
+    /// it go by that name too: requests that use its outputs lose nothing meanwhile.
+    pub fn rename_component(&mut self, from: &ComponentName, to: &ComponentName) -> bool {
+        let Some(component) = self.components.remove(from) else { return false };
+        self.components.insert(to.clone(), component);
+        let needs = self.components.values_mut().flat_map(|c| &mut c.needs);
+        let outputs = self.output_specs.values_mut().map(|spec| &mut spec.component);
+        for name in needs.chain(outputs).filter(|name| *name == from) {
+            name.clone_from(to);
+        }
+        self.settled = None;
+        true
     }
 
     /// Puts references in the place of the values of sensitive outputs: values like that are kept

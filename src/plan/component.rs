@@ -113,15 +113,26 @@ impl Draft {
         let Some((name, component)) = work.recorded else { return };
         let seen = owner.live.get(name);
         let sight = Sight::of(seen, Some(component));
-        let past = Past::of(Some(component), None, owner.in_flight.contains_key(name));
+        let flight = owner.in_flight.get(name);
+        let past = Past::of(Some(component), None, flight.is_some());
+        let whole = case.desired.is_none();
+        let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
+        let mut step = deletion(self.target(work.key.clone(), component), component);
         let end = match decide(Want::Gone, past, sight) {
             Verdict::Delete => Ok(Action::Delete),
             Verdict::Forget => Ok(Action::Forget),
             verdict @ (Verdict::NotObserved | Verdict::NotOurs | Verdict::Busy) => {
                 Err(obstacle(verdict, seen, Some(retry::refused_until(context.situation.now))))
             }
-            Verdict::Await | Verdict::Leave => return,
-            Verdict::Create
+            Verdict::Await => {
+                if flight.is_some_and(|flight| flight.action != Action::Delete) {
+                    let end = Ok(Action::Delete);
+                    self.awaited.insert(work.key.clone(), Removal { step, whole, commit, end });
+                }
+                return;
+            }
+            Verdict::Leave
+            | Verdict::Create
             | Verdict::TakeUp
             | Verdict::Update
             | Verdict::CreateAgain
@@ -130,8 +141,6 @@ impl Draft {
             | Verdict::Stuck
             | Verdict::Clear => return,
         };
-        let whole = case.desired.is_none();
-        let mut step = deletion(self.target(work.key.clone(), component), component);
         step.released = released;
         if !whole && work.desired.is_none() {
             step.remarks.push(Remark::ComponentGone);
@@ -141,7 +150,6 @@ impl Draft {
         if seen.is_none() {
             self.unlooked.insert((work.key.clone(), Lane::Remove));
         }
-        let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
         let end = waits(context, case, name).map_or(end, Err);
         self.removals.insert(work.key.clone(), Removal { step, whole, commit, end });
     }
@@ -470,8 +478,16 @@ fn fresh_target(
     work: &Work,
     desired: &DesiredComponent,
 ) -> Target {
+    // What was moved here or renamed kept the name it was made under: the same is not given twice.
+    let own = || subject.owner.recorded.iter().flat_map(|record| record.components.values());
+    let is_taken = |name: &TargetName| {
+        subject.case.taken.contains(name) || own().any(|component| component.target == *name)
+    };
+    let instance = context.situation.instance;
+    let mut names = (0..u32::MAX).map(|n| TargetName::nth(instance, &work.key, n));
+    let free = names.find(|name| !is_taken(name));
     Target {
-        name: TargetName::compute(context.situation.instance, &work.key),
+        name: free.unwrap_or_else(|| TargetName::compute(instance, &work.key)),
         key: work.key.clone(),
         instance: context.situation.instance.clone(),
         provider: desired.provider.clone(),

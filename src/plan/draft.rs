@@ -53,6 +53,8 @@ pub(super) struct Draft {
     instance: InstanceId,
     pub(super) steps: BTreeMap<Node, Step>,
     pub(super) removals: BTreeMap<TargetKey, Removal>,
+    /// What will go once the change that is under way there has ended.
+    pub(super) awaited: BTreeMap<TargetKey, Removal>,
     /// What would go with files that vend removes since their time is over.
     pub(super) expiring: BTreeMap<TargetKey, Removal>,
     pub(super) holds: Vec<Hold>,
@@ -79,6 +81,7 @@ impl Draft {
             instance,
             steps: BTreeMap::new(),
             removals: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             expiring: BTreeMap::new(),
             holds: Vec::new(),
             blocked: BTreeMap::new(),

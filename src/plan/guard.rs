@@ -34,7 +34,9 @@ pub(super) fn deletions(context: &Context, draft: &mut Draft) {
             Some(reason) => held.push((key, removal, reason)),
         }
     }
-    let stopped = breaker(context, &passed, &mut draft.released);
+    let awaited = std::mem::take(&mut draft.awaited);
+    let all = passed.iter().chain(&awaited);
+    let stopped = breaker(context, all, &mut draft.released);
     for (key, removal) in passed {
         let reason = stopped.get(&key.request).cloned();
         match (reason, removal.end.clone()) {
@@ -146,11 +148,11 @@ fn digest_of(removal: &Removal) -> Digest {
 /// When one pass would delete from too many requests, or from all of a team's, none of them are
 /// touched until a person approves that very set. A team's own excess holds that team's only.
 ///
-/// What is held for passing reasons counts: else an outage that ends little by little would let a
-/// large deletion through in small parts.
-pub(super) fn breaker(
+/// What is held for passing reasons counts, and so does what goes once a change that is under way there
+/// has ended: else an outage that ends little by little would let a large deletion through in small parts.
+pub(super) fn breaker<'r>(
     context: &Context,
-    passed: &BTreeMap<TargetKey, Removal>,
+    passed: impl IntoIterator<Item = (&'r TargetKey, &'r Removal)>,
     released: &mut Released,
 ) -> BTreeMap<RequestId, HoldReason> {
     let approvals = context.situation.approvals;

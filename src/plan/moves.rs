@@ -177,18 +177,19 @@ impl<'a> Moves<'a> {
     /// Holds a removed request and all that look like it. Of several nobody can tell which it is but a
     /// person, who needs one word to say that it is none.
     fn hold_alike(&mut self, situation: &Situation, old: &Case, alike: &[&Case]) {
+        // Of all of them, also those that were approved alone: whoever said both said this too.
+        let mut digests: Vec<_> = alike.iter().map(|new| not_a_move(old, &new.id)).collect();
+        digests.sort_unstable();
+        let all = digest::of(&("not-moves", &digests));
+        if alike.len() > 1 && situation.approvals.contains(&all) {
+            self.sets.steps.extend(digests);
+            self.sets.sets.push(all);
+            return;
+        }
         let held = alike.iter().filter(|new| self.hold_pair(situation, old, new, true));
         let held: Vec<&RequestId> = held.map(|new| &new.id).collect();
         let [first, rest @ ..] = held.as_slice() else { return };
         if rest.is_empty() {
-            return;
-        }
-        let mut digests: Vec<_> = held.iter().map(|new| not_a_move(old, new)).collect();
-        digests.sort_unstable();
-        let all = digest::of(&("not-moves", &digests));
-        if situation.approvals.contains(&all) {
-            self.sets.steps.extend(digests);
-            self.sets.sets.push(all);
             return;
         }
         if let Some(HoldReason::LooksLikeAMove { other, also, set, .. }) =

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::model::{
     Action, ComponentName, Desired, Fate, HoldReason, InstanceId, Observation, Record, RequestId,
-    Retry, Revision, SourceName, SourceProblem, TargetKey,
+    Retry, Revision, SourceName, SourceProblem, TargetKey, TargetName,
 };
 
 /// Everything the planner looks at.
@@ -107,6 +107,8 @@ pub struct Case {
     pub untouched: BTreeSet<Revision>,
     /// It was gone before, and the last pass held it as what may have moved.
     pub may_have_moved: bool,
+    /// Names that its targets would have, and that another request took along when it moved.
+    pub taken: BTreeSet<TargetName>,
 }
 
 impl Situation<'_> {

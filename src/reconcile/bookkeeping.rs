@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use super::PassError;
-use super::pass::{Pass, gone_key};
+use super::pass::{Pass, TAKEN, gone_key};
 use crate::digest::Digest;
 use crate::fault::{planted, point};
 use crate::model::{
     Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observed, Plan, Record,
-    RequestId, Spec, Step,
+    RequestId, Spec, Step, TargetName,
 };
 use crate::store::{RecordEntry, Write};
 
@@ -172,7 +174,9 @@ impl Pass<'_> {
         let event = self.event(&to, "Moved", format!("moved from `{from}`; nothing was touched"));
         record.id = to.clone();
         record.settled = None;
+        let taken = self.taken_along(&record);
         let writes = vec![
+            Write::Value { key: TAKEN.into(), value: Some(json!(taken)) },
             Write::Rekey { from: from.clone(), to: to.clone() },
             Write::Record(Box::new(record.clone())),
             Write::Value { key: gone_key(&from), value: None },
@@ -181,6 +185,7 @@ impl Pass<'_> {
         point!("pass.move.before")?;
         self.commit(writes).await?;
         point!("pass.move.after")?;
+        self.memory.taken = taken;
         self.records.insert(from.clone(), None);
         self.memory.drop_record(&from);
         self.put_record(record);
@@ -189,13 +194,23 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Who has which name that is not its own, once this record has moved.
+    fn taken_along(&self, moved: &Record) -> BTreeMap<TargetName, RequestId> {
+        let instance = &self.engine.instance;
+        let mut taken = self.memory.taken.clone();
+        taken.retain(|_, owner| self.memory.records().contains(owner));
+        for component in moved.components.values() {
+            taken.remove(&component.target);
+        }
+        taken.extend(moved.brought_along(instance).map(|name| (name.clone(), moved.id.clone())));
+        taken
+    }
+
     pub(super) async fn rename_component(&mut self, step: &Step) -> Result<(), PassError> {
         let key = &step.target.key;
         let Some(Some(mut record)) = self.records.get(&key.request).cloned() else { return Ok(()) };
         let former = step.moved_from.as_ref().map(|k| k.component.clone());
-        if let Some(component) = former.and_then(|f| record.components.remove(&f)) {
-            record.components.insert(key.component.clone(), component);
-            record.settled = None;
+        if former.is_some_and(|former| record.rename_component(&former, &key.component)) {
             self.commit(vec![Write::Record(Box::new(record.clone()))]).await?;
             self.touched.insert(key.request.clone());
             self.put_record(record);

@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
     Approval, Counts, Diagnostic, EndCounts, HoldReason, Journalled, Origin, RequestId, Retry,
-    Revision, Rollout, SourceName, Sources, TargetKey, TemplateId, Wave,
+    Revision, Rollout, SourceName, Sources, TargetKey, TargetName, TemplateId, Wave,
 };
 use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
@@ -79,6 +79,8 @@ pub struct Memory {
     /// Sources of which nothing was listed yet since the store was made anew: what they ask for is not
     /// known to have been there.
     pub rebuilt: BTreeSet<SourceName>,
+    /// Names of targets that requests took along when they moved: who has each.
+    pub taken: BTreeMap<TargetName, RequestId>,
     /// A pass was cut off before it had said what it did.
     pub unsaid: bool,
     /// How often people had written when this was loaded.

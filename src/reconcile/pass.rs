@@ -243,6 +243,8 @@ impl Engine {
         memory.take_rollouts(super::rollout::standing(self.store.as_ref()).await?);
         memory.rebuilt =
             serde_json::from_value(value(self.store.value(REBUILT).await?)).unwrap_or_default();
+        memory.taken =
+            serde_json::from_value(value(self.store.value(TAKEN).await?)).unwrap_or_default();
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         memory.told =
             serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
@@ -263,6 +265,8 @@ const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
 /// Sources of which nothing was listed yet since the store was made anew.
 pub(super) const REBUILT: &str = "rebuilt";
+/// Names of targets that requests took along when they moved.
+pub(super) const TAKEN: &str = "taken";
 const PATHS: &str = "paths";
 const CATALOG: &str = "catalog-problems";
 const UNSAID: &str = "unsaid";

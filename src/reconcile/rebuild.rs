@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::front::{self, Front, InstanceFile};
 use super::local::{self, Published};
-use super::pass::{COUNTS, REBUILT};
+use super::pass::{COUNTS, REBUILT, TAKEN};
 use super::{PassError, announce, gate, providers, rollout, source, state_of, transport};
 use crate::config::Config;
 use crate::digest::{self, Digest};
@@ -32,7 +32,8 @@ use crate::error::chain;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, RequestPhase,
-    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
+    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TargetName,
+    TemplateId,
 };
 use crate::provider::Providers;
 use crate::render;
@@ -279,13 +280,19 @@ impl Remains {
         lease: &Lease,
         now: Timestamp,
     ) -> Result<(), PassError> {
-        let Self { tip, statuses, mut records, artifacts, templates, state, sources, .. } = self;
+        let Self { tip, instance, statuses, mut records, artifacts, .. } = self;
+        let (templates, state, sources) = (self.templates, self.state, self.sources);
         for part in artifacts.chunks(PART) {
             let writes = part.iter().map(|artifact| Write::Artifact(artifact.as_ref().clone()));
             store.commit(lease, writes.collect()).await?;
         }
         let mut counts = Counts::default();
         let mut writes = Vec::new();
+        let named = |record: &Record| -> Vec<(TargetName, RequestId)> {
+            let names = record.brought_along(&instance.instance);
+            names.map(|name| (name.clone(), record.id.clone())).collect()
+        };
+        let taken: BTreeMap<_, _> = records.values().flat_map(named).collect();
         for (id, status) in &statuses {
             counts.shift(id, None, Some(status.phase));
             let record = records.remove(id);
@@ -310,6 +317,7 @@ impl Remains {
         }
         writes.push(value(rollout::ROLLOUTS.into(), json!(state.rollouts)));
         writes.push(value(COUNTS.into(), json!(counts)));
+        writes.push(value(TAKEN.into(), json!(taken)));
         writes.push(value(front::TIP.into(), json!(tip)));
         let names: BTreeSet<SourceName> =
             statuses.values().map(|s| SourceName::new(s.source.repository.as_str())).collect();

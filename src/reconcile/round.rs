@@ -17,7 +17,7 @@ use crate::fault::planted;
 use crate::git::Blob;
 use crate::model::{
     Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
-    RequestId, Retry, Revision, SourceName, Step, TargetKey,
+    RequestId, Retry, Revision, SourceName, Step, TargetKey, TargetName,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 use crate::provider::Providers;
@@ -173,7 +173,8 @@ impl Pass<'_> {
     }
 
     /// Everything that is known of each of `ids`.
-    async fn cases(&mut self, ids: BTreeSet<RequestId>) -> Result<Vec<Case>, PassError> {
+    async fn cases(&mut self, mut ids: BTreeSet<RequestId>) -> Result<Vec<Case>, PassError> {
+        self.add_partners(&mut ids);
         let unread = |id: &&RequestId| !self.fresh.contains_key(*id);
         let found: Vec<_> = ids
             .iter()
@@ -197,6 +198,18 @@ impl Pass<'_> {
         }
         self.note_when_new(&mut cases);
         Ok(cases)
+    }
+
+    /// Those that held ones may have become. One that has something of its own is settled meanwhile, and
+    /// what it says of the other counts all the same.
+    fn add_partners(&self, ids: &mut BTreeSet<RequestId>) {
+        let held = ids.iter().filter_map(|id| self.memory.holds.get(id)).flatten();
+        let partners = held.flat_map(|row| match &row.hold.reason {
+            HoldReason::LooksLikeAMove { other, also, .. } => other.iter().chain(also).collect(),
+            _ => Vec::new(),
+        });
+        let partners: Vec<RequestId> = partners.cloned().collect();
+        ids.extend(partners);
     }
 
     /// Notes which new requests came after others had gone, and which were there before. What vanished
@@ -305,6 +318,7 @@ impl Pass<'_> {
             };
             rows.iter().any(|row| is_move(&row.hold.reason))
         });
+        let taken = self.taken(&id, desired.as_deref());
         Ok(Case {
             id,
             desired,
@@ -318,7 +332,26 @@ impl Pass<'_> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved,
+            taken,
         })
+    }
+
+    /// The names that a request's targets would be given, and that another one has.
+    fn taken(&self, id: &RequestId, desired: Option<&Desired>) -> BTreeSet<TargetName> {
+        let has = |name: &TargetName| {
+            let owner = self.memory.taken.get(name).filter(|owner| *owner != id);
+            owner.is_some_and(|owner| self.memory.records().contains(owner))
+        };
+        let mut taken = BTreeSet::new();
+        if self.memory.taken.is_empty() {
+            return taken;
+        }
+        for component in desired.and_then(Desired::spec).into_iter().flat_map(|s| &s.components) {
+            let key = TargetKey { request: id.clone(), component: component.name.clone() };
+            let names = (0..u32::MAX).map(|n| TargetName::nth(&self.engine.instance, &key, n));
+            taken.extend(names.take_while(has));
+        }
+        taken
     }
 
     pub(super) fn components<'b, T>(

@@ -19,6 +19,7 @@ mod hostile;
 mod import;
 mod init;
 mod layering;
+mod model;
 mod pages;
 mod pull;
 mod readme;

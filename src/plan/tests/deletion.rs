@@ -306,3 +306,22 @@ fn a_record_with_nothing_in_it_is_dropped() {
     assert_eq!(world.plan().forget, [id("a/prod/r0")]);
     world.done();
 }
+
+#[test]
+fn b84_one_that_is_under_way_counts_among_those_that_go() {
+    let names = ["a/prod/one", "a/prod/two", "a/prod/three"];
+    let mut world = World::of(names.map(|name| (name, File::default())));
+    names.iter().for_each(|name| world.remove(name));
+    let key = key("a/prod/one#main");
+    let (action, since) = (crate::model::Action::Update, at(1));
+    let flight = crate::plan::InFlight { action, artifact: None, since, unknown: None };
+    world.in_flight.insert(key, flight);
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{}", show(&plan));
+    world.in_flight.clear();
+    world.converge();
+    assert!(world.log.is_empty(), "{:?}", world.log);
+    world.approvals.insert(asked(&world.plan()));
+    world.done();
+    assert_eq!(world.log.len(), 3);
+}

@@ -3,6 +3,7 @@
 mod deletion;
 mod expiry;
 mod hold;
+mod model;
 mod moving;
 mod ordering;
 mod property;

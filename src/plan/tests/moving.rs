@@ -320,6 +320,21 @@ fn b78_a_name_that_nobody_knows_may_be_misspelt() {
 }
 
 #[test]
+fn one_that_has_its_own_takes_no_other_and_lets_it_stand() {
+    let mut world = one();
+    world.remove("a/prod/old");
+    world.file("a/prod/other").moved_from = Some(id("a/prod/old"));
+    world.converge();
+    assert_snapshot!(world.show(), @"
+    hold a/prod/old Delete: LooksLikeAMove a/prod/other
+    1 settled
+    ");
+    world.approvals.insert(asked(&world.plan()));
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/old#main"]);
+}
+
+#[test]
 fn a_name_that_nobody_knows_holds_nothing_where_nothing_went() {
     let mut world = one();
     world.put("a/prod/new", from("a/prod/odl"));
@@ -410,4 +425,26 @@ fn who_was_another_request_cannot_refer_to_it() {
     assert!(world.log.is_empty(), "nothing is made of it");
     world.put("a/prod/new", new);
     world.done();
+}
+
+#[test]
+fn a_name_that_was_left_can_be_used_again() {
+    let mut world = World::of([("a/prod/one", File::default().with("size", 1))]);
+    world.remove("a/prod/one");
+    world.put(
+        "a/prod/three",
+        File { moved_from: Some(id("a/prod/one")), ..File::default().with("size", 2) },
+    );
+    world.done();
+    world.remove("a/prod/three");
+    world.put("a/prod/one", File::default().with("size", 1));
+    assert_snapshot!(world.show(), @"
+    Create a/prod/one#main
+    Delete a/prod/three#main
+    0 settled
+    ");
+    world.log.clear();
+    world.done();
+    assert_eq!(world.log.len(), 2, "{:?}", world.log);
+    assert_eq!(world.things.len(), 1);
 }

@@ -134,6 +134,8 @@ pub struct World {
     pub untouched: BTreeMap<RequestId, BTreeSet<Revision>>,
     /// Requests that the last pass held as what may have moved.
     pub may_have_moved: BTreeSet<RequestId>,
+    /// Requests that those are held for: they are looked at too.
+    pub partners: BTreeSet<RequestId>,
     /// Deletions and creations in the world, as they happened.
     pub log: Vec<String>,
 }
@@ -158,6 +160,7 @@ impl World {
             later: BTreeMap::new(),
             untouched: BTreeMap::new(),
             may_have_moved: BTreeSet::new(),
+            partners: BTreeSet::new(),
             log: Vec::new(),
         }
     }
@@ -281,6 +284,12 @@ impl World {
         }
     }
 
+    /// What other requests have, under whatever names.
+    fn taken(&self, id: &RequestId) -> BTreeSet<TargetName> {
+        let others = self.records.values().filter(|record| record.id != *id);
+        others.flat_map(|r| r.components.values()).map(|c| c.target.clone()).collect()
+    }
+
     fn dependents(&self, id: &RequestId) -> Vec<RequestId> {
         let desired = self
             .files
@@ -306,7 +315,8 @@ impl World {
             });
             let life = recorded.as_ref().and_then(|r| r.life.as_ref());
             let is_over = life.is_some_and(|life| life.ends <= self.now);
-            if satisfied && !is_over && !self.drift_due && !flying.clone().any(|f| f == id) {
+            let is_looked_at = self.drift_due || self.partners.contains(id);
+            if satisfied && !is_over && !is_looked_at && !flying.clone().any(|f| f == id) {
                 settled += 1;
                 continue;
             }
@@ -333,6 +343,7 @@ impl World {
                 later: self.later.get(id).cloned().unwrap_or_default(),
                 untouched: self.untouched.get(id).cloned().unwrap_or_default(),
                 may_have_moved: self.may_have_moved.contains(id),
+                taken: self.taken(id),
                 desired: desired.map(Arc::new),
                 recorded,
             });
@@ -402,6 +413,7 @@ impl World {
 
     /// Does what the plan says, as an executor would: what the store does alone, then what is ready.
     pub fn apply(&mut self, plan: &Plan) {
+        self.partners = plan.holds.iter().flat_map(partners).collect();
         self.approvals.extend(&plan.approved);
         self.approvals.retain(|digest| !plan.spent.contains(digest));
         for step in plan.steps.iter().filter(|s| !s.action.touches_the_world()) {
@@ -467,9 +479,7 @@ impl World {
                     self.records.insert(key.request.clone(), record);
                 }
                 let record = self.records.get_mut(&key.request).unwrap();
-                let component = record.components.remove(&from.component).unwrap();
-                record.components.insert(key.component.clone(), component);
-                record.settled = None;
+                assert!(record.rename_component(&from.component, &key.component));
             }
             Action::Forget => {
                 self.approvals.retain(|digest| !step.released.contains(digest));
@@ -565,6 +575,15 @@ impl World {
     pub fn done(&mut self) {
         self.converge();
         self.again();
+    }
+}
+
+fn partners(hold: &Hold) -> Vec<RequestId> {
+    match &hold.reason {
+        HoldReason::LooksLikeAMove { other, also, .. } => {
+            other.iter().chain(also).cloned().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

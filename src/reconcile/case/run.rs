@@ -337,6 +337,7 @@ impl Bench<'_> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            taken: BTreeSet::new(),
         };
         let count = u64::from(applied.is_some());
         let by_team = BTreeMap::from([(id.team().to_owned(), count)]);

@@ -15,7 +15,7 @@ use super::requests::{LocalRequests, local_providers};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::model::{Action, Artifact, InstanceId, Plan, Record, RequestId, Step};
+use crate::model::{Action, Artifact, InstanceId, Plan, Record, RequestId, Step, TargetName};
 use crate::plan::{self, Case, Expiry, Gone, Guards, Situation, Totals};
 use crate::provider::Providers;
 
@@ -82,6 +82,8 @@ struct Table<'a> {
     desk: &'a Desk<'a>,
     records: BTreeMap<RequestId, Record>,
     users: BTreeMap<RequestId, BTreeSet<RequestId>>,
+    /// Names that requests took along when they moved.
+    taken: BTreeMap<TargetName, RequestId>,
     providers: Providers,
 }
 
@@ -89,7 +91,13 @@ impl<'a> Table<'a> {
     fn new(desk: &'a Desk<'a>) -> Result<Self, PassError> {
         let records = desk.published.records();
         let providers = local_providers(desk.config)?;
-        let mut table = Self { desk, records, users: BTreeMap::new(), providers };
+        let named = |record: &Record| -> Vec<(TargetName, RequestId)> {
+            let Some(instance) = &desk.published.instance else { return Vec::new() };
+            let names = record.brought_along(instance);
+            names.map(|name| (name.clone(), record.id.clone())).collect()
+        };
+        let taken = records.values().flat_map(named).collect();
+        let mut table = Self { desk, records, users: BTreeMap::new(), taken, providers };
         let all: BTreeSet<RequestId> =
             table.records.keys().chain(desk.evaluated.keys()).cloned().collect();
         for id in all {
@@ -110,6 +118,11 @@ impl<'a> Table<'a> {
 
     fn dependents(&self, id: &RequestId) -> Vec<RequestId> {
         self.users.get(id).into_iter().flatten().cloned().collect()
+    }
+
+    fn taken(&self, id: &RequestId) -> BTreeSet<TargetName> {
+        let others = self.taken.iter().filter(|(_, owner)| *owner != id);
+        others.map(|(name, _)| name.clone()).collect()
     }
 
     /// `None`: it is as it should be.
@@ -133,6 +146,7 @@ impl<'a> Table<'a> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            taken: self.taken(id),
         })
     }
 
@@ -234,6 +248,7 @@ impl<'a> Table<'a> {
                 later: BTreeSet::new(),
                 untouched: BTreeSet::new(),
                 may_have_moved: false,
+                taken: BTreeSet::new(),
             });
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! The end of the process at every commit of the store, and answers that are lost: afterwards all is
 //! as it would have been, and nothing was done twice.
 
-mod cut;
+pub mod cut;
 mod expiry;
-mod lab;
+pub mod lab;
 mod live;
 mod lossy;
 mod points;

@@ -1,0 +1,266 @@
+//! The planner against the reference that the whole pass is held against too (`tests/it/model`), many
+//! more times than whole passes could be played: files, faults, ends in the middle, and approvals.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::world::{self, World, at, id};
+use crate::model::{HoldReason, Plan, RequestId, Revision};
+use crate::plan::{Gone, InFlight};
+
+#[path = "../../../tests/it/model/acts.rs"]
+#[allow(dead_code, reason = "what is done to a branch is nothing to the planner")]
+mod acts;
+#[path = "../../../tests/it/model/reference.rs"]
+mod reference;
+
+use acts::{Act, IDS, Views, act};
+use reference::{File, Id, Reference, Rest, Word};
+
+/// What goes wrong in a pass.
+#[derive(Clone, Debug)]
+enum Fault {
+    /// It ends after so many of the steps that were ready.
+    Dies(usize),
+    /// A target does not answer.
+    Unseen(usize),
+    /// A change of a target is under way.
+    Busy(usize),
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => (0..4_usize).prop_map(Fault::Dies),
+        1 => (0..IDS.len()).prop_map(Fault::Unseen),
+        1 => (0..IDS.len()).prop_map(Fault::Busy),
+    ]
+}
+
+struct Game {
+    world: World,
+    reference: Reference,
+    views: Views,
+}
+
+fn commit(view: usize) -> Revision {
+    Revision::new(format!("{view:040}"))
+}
+
+fn file(file: &File) -> world::File {
+    world::File {
+        protect: file.protect,
+        tombstone: file.confirm,
+        suspend: file.suspend,
+        broken: file.broken,
+        moved_from: file.from.filter(|_| !file.broken).map(id),
+        ..world::File::default().with("value", file.value)
+    }
+}
+
+impl Game {
+    /// What a pass reads from Git: the files, what those that are gone said last, and which of the new
+    /// ones came later than those went, or lay there before.
+    fn see(&mut self, files: BTreeMap<Id, File>) {
+        let (world, n) = (&mut self.world, self.views.len());
+        world.files = files.iter().map(|(name, text)| (id(name), file(text))).collect();
+        for (name, text) in self.views.last().into_iter().flatten() {
+            if files.contains_key(name) {
+                continue;
+            }
+            let text = Some(text).filter(|text| !text.broken);
+            let gone = Gone {
+                protect: text.is_some_and(|text| text.protect),
+                tombstone: text.is_some_and(|text| text.confirm),
+                moved_from: text.and_then(|text| text.from).map(id),
+                commit: Some(commit(n)),
+                before: Some(commit(n - 1)),
+            };
+            world.gone.insert(id(name), gone);
+        }
+        self.reference.see(&files);
+        self.views.push(files);
+        let files = self.views.last().unwrap();
+        world.gone.retain(|gone, _| !files.contains_key(gone.as_str()));
+        world.later.clear();
+        world.untouched.clear();
+        let new = files.iter().filter(|(name, _)| !world.records.contains_key(&id(name)));
+        for (name, text) in new {
+            for gone in world.gone.values() {
+                let view: usize = gone.commit.as_ref().unwrap().as_str().parse().unwrap();
+                let (then, former) = (self.views[view].get(name), self.views[view - 1].get(name));
+                let rests = match (text.broken, then) {
+                    (true, Some(then)) => then.from.is_none(),
+                    (_, _) => text.suspend && !text.broken,
+                };
+                let of = match then {
+                    None if view + 1 < self.views.len() => &mut world.later,
+                    Some(_) if then == former && rests => &mut world.untouched,
+                    None | Some(_) => continue,
+                };
+                of.entry(id(name)).or_default().insert(commit(view));
+            }
+        }
+    }
+
+    fn pass(&mut self, most: usize) -> Plan {
+        let plan = self.world.plan();
+        let mut done = plan.clone();
+        let mut left = most;
+        done.steps.retain(|step| {
+            let counts = step.is_ready() && step.action.touches_the_world();
+            left = left.saturating_sub(usize::from(counts));
+            !counts || left > 0
+        });
+        self.world.apply(&done);
+        let is_move = |reason: &HoldReason| {
+            matches!(reason, HoldReason::LooksLikeAMove { other: Some(_), .. })
+        };
+        let held = plan.holds.iter().filter(|hold| is_move(&hold.reason));
+        self.world.may_have_moved = held.map(|hold| hold.request.clone()).collect();
+        plan
+    }
+
+    fn faults(&mut self, faults: &[Fault]) {
+        let target = |world: &World, n: usize| {
+            let key = world::key(&format!("{}#main", IDS[n]));
+            let record = world.records.get(&key.request);
+            (record.and_then(|r| r.components.get(&key.component)).map(|c| c.target.clone()), key)
+        };
+        for fault in faults {
+            match fault {
+                Fault::Dies(most) => drop(self.pass(*most)),
+                Fault::Unseen(n) => {
+                    self.world.unseen.extend(target(&self.world, *n).0);
+                    self.pass(usize::MAX);
+                    self.world.unseen.clear();
+                }
+                Fault::Busy(n) => {
+                    let action = crate::model::Action::Update;
+                    let flight = InFlight { action, artifact: None, since: at(1), unknown: None };
+                    self.world.in_flight.insert(target(&self.world, *n).1, flight);
+                    self.pass(usize::MAX);
+                    self.world.in_flight.clear();
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self) -> Plan {
+        for _ in 0..60 {
+            let plan = self.pass(usize::MAX);
+            let idle = plan.settle.is_empty() && plan.forget.is_empty() && plan.drifts.is_empty();
+            if idle && !plan.steps.iter().any(crate::model::Step::is_ready) {
+                return plan;
+            }
+        }
+        panic!("no end in sight:\n{}", self.world.show());
+    }
+
+    fn approve(&mut self) {
+        let plan = self.settle();
+        let asked = plan.holds.iter().filter_map(|hold| match &hold.reason {
+            HoldReason::TooManyDeletes { digest, .. } => Some(*digest),
+            HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
+            _ => None,
+        });
+        self.world.approvals.extend(asked);
+        self.reference.approve();
+    }
+
+    /// How everything stands, as a status would say it.
+    fn standing(&self, plan: &Plan) -> Rest {
+        let held: BTreeMap<&RequestId, &HoldReason> =
+            plan.holds.iter().map(|hold| (&hold.request, &hold.reason)).collect();
+        let mut rest = Rest::default();
+        for name in IDS {
+            let request = id(name);
+            let (file, record) = (self.world.files.get(&request), self.world.records.get(&request));
+            let word = match held.get(&request) {
+                // What is as it was applied is in no plan; its status says why all the same.
+                _ if file.is_some_and(|file| file.suspend && !file.broken) => Word::Suspended,
+                Some(HoldReason::Invalid { .. }) => Word::Held("Invalid"),
+                Some(HoldReason::LooksLikeAMove { .. }) => Word::Held("LooksLikeAMove"),
+                Some(HoldReason::Protected) => Word::Held("Protected"),
+                Some(HoldReason::TooManyDeletes { .. }) => Word::Held("TooManyDeletes"),
+                Some(_) => Word::Held("for another reason"),
+                None => Word::Ready,
+            };
+            if file.is_some() || record.is_some() {
+                rest.words.insert(name, word);
+            }
+            for component in record.into_iter().flat_map(|r| r.components.values()) {
+                let place = (component.provider.clone(), component.target.clone());
+                assert_eq!(self.world.things[&place].digest, component.digest, "{name}");
+                let value = record.unwrap().parameters["value"].as_u64().unwrap();
+                rest.things.insert(name, u16::try_from(value).unwrap());
+            }
+        }
+        rest
+    }
+
+    fn round(&mut self, act: &Act, faults: &[Fault]) {
+        if act.is_seen() {
+            let files = act.edit(&self.views, &|name| self.reference.is_made(name));
+            self.see(files);
+        } else if matches!(act, Act::Approve) {
+            self.approve();
+        }
+        self.faults(faults);
+        let plan = self.settle();
+        assert_eq!(self.standing(&plan), self.reference.rest(), "{}", self.world.show());
+        let recorded: usize = self.world.records.values().map(|r| r.components.len()).sum();
+        assert_eq!(self.world.things.len(), recorded, "something is there that nobody speaks of");
+    }
+}
+
+/// Cases of one of the four parts that are played side by side.
+const CASES: u32 = 5_000;
+
+/// The same cases each time: `VEND_MODEL_CASES` is how many, `VEND_MODEL_SEED` where they begin.
+fn play(part: u64) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let seed = number("VEND_MODEL_SEED").unwrap_or(1).wrapping_mul(4).wrapping_add(part);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let cases = number("VEND_MODEL_CASES").and_then(|n| u32::try_from(n).ok()).unwrap_or(CASES);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let rounds = prop::collection::vec((act(), prop::collection::vec(fault(), 0..3)), 2..8);
+    let played = runner.run(&rounds, |rounds| {
+        let (world, reference) = (World::empty(), Reference::default());
+        let mut game = Game { world, reference, views: Vec::new() };
+        game.see(BTreeMap::new());
+        for (act, faults) in &rounds {
+            game.round(act, faults);
+        }
+        Ok(())
+    });
+    if let Err(error) = played {
+        panic!("{error}");
+    }
+}
+
+// Whatever was done and went wrong on the way, what stands at rest is what the reference says.
+
+#[test]
+fn i1_i4_every_history_comes_to_the_rest_that_the_reference_says() {
+    play(0);
+}
+
+#[test]
+fn i1_i4_every_other_history_does() {
+    play(1);
+}
+
+#[test]
+fn i1_i4_every_third_history_does() {
+    play(2);
+}
+
+#[test]
+fn i1_i4_every_fourth_history_does() {
+    play(3);
+}
