@@ -18,11 +18,10 @@ use serde_json::{Value, json};
 use crate::confined::{self, Ran};
 use crate::world::{Output, World, note};
 
-/// The most that a case may take, as a multiple of what the good request takes alone: of memory, and
-/// of the processor. The largest files are a thousand times the good one, and the slowest templates run
-/// to the last of their hundred thousand steps.
-const MEMORY: u64 = 3;
-const TIME: u32 = 12;
+/// The most that a case may take, as a multiple of what the good request takes alone, with the start of
+/// the program in both: of memory, and of the processor. Measured were 1.1 and 1.5.
+const MEMORY: u64 = 2;
+const TIME: u32 = 4;
 
 /// As much as is ever shown of one bad file, to people and to programs.
 const SHOWN: usize = 20_000;
@@ -201,9 +200,9 @@ fn check(case: &str, update: bool, most: &Mutex<Most>) -> Result<(), String> {
             found.extend(problems(&bench.json(args)?));
             bench.vend(args)?;
         }
-    }
-    if overlay {
-        authors_see_all_of_it(&bench)?;
+        if is_meant && args.len() > 1 {
+            authors_see_all_of_it(&bench, &found)?;
+        }
     }
     if update {
         wanted["problems"] = found.clone().into();
@@ -214,7 +213,7 @@ fn check(case: &str, update: bool, most: &Mutex<Most>) -> Result<(), String> {
         return Err(format!("{case}: expected {}, found {}", wanted["problems"], json!(found)));
     }
     // Wherever else it may come up.
-    for args in [&["plan"][..], &["render", BAD], &["explain", BAD], &["status"]] {
+    for args in [&["plan"][..], &["render", BAD], &["explain", BAD]] {
         bench.vend(args)?;
     }
     bench.json(&["plan"])?;
@@ -227,9 +226,8 @@ fn check(case: &str, update: bool, most: &Mutex<Most>) -> Result<(), String> {
 }
 
 /// `vend catalog check` says what `vend validate` says of a catalog, whatever it adds.
-fn authors_see_all_of_it(bench: &Bench) -> Result<(), String> {
+fn authors_see_all_of_it(bench: &Bench, told: &[Value]) -> Result<(), String> {
     let args = ["catalog", "check", "catalog", "--no-cfn-lint"];
-    let told = problems(&bench.json(&["validate", "catalog"])?);
     let found = problems(&bench.json(&args)?);
     if let Some(kept) = told.iter().find(|problem| !found.contains(problem)) {
         return Err(format!("{}: `vend catalog check` says nothing of {kept}", bench.case));
