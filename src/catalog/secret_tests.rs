@@ -56,7 +56,7 @@ fn an_allowed_secret_becomes_the_providers_own_reference() {
 }
 
 #[test]
-fn nobody_names_another_teams_secret() {
+fn b87_nobody_names_another_teams_secret() {
     let catalog = loaded(&catalog());
     for other in ["payments/db", "ordersx/db", "orders"] {
         let arn = format!("arn:aws:secretsmanager:eu-north-1:123456789012:secret:{other}");

@@ -7,8 +7,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_chan
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Args, Command, Log};
 use super::output;
@@ -41,13 +45,26 @@ pub fn start(args: &Args) -> Option<Lines> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     let colour = output::is_colourful(&io::stderr());
     let lines = daemon.then(Lines::start);
+    let only = filter_fn(holds_no_body);
     let _ = match (args.log, &lines) {
-        (Log::Json, Some(lines)) => builder.json().with_writer(lines.taker()).try_init(),
-        (Log::Json, None) => builder.json().with_writer(io::stderr).try_init(),
-        (Log::Text, Some(lines)) => builder.with_ansi(colour).with_writer(lines.taker()).try_init(),
-        (Log::Text, None) => builder.with_ansi(colour).with_writer(io::stderr).try_init(),
+        (Log::Json, Some(lines)) => {
+            builder.json().with_writer(lines.taker()).finish().with(only).try_init()
+        }
+        (Log::Json, None) => builder.json().with_writer(io::stderr).finish().with(only).try_init(),
+        (Log::Text, Some(lines)) => {
+            builder.with_ansi(colour).with_writer(lines.taker()).finish().with(only).try_init()
+        }
+        (Log::Text, None) => {
+            builder.with_ansi(colour).with_writer(io::stderr).finish().with(only).try_init()
+        }
     };
     lines
+}
+
+/// The AWS SDK logs whole answers at its finest level, with all the secrets that are in them, whoever
+/// asks for that level.
+fn holds_no_body(of: &Metadata<'_>) -> bool {
+    *of.level() != Level::TRACE || !of.target().starts_with("aws_")
 }
 
 enum Told {

@@ -66,6 +66,23 @@ mod tests {
         assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(Secret(..))");
     }
 
+    /// Compiles as long as a type lacks all of these: with one of them, two implementations fit.
+    trait Lacks<Which> {
+        const IT: () = ();
+    }
+    impl<T> Lacks<()> for T {}
+    #[allow(dead_code)]
+    struct Displayed;
+    impl<T: std::fmt::Display> Lacks<Displayed> for T {}
+    #[allow(dead_code)]
+    struct Serialised;
+    impl<T: serde::Serialize> Lacks<Serialised> for T {}
+
+    #[test]
+    fn b109_b74_a_secret_can_be_neither_displayed_nor_serialised() {
+        const { <Secret as Lacks<_>>::IT };
+    }
+
     #[test]
     fn a_file_holds_one_line() {
         let folder = tempfile::tempdir().unwrap();

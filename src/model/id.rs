@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_name_fits_and_differs_by_component() {
+    fn b88_a_target_name_fits_and_differs_by_component() {
         let instance = InstanceId::new("i-1");
         let id = RequestId::new(&"t".repeat(63), &"e".repeat(63), &"n".repeat(63)).unwrap();
         let name = |c: &str| {

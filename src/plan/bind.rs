@@ -85,12 +85,7 @@ impl Bounds {
             // The rest of an earlier try goes only when a person said so.
             return false;
         }
-        let adopts = step.remarks.contains(&Remark::Adopts);
-        let mut same = vec![step.clone()];
-        if step.action == Action::Update && !adopts {
-            // Made by us, and not yet recorded: what was to be created is.
-            same.push(Step { action: Action::Create, ..step.clone() });
-        }
+        let same = reviewed_as(step);
         let loses = step.preview.iter().flat_map(|p| &p.resources).any(|r| r.loses());
         let veiled = self.veiled.get(&step.target.key.component).filter(|_| !loses);
         let is_known = same.iter().any(|step| {
@@ -105,6 +100,16 @@ impl Bounds {
             false => !is_known && matches!(step.action, Action::Delete | Action::Replace),
         }
     }
+}
+
+/// What a step may have been when it was reviewed: itself; and of an update the creation, which has
+/// happened since and is not recorded yet.
+pub fn reviewed_as(step: &Step) -> Vec<Step> {
+    let mut same = vec![step.clone()];
+    if step.action == Action::Update && !step.remarks.contains(&Remark::Adopts) {
+        same.push(Step { action: Action::Create, ..step.clone() });
+    }
+    same
 }
 
 /// The digest of a step as it would be if its component rendered to that.

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_is_named_once_and_only_when_it_is_new() {
+    fn b87_what_opens_is_named_once_and_only_when_it_is_new() {
         let role = r#"{"Role": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "a"}},
             "Queue": {"Type": "AWS::SQS::Queue"}}"#;
         assert_eq!(found(None, role), ["Role Permissions"]);

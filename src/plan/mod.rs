@@ -41,7 +41,7 @@ use std::collections::BTreeMap;
 use crate::model::{Plan, RequestId, Target};
 
 pub use assess::{Foretold, assess, wants_preview};
-pub use bind::{Bounds, bind};
+pub use bind::{Bounds, bind, reviewed_as};
 pub use change::{LOCATION, forbidden, settings};
 pub use exposure::{Exposed, exposures};
 pub use gate::other_source;

@@ -49,7 +49,7 @@ pub struct Mistake {
 }
 
 /// An expression that can be evaluated.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiled {
     pub(super) root: Node,
     /// Whether it looks at the plan, which is not there when a request is read.
@@ -58,14 +58,14 @@ pub struct Compiled {
     pub parameters: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     /// Characters before it in the text.
     pub at: u32,
     pub op: Op,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Op {
     Literal(Value),
     /// A name from the facts.
@@ -114,7 +114,7 @@ pub(super) enum Two {
     EndsWith,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fold {
     pub range: Node,
     pub item: String,

@@ -7,7 +7,7 @@ use super::value::Value;
 use crate::model::{Place, Requirement};
 
 /// `policy: [{deny, message}]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DenyRule {
     /// The expression.
     pub deny: Compiled,
@@ -20,7 +20,7 @@ pub struct DenyRule {
 }
 
 /// `approvals: [{when, teams, count}]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApprovalRule {
     /// The expression; `None`: always.
     pub when: Option<Compiled>,
@@ -35,7 +35,7 @@ pub struct ApprovalRule {
 }
 
 /// The rules of a template's version or of an environment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// What may not be.
     pub deny: Vec<DenyRule>,
@@ -47,6 +47,17 @@ impl Rules {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.deny.is_empty() && self.approvals.is_empty()
+    }
+
+    /// Those that `others` do not have in the same words.
+    pub fn beyond(&self, others: &Self) -> Self {
+        let mut own = self.clone();
+        own.deny.retain(|rule| !others.deny.iter().any(|other| other.text == rule.text));
+        own.approvals.retain(|rule| {
+            let asks = |of: &ApprovalRule| (of.text.clone(), of.teams.clone(), of.count);
+            !others.approvals.iter().any(|other| asks(other) == asks(rule))
+        });
+        own
     }
 }
 

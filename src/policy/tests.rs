@@ -316,7 +316,7 @@ fn stack(template: &serde_json::Value) -> Artifact {
 }
 
 #[test]
-fn types_outside_the_list_are_found_wherever_they_hide() {
+fn b60_types_outside_the_list_are_found_wherever_they_hide() {
     let allowed =
         Allowed { patterns: vec!["AWS::SQS::*".into()], place: Place::file("template.yaml") };
     let outside = |template: serde_json::Value| {

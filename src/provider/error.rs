@@ -4,6 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::chain;
+
 /// A cause. Shared, since one outage answers a whole batch.
 pub type Fault = Arc<dyn Error + Send + Sync>;
 
@@ -49,6 +51,21 @@ impl ProviderError {
     /// Sent, and the end not seen, for this reason.
     pub fn unknown(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unknown { error: Arc::from(error.into()) }
+    }
+
+    /// The same remedy, in other words.
+    pub fn reworded(self, word: impl Fn(String) -> String) -> Self {
+        let fault = |error: Fault| -> Fault {
+            Arc::from(Box::<dyn Error + Send + Sync>::from(word(chain(&*error))))
+        };
+        match self {
+            Self::Unavailable { retry_after, error } => {
+                Self::Unavailable { retry_after, error: fault(error) }
+            }
+            Self::Stale(text) => Self::Stale(word(text)),
+            Self::Refused(text) => Self::Refused(word(text)),
+            Self::Unknown { error } => Self::Unknown { error: fault(error) },
+        }
     }
 
     /// The stable name of the remedy, as printed in conditions and events.

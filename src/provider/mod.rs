@@ -16,6 +16,7 @@ use crate::model::{
     Action, Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
 };
 
+pub use cloudformation::{hidden, masked};
 pub use error::{Fault, ProviderError};
 
 /// The one seam between our decisions and the outside world.

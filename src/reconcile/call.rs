@@ -14,7 +14,7 @@ use crate::model::{
     Change, Happening, Journalled, Observation, Owner, Preview, Progress, Target, TargetKey,
     Ticket, Token,
 };
-use crate::provider::{Provider, ProviderError};
+use crate::provider::{self, Provider, ProviderError, masked};
 
 /// No call takes longer. Long, since a batch may be a commit of thousands of files that is pushed
 /// over a slow line: each provider has shorter deadlines of its own for what it waits for.
@@ -76,7 +76,7 @@ pub(super) async fn submit(provider: Arc<dyn Provider>, rows: Vec<Journalled>) -
     };
     all(rows, |row| {
         let answer = answers.remove(&token(&row.change.token));
-        answer.map_or_else(|| Answer::Unknown(lost.into()), answer_of)
+        answer.map_or_else(|| Answer::Unknown(lost.into()), |a| answer_of(a, &row.change))
     })
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn poll(
             Answer::Running(ticket, Vec::new(), retry_after)
         }
         Err(_) => Answer::Running(ticket, Vec::new(), None),
-        Ok(answer) => answer_of(answer),
+        Ok(answer) => answer_of(answer, &row.change),
     };
     (row, answer)
 }
@@ -157,9 +157,11 @@ pub(super) async fn preview(
     change: Change,
 ) -> Result<Preview, ProviderError> {
     point!("pass.preview.before")?;
+    let hidden = hidden(&change);
     let call = apart(async move { provider.preview(&change).await }).await;
     point!("pass.preview.after")?;
-    call.unwrap_or_else(|lost| Err(ProviderError::unavailable(lost)))
+    let answer = call.unwrap_or_else(|lost| Err(ProviderError::unavailable(lost)));
+    answer.map_err(|error| error.reworded(|text| masked(text, &hidden)))
 }
 
 /// Drops what a preview prepared; that it could not be dropped is nobody's trouble.
@@ -183,7 +185,7 @@ pub(super) async fn cancel(
         return (row, Answer::Running(ticket, Vec::new(), None));
     }
     let answer = match call {
-        Ok(Ok(progress)) => answer_of(Ok(progress)),
+        Ok(Ok(progress)) => answer_of(Ok(progress), &row.change),
         // It goes on, and is asked to stop again.
         Ok(Err(_)) | Err(_) => return (row, Answer::Running(ticket, Vec::new(), None)),
     };
@@ -208,14 +210,21 @@ async fn apart<T: Send + 'static>(
     }
 }
 
-fn answer_of(answer: Result<Progress, ProviderError>) -> Answer {
-    match answer {
-        Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, events, None),
+/// What was answered, with nothing in its words that the change has and nobody is to see.
+fn answer_of(answer: Result<Progress, ProviderError>, change: &Change) -> Answer {
+    let hidden = hidden(change);
+    let safe = |text: String| masked(text, &hidden);
+    let told = |events: Vec<Happening>| -> Vec<Happening> {
+        let told = events.into_iter();
+        told.map(|event| Happening { message: event.message.map(safe), ..event }).collect()
+    };
+    match answer.map_err(|error| error.reworded(safe)) {
+        Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, told(events), None),
         Ok(Progress::Succeeded { outputs, state, mark, events }) => {
-            Answer::Ended(End::Done { outputs, state, mark }, events)
+            Answer::Ended(End::Done { outputs, state, mark }, told(events))
         }
         Ok(Progress::Failed { error, state: _, events }) => {
-            Answer::Ended(End::Failed { error }, events)
+            Answer::Ended(End::Failed { error: safe(error) }, told(events))
         }
         Err(ProviderError::Unavailable { retry_after, error }) => {
             Answer::Later(chain(&*error), retry_after)
@@ -224,4 +233,8 @@ fn answer_of(answer: Result<Progress, ProviderError>) -> Answer {
         Err(ProviderError::Refused(error)) => Answer::Refused(error),
         Err(ProviderError::Unknown { error }) => Answer::Unknown(chain(&*error)),
     }
+}
+
+fn hidden(change: &Change) -> Vec<String> {
+    change.artifact.as_deref().map(provider::hidden).unwrap_or_default()
 }

@@ -39,6 +39,8 @@ type CompiledComponent = Result<Compiled, Vec<Diagnostic>>;
 pub struct Evaluator<'a> {
     /// The catalog in use.
     pub catalog: &'a Catalog,
+    /// The one before it, where this one is only looked at: its rules bind as well.
+    pub former: Option<&'a Catalog>,
     /// Compiled templates, kept between passes.
     pub templates: &'a Templates,
     /// For what the index knows.
@@ -385,7 +387,7 @@ impl Evaluator<'_> {
         if let Some(reason) = self.changed_source(found, shelf) {
             return Outcome::without(Wanted::Waiting(reason), checked.notes);
         }
-        let law = Law::of(file, &checked);
+        let law = Law::of(file, &checked, self.former);
         let mut problems = law.iter().flat_map(|law| law.denied(file)).collect::<Vec<_>>();
         let rendered = self.components(found, file, &checked, record.map(Arc::as_ref));
         match rendered {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::foresee;
 use super::pass::Pass;
 use crate::catalog::file::Lifecycle;
-use crate::catalog::{Checked, ComponentSpec, Environment, RequestFile, TemplateVersion};
+use crate::catalog::{Catalog, Checked, ComponentSpec, Environment, RequestFile, TemplateVersion};
 use crate::model::{
     Action, Artifact, Dependency, Diagnostic, HoldReason, Place, Record, RequestId, ResourceChange,
     Slot, Step, TargetKey, quote,
@@ -20,13 +20,27 @@ pub struct Law {
     pub(super) facts: Facts,
     template: Option<Arc<TemplateVersion>>,
     environment: Arc<Environment>,
+    /// What the environment's rules were, where a commit that is only looked at drops some: it does not
+    /// free itself of them.
+    former: Arc<Rules>,
+}
+
+/// Rules of an environment that the catalog `before` has, and the environment has no more.
+fn dropped(environment: &Environment, before: Option<&Catalog>) -> Rules {
+    let before = before.and_then(|catalog| catalog.environments.get(&environment.name));
+    before.map(|before| before.rules.beyond(&environment.rules)).unwrap_or_default()
 }
 
 impl Law {
     /// Of a request that can be rendered; `None` where there are no rules.
-    pub(super) fn of(file: &RequestFile, checked: &Checked) -> Option<Self> {
+    pub(super) fn of(
+        file: &RequestFile,
+        checked: &Checked,
+        before: Option<&Catalog>,
+    ) -> Option<Self> {
         let Checked { template, environment, parameters, protect, .. } = checked;
-        if template.rules.is_empty() && environment.rules.is_empty() {
+        let former = Arc::new(dropped(environment, before));
+        if template.rules.is_empty() && environment.rules.is_empty() && former.is_empty() {
             return None;
         }
         let (parameters, waits) = Facts::parameters(parameters);
@@ -45,7 +59,8 @@ impl Law {
             template: template_facts(template),
             waits,
         };
-        Some(Self { facts, template: Some(template.clone()), environment: environment.clone() })
+        let (template, environment) = (Some(template.clone()), environment.clone());
+        Some(Self { facts, template, environment, former })
     }
 
     /// Of one whose file is gone, as it was applied. Its template's version may be gone as well.
@@ -53,8 +68,11 @@ impl Law {
         record: &Record,
         template: Option<&Arc<TemplateVersion>>,
         environment: &Arc<Environment>,
+        before: Option<&Catalog>,
     ) -> Option<Self> {
-        if template.is_none_or(|t| t.rules.is_empty()) && environment.rules.is_empty() {
+        let former = Arc::new(dropped(environment, before));
+        let is_free = template.is_none_or(|t| t.rules.is_empty());
+        if is_free && environment.rules.is_empty() && former.is_empty() {
             return None;
         }
         let slots = record.parameters.iter();
@@ -89,11 +107,12 @@ impl Law {
             },
             waits,
         };
-        Some(Self { facts, template: template.cloned(), environment: environment.clone() })
+        let (template, environment) = (template.cloned(), environment.clone());
+        Some(Self { facts, template, environment, former })
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rules> {
-        self.template.iter().map(|t| &t.rules).chain([&self.environment.rules])
+        self.template.iter().map(|t| &t.rules).chain([&self.environment.rules, &*self.former])
     }
 
     /// Whether any of its rules looks at a plan, or asks for an approval of one.
@@ -318,7 +337,8 @@ impl Pass<'_> {
                 let record = self.records.get(id)?.as_ref()?;
                 let environment = self.catalog.environments.get(id.environment())?;
                 let template = self.catalog.version(&record.template);
-                Arc::new(Law::of_record(record, template, environment)?)
+                let former = self.former.as_deref();
+                Arc::new(Law::of_record(record, template, environment, former)?)
             }
         };
         law.looks_at_plans().then_some(law)

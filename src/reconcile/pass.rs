@@ -45,6 +45,10 @@ pub(super) struct Pass<'a> {
     pub(super) memory: Memory,
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) catalog: Arc<Catalog>,
+    /// Rules that another catalog than the last pass' drops bind all the same.
+    pub(super) keeps_rules: bool,
+    /// The last pass' catalog, where its rules do.
+    pub(super) former: Option<Arc<Catalog>>,
     /// Requests read in this pass.
     pub(super) fresh: HashMap<RequestId, Evaluated>,
     /// Records read or changed in this pass; `None`: gone.
@@ -323,6 +327,8 @@ impl<'a> Pass<'a> {
             memory,
             snapshots,
             catalog: Arc::new(Catalog::default()),
+            keeps_rules: false,
+            former: None,
             fresh: HashMap::new(),
             foreseen: BTreeMap::new(),
             told: Told::default(),
@@ -480,6 +486,7 @@ impl<'a> Pass<'a> {
         self.take_new(&fresh, &known);
         self.memory.built.catalog = Some(commit);
         self.catalog = catalog;
+        self.former = last.filter(|_| self.keeps_rules);
         Ok(touched)
     }
 
@@ -573,6 +580,7 @@ impl<'a> Pass<'a> {
         let teams = self.snapshots.iter().map(|s| (s.source.name.clone(), s.source.teams.clone()));
         Evaluator {
             catalog: &self.catalog,
+            former: self.former.as_deref(),
             templates: &self.engine.templates,
             memory: &self.memory,
             store: Some(self.engine.store.as_ref()),

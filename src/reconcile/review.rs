@@ -109,6 +109,7 @@ impl Engine {
         let wake = Wake::Look { previews: question.previews && !question.blind };
         let mut pass = Pass::at(self, wake, clock, memory, snapshots);
         pass.blind = question.blind;
+        pass.keeps_rules = true;
         let outcome = pass.review(question, &known.sources, &known.catalog).await;
         pass.drop_all_prepared().await;
         let read = pass.memory.catalog.take();

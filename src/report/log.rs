@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_a_line_and_moves_no_cursor() {
+    fn b72_a_line_stays_a_line_and_moves_no_cursor() {
         let evil = "x\n2026-11-20T10:00:00Z  Created\u{1b}[2J\u{202e}";
         for event in [own(evil, evil), part(evil, Some(evil), evil, Some(evil))] {
             let text = terminal(&event, false);

@@ -100,6 +100,66 @@ async fn b29_a_tree_that_would_leave_its_folder_is_not_fetched() {
     }
 }
 
+#[tokio::test]
+async fn b67_what_a_repository_or_a_home_would_have_git_run_is_not_run() {
+    let world = World::new();
+    let ran = world.at.path().join("ran");
+    let script = format!("#!/bin/sh\ntouch {}\n", ran.display());
+    let program = world.at.path().join("program");
+    std::fs::write(&program, &script).unwrap();
+    let hooks = world.at.path().join("hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    let hook = hooks.join("reference-transaction");
+    for file in [&program, &hook] {
+        std::fs::write(file, &script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(file, mode).unwrap();
+    }
+    let config = format!(
+        "[core]\n\tfsmonitor = {0}\n\thooksPath = {1}\n\tsshCommand = {0}\n[filter \"evil\"]\n\t\
+         smudge = {0}\n\tclean = {0}\n[credential]\n\thelper = {0}\n[uploadpack]\n\t\
+         packObjectsHook = {0}\n",
+        program.display(),
+        hooks.display(),
+    );
+    // Where git would look for its user's own, and in what others commit.
+    let home = world.at.path().join("home");
+    std::fs::create_dir_all(home.join(".config/git")).unwrap();
+    std::fs::create_dir_all(home.join("git")).unwrap();
+    for place in [".gitconfig", ".config/git/config", "git/config"] {
+        std::fs::write(home.join(place), &config).unwrap();
+    }
+    let tip = world.commit(
+        "main",
+        &[
+            (".gitattributes", Some("* filter=evil\n")),
+            (".gitconfig", Some(&config)),
+            ("config", Some(&config)),
+            ("hooks/post-checkout", Some(&script)),
+            ("hooks/reference-transaction", Some(&script)),
+            ("a", Some("1")),
+        ],
+    );
+    let mirror = world.mirror();
+    assert_eq!(mirror.fetch().await.unwrap(), Some(tip.clone()));
+    let made = mirror.commit(Some(&tip), &[edit("a", Some("2"))], "a", NOW).unwrap().unwrap();
+    mirror.push(&made, Some(&tip)).await.unwrap();
+    assert_eq!(
+        world.repository().refname_to_id("refs/heads/main").unwrap().to_string(),
+        made.as_str()
+    );
+    assert!(!ran.exists(), "something of it was run");
+    // A `git` that believes its home runs it.
+    let remote = world.remote();
+    let believed = std::process::Command::new("git")
+        .args(["-C", remote.to_str().unwrap(), "update-ref", "refs/heads/x", made.as_str()])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", &home)
+        .status();
+    assert!(believed.unwrap().success() && ran.exists(), "the trap is none");
+}
+
 #[test]
 fn a_tree_that_names_itself_into_billions_stops_at_the_limit() {
     let world = World::new();

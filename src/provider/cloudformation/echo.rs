@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::model::HIDDEN;
+use crate::model::{Artifact, HIDDEN};
 use crate::yaml;
+
+/// A value shorter than this is not looked for in what others say: too much else looks like it.
+const LEAST: usize = 4;
 
 /// A template as it stands in its stack: vend's are JSON, a person's may be YAML.
 pub(super) fn parsed(text: &str) -> Option<Value> {
@@ -24,6 +27,20 @@ pub(super) fn values(template: &Value) -> Vec<String> {
     let text = |v: &Value| v.as_str().map(str::to_owned).unwrap_or_else(|| v.to_string());
     let defaults = secrets(template).filter_map(|(_, parameter)| parameter.get("Default"));
     defaults.map(text).filter(|t| !t.is_empty()).collect()
+}
+
+/// Those of all templates in an artifact. One that is no template has none.
+pub fn hidden(artifact: &Artifact) -> Vec<String> {
+    let told = artifact.files.values().filter(|text| text.contains("NoEcho"));
+    told.filter_map(|text| parsed(text)).flat_map(|template| values(&template)).collect()
+}
+
+/// What somebody else says, without those of `hidden` that it repeats.
+pub fn masked(text: String, hidden: &[String]) -> String {
+    let long = hidden.iter().filter(|value| value.len() >= LEAST);
+    long.fold(text, |text, value| {
+        if text.contains(value.as_str()) { text.replace(value.as_str(), HIDDEN) } else { text }
+    })
 }
 
 /// A value, unless it has one of `hidden` in it.
@@ -104,5 +121,8 @@ mod tests {
         assert!(is_secret(&template, "Other", "/Size"), "nothing is known of it");
         assert_eq!(values(&template), ["hush"]);
         assert_eq!(shown("a hush b", &values(&template)), HIDDEN);
+        let file = ("stack.json".to_owned(), template.to_string());
+        let hidden = hidden(&Artifact { files: [file].into(), digest: None });
+        assert_eq!(masked("`hush` is too short".into(), &hidden), "`(sensitive)` is too short");
     }
 }

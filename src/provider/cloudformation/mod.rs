@@ -34,6 +34,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+pub use self::echo::{hidden, masked};
 use self::session::{Purpose, Sessions};
 use self::settings::Place;
 use super::{Provider, ProviderError};

@@ -78,11 +78,11 @@ impl Work<'_> {
 
     async fn foresee_update(&self, stack: &Stack) -> Result<Preview, ProviderError> {
         let name = self.preview_name();
-        let mut id = self.change_set(&stack.name, &name, false).await?;
+        let mut id = self.change_set(&stack.name, &name, None, false).await?;
         let mut first = self.session.worked_out(&id).await?;
         if !is_fresh(&first) {
             self.session.drop_change_set(&id).await;
-            id = self.change_set(&stack.name, &name, false).await?;
+            id = self.change_set(&stack.name, &name, None, false).await?;
             first = self.session.worked_out(&id).await?;
         }
         if first.status == Some(ChangeSetStatus::Failed) {
@@ -117,7 +117,7 @@ impl Work<'_> {
 
     /// A change set for a stack that is not there makes a stack that holds nothing, which goes again.
     async fn foresee_creation(&self) -> Result<Preview, ProviderError> {
-        let id = self.change_set(&self.name, &self.preview_name(), true).await?;
+        let id = self.change_set(&self.name, &self.preview_name(), None, true).await?;
         let first = self.session.worked_out(&id).await;
         let preview = match first {
             Ok(first) if first.status == Some(ChangeSetStatus::Failed) => {

@@ -167,7 +167,8 @@ impl Work<'_> {
             return self.execute(made, notes).await;
         }
         self.must_be_as_planned(&stack)?;
-        let made = self.change_set(&stack.name, self.change.token.as_str(), false).await?;
+        let token = self.change.token.as_str();
+        let made = self.change_set(&stack.name, token, Some(token), false).await?;
         Ok(self.running(&Notes { change_set: Some(made), reverts: self.reverts(), ..notes }))
     }
 
@@ -203,10 +204,14 @@ impl Work<'_> {
     }
 
     /// Makes a change set of that name, or finds the one that was made; gives its id.
+    ///
+    /// A preview has no `token`: one that outlives its change set would give an answer that names
+    /// what is gone. Its name alone makes it one.
     pub(super) async fn change_set(
         &self,
         stack: &str,
         name: &str,
+        token: Option<&str>,
         creates: bool,
     ) -> Result<String, ProviderError> {
         let change = self.change;
@@ -219,7 +224,7 @@ impl Work<'_> {
                 .stack_name(stack)
                 .change_set_name(name)
                 .change_set_type(kind.clone())
-                .client_token(name)
+                .set_client_token(token.map(str::to_owned))
                 .set_template_body(body.clone())
                 .set_template_url(url.clone())
                 .set_capabilities(Some(self.capabilities()))

@@ -220,6 +220,7 @@ impl Bench<'_> {
         given.extend(record.cloned().or_else(kept).map(|record| (id, record)));
         let evaluator = Evaluator {
             catalog: self.catalog,
+            former: None,
             templates: &self.templates,
             memory: &self.memory,
             store: None,

@@ -68,6 +68,7 @@ pub async fn blast(
     let nobody = BTreeMap::new();
     let evaluator = |catalog, given| Evaluator {
         catalog,
+        former: None,
         templates: &templates,
         memory: &memory,
         store: None,

@@ -190,7 +190,8 @@ impl<'a> Table<'a> {
                 None => {
                     let record = self.records.get(id)?;
                     let environment = catalog.environments.get(id.environment())?;
-                    Law::of_record(record, catalog.version(&record.template), environment)?.into()
+                    Law::of_record(record, catalog.version(&record.template), environment, None)?
+                        .into()
                 }
             };
             law.looks_at_plans().then_some(law)

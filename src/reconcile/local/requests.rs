@@ -164,6 +164,7 @@ impl LocalRequests {
         let teams = BTreeMap::from([(self.source.name.clone(), self.source.teams.clone())]);
         let evaluator = Evaluator {
             catalog,
+            former: None,
             templates: &templates,
             memory: &memory,
             store: None,

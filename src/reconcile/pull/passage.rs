@@ -13,8 +13,8 @@ use crate::model::{
     RequestId, Requirement, Revision, Rewritten, Stage, Step,
 };
 use crate::reconcile::review::{Question, Reviewed};
-use crate::report;
 use crate::store::{Index, PersonWrite, passage_key};
+use crate::{plan, report};
 
 /// Commits looked through for the one that brought a file.
 const SEARCH: usize = 5_000;
@@ -313,7 +313,7 @@ fn compare(
     let known: BTreeSet<Digest> =
         reviewed.into_iter().flat_map(|shown| &shown.steps).map(|step| step.digest).collect();
     let is_more = |step: &&Step| match reviewed {
-        Some(_) => !known.contains(&step.digest()),
+        Some(_) => !plan::reviewed_as(step).iter().any(|step| known.contains(&step.digest())),
         // Nobody was shown a plan: what takes nothing away is what the file says.
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
@@ -353,4 +353,49 @@ fn rewritten(reviewed: Option<&Shown>, now: &Reviewed, more: &[&Step]) -> Vec<Re
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ComponentName, InstanceId, Map, Remark, Target, TargetKey, TargetName};
+
+    fn planned(action: Action, remarks: Vec<Remark>) -> Reviewed {
+        let request = RequestId::parse("a/dev/one").unwrap();
+        let key = TargetKey { request, component: ComponentName::new("main") };
+        let instance = InstanceId::new("i");
+        let name = TargetName::compute(&instance, &key);
+        let provider = "files".into();
+        let target = Target { name, key, instance, provider, settings: Map::new(), id: None };
+        let step = Step {
+            target,
+            action,
+            artifact: Some(digest::sha256(b"text")),
+            from: None,
+            mark: None,
+            moved_from: None,
+            after: Vec::new(),
+            unknown: Vec::new(),
+            remarks,
+            preview: None,
+            released: Vec::new(),
+            needs: Vec::new(),
+        };
+        let released = Plan { steps: vec![step], ..Plan::default() };
+        Reviewed { released, ..Reviewed::default() }
+    }
+
+    #[test]
+    fn what_is_made_and_not_yet_recorded_is_no_other_plan() {
+        let ids = BTreeSet::from([RequestId::parse("a/dev/one").unwrap()]);
+        let shown = shown_now(&planned(Action::Create, Vec::new()), &ids);
+        let changed = |action, remarks| {
+            let now = planned(action, remarks);
+            compare(Some(&shown), &now, &ids, &shown_now(&now, &ids)).is_some()
+        };
+        assert!(!changed(Action::Create, Vec::new()));
+        assert!(!changed(Action::Update, Vec::new()), "a pass has made it meanwhile");
+        assert!(changed(Action::Update, vec![Remark::Adopts]), "somebody else has");
+        assert!(changed(Action::Replace, Vec::new()));
+    }
 }

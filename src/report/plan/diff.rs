@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use similar::{ChangeTag, TextDiff};
 
 use crate::model::{Artifact, HIDDEN, is_invisible};
+use crate::provider;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
@@ -65,7 +66,9 @@ pub(in crate::report) fn lines(
     secrets: &[String],
     most: usize,
 ) -> Vec<Line> {
-    let masks = masks(secrets);
+    let unechoed = [old, new].into_iter().flatten().flat_map(provider::hidden);
+    let secrets: Vec<String> = secrets.iter().cloned().chain(unechoed).collect();
+    let masks = masks(&secrets);
     let paths: BTreeSet<&String> =
         [old, new].into_iter().flatten().flat_map(|a| a.files.keys()).collect();
     let mut out = Vec::new();

@@ -36,11 +36,13 @@ fn f22_its_own_status_commits_do_not_wake_it_for_ever() {
 }
 
 #[test]
-fn every_log_line_is_one_json_object() {
+fn b72_every_log_line_is_one_json_object() {
     let world = patient();
     world.requests.commit([
         ask("orders/dev/n0", note("hello")),
         crate::world::write("requests/orders/dev/a\u{1b}[2J{level}.yaml", "x"),
+        // Quoted as `git fast-import` wants it: a line break, and what looks like another event.
+        write(r#""requests/orders/dev/b\n{\"level\":\"ERROR\"}.yaml""#, "x"),
     ]);
     let mut daemon = Serving::ready(&world);
     eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
@@ -206,4 +208,37 @@ fn a_repository_that_is_away_delays_no_stop() {
     let mut daemon = Serving::ready(&world);
     daemon.logged("is not there since");
     daemon.stop();
+}
+
+#[test]
+fn f68_without_descriptors_it_waits_and_goes_on_by_itself() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let mut world = patient();
+    world.configure(|c| c["reconcile"] = json!({"interval": "200ms"}));
+    let mut daemon = Serving::ready(&world);
+    eventually("it is ready", || daemon.get("/readyz").0.contains("200").then_some(()));
+    let address = daemon.address();
+    let pid = Pid::from_raw(daemon.pid().cast_signed());
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count() as u64;
+    let full = Rlimit { current: Some(open()), ..getrlimit(Resource::Nofile) };
+    let usual = prlimit(pid, Resource::Nofile, full).unwrap();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    // Those that come wait in the system's queue, and no pass can open what it needs.
+    let waiting: Vec<_> =
+        (0..20).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    daemon.logged("oo many open files");
+    let (said, passes) = (daemon.lines().len(), daemon.count("oo many open files"));
+    eventually("it has tried again", || {
+        (daemon.count("oo many open files") > passes + 2).then_some(())
+    });
+    let more = daemon.lines().len() - said;
+    assert!(more < 100, "{more} lines for three tries");
+    assert!(world.status_or_none("orders/dev/n0").is_none());
+    drop(waiting);
+    prlimit(pid, Resource::Nofile, usual).unwrap();
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    assert_eq!(daemon.get("/healthz").1, "ok\n");
+    daemon.stop();
+    created_once(&world, 1);
+    world.again_nothing();
 }

@@ -9,7 +9,7 @@ use super::{Serving, all_ready, eventually, notes, patient};
 use crate::world::{ask, catalog, request, request_with, write};
 
 #[test]
-fn health_readiness_and_metrics() {
+fn b110_health_readiness_and_metrics_and_nothing_else() {
     let world = patient();
     world.requests.commit(notes("orders", 2));
     let mut daemon = Serving::ready(&world);
@@ -18,6 +18,16 @@ fn health_readiness_and_metrics() {
     eventually("it is ready", || daemon.get("/readyz").0.contains("200").then_some(()));
     assert!(daemon.get("/v1/status").0.contains("404"), "no request is shown here");
     let (_, text) = daemon.get("/metrics");
+    // Who is not asked for a name learns no version, no path and no request.
+    for page in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+        let said = ask_for(&daemon, &format!("GET {page}"), "").to_lowercase();
+        for told in [env!("CARGO_PKG_VERSION"), "orders", "server:", world.root().to_str().unwrap()]
+        {
+            // OpenMetrics has a version of its own, in its content type.
+            let said = said.replace("version=1.0.0", "");
+            assert!(!said.contains(told), "{page} tells {told}: {said}");
+        }
+    }
     check_open_metrics(&text);
     for line in [
         "vend_effects_total{outcome=\"succeeded\"} 2",
@@ -124,6 +134,70 @@ fn b102_slow_and_greedy_connections_cost_only_themselves() {
     let mut answer = Vec::new();
     let _ = greedy.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    daemon.stop();
+}
+
+/// The whole answer to a request, as it came.
+fn ask_for(daemon: &Serving, line: &str, more: &str) -> String {
+    let address = daemon.address();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn b104_nothing_that_a_page_in_a_browser_sends_changes_anything() {
+    let world = patient();
+    world.requests.commit(notes("orders", 1));
+    let mut daemon = Serving::ready(&world);
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let before = world.refs();
+    let body = r#"{"command":"retry","request":"orders/dev/n0"}"#;
+    let length = body.len();
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json"] {
+        for page in ["/v1/person", "/v1/apply", "/metrics", "/healthz", "/readyz"] {
+            let more = format!(
+                "origin: https://evil.example\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            for method in ["POST", "PUT", "DELETE", "PATCH"] {
+                let said = ask_for(&daemon, &format!("{method} {page}"), &more);
+                let code = said.split(' ').nth(1).unwrap_or_default();
+                assert!(["404", "405"].contains(&code), "{method} {page}: {said}");
+            }
+        }
+    }
+    // No page of another origin may read an answer either.
+    let said = ask_for(&daemon, "GET /metrics", "origin: https://evil.example\r\n");
+    assert!(said.starts_with("HTTP/1.1 200") && !said.contains("access-control"), "{said}");
+    assert_eq!(daemon.count("a person's command"), 0);
+    assert_eq!(before, world.refs());
+    daemon.stop();
+    world.again_nothing();
+}
+
+#[test]
+fn b105_no_path_leads_to_a_file() {
+    let world = patient();
+    let mut daemon = Serving::ready(&world);
+    for path in [
+        "/static/../../etc/passwd",
+        "/../../../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..\\..\\etc\\passwd",
+        "/healthz/../../etc/passwd",
+        "/etc/passwd%00",
+        "//etc/passwd",
+        "file:///etc/passwd",
+    ] {
+        let said = ask_for(&daemon, &format!("GET {path}"), "");
+        let code = said.split(' ').nth(1).unwrap_or_default();
+        assert!(["400", "404"].contains(&code), "{path}: {said}");
+        assert!(!said.contains("root:"), "{path}: {said}");
+    }
+    assert_eq!(daemon.get("/healthz").1, "ok\n");
     daemon.stop();
 }
 

@@ -1,6 +1,6 @@
 //! The command line with a daemon, and without one.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::json;
@@ -122,4 +122,70 @@ fn logs_come_from_the_daemon_and_go_on_without_it() {
     next("Updated");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// The names of all fields below.
+fn fields(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                // Maps by what there is have no names of fields.
+                if name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_uppercase() || c == '_')
+                {
+                    found.insert(name.clone());
+                }
+                fields(value, found);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+        _ => {}
+    }
+}
+
+/// What the daemon answers on its socket.
+fn answer(world: &World, line: &str, body: &str) -> serde_json::Value {
+    let socket = world.root().join("state/vend.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    let head = "host: vend\r\nconnection: close\r\ncontent-type: application/json";
+    write!(stream, "{line} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{line}: {answer}");
+    let start = body.find(['{', '[']).unwrap_or_default();
+    let end = body.rfind(['}', ']']).map_or(body.len(), |end| end + 1);
+    serde_json::from_str(&body[start..end]).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+#[test]
+fn b109_no_answer_has_a_field_that_would_hold_a_secret() {
+    let world = patient();
+    world.requests.commit(notes("orders", 1));
+    world.requests.commit([ask("orders/dev/bad", "kind: [")]);
+    let mut daemon = Serving::ready(&world);
+    eventually("it is ready", || {
+        let status = world.status_or_none("orders/dev/n0");
+        status.filter(|status| status["phase"] == "Ready")
+    });
+    let asked = [
+        ("GET /v1/status", ""),
+        ("GET /v1/applying", ""),
+        ("GET /v1/rollouts", ""),
+        ("GET /v1/requests/orders/dev/n0", ""),
+        ("GET /v1/requests/orders/dev/bad", ""),
+        ("GET /v1/requests/orders/dev/n0/log?limit=10", ""),
+        ("POST /v1/person", r#"{"command":"retry","request":"orders/dev/n0"}"#),
+        ("POST /v1/apply", "{}"),
+    ];
+    let mut found = std::collections::BTreeSet::new();
+    for (line, body) in asked {
+        fields(&answer(&world, line, body), &mut found);
+    }
+    // Whoever adds a field looks at it here.
+    let all: Vec<String> = found.into_iter().collect();
+    insta::assert_snapshot!(all.join(" "), @"Held Ready adopt apiVersion approvals asking at catalogCommit code column commit component components conditions content counts data desired diagnostics digest done due end_column end_line endedAt ends evaluated events file help holds id invalid kind lastApply later line lines message metadata n name needs observed on_drift origin output outputSources outputs over parameters path phase place plan problems protect provider publishError published quiet reason repository request requestDigest requests retries rolloutsStopped sensitive settings settled severity since soon source stamp startedAt state status steps suspend target template template_digest text token tombstone type underWay untold upgrade valid version versions waitingFor wanted waves");
+    daemon.stop();
 }

@@ -5,7 +5,7 @@ mod https;
 mod lost;
 mod proxy;
 mod secret;
-mod server;
+pub mod server;
 mod ssh;
 mod sshd;
 
@@ -17,7 +17,7 @@ use crate::world::{World, catalog};
 use server::Server;
 
 /// What opens the server.
-const TOKEN: &str = "hunter2-of-the-server";
+pub const TOKEN: &str = "hunter2-of-the-server";
 
 /// A world whose repositories are all reached below `base`, the output's by an address that comes
 /// from the catalog.
@@ -39,7 +39,7 @@ fn world_at(base: impl FnOnce(&World) -> (String, Value)) -> World {
 }
 
 /// A world behind a server that wants a token, which the configuration names.
-fn https_world() -> (World, Server) {
+pub fn https_world() -> (World, Server) {
     let mut started = None;
     let world = world_at(|world| {
         let server = Server::start(world.root(), "tls");
@@ -66,7 +66,7 @@ fn token_file(world: &World) -> PathBuf {
 }
 
 /// What a client shows for a token: RFC 7617, under the user that all large servers take.
-fn basic(token: &str) -> String {
+pub fn basic(token: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = format!("x-access-token:{token}");
     let bits: Vec<u8> = text.bytes().flat_map(|b| (0..8).rev().map(move |n| b >> n & 1)).collect();

@@ -30,7 +30,7 @@ pub fn newer() -> Vec<Edit> {
 }
 
 #[test]
-fn an_approval_stays_while_the_plan_does_and_is_asked_for_again_when_it_changes() {
+fn b95_an_approval_stays_while_the_plan_does_and_is_asked_for_again_when_it_changes() {
     let desk = Desk::new();
     let _daemon = desk.serve();
     settled(&desk, "orders/dev/it");
@@ -104,7 +104,7 @@ fn what_was_closed_and_opened_again_is_followed_to_its_end() {
 }
 
 #[test]
-fn a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed() {
+fn b100_f29_a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed() {
     let desk = Desk::new();
     let mut daemon = desk.serve();
     let n =
@@ -191,7 +191,7 @@ fn a_yes_before_there_was_a_plan_is_asked_for_again_with_its_reason() {
 }
 
 #[test]
-fn an_author_does_not_approve_their_own_by_way_of_another_pull_request() {
+fn b96_an_author_does_not_approve_their_own_by_way_of_another_pull_request() {
     let desk = Desk::new();
     let mut daemon = desk.serve();
     let n =
@@ -249,7 +249,7 @@ fn three_hundred_requests_fit_into_one_comment() {
 }
 
 #[test]
-fn whoever_pushed_to_somebodys_branch_does_not_approve_it() {
+fn b96_whoever_pushed_to_somebodys_branch_does_not_approve_it() {
     let desk = Desk::new();
     let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
     let environment = catalog::environment("dev", &desk.world.output.url(), rules);

@@ -5,7 +5,7 @@ use super::approval::settled;
 use crate::world::{ask, note};
 
 #[test]
-fn what_is_asked_is_answered_once_in_the_one_comment() {
+fn b99_what_is_asked_is_answered_once_in_the_one_comment() {
     let desk = Desk::new();
     let mut daemon = desk.serve();
     settled(&desk, "orders/dev/it");

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::world::{ask, note};
 
 #[test]
-fn a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit() {
+fn b94_a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit() {
     let mut desk = Desk::new();
     // The world that is looked at cannot be reached: whoever looks, says so.
     let _daemon = desk.serve();

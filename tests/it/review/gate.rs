@@ -5,10 +5,10 @@ use serde_json::json;
 use super::Desk;
 use crate::daemon::eventually;
 use crate::github::Verdict;
-use crate::world::{ask, note, to_approve, write};
+use crate::world::{ask, catalog, note, to_approve, write};
 
 #[test]
-fn what_is_pushed_directly_waits_until_a_person_lets_it_through() {
+fn b97_what_is_pushed_directly_waits_until_a_person_lets_it_through() {
     let desk = Desk::new();
     let _daemon = desk.serve();
     desk.repo().push("grace", "main", [ask("orders/dev/direct", note("direct"))]);
@@ -54,7 +54,7 @@ fn a_squash_and_a_rebase_are_known_for_what_they_were() {
 }
 
 #[test]
-fn the_author_does_not_approve_and_a_reviewer_does() {
+fn b96_the_author_does_not_approve_and_a_reviewer_does() {
     let desk = Desk::new();
     let _daemon = desk.serve();
     let n = desk.propose("ada", "old", [ask("orders/dev/it", note("a"))]);
@@ -100,7 +100,7 @@ fn a_rule_of_an_environment_asks_a_team_and_only_a_team_satisfies_it() {
 }
 
 #[test]
-fn one_that_is_aimed_at_another_branch_is_let_go_and_opens_no_gate() {
+fn b97_one_that_is_aimed_at_another_branch_is_let_go_and_opens_no_gate() {
     let desk = Desk::new();
     let _daemon = desk.serve();
     desk.repo().push_branch("grace", "dev", "main", [write("README.md", "For later.\n")]);
@@ -146,6 +146,31 @@ fn two_branches_of_a_repository_have_checks_of_their_own() {
     desk.check(&head, "vend/approval (live)", "success");
     desk.again_nothing();
     assert_eq!(desk.repo().checks(&head).len(), 4, "each once");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
+fn b98_a_change_does_not_drop_the_rule_that_binds_it() {
+    let mut desk = Desk::new();
+    let (url, output) = (desk.repo().url(), desk.world.output.url());
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let mut files = catalog::files(&output);
+    files.push(catalog::environment("dev", &output, rules));
+    desk.repo().push("grace", "main", files);
+    desk.world.configure(|c| c["catalog"] = json!({"repository": url}));
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    let _daemon = desk.serve();
+    let without = catalog::environment("dev", &output, "");
+    let n = desk.propose("ada", "sly", [without, ask("orders/dev/it", note("it"))]);
+    let head = desk.repo().at("sly");
+    desk.says(n, &["1 to create", "platform"]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");

@@ -25,7 +25,7 @@ pub struct Desk {
 }
 
 /// What deliveries are signed with.
-const SECRET: &str = "the-secret-of-the-webhook";
+pub const SECRET: &str = "the-secret-of-the-webhook";
 
 impl Desk {
     /// With the small catalog, no requests, and somebody each who writes and who leads.
@@ -117,10 +117,16 @@ impl Desk {
     /// Waits until a request is published as done: a comment may say so a moment before.
     #[track_caller]
     pub fn ready(&self, id: &str) {
-        eventually(&format!("{id} is ready"), || {
-            let status = self.world.status_or_none(id)?;
-            (status["phase"] == "Ready").then_some(())
-        });
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(40);
+        loop {
+            let status = self.world.status_or_none(id);
+            if status.as_ref().is_some_and(|status| status["phase"] == "Ready") {
+                return;
+            }
+            let late = std::time::Instant::now() > until;
+            assert!(!late, "{id} is never ready: {status:#?}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     /// Waits until our comment does not say this any more.

@@ -210,3 +210,43 @@ fn an_app_that_may_not_read_teams_says_so_and_goes_on() {
     desk.says(n, &["vend may not read teams"]);
     desk.again_nothing();
 }
+
+#[test]
+fn f58_f59_webhooks_that_come_late_in_any_order_or_never_change_nothing() {
+    let mut desk = Desk::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let secret = desk.world.root().join("webhook-secret");
+    desk.world.configure(|c| {
+        c["forge"]["webhook"] = serde_json::json!({"listen": listen, "secretFile": secret});
+    });
+    desk.hub.hook(&format!("http://{listen}/webhook/github"), SECRET);
+    // All of them are lost: it is found by asking.
+    desk.hub.hook_times(0);
+    let _daemon = desk.serve();
+    let before = desk.hub.deliveries().len();
+    for text in ["first", "second"] {
+        let n = desk.propose("ada", text, [ask("orders/dev/it", note(text))]);
+        desk.says(n, &["orders/dev/it"]);
+        desk.repo().merge("grace", n);
+        desk.says(n, &["Done"]);
+    }
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+    let settled = desk.world.refs();
+    let lost = desk.hub.deliveries().split_off(before);
+    let pushes = lost.iter().filter(|one| one.event == "push").count();
+    assert!(pushes >= 2 && lost.iter().all(|one| one.answers.is_empty()), "{lost:#?}");
+    // They come after all, the newest first.
+    for one in lost.iter().rev() {
+        desk.hub.replay(&one.id, 1);
+        desk.hub.settle();
+    }
+    let taken = desk.hub.deliveries();
+    let late = &taken[before..before + lost.len()];
+    assert!(late.iter().all(|one| one.answers == [Ok(204)]), "{late:#?}");
+    desk.again_nothing();
+    assert_eq!(desk.world.refs(), settled);
+    let text = desk.world.output_file("dev/orders/it/note/note.yaml");
+    assert_eq!(text.as_deref(), Some("text: second\n"));
+}

@@ -97,3 +97,51 @@ fn the_samples_rules_are_kept_and_deny_what_they_name() {
             .contains("teams: [platform]")
     );
 }
+
+/// As JSON, which is YAML too, with the keys of every mapping the other way round.
+fn backwards(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let entry = |(key, value): (&String, &Value)| {
+                format!("{}: {}", Value::String(key.clone()), backwards(value))
+            };
+            format!("{{{}}}", map.iter().rev().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(backwards).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn f28_a_request_renders_to_the_same_bytes_in_any_process_and_order() {
+    let root = tempfile::tempdir().unwrap();
+    for (path, bytes) in super::files("sample-catalog") {
+        let to = root.path().join("sample-catalog").join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+    }
+    let mut turned = 0;
+    for (path, bytes) in super::files("sample-requests") {
+        let to = root.path().join("sample-requests").join(&path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let is_request = path.starts_with("requests/");
+        let text = if is_request {
+            let nodes = vend::yaml::read(&path.into(), &bytes, &vend::yaml::Options::request());
+            turned += 1;
+            backwards(&nodes.unwrap()[0].to_json()).into_bytes()
+        } else {
+            bytes
+        };
+        std::fs::write(to, text).unwrap();
+    }
+    let requests = super::sample_requests();
+    assert_eq!(turned, requests.len());
+    for id in requests.keys().map(ToString::to_string) {
+        let here = vend("sample-requests", &["render", &id]);
+        let there = vend(root.path().join("sample-requests"), &["render", &id]);
+        assert!(here.status.success() && !here.stdout.is_empty(), "{}", text(&here));
+        assert_eq!(text(&here), text(&there), "{id}");
+    }
+}

@@ -149,6 +149,21 @@ Resources:
     template("large", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", &source)])
 }
 
+/// A template of so many components, each a queue of its own that waits for the one before it.
+pub fn chain(length: usize) -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let source = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n";
+    let components: String = (1..=length)
+        .map(|n| {
+            let needs = if n == 1 { String::new() } else { format!(", needs: [part-{}]", n - 1) };
+            format!(
+                "    - {{name: part-{n}, provider: cloudformation, source: stack.yaml.hbs{needs}}}\n"
+            )
+        })
+        .collect();
+    template("chain", "1.0.0", &components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
 /// A parameter that is not to be echoed, with this value, and an output that is not to be shown.
 pub fn secret(version: &str, value: &str) -> Vec<Edit> {
     let schema = r#"{"type": "object", "additionalProperties": false}"#;

@@ -78,7 +78,7 @@ fn drift_is_reverted_where_the_environment_says_so() {
 }
 
 #[test]
-fn what_cloudformation_sees_no_change_in_is_in_sync_as_it_is() {
+fn f32_what_cloudformation_sees_no_change_in_is_in_sync_as_it_is() {
     let it = Account::watchful();
     it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "  onDrift: revert\n")]);
     let handle = |parameters: &str| ask(ID, request("handle@1.0.0", parameters));

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::Account;
-use crate::aws::{Answer, Fault, Rule};
+use super::{Account, catalog};
+use crate::aws::{Answer, Fault, Gate, Rule};
 use crate::daemon::Serving;
 use crate::world::{Edit, ask, drop_request, request};
 
@@ -221,5 +221,130 @@ fn twenty_stacks_through_a_bad_hour() {
     it.aws.no_rules();
     assert_eq!(it.aws.stacks().len(), 20);
     it.apply();
+    it.again_nothing();
+}
+
+#[test]
+fn f30_a_plan_that_is_throttled_half_way_is_no_plan() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{name: first}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    // The preview is begun, and nobody can read what came of it.
+    it.aws.rule(Rule::on("DescribeChangeSet", Fault::Throttle));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{name: second}"))]);
+    it.world.vend(&["apply", "--wait"]);
+    assert!(it.aws.count("DescribeChangeSet") > 0, "{}", it.aws.history());
+    assert!(!is_ready(&it));
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    // The whole plan says what the half of it could not: a person has to mean that.
+    it.aws.no_rules();
+    it.world.vend(&["retry", ID]);
+    it.apply();
+    let sentence = it.world.held(ID, "NeedsApproval");
+    assert!(sentence.contains("replace `Queue`"), "{sentence}");
+    it.world.approve(&sentence);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.effects(&stack), ["create", "update"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+/// A change whose change set is about to be executed when this happens.
+#[track_caller]
+fn meanwhile(what: &str, happens: impl Fn(&Account, &str, &str)) {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let gate = Gate::closed();
+    it.aws.rule(Rule::on("ExecuteChangeSet", Fault::Hold(gate.clone())));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    let executed = || -> Vec<String> {
+        let calls = it.aws.calls().into_iter().filter(|call| call.action == "ExecuteChangeSet");
+        calls.map(|call| call.get("ChangeSetName").to_owned()).collect()
+    };
+    std::thread::scope(|scope| {
+        let pass = scope.spawn(|| it.world.vend(&["apply", "--wait"]));
+        let set = it.aws.eventually("it is to be executed", || executed().pop());
+        happens(&it, &stack, &set);
+        gate.open();
+        pass.join().unwrap();
+    });
+    until_settled(&it, what, || is_ready(&it) && it.aws.effects(&stack).len() == 2);
+    let url = it.aws.output(&stack, "QueueUrl").unwrap();
+    assert_eq!(it.aws.retention(&url), "120", "{what}");
+    assert_eq!(it.aws.effects(&stack), ["create", "update"], "{what}\n{}", it.aws.history());
+    let executed = executed();
+    assert!(executed.last() != executed.first(), "{what}: {executed:?}\n{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn f32_a_change_set_that_is_gone_or_obsolete_is_planned_anew() {
+    meanwhile("it is gone", |it, _, set| {
+        it.aws.wait(it.aws.client.delete_change_set().change_set_name(set).send()).unwrap();
+    });
+    // Another change of that stack, by somebody else, makes all that were prepared obsolete.
+    meanwhile("it is obsolete", |it, stack, _| {
+        let call = it.aws.client.update_stack().stack_name(stack);
+        let template = crate::aws::stack::queue(77).to_string();
+        it.aws.wait(call.use_previous_template(false).template_body(template).send()).unwrap();
+        it.aws.settled(stack);
+    });
+}
+
+#[test]
+fn f38_three_of_five_are_done_and_it_goes_on_at_the_fourth() {
+    let it = Account::new();
+    it.world.catalog.commit(catalog::chain(5));
+    // As a quota that is used up: nothing goes on by being asked again.
+    let full = Fault::Refuse(400, "LimitExceededException", "Limit for stacks has been exceeded");
+    it.aws.rule(Rule::on("CreateStack", full).after(3));
+    it.world.requests.commit([ask(ID, request("chain@1.0.0", "{}"))]);
+    it.apply_fails();
+    let done = || -> Vec<bool> {
+        let status = it.world.status(ID);
+        let of = status["components"].as_array().unwrap().iter();
+        of.map(|component| component["state"] == "CREATE_COMPLETE").collect()
+    };
+    assert_eq!(done().iter().filter(|is| **is).count(), 3, "{}", it.world.status(ID));
+    assert_eq!(it.aws.stacks().len(), 3);
+    it.aws.no_rules();
+    it.world.vend_ends(0, &["retry", ID]);
+    let before = it.aws.calls().len();
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(done(), [true; 5]);
+    let later = it.aws.calls();
+    let wrote = later[before..].iter().filter(|call| call.writes()).count();
+    assert_eq!(wrote, 2, "the first three are let be:\n{}", it.aws.history());
+    for (stack, _) in it.aws.stacks() {
+        assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    }
+    it.again_nothing();
+}
+
+#[test]
+fn f43_credentials_that_run_out_in_the_middle() {
+    let text = "The security token included in the request is expired";
+    let expired = || Fault::Refuse(403, "ExpiredToken", text);
+    std::thread::scope(|scope| {
+        scope.spawn(|| a_life_with("expired at changes", &WRITES, &expired()));
+        scope.spawn(|| a_life_with("expired at looks", &LOOKS, &expired()));
+    });
+    // Where they stay away, what was begun is no failure, and is found once they are back.
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("slow@1.0.0", "{}"))]);
+    it.world.vend(&["apply"]);
+    let stack = it.aws.eventually("it is under way", || it.aws.stacks().pop()).0;
+    it.aws.rule(Rule::any(expired()));
+    it.aws.only_looks(|| it.world.vend(&["apply"]));
+    let (phase, reason, sentence) = it.world.standing(ID);
+    assert!(!["Failed", "Ready"].contains(&phase.as_str()), "{phase} {reason}: {sentence}");
+    it.aws.no_rules();
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    until_settled(&it, "it is found", || is_ready(&it));
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
     it.again_nothing();
 }

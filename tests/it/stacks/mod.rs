@@ -60,7 +60,7 @@ impl Account {
 
     /// Passes until nothing is under way; all must go well. What they printed.
     #[track_caller]
-    fn apply(&self) -> String {
+    pub fn apply(&self) -> String {
         let output = self.world.vend(&["apply", "--wait"]);
         assert_eq!(output.code, 0, "{}\n{}\n{}", output.stdout, output.stderr, self.aws.history());
         output.stdout

@@ -37,18 +37,21 @@ const FOUND_BY: &[(&str, &str)] = &[
     ),
     ("commit-of-theirs-lost", "review::offer::each_team_is_asked_once_and_no_is_no"),
     ("signature-unchecked", "review::trouble::f56_f57_webhooks_wake_and_forged_ones_do_nothing"),
-    ("author-approves", "review::approval::whoever_pushed_to_somebodys_branch_does_not_approve_it"),
+    (
+        "author-approves",
+        "review::approval::b96_whoever_pushed_to_somebodys_branch_does_not_approve_it",
+    ),
     (
         "fork-trusted",
-        "review::fork::a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit",
+        "review::fork::b94_a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit",
     ),
     (
         "pull-request-unasked",
-        "review::gate::what_is_pushed_directly_waits_until_a_person_lets_it_through",
+        "review::gate::b97_what_is_pushed_directly_waits_until_a_person_lets_it_through",
     ),
     (
         "review-binds-nothing",
-        "review::approval::a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed",
+        "review::approval::b100_f29_a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed",
     ),
     ("unsaid-forgotten", "crash::points::f61_delete"),
     (

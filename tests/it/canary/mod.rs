@@ -1,0 +1,328 @@
+//! A secret in every place that has one, a life of requests with everything that can be said of it,
+//! and a look for those secrets in everything that was written or shown.
+
+mod scan;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::aws::{Aws, Fault, REGION, Rule};
+use crate::daemon::{Serving, eventually};
+use crate::remote::{TOKEN, https_world, server::Server};
+use crate::review::{Desk, SECRET};
+use crate::stacks::catalog as stacks;
+use crate::world::catalog::template;
+use crate::world::{Edit, STATUS, World, ask, note, request, request_with, write};
+use scan::{Canary, Sink, leaks};
+
+/// Typed where only a reference may stand.
+const LITERAL: &str = "canary-literal-0af1";
+/// What Secrets Manager keeps.
+const KEPT: &str = "canary-kept-1be2";
+/// The value of a parameter that is not to be echoed, which the service repeats in an error.
+const NOECHO: &str = "canary-noecho-2cd3";
+/// An output that the template calls sensitive.
+const OUTPUT: &str = "canary-output-3dc4";
+/// What AWS knows vend by.
+const KEY: &str = "canary-aws-key-4eb5";
+/// Of nobody's business in the environment of vend.
+const AROUND: &str = "canary-environment-5fa6";
+
+/// A blob that is a whole stack's template.
+const RENDERED: &str = "rendered template";
+
+/// A template that takes a password by reference only.
+fn database() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "password": {"type": "string", "x-sensitive": true}
+    }}"#;
+    let source = r#"Resources:
+  Password:
+    Type: AWS::SSM::Parameter
+    Properties:
+      Type: String
+      Value: {{parameters.password}}
+"#;
+    let components = "    - {name: db, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("db", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A `git` in front of the real one, which writes down what it is given.
+fn wrapper(world: &World) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (bin, seen) = (world.root().join("bin"), world.root().join("seen"));
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::create_dir(&seen).unwrap();
+    let paths = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&paths).map(|p| p.join("git")).find(|p| p.is_file()).unwrap();
+    let (seen, real) = (seen.display(), real.display());
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" > {seen}/$$.arguments\nenv > {seen}/$$.environment\nexec {real} \"$@\"\n"
+    );
+    std::fs::write(bin.join("git"), text).unwrap();
+    std::fs::set_permissions(bin.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    bin
+}
+
+/// All of it, at work.
+struct Scene {
+    desk: Desk,
+    aws: Aws,
+    server: Server,
+    said: Vec<Sink>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (mut world, server) = https_world();
+        let aws = Aws::new();
+        let arn = aws.json(
+            "secretsmanager",
+            "secretsmanager.CreateSecret",
+            &json!({"Name": "orders/db", "SecretString": KEPT}),
+        );
+        assert!(arn["ARN"].is_string(), "{arn}");
+        let environment = format!(
+            "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {{name: dev}}\nspec:\n  providers:\n    \
+             files: {{repository: {}/output}}\n    cloudformation: {{account: \"{}\", region: {REGION}}}\n  \
+             secrets: {{allow: [\"arn:aws:secretsmanager:*:*:secret:{{team}}/*\"]}}\n",
+            server.url(),
+            aws.account(),
+        );
+        let mut catalog = vec![write("environments/dev.yaml", environment)];
+        catalog.extend(database());
+        catalog.extend(stacks::secret("1.0.0", NOECHO));
+        world.catalog.commit(catalog);
+        let bin = wrapper(&world);
+        let path =
+            std::env::join_paths(std::iter::once(bin).chain(
+                std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>(),
+            ));
+        let mut around = aws.environment();
+        around.retain(|(name, _)| name != "AWS_SECRET_ACCESS_KEY");
+        around.extend([
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), KEY.to_owned()),
+            ("DATABASE_PASSWORD".to_owned(), AROUND.to_owned()),
+            ("PATH".to_owned(), path.unwrap().into_string().unwrap()),
+            ("VEND_LOG".to_owned(), "trace".to_owned()),
+        ]);
+        world.environment(around);
+        let mut desk = Desk::with(world);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let secret = desk.world.root().join("webhook-secret");
+        desk.world.configure(|c| {
+            c["server"] = json!({"listen": "127.0.0.1:0"});
+            c["forge"]["webhook"] = json!({"listen": listen, "secretFile": secret});
+            c["providers"]["cloudformation"] = json!({"endpoint": aws.endpoint()});
+            let hub = c["requests"][0]["repository"].clone();
+            c["status"] = json!({"repository": hub});
+        });
+        desk.hub.hook(&format!("http://{listen}/webhook/github"), SECRET);
+        Self { desk, aws, server, said: Vec::new() }
+    }
+
+    /// Runs a command and keeps what it said.
+    fn hear(&mut self, args: &[&str]) {
+        self.heard(self.desk.world.command(args));
+    }
+
+    /// As somebody runs it for themselves: their own `git` is given their own environment.
+    fn hear_own(&mut self, args: &[&str]) {
+        let mut command = self.desk.world.command(args);
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        self.heard(command);
+    }
+
+    fn heard(&mut self, mut command: Command) {
+        let output = command.output().unwrap();
+        let name = format!("what {command:?} says");
+        self.said.push(Sink::new(name, [output.stdout, output.stderr].concat()));
+    }
+
+    /// A daemon with this log for as long as `work` takes.
+    fn serving(&mut self, log: &str, work: impl FnOnce(&mut Self, &Serving)) {
+        let mut daemon = Serving::spawn(self.desk.world.command(&["serve", "--log", log]));
+        work(self, &daemon);
+        if log == "json" {
+            self.said.push(Sink::new("/metrics", daemon.get("/metrics").1));
+        }
+        daemon.stop();
+        let lines = daemon.lines();
+        assert!(lines.len() > 50, "it logs everything");
+        self.said.push(Sink::new(format!("the log as {log}"), lines.join("\n")));
+    }
+
+    /// Everything that was written or shown so far.
+    fn sinks(&self) -> Vec<Sink> {
+        let world = &self.desk.world;
+        let mut sinks: Vec<Sink> =
+            self.said.iter().map(|s| Sink::new(s.name.clone(), s.bytes.clone())).collect();
+        for folder in ["state", "home", "seen"] {
+            scan::files(&world.root().join(folder), &mut sinks);
+        }
+        for entry in self.desk.hub.log() {
+            let text = format!("{} {}\n{}", entry.path, entry.query, entry.body);
+            sinks.push(Sink::new(
+                format!("said to the forge: {} {}", entry.method, entry.path),
+                text,
+            ));
+        }
+        for call in self.aws.calls() {
+            let text: String = call.form.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+            sinks.push(Sink::new(format!("said to AWS: {}", call.action), text));
+        }
+        sinks.extend(self.objects());
+        sinks
+    }
+
+    /// Every object of every repository, those that vend keeps among them.
+    fn objects(&self) -> Vec<Sink> {
+        let world = &self.desk.world;
+        let ids = |at: &Path| scan::objects(at).into_iter().map(|(id, _)| id);
+        let published = scan::reached(world.requests.path(), STATUS);
+        let mut authored: BTreeSet<String> = ids(world.catalog.path()).collect();
+        authored.extend(ids(world.requests.path()).filter(|id| !published.contains(id)));
+        let mut places = scan::repositories(&world.root().join("state"));
+        assert!(places.len() >= 3, "the mirrors: {places:?}");
+        places.extend(
+            [&world.catalog, &world.requests, &world.output].map(|it| it.path().to_owned()),
+        );
+        let mut sinks = Vec::new();
+        for place in places {
+            for (id, bytes) in scan::objects(&place) {
+                let is_authored = authored.contains(&id);
+                let is_rendered = bytes.windows(6).any(|part| part == b"NoEcho");
+                let kind = if is_rendered { RENDERED } else { "object" };
+                let name = format!("{}: {kind} {id}", place.display());
+                sinks.push(Sink { name, bytes, is_authored });
+            }
+        }
+        sinks
+    }
+}
+
+fn canaries(scene: &Scene) -> Vec<Canary> {
+    let key = std::fs::read_to_string(scene.desk.world.root().join("app.pem")).unwrap();
+    let line = key.lines().nth(5).unwrap().to_owned();
+    let children = &["seen/"][..];
+    vec![
+        Canary { is_authored: true, ..Canary::new("what was typed", LITERAL) },
+        Canary::new("what Secrets Manager keeps", KEPT),
+        // What a template renders to goes to the provider, is kept as what was applied, published as
+        // that, and printed for whoever asks for it.
+        Canary {
+            is_authored: true,
+            home: &["said to AWS: Create", "state/vend.sqlite", RENDERED, "\"render\""],
+            ..Canary::new("what is not to be echoed", NOECHO)
+        },
+        Canary::new("a sensitive output", OUTPUT),
+        Canary::new("the key to AWS", KEY),
+        Canary::new("a variable of the environment", AROUND),
+        Canary::new("the webhook's secret", SECRET),
+        Canary::new("the App's key", &line),
+        // A child that goes to that very server gets it in its environment, encoded.
+        Canary { home: children, ..Canary::new("the token of a remote", TOKEN) },
+        Canary { home: children, ..Canary::new("an installation's token", "ghs_0") },
+    ]
+}
+
+const SECRETS: [&str; 2] = ["orders/dev/hidden", "orders/dev/db"];
+
+#[test]
+fn i8_no_secret_is_in_anything_that_is_written_or_shown() {
+    let mut scene = Scene::new();
+    let hide = Fault::answer(|_, answer| {
+        let text = answer.text();
+        let mut parts = text.split("<OutputValue>");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let changed = parts.fold(first, |all, part| {
+            let after = part.split_once('<').map_or("", |(_, after)| after);
+            format!("{all}<OutputValue>{OUTPUT}<{after}")
+        });
+        answer.body = changed.into();
+    });
+    scene.aws.rule(Rule::on("DescribeStacks", hide));
+    let said = format!("Parameter validation failed: Password: {NOECHO} is too short");
+    let said: &'static str = Box::leak(said.into_boxed_str());
+    let fails = Fault::Refuse(400, "ValidationError", said);
+    scene.aws.rule(Rule::on("CreateStack", fails).stack("vend-orders-dev-hidden").once());
+    let arn = format!("arn:aws:secretsmanager:{REGION}:{}:secret:orders/db", scene.aws.account());
+    let by_reference = format!("secrets: {{password: {{awsSecretsManager: \"{arn}\"}}}}");
+
+    scene.serving("json", |scene, _| {
+        let desk = &scene.desk;
+        eventually("a first pass", || desk.world.requests.tip(STATUS));
+        let typed = request("db@1.0.0", &format!("{{password: {LITERAL}}}"));
+        let wrong = desk.propose("ada", "typed", [ask("orders/dev/typed", typed)]);
+        desk.says(wrong, &["SEC001"]);
+        desk.repo().merge("grace", wrong);
+        let n = desk.propose(
+            "ada",
+            "good",
+            [
+                ask(SECRETS[0], request("secret@1.0.0", "{}")),
+                ask(SECRETS[1], request_with("db@1.0.0", "{}", &by_reference)),
+                ask("orders/dev/note", note("hello")),
+            ],
+        );
+        desk.says(n, &["3 to create"]);
+        desk.repo().merge("grace", n);
+        eventually("the failure is told", || {
+            let status = desk.world.status_or_none(SECRETS[0])?;
+            status.to_string().contains("is too short").then_some(())
+        });
+        desk.ready(SECRETS[1]);
+        desk.ready("orders/dev/note");
+        for id in [SECRETS[0], "orders/dev/typed"] {
+            scene.hear(&["status", id, "--format", "json"]);
+            scene.hear(&["explain", id]);
+            scene.hear(&["logs", id]);
+        }
+        scene.hear(&["retry", SECRETS[0]]);
+        scene.desk.ready(SECRETS[0]);
+    });
+    for args in [
+        &["plan"][..],
+        &["plan", "--preview", "--format", "json"],
+        &["apply", "--wait", "--log", "text"],
+        &["status"],
+    ] {
+        scene.hear(args);
+    }
+    for id in SECRETS.iter().chain(&["orders/dev/typed"]) {
+        for command in ["status", "explain", "logs"] {
+            scene.hear(&[command, id]);
+            scene.hear(&[command, id, "--format", "json"]);
+        }
+        scene.hear_own(&["render", id]);
+    }
+    scene.serving("text", |scene, _| {
+        let desk = &scene.desk;
+        let n = desk.propose("ada", "more", [ask("orders/dev/note", note("changed"))]);
+        desk.says(n, &["1 to update"]);
+        desk.repo().merge("grace", n);
+        desk.says(n, &["Done"]);
+    });
+    let (canaries, mut sinks) = (canaries(&scene), scene.sinks());
+    let found = leaks(&canaries, &sinks);
+    assert!(found.is_empty(), "{} things: {found:#?}", sinks.len());
+    assert!(sinks.len() > 500, "it looked at {} things", sinks.len());
+
+    // It finds each of them, wherever it is.
+    for canary in &canaries {
+        for name in ["the log as text", "/metrics", "state/vend.sock"] {
+            sinks.clear();
+            sinks.push(Sink::new(name, format!("before{}after", canary.text)));
+            assert_eq!(leaks(&canaries, &sinks).len(), 1, "{} in {name}", canary.what);
+        }
+    }
+    let leak = write("dev/leak.yaml", format!("password: {KEPT}\n"));
+    scene.desk.world.output.commit([leak]);
+    let found = leaks(&canaries, &scene.sinks());
+    assert!(matches!(&found[..], [one] if one.contains("output")), "{found:?}");
+    let _ = &scene.server;
+}

@@ -1,0 +1,123 @@
+//! One that goes wrong among many: how long the others wait for it, counted in passes.
+
+use crate::aws::{Fault, Rule};
+use crate::stacks::{Account, catalog};
+use crate::world::catalog::template;
+use crate::world::{Edit, ask, request};
+
+const TEAMS: [&str; 4] = ["orders", "payments", "platform", "search"];
+
+/// How many requests each of the teams has.
+const EACH: usize = 3;
+
+fn ids() -> impl Iterator<Item = String> {
+    TEAMS.iter().flat_map(|team| (0..EACH).map(move |n| format!("{team}/dev/queue-{n}")))
+}
+
+/// What all others ask for.
+fn others(parameters: &str) -> Vec<Edit> {
+    ids().map(|id| ask(&id, request("queue@1.0.0", parameters))).collect()
+}
+
+/// A template whose loops never come to an end that anybody waits for.
+fn poison() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
+        "many": {"type": "array", "items": {"type": "integer"}}
+    }}"#;
+    let each = "{{#each @root.parameters.many}}";
+    let source =
+        format!("Resources:\n  {each}{each}{each}{{{{/each}}}}{{{{/each}}}}{{{{/each}}}}\n");
+    let components = "    - {name: poison, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("poison", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", &source)])
+}
+
+/// How many passes it takes until all others are done.
+#[track_caller]
+fn passes(it: &Account, seconds: u32) -> usize {
+    let is_done = |id: String| {
+        let status = it.world.status_or_none(&id);
+        status.is_some_and(|s| s["phase"] == "Ready" && s["parameters"]["seconds"] == seconds)
+    };
+    for pass in 1..=20 {
+        it.world.vend(&["apply"]);
+        if ids().all(is_done) {
+            return pass;
+        }
+    }
+    panic!("never done: {:#?}\n{}", it.world.vend(&["status"]), it.aws.history());
+}
+
+/// Passes for making all of them, and for changing all of them, with something beside them each time.
+fn both(it: &Account, beside: impl Fn(&str) -> Vec<Edit>) -> [usize; 2] {
+    [("{}", 60), ("{seconds: 120}", 120)].map(|(parameters, seconds)| {
+        it.world.requests.commit([beside(parameters), others(parameters)].concat());
+        passes(it, seconds)
+    })
+}
+
+#[test]
+fn i7_the_fault_of_one_delays_nobody_else_by_more_than_a_pass() {
+    let quiet = both(&Account::new(), |_| Vec::new());
+    let at_most_one = |what: &str, took: [usize; 2]| {
+        let late: Vec<usize> = (0..2).filter(|n| took[*n] > quiet[*n] + 1).collect();
+        assert!(late.is_empty(), "{what}: {took:?} passes, and {quiet:?} without");
+    };
+
+    // One that can never be rendered, and takes all the steps that there are.
+    let it = Account::new();
+    it.world.catalog.commit(poison());
+    let one = "aaa/dev/poison";
+    let beside = |parameters: &str| {
+        let many: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+        let reason = format!("  reason: \"{parameters}\"\n");
+        vec![ask(
+            one,
+            request("poison@1.0.0", &format!("{{many: [{}]}}", many.join(", "))) + &reason,
+        )]
+    };
+    at_most_one("a poison request", both(&it, beside));
+    let (phase, reason, sentence) = it.world.standing(one);
+    assert_eq!((phase.as_str(), reason.as_str()), ("Held", "Invalid"), "{sentence}");
+    assert!(it.world.status(one).to_string().contains("RenderLimit"), "{}", it.world.status(one));
+    it.again_nothing();
+
+    // An account that lets nobody in.
+    let it = Account::new();
+    let role = format!(", role: \"arn:aws:iam::{}:role/vend\"", it.aws.account());
+    it.world.catalog.commit([catalog::environment(&it.aws, "shut", &role, "")]);
+    let text = "User: vend is not authorized to perform: sts:AssumeRole";
+    it.aws.rule(Rule::on("AssumeRole", Fault::Refuse(403, "AccessDenied", text)));
+    let shut = |n: usize| format!("aaa/shut/queue-{n}");
+    let beside = |parameters: &str| -> Vec<Edit> {
+        (0..8).map(|n| ask(&shut(n), request("queue@1.0.0", parameters))).collect()
+    };
+    at_most_one("an account that is shut", both(&it, beside));
+    assert!(it.aws.count("AssumeRole") > 0, "{}", it.aws.history());
+    let (phase, _, sentence) = it.world.standing(&shut(0));
+    assert_ne!(phase, "Ready", "{sentence}");
+    it.aws.no_rules();
+    (0..8).for_each(|n| assert_eq!(it.world.vend(&["retry", &shut(n)]).code, 0));
+    it.apply();
+    it.world.ready(&shut(7));
+    it.again_nothing();
+
+    // A team that asks for more than all others together.
+    let it = Account::new();
+    let large = 10 * TEAMS.len() * EACH;
+    let beside = |parameters: &str| -> Vec<Edit> {
+        let id = |n: usize| format!("aaa/dev/queue-{n}");
+        (0..large).map(|n| ask(&id(n), request("queue@1.0.0", parameters))).collect()
+    };
+    at_most_one("an enormous team", both(&it, beside));
+    // Nor do they stand behind it within the pass: teams take turns.
+    let calls = it.aws.calls();
+    let made: Vec<bool> = calls
+        .iter()
+        .filter(|call| call.action == "CreateStack")
+        .map(|call| call.stack.starts_with("vend-aaa-"))
+        .collect();
+    let last = made.iter().rposition(|is_large| !is_large).unwrap();
+    assert!(made.len() > large && last < large / 2, "the last of the others is the {last}th");
+    it.apply();
+    it.again_nothing();
+}

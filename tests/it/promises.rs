@@ -1,0 +1,173 @@
+//! Every row of `docs/promises.md` is held by a test that carries its number, and every promise of the
+//! README names a command that proves it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// Rows that no single test can hold, and why.
+const EXCEPTIONS: [(&str, &str); 0] = [];
+
+/// Rows on a page of promises that are too few to be all of it: the pattern found something else.
+const FEW: usize = 120;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all functions that `cargo test` runs below a folder, with their modules' files before
+/// them as it writes them: `stories::source::f06_…`.
+fn tests(folder: &str) -> Vec<String> {
+    let base = root().join(folder);
+    let mut files = Vec::new();
+    sources(&base, &mut files);
+    let mut names = Vec::new();
+    for file in files {
+        let module = file.strip_prefix(&base).unwrap().with_extension("");
+        let module = module.to_str().unwrap().replace('/', "::").replace("::mod", "");
+        let mut is_test = false;
+        for line in std::fs::read_to_string(&file).unwrap().lines().map(str::trim_start) {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                is_test = true;
+            }
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            if let Some(rest) = line.strip_prefix("fn ") {
+                let name: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if std::mem::take(&mut is_test) {
+                    names.push(format!("{module}::{name}"));
+                }
+            }
+        }
+    }
+    assert!(names.len() > 100, "{folder} has only {names:?}");
+    names
+}
+
+/// The numbers in a test's name: `b10_b11_…`, or `…_b52` at its end.
+fn numbers(test: &str) -> impl Iterator<Item = String> {
+    let name = test.rsplit("::").next().unwrap().to_owned();
+    let number = Regex::new("^[bfi][0-9]+$").unwrap();
+    let parts: Vec<String> = name.split('_').map(str::to_owned).collect();
+    parts.into_iter().filter(move |part| number.is_match(part)).map(|part| part.to_uppercase())
+}
+
+/// What each case of `tests/hostile/` says that it belongs to.
+fn cases() -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join("tests/hostile")).unwrap();
+    let files = entries.map(|e| e.unwrap().path().join("expected.json")).filter(|f| f.is_file());
+    let promise = |file: PathBuf| {
+        let value: serde_json::Value = serde_json::from_str(&read(file)).unwrap();
+        value["promise"].as_str().unwrap().to_owned()
+    };
+    files.map(promise).collect()
+}
+
+/// The numbers of a page's rows that begin with one of these letters.
+fn rows(page: &str, letters: &str) -> Vec<String> {
+    let row = Regex::new(&format!(r"(?m)^\| ([{letters}]\d+) \|")).unwrap();
+    row.captures_iter(page).map(|c| c[1].to_owned()).collect()
+}
+
+/// Rows that nothing holds, and numbers that stand for no row.
+fn differ(rows: &[String], held: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+    let excepted = |row: &String| EXCEPTIONS.iter().any(|(name, _)| name == row);
+    let missing = rows.iter().filter(|row| !held.contains(*row) && !excepted(row));
+    (missing.cloned().collect(), held.iter().filter(|n| !rows.contains(n)).cloned().collect())
+}
+
+#[test]
+fn every_row_is_held_by_a_test_with_its_number() {
+    let rows = rows(&read("docs/promises.md"), "FB");
+    assert!(rows.len() > FEW, "{rows:?}");
+    let all: Vec<String> = [tests("src"), tests("tests/it")].concat();
+    let mut held: BTreeSet<String> = all.iter().flat_map(|test| numbers(test)).collect();
+    held.retain(|number| !number.starts_with('I'));
+    held.extend(cases());
+    let (missing, unknown) = differ(&rows, &held);
+    assert!(missing.is_empty(), "docs/promises.md has rows that no test holds: {missing:?}");
+    assert!(unknown.is_empty(), "tests hold what docs/promises.md does not have: {unknown:?}");
+    let mut once = rows.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), rows.len(), "a row stands twice");
+    for (row, why) in EXCEPTIONS {
+        assert!(rows.contains(&row.to_owned()) && !held.contains(row) && !why.is_empty(), "{row}");
+    }
+    let (missing, unknown) = differ(&["B998".into()], &["B999".to_owned()].into());
+    assert_eq!((missing.len(), unknown.len()), (1, 1), "it would find one of each");
+}
+
+#[test]
+fn every_oracle_names_tests_that_are_there() {
+    let page = read("docs/promises.md");
+    assert_eq!(rows(&page, "I").len(), 10);
+    let all: Vec<String> = [tests("src"), tests("tests/it")].concat();
+    let name = Regex::new("`([a-z0-9_]+_[a-z0-9_]+)`").unwrap();
+    for line in page.lines().filter(|line| line.starts_with("| I")) {
+        let held_by = line.rsplit(" | ").next().unwrap();
+        let named: Vec<&str> =
+            name.captures_iter(held_by).map(|c| c.get(1).unwrap().as_str()).collect();
+        assert!(!named.is_empty(), "{line} names no test");
+        for name in named {
+            let there = all.iter().any(|test| test.rsplit("::").next() == Some(name));
+            assert!(there, "there is no test `{name}`");
+        }
+    }
+}
+
+/// What a command of the README's runs: the folder of its tests, and its filters.
+fn command(text: &str) -> Option<(&'static str, Vec<&str>)> {
+    let rest = text.strip_prefix("cargo test ")?;
+    let (target, filters) = rest.split_once(" -- ")?;
+    let folder = match target {
+        "--lib" => "src",
+        "--test it" => "tests/it",
+        _ => return None,
+    };
+    Some((folder, filters.split(' ').collect()))
+}
+
+#[test]
+fn every_promise_of_the_readme_has_a_command_that_runs_tests() {
+    let readme = read("README.md");
+    let section = readme.split("\n## Promises\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let code = Regex::new("`([^`]+)`").unwrap();
+    let page = read("docs/promises.md");
+    let (lib, it) = (tests("src"), tests("tests/it"));
+    for number in 1..=12 {
+        assert!(page.contains(&format!("\n{number}. ")), "docs/promises.md lacks promise {number}");
+        let row = section.lines().find(|line| line.starts_with(&format!("| {number} |")));
+        let row = row.unwrap_or_else(|| panic!("README.md lacks promise {number}"));
+        let proof = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let commands: Vec<_> =
+            code.captures_iter(proof).filter_map(|c| command(c.get(1).unwrap().as_str())).collect();
+        assert!(!commands.is_empty(), "promise {number} has no command in {proof}");
+        for (folder, filters) in commands {
+            let all = if folder == "src" { &lib } else { &it };
+            for filter in filters {
+                let runs = all.iter().any(|test| test.contains(filter));
+                assert!(runs, "promise {number}: `{filter}` matches no test in {folder}");
+            }
+        }
+    }
+    assert!(command("cargo test --test it -- f61_ b84_").is_some());
+    assert!(command("cargo test f61_").is_none(), "it would not say which tests");
+}
