@@ -167,8 +167,12 @@ fn of_manifest(file: &str, list: &[Node], notes: &mut Vec<Diagnostic>) -> Parame
                 notes.push(lost(file, key.span.start.line, message));
             }
         }
-        properties.insert(id.to_owned(), schema);
+        if properties.insert(id.to_owned(), schema).is_some() {
+            let message = format!("`{}` is listed twice: the last one counts", escape(id, 60));
+            notes.push(lost(file, line, message));
+        }
     }
+    required.dedup();
     (properties, required)
 }
 

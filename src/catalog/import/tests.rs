@@ -1,3 +1,4 @@
+use super::expression::Hbs;
 use super::*;
 use crate::catalog;
 
@@ -106,6 +107,17 @@ fn a_proton_environment_becomes_a_template() {
         "{template}"
     );
     assert!(template.contains("CAPABILITY_NAMED_IAM"), "{template}");
+}
+
+#[test]
+fn what_was_set_outside_a_loop_means_the_same_within() {
+    let text = "{% set size = a.size %}{% set large = a.size == b %}{% for zone in a.zones %}{{ size }} {{ size.x }} {% if large %}{{ zone }}{% endif %}{% endfor %}{{ size }}\n";
+    let mut lookup = |path: &[String]| Ok((Hbs::Path(path.join(".")), None));
+    let translated = jinja::translate("a", text, &mut lookup);
+    assert_eq!(
+        translated.text,
+        "{{#each a.zones as |zone|}}{{@root.a.size}} {{@root.a.size.x}} {{#if (eq @root.a.size @root.b)}}{{zone}}{{/if}}{{/each}}{{a.size}}\n"
+    );
 }
 
 #[test]
