@@ -153,6 +153,8 @@ fn of_manifest(file: &str, list: &[Node], notes: &mut Vec<Diagnostic>) -> Parame
         }
         default(file, id, parameter.get("default"), &mut schema, notes);
         let wanted = parameter.get("required").is_some_and(|flag| flag.data == Data::Bool(true));
+        // Of one that is listed twice the last counts, here too.
+        required.retain(|name| name != id);
         if wanted && schema.get("default").is_none() {
             required.push(id.to_owned());
         }
@@ -172,7 +174,6 @@ fn of_manifest(file: &str, list: &[Node], notes: &mut Vec<Diagnostic>) -> Parame
             notes.push(lost(file, line, message));
         }
     }
-    required.dedup();
     (properties, required)
 }
 

@@ -199,6 +199,12 @@ fn definitions_of_azure_keep_their_sources() {
     says(&imported, "IMP002 `sensitive` of `instances`");
     says(&imported, "environment.yaml:5 IMP003 there is no provider `bicep` yet");
 
+    let twice = "name: a\nrunner: Bicep\ntemplatePath: main.bicep\nparameters:\n- {id: size, type: string, required: true}\n- {id: zone, type: string}\n- {id: size, type: integer, required: true}\n";
+    let files = [("environment.yaml", twice.as_bytes()), ("main.bicep", b"x\n".as_slice())];
+    let imported = of(Format::Ade, &Files::from_iter(files));
+    assert_eq!(schema_of(&imported)["required"], json!(["size"]));
+    says(&imported, "environment.yaml:7 IMP002 `size` is listed twice: the last one counts");
+
     let files = bundle!("ade-arm": "manifest.yaml", "azuredeploy.json");
     let imported = of(Format::Ade, &files);
     let schema = schema_of(&imported);
