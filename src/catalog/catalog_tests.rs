@@ -188,8 +188,8 @@ fn secrets_are_refused_and_never_repeated_b74_b91() {
     let problems = invalid(&catalog, "dev", spec);
     assert!(!problems.contains("hunter2") && !problems.contains("ghp_"));
     insta::assert_snapshot!(problems, @r#"
-    6:12-36 SEC001 the value of `image` looks like a secret | put a reference, not a value; and change the secret: it is in Git's history
-    7:15-22 SEC001 `password` is sensitive, and a value stands here for all to read | put a reference, not a value; and change the secret: it is in Git's history
+    6:12-36 SEC001 the value of `image` looks like a secret | put a reference, not a value; if it was ever committed, change the secret: Git keeps it
+    7:15-22 SEC001 `password` is sensitive, and a value stands here for all to read | put a reference, not a value; if it was ever committed, change the secret: Git keeps it
     "#);
     let mut files = files();
     let spec = "  defaults: {web: {password: hunter2}}\n";
@@ -600,6 +600,27 @@ fn values_for_nothing_are_warned_of() {
     7:15-18 ENV006 no template is called `wbe` | did you mean `web`?
     3:46-54 CAT018 `platfrom` is not among the catalog's owners | did you mean `platform`?
     "#);
+}
+
+#[test]
+fn waves_that_cannot_be_understood_are_not_none() {
+    let waves = |spec: &str| {
+        let mut files = files();
+        let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: acme}\n";
+        put(&mut files, "catalog.yaml", &format!("{head}{spec}"));
+        let (catalog, problems) = load(&files, None);
+        (catalog.rollout.map(|waves| waves.len()), shown(&problems))
+    };
+    assert_eq!(waves("spec: {rollout: [{environment: dev}]}\n").0, Some(1));
+    assert_eq!(waves("spec: {}\n").0, Some(0));
+    assert_eq!(waves("spec: [\n").0, None);
+    let (_, share) = waves("spec: {rollout: [{environment: dev, share: 50}]}\n");
+    assert!(share.contains("SCH003") && share.contains("| write a share such as `25%`"), "{share}");
+    let (read, problems) = waves("spec: {rollout: [{environment: dve}, {environment: prod}]}\n");
+    assert_eq!(read, None);
+    assert!(problems.contains("ENV006 no environment is called `dve` | did you mean `dev`?"));
+    let (gone, _) = load(&Files::default(), None);
+    assert_eq!(gone.rollout, None);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn explain(
             let message = format!("the {} `{name}` is missing{what}", noun(subject, pointer));
             out.push(Diagnostic::error("SCH002", place, message).help(about(schema, name)));
         }
-        Kind::Type { kind } => out.push(wrong_type(kind, error, &of, subject, &found())),
+        Kind::Type { kind } => out.push(wrong_type(kind, error, &of, (schema, subject), &found())),
         Kind::Enum { options } => {
             let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
             out.push(not_an_option(options, error, &of, subject, &found()));
@@ -241,7 +241,7 @@ fn wrong_type(
     kind: &TypeKind,
     error: &ValidationError<'_>,
     of: &str,
-    subject: &Subject<'_>,
+    (schema, subject): (Option<&Value>, &Subject<'_>),
     found: &str,
 ) -> Diagnostic {
     let wanted: Vec<&str> = match kind {
@@ -262,6 +262,13 @@ fn wrong_type(
     };
     let wants = |name| wanted.contains(&name);
     match error.instance().as_ref() {
+        // Quoted it would be refused as well: what is expected is said instead.
+        Value::Number(number) if wants("string") && !fits(schema, &number.to_string()) => {
+            match expected(schema) {
+                Some(expected) => problem.help(format!("write {expected}")),
+                None => problem,
+            }
+        }
         Value::Number(number) if wants("string") => offer(format!("\"{number}\"")),
         Value::Bool(truth) if wants("string") => offer(format!("\"{truth}\"")),
         Value::String(text) if wants("boolean") => match meant_bool(node, text) {
@@ -275,6 +282,13 @@ fn wrong_type(
         Value::Null => problem.help("give it a value, or take the line out"),
         _ => problem,
     }
+}
+
+/// Whether a text is what a schema's `pattern` takes.
+fn fits(schema: Option<&Value>, text: &str) -> bool {
+    let Some(pattern) = schema.and_then(|schema| schema.get("pattern")) else { return true };
+    let compiled = Schema::compile(serde_json::json!({"pattern": pattern}));
+    compiled.is_ok_and(|schema| schema.validator.is_valid(&Value::String(text.to_owned())))
 }
 
 fn meant_bool(node: &Node, text: &str) -> Option<bool> {

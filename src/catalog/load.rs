@@ -26,8 +26,9 @@ pub struct Catalog {
     pub environments: BTreeMap<String, Arc<Environment>>,
     /// Handles by team.
     pub owners: BTreeMap<String, Vec<String>>,
-    /// How a newer version reaches those whose range admits it; empty: it does not by itself.
-    pub rollout: Vec<Wave>,
+    /// How a newer version reaches those whose range admits it; empty: it does not by itself; `None`:
+    /// that cannot be understood, which must not read as empty.
+    pub rollout: Option<Vec<Wave>>,
     /// Where each wave's environment is written.
     pub(super) wave_places: Vec<Place>,
 }
@@ -36,6 +37,11 @@ impl Catalog {
     /// All versions, by template and version.
     pub fn versions(&self) -> impl Iterator<Item = &Arc<TemplateVersion>> {
         self.templates.values().flat_map(BTreeMap::values)
+    }
+
+    /// The waves in which a newer version comes; none where that cannot be understood.
+    pub fn waves(&self) -> &[Wave] {
+        self.rollout.as_deref().unwrap_or_default()
     }
 
     /// One version.
@@ -87,6 +93,7 @@ pub fn load(files: &Files, previous: Option<&Catalog>) -> (Catalog, Vec<Diagnost
         problems.extend(super::case::problems(&catalog, version));
     }
     across(&catalog, &mut problems);
+    waves(&mut catalog, &mut problems);
     (catalog, sorted(problems))
 }
 
@@ -111,7 +118,7 @@ fn about(files: &Files, catalog: &mut Catalog, problems: &mut Vec<Diagnostic>) {
             let pointer = |n| format!("/spec/rollout/{n}/environment");
             let place = |n| schema::place_in(&node, &file, &pointer(n), Part::Value);
             catalog.wave_places = (0..document.spec.rollout.len()).map(place).collect();
-            catalog.rollout = document.spec.rollout.into_iter().map(wave).collect();
+            catalog.rollout = Some(document.spec.rollout.into_iter().map(wave).collect());
         }
         Err(found) => problems.extend(found),
     }
@@ -242,17 +249,6 @@ fn across(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
             });
         }
     }
-    for (wave, place) in catalog.rollout.iter().zip(&catalog.wave_places) {
-        let known = || catalog.environments.keys().map(String::as_str);
-        if !catalog.environments.contains_key(&wave.environment) {
-            let message = format!("no environment is called {}", quote(&wave.environment));
-            let problem = Diagnostic::warning("ENV006", place.clone(), message);
-            problems.push(match nearest(&wave.environment, known()) {
-                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem.help("this wave reaches nobody"),
-            });
-        }
-    }
     for environment in catalog.environments.values() {
         values(catalog, environment, "defaults", &environment.defaults, problems);
         values(catalog, environment, "locked", &environment.locked, problems);
@@ -263,6 +259,27 @@ fn across(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
             }
         }
     }
+}
+
+/// A wave of nobody would be over at once, and the next one would come before its time: so a name that
+/// no environment has is no smaller mistake than a file that cannot be read.
+fn waves(catalog: &mut Catalog, problems: &mut Vec<Diagnostic>) {
+    let known = || catalog.environments.keys().map(String::as_str);
+    let mut unknown = Vec::new();
+    for (wave, place) in catalog.waves().iter().zip(&catalog.wave_places) {
+        if !catalog.environments.contains_key(&wave.environment) {
+            let message = format!("no environment is called {}", quote(&wave.environment));
+            let problem = Diagnostic::error("ENV006", place.clone(), message);
+            unknown.push(match nearest(&wave.environment, known()) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem.help("no wave begins until each names an environment"),
+            });
+        }
+    }
+    if !unknown.is_empty() {
+        catalog.rollout = None;
+    }
+    problems.extend(unknown);
 }
 
 fn no_template(catalog: &Catalog, name: &str, place: Place) -> Diagnostic {

@@ -82,6 +82,20 @@ impl Reader<'_> {
                 self.writes(name, self.place(&pointer, Part::Key), &mut written);
             }
         }
+        for (n, name) in drop.iter().enumerate() {
+            let place = self.place(&format!("{at}/drop/{n}"), Part::Value);
+            self.stays(name, place, &written);
+        }
+        for old in split.keys() {
+            let place = self.place(&format!("{at}/split/{}", escape(old)), Part::Key);
+            let first = match rename.iter().find(|(from, to)| *from == old || *to == old) {
+                Some((from, _)) => self.place(&format!("{at}/rename/{}", escape(from)), Part::Key),
+                None => continue,
+            };
+            let message = format!("this migration renames and splits {}", quote(old));
+            let problem = Diagnostic::error("MIG003", place, message).related(first, "the other");
+            self.problems.push(problem.help("keep one of them"));
+        }
         let split = split.into_iter().map(|(name, s)| (name, Split { by: s.by, into: s.into }));
         let drop = drop.into_iter().collect();
         let made = Migration { from: range?, rename, split: split.collect(), set, default, drop };
@@ -106,6 +120,16 @@ impl Reader<'_> {
         if let Some(first) = written.insert(name.to_owned(), place.clone()) {
             let message = format!("this migration gives {} twice", quote(name));
             let problem = Diagnostic::error("MIG003", place, message).related(first, "the other");
+            self.problems.push(problem.help("keep one of them"));
+        }
+    }
+
+    /// What is given cannot be dropped as well: it would be lost with the value that it was given.
+    fn stays(&mut self, name: &str, place: Place, written: &BTreeMap<String, Place>) {
+        if let Some(first) = written.get(name) {
+            let message = format!("this migration gives {} and drops it", quote(name));
+            let problem = Diagnostic::error("MIG003", place, message);
+            let problem = problem.related(first.clone(), "it is given here");
             self.problems.push(problem.help("keep one of them"));
         }
     }

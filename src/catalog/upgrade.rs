@@ -2,7 +2,7 @@
 
 mod range;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use semver::Version;
@@ -235,12 +235,10 @@ impl Draft {
         }
     }
 
-    /// Renames, splits, sets, gives what is missing, and drops, in that order.
+    /// Renames, all at once, splits, sets, gives what is missing, and drops, in that order.
     fn apply(&mut self, migration: &Migration, new: &Parameters) -> Result<(), Why> {
         let Migration { from: _, rename, split, set, default, drop } = migration;
-        for (old, name) in rename {
-            self.rename(old, name)?;
-        }
+        self.rename(rename)?;
         for (old, split) in split {
             self.split(old, split, new)?;
         }
@@ -276,9 +274,45 @@ impl Draft {
         found.into_iter().find_map(|(there, section)| there.then_some(section))
     }
 
-    fn rename(&mut self, old: &str, new: &str) -> Result<(), Why> {
-        let Some(section) = self.section(old) else { return Ok(()) };
-        self.is_free(old, new)?;
+    /// By the old names: a name that is given up here is free for another, so `a` may become `b` while
+    /// `b` becomes `c`.
+    fn rename(&mut self, renames: &BTreeMap<String, String>) -> Result<(), Why> {
+        let there = renames.iter().filter(|(old, _)| self.has(old));
+        let mut left: Vec<(&String, &String)> = there.collect();
+        for (old, new) in &left {
+            if !left.iter().any(|(other, _)| other == new) {
+                self.is_free(old, new)?;
+            }
+        }
+        for (old, new) in &left {
+            self.moves.push(Moved::Renamed { from: (*old).clone(), to: (*new).clone() });
+        }
+        // The file is edited step by step: each goes once its new name is free, and of those that change
+        // places the first waits under a name that nothing has.
+        let mut waiting: Option<(String, &str)> = None;
+        while !left.is_empty() {
+            let free = left.iter().position(|(_, new)| !self.has(new));
+            let (old, new) = left.remove(free.unwrap_or(0));
+            match free {
+                Some(_) => self.rename_one(old, new),
+                None => {
+                    let mut aside = format!("{old}-aside");
+                    while self.has(&aside) {
+                        aside.push('-');
+                    }
+                    self.rename_one(old, &aside);
+                    waiting = Some((aside, new));
+                }
+            }
+            if let Some((aside, new)) = waiting.take_if(|(_, new)| !self.has(new)) {
+                self.rename_one(&aside, new);
+            }
+        }
+        Ok(())
+    }
+
+    fn rename_one(&mut self, old: &str, new: &str) {
+        let Some(section) = self.section(old) else { return };
         match section {
             "parameters" => {
                 let value = self.parameters.remove(old).unwrap_or_default();
@@ -288,8 +322,6 @@ impl Draft {
             _ => drop((self.secrets.remove(old), self.secrets.insert(new.into()))),
         }
         self.edits.push(Edit::rename(format!("/spec/{section}/{}", escape(old)), new));
-        self.moves.push(Moved::Renamed { from: old.to_owned(), to: new.to_owned() });
-        Ok(())
     }
 
     fn is_free(&self, old: &str, new: &str) -> Result<(), Why> {

@@ -19,6 +19,10 @@ use crate::yaml::Node;
 /// What fills a reference; the second argument is the template whose requests may.
 pub(super) type Fill<'a> = &'a dyn Fn(&Reference, Option<&str>) -> Filled;
 
+/// What to do about a secret in a file. Whether it was committed, who reads the file does not know.
+const NOT_HERE: &str =
+    "put a reference, not a value; if it was ever committed, change the secret: Git keeps it";
+
 /// What came of it.
 pub(super) struct Values {
     /// Every declared parameter, and others where the schema lets them be.
@@ -185,21 +189,13 @@ impl<'a> Collector<'a> {
         self.silent.insert(name);
         let message =
             format!("{} is sensitive, and a value stands here for all to read", quote(name));
-        self.problems.push(
-            Diagnostic::error("SEC001", place, message).help(
-                "put a reference, not a value; and change the secret: it is in Git's history",
-            ),
-        );
+        self.problems.push(Diagnostic::error("SEC001", place, message).help(NOT_HERE));
     }
 
     fn refuse_secret(&mut self, name: &'a str, place: Place) {
         self.silent.insert(name);
         let message = format!("the value of {} looks like a secret", quote(name));
-        self.problems.push(
-            Diagnostic::error("SEC001", place, message).help(
-                "put a reference, not a value; and change the secret: it is in Git's history",
-            ),
-        );
+        self.problems.push(Diagnostic::error("SEC001", place, message).help(NOT_HERE));
     }
 
     /// Whether the schema declares it, or takes what it does not declare.

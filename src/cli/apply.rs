@@ -92,7 +92,8 @@ fn until(report: &PassReport) -> Duration {
 
 /// Prints what a pass did, and says it by the exit code.
 pub fn finish(args: &Args, apply: &Apply, report: &PassReport) -> ExitCode {
-    let failed = report.failures() > 0 || report.publish_error.is_some();
+    let is_said = report.publish_error.is_none() && report.unremoved.is_empty();
+    let failed = report.failures() > 0 || !is_said;
     let is_invalid = |h: &Hold| matches!(h.reason, HoldReason::Invalid { .. });
     let invalid =
         report.holds.iter().any(is_invalid) || report.diagnostics.iter().any(Diagnostic::is_error);

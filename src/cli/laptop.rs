@@ -186,11 +186,13 @@ pub async fn status_branch(
     let own = copy.filter(|c| same_repository(&place, &c.root().display().to_string()));
     let outcome = match own {
         Some(copy) => of_this_clone(cache, copy, name, now).await,
-        None => cache.branch(&place, name, now).await,
+        None => cache.branch(&place, name, now).await.map(Some),
     };
     match outcome {
-        Ok(Fetched { tip: None, .. }) | Err(GitError::Missing { .. }) => Ok(None),
-        Ok(fetched) => {
+        // Only a repository that answered can say that nothing is published in it.
+        Ok(None | Some(Fetched { tip: None, .. })) => Ok(None),
+        Err(error) if error.is_no_branch() => Ok(None),
+        Ok(Some(fetched)) => {
             if let Some(stale) = &fetched.stale {
                 let what = "the status branch";
                 let text = report::source::earlier_copy(what, &stale.error, stale.since, now);
@@ -203,21 +205,19 @@ pub async fn status_branch(
 }
 
 /// The status branch where the configuration says that it is in this very clone: that means the
-/// repository it was cloned from, and the clone itself only where it was cloned from nowhere.
+/// repository it was cloned from, and the clone itself only where it was cloned from nowhere. A folder
+/// that is in no repository has none.
 async fn of_this_clone(
     cache: &Cache,
     copy: &WorkingCopy,
     branch: &str,
     now: jiff::Timestamp,
-) -> Result<Fetched, GitError> {
-    let Some(repository) = copy.repository() else {
-        let what = format!("branch `{branch}`");
-        return Err(GitError::Missing { what, text: "this folder is in no Git repository".into() });
-    };
+) -> Result<Option<Fetched>, GitError> {
+    let Some(repository) = copy.repository() else { return Ok(None) };
     let mirror = Mirror::open_local(repository)?;
     let Some((remote, url)) = copy.remotes().into_iter().next() else {
         let tip = mirror.branch_tip(&format!("refs/heads/{branch}"))?;
-        return Ok(Fetched { mirror, tip, stale: None });
+        return Ok(Some(Fetched { mirror, tip, stale: None }));
     };
     let url = if url.starts_with("./") || url.starts_with("../") {
         std::path::absolute(copy.root().join(&url)).map_or(url, |p| p.display().to_string())
@@ -226,13 +226,13 @@ async fn of_this_clone(
     };
     let error = match cache.branch(&url, branch, now).await {
         Err(error) => error,
-        fetched => return fetched,
+        Ok(fetched) => return Ok(Some(fetched)),
     };
     // What the last `git fetch` in this clone brought is better than nothing.
     match mirror.branch_tip(&format!("refs/remotes/{remote}/{branch}"))? {
         Some(tip) => {
             let stale = Stale { error: crate::error::chain(&error), since: None };
-            Ok(Fetched { mirror, tip: Some(tip), stale: Some(stale) })
+            Ok(Some(Fetched { mirror, tip: Some(tip), stale: Some(stale) }))
         }
         None => Err(error),
     }

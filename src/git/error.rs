@@ -94,6 +94,12 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// The repository answered, and has no such branch. Servers say of a repository in the same breath that
+    /// it is not there or not for us, and that says nothing of what is in it.
+    pub fn is_no_branch(&self) -> bool {
+        matches!(self, Self::Missing { text, .. } if text.contains("couldn't find remote ref"))
+    }
+
     /// Whether waiting may mend it without anybody's help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Raced { .. } | Self::Unknown { .. })

@@ -62,6 +62,23 @@ pub struct Reach {
     /// Requests by the older version that they use, where it was not read what they ask for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub uses: BTreeMap<Version, u64>,
+    /// How it gives requests of the version before another end, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<String>,
+    /// The requests that the catalog's rollout brings it to, wave by wave; each in its first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<WaveReach>,
+}
+
+/// Who is in a wave.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WaveReach {
+    /// The environment.
+    pub environment: String,
+    /// How many of a hundred of its requests the version has reached then.
+    pub share: u8,
+    /// Those that take the version.
+    pub requests: Vec<RequestId>,
 }
 
 /// All that a change of the catalog comes to.

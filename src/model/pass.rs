@@ -36,6 +36,9 @@ pub struct PassReport {
     pub published: Option<Revision>,
     /// Why the status branch could not be written.
     pub publish_error: Option<String>,
+    /// Sources from which the files of requests whose time is over could not be removed, and why.
+    #[serde(default)]
+    pub unremoved: Vec<(SourceName, String)>,
     /// When something is due although nothing changes.
     pub due: Option<Timestamp>,
     /// Requests by team, environment and phase.

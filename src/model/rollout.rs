@@ -11,9 +11,12 @@ use super::{RequestId, TemplateId};
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollouts {
-    /// The waves, as the catalog has them.
+    /// The waves, as the catalog has them; its last word, while it cannot be understood.
     #[serde(default)]
     pub waves: Vec<Wave>,
+    /// What the catalog says of waves cannot be understood: none begins and nothing ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// By version.
     #[serde(default)]
     pub versions: Vec<Rollout>,
@@ -58,6 +61,13 @@ pub struct Rollout {
     /// Requests that the version would have made invalid, and that stay where they were.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<RequestId>,
+    /// Requests that ask for it by a range, have an older version, and cannot be read as they are: a
+    /// wave that has let them in waits for them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unread: BTreeSet<RequestId>,
+    /// Its folder is not in the catalog: nothing becomes of it until that is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
     /// When a person's word was last obeyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Timestamp>,
@@ -111,6 +121,8 @@ impl Rollout {
             stopped: None,
             ended: None,
             refused: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            absent: false,
             heard: None,
             pending: 0,
             failed: 0,

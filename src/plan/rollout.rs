@@ -14,7 +14,7 @@ use crate::model::{RequestId, Rollout, RolloutWord, Stopped, TemplateId, Wave};
 /// What a wave's requests have come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
-    /// Requests that are let in, and do not have the version yet.
+    /// Requests that are let in, and do not have the version yet, be it that they cannot be read.
     pub pending: usize,
     /// Requests that are let in and failed with it.
     pub failed: u32,
@@ -31,6 +31,12 @@ fn bucket(id: &RequestId, version: &TemplateId) -> u8 {
 pub fn admits(rollout: &Rollout, id: &RequestId) -> bool {
     let share = rollout.reached.get(id.environment()).copied().unwrap_or_default();
     bucket(id, &rollout.version) < share
+}
+
+/// The first wave that a request would be in, of a version that comes in `waves`.
+pub fn first_wave(waves: &[Wave], version: &TemplateId, id: &RequestId) -> Option<usize> {
+    let bucket = bucket(id, version);
+    waves.iter().position(|wave| wave.environment == id.environment() && bucket < wave.share)
 }
 
 /// What a person said, obeyed once.
@@ -51,7 +57,7 @@ pub fn hear(rollout: &mut Rollout, word: &RolloutWord, facts: Facts) {
 
 /// Notes what the last wave has come to: that it failed, or that it is through.
 pub fn note(rollout: &mut Rollout, waves: &[Wave], facts: Facts, now: Timestamp) {
-    if !rollout.is_open() {
+    if !rollout.is_open() || rollout.absent {
         return;
     }
     (rollout.pending, rollout.failed) =
@@ -76,7 +82,7 @@ pub fn note(rollout: &mut Rollout, waves: &[Wave], facts: Facts, now: Timestamp)
 
 /// Begins the next wave, where its time has come; whether it did.
 pub fn begin(rollout: &mut Rollout, waves: &[Wave], now: Timestamp) -> bool {
-    if !rollout.is_open() || rollout.stopped.is_some() {
+    if !rollout.is_open() || rollout.stopped.is_some() || rollout.absent {
         return false;
     }
     let Some(next) = waves.get(rollout.begun as usize) else {
@@ -99,7 +105,7 @@ pub fn begin(rollout: &mut Rollout, waves: &[Wave], now: Timestamp) -> bool {
 
 /// When the next wave may begin; `None` while that depends on something else than time.
 pub fn due(rollout: &Rollout, waves: &[Wave]) -> Option<Timestamp> {
-    if !rollout.is_open() || rollout.stopped.is_some() {
+    if !rollout.is_open() || rollout.stopped.is_some() || rollout.absent {
         return None;
     }
     if rollout.begun as usize > waves.len() {
@@ -201,6 +207,36 @@ mod tests {
         note(&mut rollout, &waves, done, at(120));
         assert_eq!(rollout.ended, Some(at(120)));
         assert_eq!(due(&rollout, &waves), None);
+    }
+
+    #[test]
+    fn a_version_whose_folder_is_gone_keeps_its_place() {
+        let waves = [wave("dev", 100, 0, 1), wave("prod", 100, 0, 1)];
+        let mut rollout = Rollout::new(version(), at(0));
+        assert!(begin(&mut rollout, &waves, at(0)));
+        rollout.absent = true;
+        let before = rollout.clone();
+        note(&mut rollout, &waves, Facts::default(), at(1));
+        assert!(!begin(&mut rollout, &[], at(2)) && due(&rollout, &waves).is_none());
+        assert_eq!(rollout, before);
+        rollout.absent = false;
+        note(&mut rollout, &waves, Facts::default(), at(3));
+        assert!(begin(&mut rollout, &waves, at(3)));
+    }
+
+    #[test]
+    fn the_first_wave_is_the_one_that_admits() {
+        let waves = [wave("dev", 30, 0, 1), wave("prod", 100, 0, 1), wave("dev", 100, 0, 1)];
+        for id in ids() {
+            let mut rollout = Rollout::new(version(), at(0));
+            let mut first = None;
+            for n in 0..waves.len() {
+                begin(&mut rollout, &waves, at(0));
+                first = first.or_else(|| admits(&rollout, &id).then_some(n));
+                note(&mut rollout, &waves, Facts::default(), at(0));
+            }
+            assert_eq!(first_wave(&waves, &version(), &id), first);
+        }
     }
 
     #[derive(Clone, Debug)]

@@ -315,7 +315,10 @@ impl Evaluator<'_> {
             let Parsed { found, content, file } = parsed;
             let file = match file {
                 Ok(file) => file,
-                Err(problems) => return invalid(&found, content, problems),
+                Err(problems) => {
+                    let waits = self.waits(&found.id, None, shelf);
+                    return Evaluated { waits, ..invalid(&found, content, problems) };
+                }
             };
             let work = std::panic::AssertUnwindSafe(|| {
                 let _ = point!("read.render");
@@ -329,7 +332,11 @@ impl Evaluator<'_> {
             let Outcome { wanted, notes, artifacts, law, refused } = read;
             let origin = found.origin.clone();
             let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
-            Evaluated { law, refused, ..row(&found, desired, artifacts) }
+            let waits = match desired.template() {
+                Some(_) => Vec::new(),
+                None => self.waits(&found.id, Some(&file), shelf),
+            };
+            Evaluated { law, refused, waits, ..row(&found, desired, artifacts) }
         })
     }
 
@@ -354,6 +361,27 @@ impl Evaluator<'_> {
             }
             _ => outcome,
         }
+    }
+
+    /// Versions on their way that a request would take if it could be read. Of a file that says nothing
+    /// that can be understood, any newer one of what it has may be meant.
+    fn waits(&self, id: &RequestId, file: Option<&RequestFile>, shelf: &Shelf) -> Vec<TemplateId> {
+        let Some(record) = shelf.record(id) else { return Vec::new() };
+        let has = &record.template;
+        let admits = |version: &TemplateId| match file.map(|file| &file.template) {
+            None => true,
+            Some(asked) => {
+                let is_range = matches!(asked.requirement, catalog::Requirement::Range(_));
+                is_range
+                    && asked.name == has.name
+                    && asked.requirement.matches(&has.version)
+                    && asked.requirement.matches(&version.version)
+            }
+        };
+        let open = self.memory.rollouts.values().filter(|rollout| rollout.is_open());
+        let newer = open.map(|rollout| &rollout.version);
+        let newer = newer.filter(|v| v.name == has.name && v.version > has.version);
+        newer.filter(|version| admits(version)).cloned().collect()
     }
 
     /// Reads it with the version that it goes on from.

@@ -119,11 +119,35 @@ impl Pass<'_> {
                 Err(error) => {
                     let error = chain(&error);
                     tracing::warn!(%source, error, "files whose time is over could not be removed");
+                    self.report.unremoved.push((source.clone(), error.clone()));
                     self.memory.unremoved.insert(source, error);
                 }
             }
         }
-        Ok(())
+        self.say_unremoved().await
+    }
+
+    /// Says why files are still there, in the pass that met it: who waits for their going looks at the
+    /// status, and the next pass may be far.
+    async fn say_unremoved(&mut self) -> Result<(), PassError> {
+        let (memory, mut news) = (&self.memory, Vec::new());
+        for hold in &mut self.report.holds {
+            let HoldReason::Expired { fate: Fate::Commit { error }, .. } = &mut hold.reason else {
+                continue;
+            };
+            let Some(entry) = memory.desired().get(&hold.request) else { continue };
+            let now = memory.unremoved.get(entry.spot.source());
+            if now.is_some() && now != error.as_ref() {
+                *error = now.cloned();
+                news.push(hold.request.clone());
+            }
+        }
+        if news.is_empty() {
+            return Ok(());
+        }
+        self.touched.extend(news);
+        self.announce().await?;
+        self.publish().await
     }
 
     /// One commit that removes the files, on the tip that was read.

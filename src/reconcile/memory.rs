@@ -13,8 +13,8 @@ use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Counts, Diagnostic, EndCounts, HoldReason, Journalled, Origin, RequestId, Retry,
-    Revision, Rollout, SourceName, Sources, TargetKey, TargetName, TemplateId, Wave,
+    Approval, Counts, Diagnostic, EndCounts, Fate, HoldReason, Journalled, Origin, RequestId,
+    Retry, Revision, Rollout, SourceName, Sources, TargetKey, TargetName, TemplateId, Wave,
 };
 use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
@@ -37,7 +37,7 @@ pub struct Memory {
     /// Up to when what is to be said of ends was looked for; `None`: not since this was loaded.
     marked: Option<Timestamp>,
     /// Why files whose time is over are still there, by source: what became of the last try to remove
-    /// them. After a restart it is tried at once.
+    /// them. What is held says it too, so that it is known after a restart.
     pub(super) unremoved: BTreeMap<SourceName, String>,
     /// When a provider that is still looking for drift is asked again, by request. Kept only here:
     /// after a restart it is asked at once.
@@ -62,6 +62,8 @@ pub struct Memory {
     pub rollouts: BTreeMap<TemplateId, Rollout>,
     /// The waves, by the catalog; its last word, until it is read again.
     pub waves: Vec<Wave>,
+    /// What the catalog says of waves cannot be understood: none begins and nothing ends.
+    pub frozen: bool,
     /// Requests per team, environment and phase.
     pub counts: Counts,
     /// The catalog and the commit it was read at.
@@ -132,6 +134,12 @@ impl Memory {
             memory.journal.insert(row.change.target.key.clone(), row);
         }
         for row in holds {
+            if let HoldReason::Expired { fate: Fate::Commit { error: Some(error) }, .. } =
+                &row.hold.reason
+                && let Some(entry) = memory.desired.get(&row.hold.request)
+            {
+                memory.unremoved.insert(entry.spot.source().clone(), error.clone());
+            }
             memory.holds.entry(row.hold.request.clone()).or_default().push(row);
         }
         memory

@@ -360,6 +360,7 @@ impl<'a> Pass<'a> {
         seeds.extend(self.roll_out(&mut writes).await?);
         let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
+        self.weigh_rollouts(&mut writes).await?;
         self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
         point!("pass.read.before")?;
@@ -480,7 +481,11 @@ impl<'a> Pass<'a> {
         }
         self.memory.catalog_problems = problems;
         self.memory.catalog = Some((catalog.clone(), commit.clone()));
-        self.memory.waves.clone_from(&catalog.rollout);
+        // What cannot be understood takes nothing back: the last word counts, and nothing goes on.
+        self.memory.frozen = catalog.rollout.is_none();
+        if let Some(waves) = &catalog.rollout {
+            self.memory.waves.clone_from(waves);
+        }
         let fresh: Vec<TemplateId> =
             self.memory.templates.keys().filter(|id| !known.contains(id)).cloned().collect();
         self.take_new(&fresh, &known);

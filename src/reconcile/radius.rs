@@ -7,7 +7,7 @@ use std::sync::Arc;
 use semver::Version;
 
 use super::memory::Memory;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, compat};
 use crate::model::{
     Blast, Desired, Effect, Hit, HoldReason, Plan, Reach, RequestId, Step, TemplateId, Wanted,
 };
@@ -50,7 +50,7 @@ pub(super) fn radius(
     let mut blast = Blast {
         requests: memory.desired().iter().count() as u64,
         rendered: desired.len() as u64,
-        waves: !catalog.rollout.is_empty(),
+        waves: !catalog.waves().is_empty(),
         ..Blast::default()
     };
     let held: BTreeMap<&RequestId, &HoldReason> =
@@ -119,6 +119,10 @@ fn reaches(former: &Former, memory: &Memory, catalog: &Catalog) -> Vec<Reach> {
             ranges: BTreeMap::new(),
             pinned: BTreeMap::new(),
             uses: BTreeMap::new(),
+            ends: compat::before(&catalog.templates[&version.id.name], &version.id.version)
+                .map(|before| compat::ends(before, version))
+                .unwrap_or_default(),
+            waves: Vec::new(),
         })
         .collect();
     if reaches.is_empty() {

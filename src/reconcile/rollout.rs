@@ -62,20 +62,20 @@ pub async fn standing(store: &dyn Store) -> Result<Rollouts, StoreError> {
 impl Memory {
     /// Takes in how far versions had come.
     pub(super) fn take_rollouts(&mut self, rollouts: Rollouts) {
-        let Rollouts { waves, versions } = rollouts;
-        self.waves = waves;
+        let Rollouts { waves, frozen, versions } = rollouts;
+        (self.waves, self.frozen) = (waves, frozen);
         self.rollouts = versions.into_iter().map(|one| (one.version.clone(), one)).collect();
     }
 
     /// How far versions have come.
     pub(super) fn all_rollouts(&self) -> Rollouts {
         let versions = self.rollouts.values().cloned().collect();
-        Rollouts { waves: self.waves.clone(), versions }
+        Rollouts { waves: self.waves.clone(), frozen: self.frozen, versions }
     }
 
     /// Those that go no further.
     pub(super) fn stopped_rollouts(&self) -> impl Iterator<Item = &Rollout> {
-        self.rollouts.values().filter(|r| r.is_open() && r.stopped.is_some())
+        self.rollouts.values().filter(|r| r.is_open() && !r.absent && r.stopped.is_some())
     }
 
     /// What is to be said of versions that go no further.
@@ -110,9 +110,20 @@ impl Memory {
                 facts.failed += 1;
             }
         }
+        // Their own trouble is not the version's: they are waited for, and do not stop it.
+        let unread = rollout.unread.iter().filter(|id| self.desired().contains(id));
+        facts.pending += unread.filter(reached).count();
         let refused = rollout.refused.iter().filter(|id| self.desired().contains(id));
         facts.failed += u32::try_from(refused.count()).unwrap_or(u32::MAX);
         facts
+    }
+
+    /// Notes what the last wave has come to. Nothing ends by waves that are not the catalog's own.
+    fn weigh(&self, rollout: &mut Rollout, now: Timestamp) {
+        rollout::note(rollout, &self.waves, self.facts(rollout), now);
+        if self.frozen {
+            rollout.ended = None;
+        }
     }
 
     /// Whether a target of it failed, and not only for the moment.
@@ -158,12 +169,10 @@ impl Pass<'_> {
         writes: &mut Vec<Write>,
     ) -> Result<BTreeSet<RequestId>, PassError> {
         let mut seeds = BTreeSet::new();
-        if self.lease.is_none() || self.memory.rollouts.is_empty() {
+        if self.memory.rollouts.is_empty() {
             return Ok(seeds);
         }
         let now = (self.clock)();
-        let catalog = self.catalog.clone();
-        self.memory.rollouts.retain(|id, _| catalog.version(id).is_some());
         let versions: Vec<TemplateId> = self.memory.rollouts.keys().cloned().collect();
         for id in versions {
             let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };
@@ -171,14 +180,16 @@ impl Pass<'_> {
                 continue;
             }
             let before = rollout.clone();
+            // A folder that comes back goes on where it was, with all that people said.
+            rollout.absent = self.catalog.version(&id).is_none();
             let facts = self.memory.facts(&rollout);
             if let Some(word) = self.engine.store.value(&word_key(&id)).await?
                 && let Ok(word) = serde_json::from_value::<RolloutWord>(word)
             {
                 rollout::hear(&mut rollout, &word, facts);
             }
-            rollout::note(&mut rollout, &self.memory.waves, facts, now);
-            while rollout::begin(&mut rollout, &self.memory.waves, now) {
+            self.memory.weigh(&mut rollout, now);
+            while !self.memory.frozen && rollout::begin(&mut rollout, &self.memory.waves, now) {
                 let reached = self.reached(&rollout);
                 let nobody = reached.is_empty();
                 seeds.extend(reached);
@@ -202,7 +213,12 @@ impl Pass<'_> {
             template.name == version.name && template.version < version.version
         };
         let entries = self.memory.desired().iter();
-        let older = entries.filter(|entry| entry.template.as_deref().is_some_and(is_older));
+        // Of what cannot be read and was applied, nobody knows yet whether it is one of them.
+        let records = self.memory.records();
+        let older = entries.filter(|entry| match entry.template.as_deref() {
+            Some(template) => is_older(template),
+            None => records.contains(&entry.id),
+        });
         let ids = older.map(|entry| &entry.id).filter(|id| rollout::admits(rollout, id));
         ids.filter(|id| !rollout.refused.contains(id)).cloned().collect()
     }
@@ -218,7 +234,29 @@ impl Pass<'_> {
             } else {
                 rollout.refused.remove(id);
             }
+            if evaluated.waits.contains(&rollout.version) {
+                rollout.unread.insert(id.clone());
+            } else {
+                rollout.unread.remove(id);
+            }
         }
+    }
+
+    /// After reading and before anything is done: who cannot take a version that has just reached it
+    /// stops the others of its wave too.
+    pub(super) async fn weigh_rollouts(
+        &mut self,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), PassError> {
+        let now = (self.clock)();
+        let open = self.memory.rollouts.values().filter(|rollout| rollout.is_open());
+        for before in open.cloned().collect::<Vec<_>>() {
+            let mut rollout = before.clone();
+            self.memory.weigh(&mut rollout, now);
+            self.tell(&before, &rollout, now, writes);
+            self.memory.rollouts.insert(rollout.version.clone(), rollout);
+        }
+        self.keep_rollouts(writes).await
     }
 
     /// After all that this pass could do: what the waves have come to.
@@ -232,9 +270,12 @@ impl Pass<'_> {
         for id in versions {
             let Some(mut rollout) = self.memory.rollouts.get(&id).cloned() else { continue };
             let before = rollout.clone();
-            let facts = self.memory.facts(&rollout);
-            rollout::note(&mut rollout, &self.memory.waves, facts, now);
-            let begins = rollout::due(&rollout, &self.memory.waves).is_some_and(|due| due <= now);
+            self.memory.weigh(&mut rollout, now);
+            if !rollout.is_open() {
+                rollout.unread.clear();
+            }
+            let begins = !self.memory.frozen
+                && rollout::due(&rollout, &self.memory.waves).is_some_and(|due| due <= now);
             let stops = before.stopped.is_none() && rollout.stopped.is_some();
             // The next wave begins at once, and those that wait say that they do.
             self.unfinished |= begins || stops;
@@ -284,6 +325,9 @@ impl Pass<'_> {
 
     /// Lines of history: a wave began, the rollout stopped or goes on, or is through.
     fn tell(&self, before: &Rollout, now: &Rollout, at: Timestamp, writes: &mut Vec<Write>) {
+        if self.lease.is_none() {
+            return;
+        }
         let lines = report::rollout::lines(before, now, &self.memory.waves);
         writes.extend(lines.into_iter().map(|(kind, message)| {
             tracing::info!(version = %now.version, kind, "{message}");

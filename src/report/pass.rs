@@ -38,6 +38,12 @@ pub fn terminal(report: &PassReport, colour: bool) -> String {
             paint.red("status")
         ));
     }
+    for (source, error) in &report.unremoved {
+        out.push_str(&format!(
+            "{} those in `{source}` whose time is over could not be removed: {error}\n",
+            paint.red("files")
+        ));
+    }
     out.push_str(&summary(report));
     out.push('\n');
     out
@@ -177,6 +183,7 @@ pub fn json(report: &PassReport) -> Value {
         "diagnostics": report.diagnostics,
         "published": report.published,
         "publishError": report.publish_error,
+        "unremoved": report.unremoved.iter().map(|(source, error)| json!({"source": source, "error": error})).collect::<Vec<_>>(),
         "due": report.due,
         "counts": report.counts,
         "evaluated": report.evaluated,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Rollout, Rollouts, Wave, escape};
+use crate::model::{RequestId, Rollout, Rollouts, Wave, escape};
+use crate::plan::rollout::admits;
 
 /// The longest a person's name is shown.
 const NAME: usize = 80;
@@ -64,9 +65,12 @@ fn end(rollout: &Rollout, waves: &[Wave]) -> &'static str {
 
 /// `vend catalog rollout`: the open ones first, each with what it waits for.
 pub fn overview(rollouts: &Rollouts) -> String {
-    let Rollouts { waves, versions } = rollouts;
+    let Rollouts { waves, frozen, versions } = rollouts;
     let mut text = String::new();
     let (open, ended): (Vec<_>, Vec<_>) = versions.iter().partition(|r| r.is_open());
+    if *frozen && !open.is_empty() {
+        text.push_str(FROZEN);
+    }
     for rollout in open {
         one(rollout, waves, &mut text);
     }
@@ -85,6 +89,9 @@ pub fn overview(rollouts: &Rollouts) -> String {
     text
 }
 
+const FROZEN: &str =
+    "What `catalog.yaml` says of waves cannot be understood: none begins until that is mended.\n";
+
 fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
     let Rollout { version, begun, pending, failed, .. } = rollout;
     let _ = writeln!(text, "{version}  wave {begun} of {}", waves.len());
@@ -102,6 +109,9 @@ fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
         let _ = writeln!(text, "  {state:<6} {environment} {share} %{pause}, stops after {limit}");
     }
     match stopped(rollout) {
+        _ if rollout.absent => {
+            text.push_str("  its folder is gone from the catalog: it goes on when that is back\n");
+        }
         Some(sentence) => {
             let _ = writeln!(text, "  {sentence}; `vend catalog rollout resume {version}` goes on");
         }
@@ -119,16 +129,23 @@ fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
         let _ = writeln!(text, "  {} failed with it", count(*failed, "request"));
     }
     refused(rollout, text);
+    let unread: Vec<_> = rollout.unread.iter().filter(|id| admits(rollout, id)).collect();
+    named(&unread, "cannot be read as it is, and the wave waits for it", text);
 }
 
 /// Requests named; the rest is counted.
 const NAMED: usize = 10;
 
 fn refused(rollout: &Rollout, text: &mut String) {
-    for id in rollout.refused.iter().take(NAMED) {
-        let _ = writeln!(text, "  {id} cannot take it and stays as it is");
+    let refused: Vec<_> = rollout.refused.iter().collect();
+    named(&refused, "cannot take it and stays as it is", text);
+}
+
+fn named(ids: &[&RequestId], what: &str, text: &mut String) {
+    for id in ids.iter().take(NAMED) {
+        let _ = writeln!(text, "  {id} {what}");
     }
-    let more = rollout.refused.len().saturating_sub(NAMED);
+    let more = ids.len().saturating_sub(NAMED);
     if more > 0 {
         let _ = writeln!(text, "  … and {more} more");
     }
@@ -155,7 +172,11 @@ mod tests {
         let mut rollout = Rollout::new(TemplateId::parse("note@1.2.1").unwrap(), at);
         (rollout.begun, rollout.pending, rollout.failed) = (2, 4, 1);
         let show = |rollout: &Rollout| {
-            overview(&Rollouts { waves: waves.clone(), versions: vec![rollout.clone()] })
+            overview(&Rollouts {
+                waves: waves.clone(),
+                frozen: false,
+                versions: vec![rollout.clone()],
+            })
         };
         assert_snapshot!(show(&rollout), @"
     note@1.2.1  wave 2 of 3

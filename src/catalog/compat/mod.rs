@@ -13,6 +13,7 @@
 mod claim;
 mod contract;
 mod default;
+mod lifetime;
 mod narrow;
 pub mod release;
 pub mod rendered;
@@ -81,6 +82,7 @@ pub fn compare(old: &TemplateVersion, new: &TemplateVersion) -> Comparison {
     let mut reasons = contract::compare(old, new);
     reasons.extend(narrow::compare(old, new));
     reasons.extend(default::compare(old, new));
+    reasons.extend(lifetime::compare(old, new));
     let comparison = Comparison {
         from: old.id.clone(),
         to: new.id.clone(),
@@ -88,6 +90,11 @@ pub fn compare(old: &TemplateVersion, new: &TemplateVersion) -> Comparison {
         overridden: new.bump.clone(),
     };
     comparison.with(reasons)
+}
+
+/// How `new` gives requests of `old` another end, a sentence each.
+pub fn ends(old: &TemplateVersion, new: &TemplateVersion) -> Vec<String> {
+    lifetime::compare(old, new).into_iter().map(|reason| reason.what).collect()
 }
 
 /// The version that a version follows: the next lower one that is no pre-release and can be read.

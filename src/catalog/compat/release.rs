@@ -21,6 +21,28 @@ pub fn with_version(file: &str, text: &str, version: &Version) -> Option<String>
     Some(format!("{}{quote}{version}{quote}{}", &text[..start], &text[end..]))
 }
 
+/// What a version says of itself alone, and that the next one does not take over: an author's word on
+/// its number, and that people should use another.
+pub fn without_own(file: &str, text: &str) -> Result<String, yaml::EditError> {
+    let file: Arc<str> = file.into();
+    let options = yaml::Options::request();
+    let Some(node) = yaml::read(&file, text.as_bytes(), &options).ok().and_then(|mut d| d.pop())
+    else {
+        return Ok(text.to_owned());
+    };
+    // What is experimental does not become stable by being copied.
+    let says = |at: &str| node.at(at).map(yaml::Node::to_json);
+    let over = says("/metadata/lifecycle").is_some_and(|word| word != "experimental");
+    let own = [
+        ("/spec/versionBump", true),
+        ("/metadata/lifecycle", over),
+        ("/metadata/replacedBy", true),
+    ];
+    let own = own.into_iter().filter(|(at, goes)| *goes && node.at(at).is_some());
+    let edits: Vec<yaml::Edit> = own.map(|(at, _)| yaml::Edit::remove(at)).collect();
+    yaml::edit(&file, text, &edits, &options)
+}
+
 /// What an author replaces with words.
 pub const PLACEHOLDER: &str =
     "<!-- Say in words what this version changes for those who use it. -->";
@@ -103,6 +125,17 @@ mod tests {
         let changed = with_version("template.yaml", text, &to).unwrap();
         assert_eq!(changed, text.replace("\"1.2.0\"", "\"1.3.0\""));
         assert_eq!(with_version("template.yaml", "kind: Template\n", &to), None);
+    }
+
+    #[test]
+    fn what_a_version_says_of_itself_is_not_taken_over() {
+        let text = "kind: Template\nmetadata: {name: a, version: 1.2.0, lifecycle: deprecated, replacedBy: b@1.0.0}\nspec:\n  versionBump: patch # nobody used it\n  outputs: {}\n";
+        assert_eq!(
+            without_own("template.yaml", text).unwrap(),
+            "kind: Template\nmetadata: {name: a, version: 1.2.0}\nspec:\n  outputs: {}\n"
+        );
+        let plain = "metadata:\n  lifecycle: experimental # yet\nspec: {}\n";
+        assert_eq!(without_own("template.yaml", plain).unwrap(), plain);
     }
 
     #[test]

@@ -107,6 +107,56 @@ fn parameters_that_take_less_are_major() {
 }
 
 #[test]
+fn another_lifetime_counts() {
+    let with = |ttl: &str| match ttl {
+        "" => SPEC.to_owned(),
+        ttl => format!("{SPEC}  ttl: {{{ttl}}}\n"),
+    };
+    let ends = |was: &str, now: &str| {
+        let catalog = catalog(&[("1.0.0", &with(was), SCHEMA), ("1.0.1", &with(now), SCHEMA)]);
+        let (_, comparison) = comparisons(&catalog).next().unwrap();
+        let line = |r: &Reason| format!("{} {}", r.bump, r.what);
+        comparison.reasons.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ends("", "default: 14d, max: 30d"),
+        [
+            "major requests may ask for 30d at most, and could for any time",
+            "major requests that ask for no end get one, after 14d: what they made is deleted then",
+        ]
+    );
+    assert_eq!(
+        ends("default: 14d, max: 30d", "default: 7d, max: 60d"),
+        [
+            "major requests that ask for no end live for 7d, and did for 14d: they end sooner",
+            "minor requests may ask for 60d, and could for 30d at most",
+        ]
+    );
+    assert_eq!(
+        ends("max: 30d", "max: 20d"),
+        [
+            "major requests may ask for 20d at most, and could for 30d",
+            "major requests that ask for no end live for 20d, and did for 30d: they end sooner",
+        ]
+    );
+    assert_eq!(
+        ends("default: 14d, max: 30d", ""),
+        [
+            "minor requests may ask for any time",
+            "minor requests that ask for no end get none any more",
+        ]
+    );
+    // Where it applies counts, and not how that is written.
+    assert_eq!(
+        ends("default: 2d, environments: [dev]", "default: 2d"),
+        [
+            "major in all other environments: requests that ask for no end get one, after 2d: what they made is deleted then"
+        ]
+    );
+    assert!(ends("default: 30d, max: 30d", "max: 30d").is_empty());
+}
+
+#[test]
 fn parameters_that_take_more_are_minor() {
     assert_snapshot!(schema_reasons("maximum: 9", "maximum: 12"), @"minor 6:3 `replicas` is not bounded by `maximum: 9` any more");
     assert_snapshot!(schema_reasons("[small, large]", "[small, large, huge]"), @"minor 7:3 `size` may be `huge` as well");

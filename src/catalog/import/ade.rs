@@ -153,6 +153,8 @@ fn of_manifest(file: &str, list: &[Node], notes: &mut Vec<Diagnostic>) -> Parame
         }
         default(file, id, parameter.get("default"), &mut schema, notes);
         let wanted = parameter.get("required").is_some_and(|flag| flag.data == Data::Bool(true));
+        // Of one that is listed twice the last counts, here too.
+        required.retain(|name| name != id);
         if wanted && schema.get("default").is_none() {
             required.push(id.to_owned());
         }
@@ -167,7 +169,10 @@ fn of_manifest(file: &str, list: &[Node], notes: &mut Vec<Diagnostic>) -> Parame
                 notes.push(lost(file, key.span.start.line, message));
             }
         }
-        properties.insert(id.to_owned(), schema);
+        if properties.insert(id.to_owned(), schema).is_some() {
+            let message = format!("`{}` is listed twice: the last one counts", escape(id, 60));
+            notes.push(lost(file, line, message));
+        }
     }
     (properties, required)
 }

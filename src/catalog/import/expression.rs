@@ -17,6 +17,18 @@ pub(super) enum Hbs {
 }
 
 impl Hbs {
+    /// As it is written inside a loop, where a name alone would be one of the item's.
+    #[must_use]
+    pub fn rooted(self) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(format!("@root.{path}")),
+            Self::Literal(text) => Self::Literal(text),
+            Self::Call(name, arguments) => {
+                Self::Call(name, arguments.into_iter().map(Self::rooted).collect())
+            }
+        }
+    }
+
     /// As an argument, and as what `{{…}}` or a block holds.
     pub fn text(&self, inside: bool) -> String {
         match self {

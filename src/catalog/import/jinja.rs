@@ -77,9 +77,15 @@ impl Names for Scope<'_, '_> {
                 _ => Err(format!("`{}`", path.join("."))),
             };
         }
-        if let Some(alias) = self.aliases.iter().rev().find_map(|scope| scope.get(first)) {
+        let mut scopes = self.aliases.iter().enumerate().rev();
+        if let Some((depth, alias)) = scopes.find_map(|(n, scope)| Some((n, scope.get(first)?))) {
+            // What was set outside of all loops is no name of an item; loops name theirs.
+            let alias = match self.in_a_loop && depth == 0 {
+                true => alias.clone().rooted(),
+                false => alias.clone(),
+            };
             return match (alias, rest) {
-                (alias, []) => Ok(alias.clone()),
+                (alias, []) => Ok(alias),
                 (Hbs::Path(base), rest) => Ok(Hbs::Path(format!("{base}.{}", rest.join(".")))),
                 _ => Err(format!("a part of `{first}`")),
             };
@@ -88,8 +94,8 @@ impl Names for Scope<'_, '_> {
         self.remarks.extend(remark);
         Ok(match found {
             // Inside a loop names are those of its item.
-            Hbs::Path(path) if self.in_a_loop => Hbs::Path(format!("@root.{path}")),
-            other => other,
+            found if self.in_a_loop => found.rooted(),
+            found => found,
         })
     }
 }

@@ -1,3 +1,4 @@
+use super::expression::Hbs;
 use super::*;
 use crate::catalog;
 
@@ -109,6 +110,17 @@ fn a_proton_environment_becomes_a_template() {
 }
 
 #[test]
+fn what_was_set_outside_a_loop_means_the_same_within() {
+    let text = "{% set size = a.size %}{% set large = a.size == b %}{% for zone in a.zones %}{{ size }} {{ size.x }} {% if large %}{{ zone }}{% endif %}{% endfor %}{{ size }}\n";
+    let mut lookup = |path: &[String]| Ok((Hbs::Path(path.join(".")), None));
+    let translated = jinja::translate("a", text, &mut lookup);
+    assert_eq!(
+        translated.text,
+        "{{#each a.zones as |zone|}}{{@root.a.size}} {{@root.a.size.x}} {{#if (eq @root.a.size @root.b)}}{{zone}}{{/if}}{{/each}}{{a.size}}\n"
+    );
+}
+
+#[test]
 fn a_proton_service_takes_the_environments_outputs_as_parameters() {
     let imported = of(Format::Proton, &service());
     let schema = schema_of(&imported);
@@ -186,6 +198,12 @@ fn definitions_of_azure_keep_their_sources() {
     says(&imported, "environment.yaml:19 IMP002 the default of `instances` does not keep");
     says(&imported, "IMP002 `sensitive` of `instances`");
     says(&imported, "environment.yaml:5 IMP003 there is no provider `bicep` yet");
+
+    let twice = "name: a\nrunner: Bicep\ntemplatePath: main.bicep\nparameters:\n- {id: size, type: string, required: true}\n- {id: zone, type: string}\n- {id: size, type: integer, required: true}\n";
+    let files = [("environment.yaml", twice.as_bytes()), ("main.bicep", b"x\n".as_slice())];
+    let imported = of(Format::Ade, &Files::from_iter(files));
+    assert_eq!(schema_of(&imported)["required"], json!(["size"]));
+    says(&imported, "environment.yaml:7 IMP002 `size` is listed twice: the last one counts");
 
     let files = bundle!("ade-arm": "manifest.yaml", "azuredeploy.json");
     let imported = of(Format::Ade, &files);

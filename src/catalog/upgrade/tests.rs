@@ -2,11 +2,11 @@ use super::*;
 use crate::catalog::catalog_tests::{files, loaded, put};
 use crate::catalog::request::tests::shown;
 use crate::catalog::{load, request};
-use crate::model::{Files, RequestId};
+use crate::model::{Diagnostic, Files, RequestId};
 use crate::yaml;
 
 const SCHEMA: &str = "type: object\nadditionalProperties: false\nproperties:\n  host: {type: string}\n  \
-    port: {type: integer}\n  tier: {type: string}\n  days: {type: integer}\n  zone: {type: string}\n";
+    port: {type: integer}\n  tier: {type: string}\n  days: {type: integer}\n  zone: {type: string}\n  size: {type: string}\n";
 
 fn version(files: &mut Files, version: &str, migrations: &str) {
     let folder = format!("templates/db/{version}");
@@ -140,4 +140,66 @@ fn migrations_are_held_against_the_version_that_has_them() {
             "11 MIG003 this migration gives `host` twice",
         ]
     );
+}
+
+#[test]
+fn a_migration_does_not_take_away_what_it_gives() {
+    let mut files = files();
+    let bad = "  migrations:\n    - {from: ^1, rename: {a: host, zone: tier}, drop: [host, zone]}\n    - {from: ^1, default: {port: 1}, drop: [port]}\n    - {from: ^1, rename: {a: host, b: tier}, split: {a: {by: x, into: [port, days]}, tier: {by: x, into: [zone, size]}}}\n    - {from: ^1, rename: {a: host, b: host}}\n";
+    version(&mut files, "2.0.0", bad);
+    let (_, problems) = load(&files, None);
+    let of = |p: &&Diagnostic| p.code.starts_with("MIG");
+    let told: Vec<String> = problems
+        .iter()
+        .filter(of)
+        .map(|p| format!("{} {} {}", p.place.line, p.code, p.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "10 MIG003 this migration gives `host` and drops it",
+            "11 MIG003 this migration gives `port` and drops it",
+            "12 MIG003 this migration renames and splits `a`",
+            "12 MIG003 this migration renames and splits `tier`",
+            "13 MIG003 this migration gives `host` twice",
+        ]
+    );
+}
+
+#[test]
+fn renames_go_by_the_old_names() {
+    let after = |rename: &str, spec: &str| {
+        let mut files = files();
+        version(&mut files, "1.0.0", "");
+        let migration = format!("  migrations: [{{from: ^1, rename: {rename}}}]\n");
+        version(&mut files, "2.0.0", &migration);
+        let id = RequestId::parse("orders/dev/a").unwrap();
+        let text = format!("{HEAD}{spec}");
+        let file = request(&"a.yaml".into(), &id, text.as_bytes()).unwrap();
+        let Outcome::Upgrade(upgrade) = upgrade(&loaded(&files), &file, None, None) else {
+            panic!("it is left")
+        };
+        let made = yaml::edit(&"a.yaml".into(), &text, &upgrade.edits, &yaml::Options::request());
+        made.unwrap().strip_prefix(HEAD).unwrap().to_owned()
+    };
+    let spec = |parameters: &str| format!("  template: db@1.0.0\n  parameters:\n{parameters}");
+    let made = |parameters: &str| format!("  template: db@2.0.0\n  parameters:\n{parameters}");
+    let three = spec("    host: a # first\n    tier: b\n    zone: c # last\n");
+    assert_eq!(
+        after("{host: tier, tier: zone}", &spec("    host: a # first\n    tier: b\n")),
+        made("    tier: a # first\n    zone: b\n")
+    );
+    // In a ring each takes the next one's name, and keeps its place and comment.
+    assert_eq!(
+        after("{host: tier, tier: zone, zone: host}", &three),
+        made("    tier: a # first\n    zone: b\n    host: c # last\n")
+    );
+    assert_eq!(
+        after("{host: tier, tier: host}", &three),
+        made("    tier: a # first\n    host: b\n    zone: c # last\n")
+    );
+    // Of a chain whose last name is taken nothing is renamed; what is not there gives up no name.
+    let left =
+        outcome("  template: db@1.0.0\n  parameters: {retentionDays: 1, days: 2}\n", None, None);
+    assert!(matches!(left, Outcome::Left(Why::Both { .. })), "{left:?}");
 }

@@ -72,6 +72,7 @@ fn copy(root: &Path, newest: &TemplateVersion, bump: Bump) -> Result<String, Fai
     let former = fs::read_to_string(&changelog).ok();
     fs::write(&changelog, release::changelog(former.as_deref(), &to, &[]))?;
     set_version(&half, &to)?;
+    forget_own(&half)?;
     place(&half, &into)?;
     let name = &newest.id.name;
     let shown = shown(root, &into);
@@ -192,6 +193,19 @@ fn set_version(folder: &Path, version: &Version) -> Result<(), Failure> {
     let text = fs::read_to_string(&file)?;
     let changed = release::with_version("template.yaml", &text, version)
         .ok_or_else(|| invalid("`template.yaml` says no `metadata.version`".to_owned()))?;
+    Ok(fs::write(file, changed)?)
+}
+
+/// Takes out what only the version that was copied says of itself.
+fn forget_own(folder: &Path) -> Result<(), Failure> {
+    let file = folder.join("template.yaml");
+    let text = fs::read_to_string(&file)?;
+    let changed = release::without_own("template.yaml", &text).map_err(|error| {
+        let error =
+            anyhow::Error::new(error).context("`template.yaml` cannot be copied as a new version");
+        Failure::new(Kind::Failed, error)
+            .hint("take `versionBump`, `lifecycle` and `replacedBy` out of the copy by hand")
+    })?;
     Ok(fs::write(file, changed)?)
 }
 

@@ -32,7 +32,10 @@ pub async fn run(args: &Args, rollout: &Rollout) -> Result<ExitCode, Failure> {
     };
     let versions = meant(&rollouts, template, resume)?;
     for version in versions {
-        let said = if resume {
+        let has_begun = rollouts.versions.iter().any(|rollout| rollout.version == version);
+        let said = if !has_begun {
+            format!("No rollout of `{version}` has begun; when it comes, it waits for `resume`.")
+        } else if resume {
             format!("The rollout of `{version}` goes on with the next pass.")
         } else {
             format!("The rollout of `{version}` stops with the next pass; what has it keeps it.")
@@ -65,6 +68,16 @@ fn meant(rollouts: &Rollouts, template: &str, resume: bool) -> Result<Vec<Templa
     let open = rollouts.versions.iter().filter(|r| r.is_open() && r.version.name == name);
     let open = open.filter(|r| version.as_ref().is_none_or(|v| *v == r.version.version));
     let (other, same): (Vec<_>, Vec<_>) = open.partition(|r| r.stopped.is_some() == resume);
+    // Once a version has landed, its first wave begins with the next pass: whoever wants to look first
+    // says so beforehand.
+    if let (Some(version), false) = (&version, resume)
+        && !rollouts
+            .versions
+            .iter()
+            .any(|r| r.version.name == name && r.version.version == *version)
+    {
+        return Ok(vec![TemplateId { name: name.to_owned(), version: version.clone() }]);
+    }
     if other.is_empty() {
         let shown = quote(template);
         let text = match (same.is_empty(), resume) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::super::args::catalog::test::Test;
 use super::super::args::{Args, Format};
@@ -110,10 +111,13 @@ fn tested(found: &LocalCatalog, wanted: &Wanted, only: Option<&str>) -> Result<T
     Ok(Tested { problems: problems.cloned().collect(), trials, blessed: None, orphans })
 }
 
-/// Versions whose tests can all be read.
+/// Versions of whose tests none is wrong: what such a one expects is not known to be nobody's.
 fn whole(found: &LocalCatalog, wanted: &Wanted) -> BTreeSet<String> {
-    let versions = found.catalog.versions();
-    let whole = versions.filter(|v| !v.test_problems.iter().any(Diagnostic::is_error));
+    let is_wrong = |v: &&Arc<TemplateVersion>| {
+        let tests = format!("{}/tests/", v.folder);
+        found.problems.iter().any(|p| p.is_error() && p.place.file.starts_with(&tests))
+    };
+    let whole = found.catalog.versions().filter(|v| !is_wrong(v));
     whole.map(|v| v.folder.clone()).filter(|folder| wanted.folders.contains(folder)).collect()
 }
 
@@ -138,7 +142,14 @@ fn bless(
         None => whole(found, &wanted(&found.catalog, &test.templates)?),
     };
     let max = LimitSettings::default().file_bytes;
-    let plan = Bless::plan(&tested.trials, &found.files, &whole, max).map_err(blessing)?;
+    let golden = |version: &Arc<TemplateVersion>| {
+        let folders = version.tests.iter().filter_map(|test| test.golden());
+        let folders = folders.map(|folder| format!("{}/tests/{folder}/", version.folder));
+        folders.collect::<Vec<_>>()
+    };
+    let named = found.catalog.versions().flat_map(golden).collect();
+    let plan = Bless::plan(&tested.trials, &found.files, (&whole, &named), max);
+    let plan = plan.map_err(blessing)?;
     let blessed = plan.apply(root).map_err(blessing)?;
     for trial in &mut tested.trials {
         let TrialOutcome::Failed(failures) = &mut trial.outcome else { continue };

@@ -55,15 +55,15 @@ pub struct Bless {
 
 impl Bless {
     /// What `trials` render to, against the catalog's `files`. In `whole` folders, of versions all of
-    /// whose tests are among them, golden folders that no test names go as well. No file may have more
-    /// than `max` bytes.
+    /// whose tests are among them, golden folders that no test names go as well; those that are `named` by
+    /// some test, each with a `/` behind it, are that test's alone. No file may have more than `max` bytes.
     ///
     /// # Errors
     /// What a catalog could not hold, or two tests disagree about.
     pub fn plan(
         trials: &[Trial],
         files: &Files,
-        whole: &BTreeSet<String>,
+        (whole, named): (&BTreeSet<String>, &BTreeSet<String>),
         max: u64,
     ) -> Result<Self, BlessError> {
         let mut folders: BTreeMap<&str, (&BTreeMap<String, String>, &Trial)> = BTreeMap::new();
@@ -84,7 +84,7 @@ impl Bless {
         }
         let mut bless = Self { write: BTreeMap::new(), remove: BTreeSet::new() };
         for (folder, (own, _)) in folders {
-            bless.folder(folder, own, files, max)?;
+            bless.folder(folder, own, (files, named), max)?;
         }
         for folder in whole {
             bless.remove.extend(orphans(folder, trials, files));
@@ -96,7 +96,7 @@ impl Bless {
         &mut self,
         folder: &str,
         rendered: &BTreeMap<String, String>,
-        files: &Files,
+        (files, named): (&Files, &BTreeSet<String>),
         max: u64,
     ) -> Result<(), BlessError> {
         let prefix = format!("{folder}/");
@@ -118,6 +118,10 @@ impl Bless {
         }
         let stale = files.under(&prefix).map(|(path, _)| path);
         let stale = stale.filter(|path| !rendered.contains_key(&path[prefix.len()..]));
+        // A folder in this one is an error of the test that names it, and its files are still that test's.
+        let inner = || named.iter().filter(|other| other.len() > prefix.len());
+        let inner = || inner().filter(|other| other.starts_with(&prefix));
+        let stale = stale.filter(|path| !inner().any(|other| path.starts_with(other.as_str())));
         self.remove.extend(stale.map(str::to_owned));
         Ok(())
     }

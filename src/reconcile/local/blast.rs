@@ -19,15 +19,15 @@ use super::super::{PassError, providers, transport};
 use super::asked::{Asked, evaluated};
 use super::requests::local_providers;
 use super::sheets::Sheets;
-use crate::catalog::{self, Catalog, RequestFile, Requirement};
+use crate::catalog::{self, Catalog, RequestFile, Requirement, TemplateVersion, compat};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, Artifact, Blast, Change, ComponentName, DesiredComponent, Effect, Hit, HoldReason,
     InstanceId, Preview, Reach, Record, RequestId, Spec, Step, Target, TargetKey, TargetName,
-    TemplateId, Token, Wanted,
+    TemplateId, Token, Wanted, WaveReach,
 };
-use crate::plan;
+use crate::plan::{self, rollout};
 use crate::provider::Providers;
 
 /// What is compared, and for whom.
@@ -55,7 +55,7 @@ pub async fn blast(
     let providers = local_providers(config)?;
     let changed = catalog::changed(before, after);
     let mut blast = Blast { requests: asked.found.len() as u64, ..Blast::default() };
-    blast.waves = !after.rollout.is_empty();
+    blast.waves = !after.waves().is_empty();
     blast.edited = edited(before, after);
     if changed == catalog::Changed::default() {
         return Ok((blast, HashMap::new()));
@@ -81,6 +81,7 @@ pub async fn blast(
     let parsed = asked.parse(&evaluator(after, &nobody), &ids)?;
     let records = sheets.records(parsed.iter().map(|p| &p.found.id));
     let (mut users, mut reaches) = (BTreeSet::new(), BTreeMap::new());
+    let mut brought = BTreeMap::new();
     for parsed in parsed.iter().filter(|p| ids.contains(&p.found.id)) {
         let id = &parsed.found.id;
         let Some(file) = parsed.file() else { continue };
@@ -91,7 +92,7 @@ pub async fn blast(
         if was != is || is.is_none() || changed.environments.contains(id.environment()) {
             users.insert(id.clone());
         }
-        reach(&mut reaches, before, after, file, used);
+        reach((&mut reaches, &mut brought), before, after, (id, file), used);
     }
     // Those that users refer to come along; others are not rendered.
     let needed = needed(&parsed, &users);
@@ -122,6 +123,12 @@ pub async fn blast(
         let users = sheets.users(&hit).into_iter();
         blast.follows =
             users.filter(|id| !hit.contains(id.as_str()) && asked.found.contains_key(id)).collect();
+    }
+    for ((version, n), requests) in brought {
+        if let (Some(reach), Some(wave)) = (reaches.get_mut(&version), after.waves().get(n)) {
+            let (environment, share) = (wave.environment.clone(), wave.share);
+            reach.waves.push(WaveReach { environment, share, requests });
+        }
     }
     blast.reaches = reaches.into_values().collect();
     blast.sort();
@@ -236,12 +243,21 @@ fn needed(parsed: &[Parsed], users: &BTreeSet<RequestId>) -> BTreeSet<RequestId>
     needed
 }
 
+/// Requests that a rollout brings a version to, by the number of the wave.
+type Brought = BTreeMap<(TemplateId, usize), Vec<RequestId>>;
+
+/// What a version does to the ends of those who have the one before it.
+fn ends(versions: &catalog::Versions, version: &TemplateVersion) -> Vec<String> {
+    let before = compat::before(versions, &version.id.version);
+    before.map(|before| compat::ends(before, version)).unwrap_or_default()
+}
+
 /// Counts a request among those that may take a new version of its template, or pin another.
 fn reach(
-    reaches: &mut BTreeMap<TemplateId, Reach>,
+    (reaches, brought): (&mut BTreeMap<TemplateId, Reach>, &mut Brought),
     before: &Catalog,
     after: &Catalog,
-    file: &RequestFile,
+    (request, file): (&RequestId, &RequestFile),
     used: Option<&TemplateId>,
 ) {
     let name = &file.template.name;
@@ -256,6 +272,8 @@ fn reach(
             ranges: BTreeMap::new(),
             pinned: BTreeMap::new(),
             uses: BTreeMap::new(),
+            ends: ends(versions, version),
+            waves: Vec::new(),
         };
         let reach = reaches.entry(id.clone()).or_insert_with(empty);
         match &file.template.requirement {
@@ -263,6 +281,12 @@ fn reach(
             Requirement::Range(range) => {
                 if range.matches(&id.version) && in_use.is_some_and(|used| *used < id.version) {
                     *reach.ranges.entry(range.to_string()).or_default() += 1;
+                    // Beside no lower one it is no newer version, and nothing is rolled out.
+                    let follows = was.is_some_and(|w| w.range(..&id.version).next().is_some());
+                    let wave = rollout::first_wave(after.waves(), id, request);
+                    if let Some(n) = wave.filter(|_| follows && used.is_some()) {
+                        brought.entry((id.clone(), n)).or_default().push(request.clone());
+                    }
                 }
             }
         }

@@ -10,7 +10,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId, escape,
+    Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId, WaveReach,
+    escape,
 };
 use crate::report::hold;
 use crate::report::markdown::plural;
@@ -178,7 +179,7 @@ fn problem(problem: &Diagnostic) -> String {
 
 /// `412 requests at ~1.2 may take queue@1.2.1; 88 pin 1.2.0 exactly and stay`.
 pub(super) fn reach(reach: &Reach, waves: bool) -> Option<String> {
-    let Reach { version, ranges, pinned, uses } = reach;
+    let Reach { version, ranges, pinned, uses, ends, waves: brought } = reach;
     let count = |n: u64| plural(usize::try_from(n).unwrap_or(usize::MAX), "request");
     let how = match waves {
         true => ", as the catalog's rollout says, else when their files change",
@@ -202,7 +203,20 @@ pub(super) fn reach(reach: &Reach, waves: bool) -> Option<String> {
             uses.join(", ")
         ));
     }
-    (!parts.is_empty()).then(|| parts.join("; "))
+    if parts.is_empty() {
+        return None;
+    }
+    let wave = |wave: &WaveReach| {
+        let share = if wave.share == 100 { String::new() } else { format!(" {} %", wave.share) };
+        let names = some(wave.requests.iter().map(|id| format!("`{id}`")).collect());
+        format!("{}{share}: {names}", wave.environment)
+    };
+    let brought: Vec<String> = brought.iter().map(wave).collect();
+    if !brought.is_empty() {
+        parts.push(format!("its rollout goes to {}", brought.join("; then ")));
+    }
+    parts.extend(ends.iter().cloned());
+    Some(parts.join("; "))
 }
 
 /// Versions that are taken away from those who have them.
@@ -227,17 +241,19 @@ fn gone(blast: &Blast) -> Vec<String> {
     users.into_iter().map(sentence).collect()
 }
 
+/// The first of some names, and how many more there are.
+fn some(names: Vec<String>) -> String {
+    const MOST: usize = 8;
+    let more = names.len().saturating_sub(MOST);
+    let mut text = names.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
 /// What is to be known besides, a sentence each.
 pub(super) fn remarks(blast: &Blast) -> Vec<String> {
-    const MOST: usize = 8;
-    let some = |names: Vec<String>| {
-        let more = names.len().saturating_sub(MOST);
-        let mut text = names.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
-        if more > 0 {
-            text.push_str(&format!(" and {more} more"));
-        }
-        text
-    };
     let mut remarks: Vec<String> = Vec::new();
     if !blast.edited.is_empty() {
         let names = some(blast.edited.iter().map(|id| format!("`{id}`")).collect());

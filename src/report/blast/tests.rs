@@ -4,7 +4,7 @@ use super::*;
 use crate::digest;
 use crate::model::{
     Action, Artifact, ComponentName, InstanceId, Map, Place, Preview, ResourceAction,
-    ResourceChange, Step, Target, TargetKey, TargetName, TemplateId,
+    ResourceChange, Step, Target, TargetKey, TargetName, TemplateId, WaveReach,
 };
 
 fn artifact(text: &str) -> Arc<Artifact> {
@@ -79,6 +79,8 @@ fn world() -> (Blast, Vec<Arc<Artifact>>) {
         ranges: BTreeMap::from([("~1.2".to_owned(), 412)]),
         pinned: BTreeMap::from([(semver::Version::new(1, 2, 0), 88)]),
         uses: BTreeMap::new(),
+        ends: Vec::new(),
+        waves: Vec::new(),
     });
     blast.edited.push(template());
     blast.waves = true;
@@ -173,6 +175,29 @@ fn what_is_gone_is_named_and_waves_are_spoken_of_where_there_are_some() {
     assert!(said.contains("held until its file takes another."), "{said}");
     assert!(said.contains("may take queue@1.2.1 when their files change;"), "{said}");
     assert!(!said.contains("rollout says"), "{said}");
+}
+
+#[test]
+fn a_rollout_names_whom_it_brings_a_version_to_and_when_they_end() {
+    let (mut blast, _) = world();
+    let id = |n: usize| RequestId::parse(&format!("orders/dev/r{n}")).unwrap();
+    let wave = |environment: &str, share, requests| WaveReach {
+        environment: environment.into(),
+        share,
+        requests,
+    };
+    blast.reaches[0].waves = vec![
+        wave("dev", 100, (0..10).map(id).collect()),
+        wave("prod", 50, vec![RequestId::parse("orders/prod/r").unwrap()]),
+    ];
+    blast.reaches[0].ends = vec!["requests that ask for no end get one, after 14d".into()];
+    let said = remarks(&blast).join("\n");
+    let first = "; its rollout goes to dev: `orders/dev/r0`, `orders/dev/r1`, ";
+    let then = "`orders/dev/r7` and 2 more; then prod 50 %: `orders/prod/r`; ";
+    let end = "requests that ask for no end get one, after 14d.";
+    for text in [first, then, end] {
+        assert!(said.contains(text), "{text}\n{said}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod excerpt;
 mod github;
 mod json;
+mod mask;
 mod sarif;
 mod terminal;
 

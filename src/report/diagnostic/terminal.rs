@@ -8,6 +8,7 @@ use annotate_snippets::{Renderer, Snippet};
 
 use super::clean;
 use super::excerpt::excerpt;
+use super::mask::Masks;
 use crate::model::{Diagnostic, Fix, Place, Severity};
 
 /// Lines are cut by us, around the place; the renderer shall not cut them again.
@@ -22,9 +23,11 @@ pub fn terminal(
 ) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(TERM_WIDTH).decor_style(DecorStyle::Ascii);
+    let masks = Masks::of(diagnostics);
+    let sources = |file: &str| Some(masks.over(file, sources(file)?));
     let mut out = String::new();
     for found in diagnostics {
-        out.push_str(&renderer.render(&groups(found, sources)));
+        out.push_str(&renderer.render(&groups(found, &sources)));
         out.push_str("\n\n");
     }
     out

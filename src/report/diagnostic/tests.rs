@@ -332,3 +332,29 @@ fn a_help_that_is_the_fix_is_said_once() {
     let said = terminal(&[found], &|_| None, false);
     assert_eq!(said.matches("write `\"4\"`").count(), 1, "{said}");
 }
+
+#[test]
+fn a_secret_is_shown_in_no_excerpt_of_its_file() {
+    let text = "spec:\n  parameters: {size: 7, password: hunter2, zone: a}\n  key: |\n    first\n    second\n";
+    let sources = |_: &str| Some(Arc::from(text));
+    let secret = |place| Diagnostic::error("SEC001", place, "a value stands here for all to read");
+    let over = |line, column, end_line, end_column| Place {
+        file: "s.yaml".into(),
+        line,
+        column,
+        end_line,
+        end_column,
+    };
+    let found = [
+        Diagnostic::error("SCH003", over(2, 22, 2, 23), "expected a text"),
+        secret(over(2, 35, 2, 42)),
+        secret(over(3, 8, 5, 11)),
+        Diagnostic::error("SCH001", over(4, 5, 4, 10), "a neighbour"),
+    ];
+    let shown = terminal(&found, &sources, false);
+    assert!(shown.contains("parameters: {size: 7, password: *******, zone: a}"), "{shown}");
+    for secret in ["hunter2", "first", "second"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(terminal(&found[..1], &sources, false).contains("hunter2"), "nothing else is hidden");
+}

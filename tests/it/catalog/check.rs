@@ -114,11 +114,11 @@ fn an_empty_catalog_is_one_and_an_end_names_environments_that_there_are() {
     assert!(said.ends_with("Checked 0 template versions: 0 errors, 0 warnings.\n"), "{said}");
 
     let mut files = catalog::files(&world.output.url());
-    files.extend(catalog::note("1.2.0"));
+    files.extend(catalog::note("2.0.0"));
     desk.edit(files);
-    let file = "templates/note/1.2.0/template.yaml";
+    let file = "templates/note/2.0.0/template.yaml";
     let ttl = |environments: &str| {
-        let template = catalog::note("1.2.0").remove(0);
+        let template = catalog::note("2.0.0").remove(0);
         let ttl = format!("  ttl: {{max: 30d, environments: [{environments}]}}\n  components:");
         desk.edit([template.and_replace("  components:", &ttl)]);
         let all = found(&desk.ends(0, &["catalog", "check", "--format", "json"]));

@@ -398,6 +398,15 @@ fn two_tests_do_not_overwrite_each_other() {
     desk.edit([test(NOTE, "two", &of("b", "golden/x/y"))]);
     let said = desk.ends(3, &["catalog", "test"]).stdout;
     assert!(said.contains("TST002") && said.contains("this folder lies in that of the test `one`"));
+    // What the wrong one expects is not thrown away while the other is written.
+    let theirs = format!("{NOTE}/tests/golden/x/y/note/note.yaml");
+    desk.edit([write(theirs.clone(), "text: b\n")]);
+    for only in [&[][..], &["--only", "one"]] {
+        desk.ends(3, &[&["catalog", "test", "--bless"], only].concat());
+        assert!(desk.folder.join(&theirs).exists());
+        assert!(desk.folder.join(NOTE).join("tests/golden/x/note/note.yaml").exists());
+    }
+    std::fs::remove_dir_all(desk.folder.join(NOTE).join("tests/golden")).unwrap();
     // The same files may be kept once.
     desk.edit([test(NOTE, "two", &of("a", "golden/x"))]);
     desk.ends(0, &["catalog", "test", "--bless"]);

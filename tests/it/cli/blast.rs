@@ -131,6 +131,16 @@ fn environments_count_and_a_range_keeps_its_version() {
     let remarks = told["remarks"].to_string();
     assert!(remarks.contains("3 requests at ~1.1 may take note@1.1.1"), "{remarks}");
     assert!(remarks.contains("left where they are: 3 requests to 1.1.0"), "{remarks}");
+    assert!(!remarks.contains("its rollout"), "{remarks}");
+
+    // With waves it is said whom they come to.
+    let waves = "spec: {format: 1, rollout: [{environment: prod}, {environment: dev}]}\n";
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
+    clone.write("catalog.yaml", format!("{head}{waves}"));
+    let told = diff(&clone, &[]);
+    let all = "its rollout goes to dev: `orders/dev/r0`, `orders/dev/r1`, `orders/dev/r2`";
+    assert!(told["remarks"].to_string().contains(all), "{told:#}");
+    assert_eq!(told["groups"], json!([]), "{told:#}");
 
     let environment = "  protect: true\n  defaults: {note: {tone: calm}}\n";
     clone.put([catalog::environment("prod", &world.output.url(), environment)]);

@@ -122,6 +122,12 @@ fn b83_a_change_that_is_forbidden_is_found_by_the_recorded_state_before_it_is_me
     // Elsewhere nothing is recorded of it.
     let elsewhere = world.repository("elsewhere");
     laptop.ends(0, &["validate", "--status", &elsewhere.url()]);
+    // Of a repository that is not there nobody knows what is recorded in it.
+    let nowhere = world.root().join("nowhere.git").display().to_string();
+    let failed = laptop.ends(1, &["status", "--status", &nowhere]);
+    assert!(failed.stderr.contains("nowhere.git"), "{}", failed.stderr);
+    let said = laptop.ends(0, &["validate", "--status", &nowhere]).stderr;
+    assert!(said.contains("recorded state could not be had"), "{said}");
 }
 
 #[test]

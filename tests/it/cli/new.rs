@@ -238,6 +238,8 @@ fn secrets_are_named_and_never_typed() {
     let arn = "arn:aws:secretsmanager:eu-north-1:123456789012:secret:orders/db-AbCdEf";
     let literal = laptop.ends(3, &[&place[..], &["--set", "password=hunter2"]].concat());
     assert!(literal.stderr.contains("SEC001"), "{}", literal.stderr);
+    let all = format!("{}{}", literal.stdout, literal.stderr);
+    assert!(!all.contains("hunter2") && !all.contains("it is in Git"), "{all}");
     let value = format!("{arn}#password\r");
     let said = laptop.answers(
         0,

@@ -218,12 +218,14 @@ impl Reference {
                     held.insert(new, "LooksLikeAMove");
                 }
             }
+            // One question at a time: who is asked about what can be read is asked about the rest later.
+            if held.contains_key(old) {
+                continue;
+            }
             let mut unread = self.new(|file| file.broken);
             unread.retain(|new| team(new) == team(old) && !self.lay_there(new, went));
-            for new in unread {
-                if self.ask(Question::NoMove(old, new)) {
-                    held.insert(old, "LooksLikeAMove");
-                }
+            if unread.into_iter().any(|new| self.ask(Question::NoMove(old, new))) {
+                held.insert(old, "LooksLikeAMove");
             }
         }
     }

@@ -736,6 +736,8 @@ fn radius(plan: &Plan) -> Blast {
             ranges: BTreeMap::new(),
             pinned: BTreeMap::new(),
             uses: BTreeMap::from([(version(0), 488)]),
+            ends: Vec::new(),
+            waves: Vec::new(),
         }],
         ..Blast::default()
     };

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{Edit, World, ask, catalog, drop_request, remove, request, write};
+use crate::world::{Edit, World, ask, catalog, drop_request, note, remove, request, write};
 
 const DEV: &str = "orders/dev/a";
 const PROD: &str = "orders/prod/b";
+const SHORT: &str = "orders/dev/short";
 const PINNED: &str = "orders/dev/pinned";
 
 fn version(world: &World, id: &str) -> String {
@@ -51,6 +52,15 @@ fn tight(version: &str) -> Vec<Edit> {
         other => other,
     };
     catalog::note(version).into_iter().map(change).collect()
+}
+
+/// The same version with another text, so that there is something to do and to approve.
+fn moody(version: Vec<Edit>) -> Vec<Edit> {
+    let change = |edit| match edit {
+        Edit::Write(path, text) => Edit::Write(path, text.replace("\ntone: ", "\nmood: ")),
+        other => other,
+    };
+    version.into_iter().map(change).collect()
 }
 
 #[test]
@@ -101,10 +111,15 @@ fn a_pause_is_quiet_and_ends_by_itself() {
 #[test]
 fn a_version_that_does_not_suit_stops_and_harms_nobody() {
     let world = world("{environment: dev}, {environment: prod}");
+    world.requests.commit([ask(SHORT, request("note@~1.1", "{text: hi}"))]);
+    world.apply();
     let output = world.output.refs();
-    world.catalog.commit(tight("1.1.1"));
+    world.catalog.commit(moody(tight("1.1.1")));
     let said = world.apply();
     assert!(said.contains("ROL002") && said.contains("VER001"), "{said}");
+    // One that fails already at reading stops the others of its wave, though they could take it.
+    world.held(SHORT, "RolloutStopped");
+    assert_eq!(version(&world, SHORT), "1.1.0");
     world.apply();
     for id in [DEV, PROD, PINNED] {
         assert_eq!(version(&world, id), "1.1.0");
@@ -120,6 +135,7 @@ fn a_version_that_does_not_suit_stops_and_harms_nobody() {
     world.catalog.commit(catalog::note("1.1.2"));
     world.apply();
     assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.2".into(), "1.1.0".into()));
+    world.ready(SHORT);
     world.apply();
     assert_eq!(version(&world, PROD), "1.1.2");
     world.ready(DEV);
@@ -145,6 +161,20 @@ fn people_stop_a_rollout_and_go_on_with_it() {
     assert_eq!(version(&world, PROD), "1.1.1");
     world.vend_ends(2, &["catalog", "rollout", "stop", "note"]);
     world.again_nothing();
+
+    // Whoever wants to look first says so before it lands.
+    let said = world.vend_ends(0, &["catalog", "rollout", "stop", "note@1.1.2"]).stdout;
+    assert!(said.contains("No rollout of `note@1.1.2` has begun"), "{said}");
+    world.catalog.commit(catalog::note("1.1.2"));
+    let said = world.apply();
+    assert!(said.contains("ROL002") && said.contains("ada"), "{said}");
+    assert_eq!(version(&world, DEV), "1.1.1");
+    world.again_nothing();
+    world.vend_ends(0, &["catalog", "rollout", "resume", "note"]);
+    world.apply();
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.2".into(), "1.1.2".into()));
+    world.again_nothing();
 }
 
 #[test]
@@ -154,12 +184,10 @@ fn what_waits_when_a_rollout_is_stopped_does_not_begin() {
     world.catalog.commit([catalog::environment("dev", &world.output.url(), asks)]);
     world.apply();
     world.again_nothing();
-    // The text differs, so that there is something to approve.
-    let louder = catalog::note("1.1.1").into_iter().map(|edit| match edit {
-        Edit::Write(path, text) => Edit::Write(path, text.replace("\ntone: ", "\nmood: ")),
-        other => other,
-    });
-    world.catalog.commit(louder);
+    world.catalog.commit(moody(catalog::note("1.1.1")));
+    let plan = world.vend(&["plan"]).stdout;
+    assert!(plan.contains(DEV) && !plan.contains(PROD), "only the wave that is due: {plan}");
+    assert!(shown(&world).contains("no version has come"), "who plans begins nothing");
     world.apply();
     let sentence = world.held(DEV, "NeedsApproval");
     world.vend_ends(0, &["catalog", "rollout", "stop", "note@1.1.1"]);
@@ -176,6 +204,95 @@ fn what_waits_when_a_rollout_is_stopped_does_not_begin() {
     assert!(world.output_file("dev/orders/a/note/note.yaml").unwrap().contains("mood: "));
     world.apply();
     assert_eq!(version(&world, PROD), "1.1.1");
+    world.again_nothing();
+}
+
+#[test]
+fn waves_that_cannot_be_understood_move_nobody_and_end_nothing() {
+    let world = world("{environment: dev, pause: 1h}, {environment: prod}");
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
+
+    for (broken, code) in [
+        (write("catalog.yaml", "spec: ["), "YAML"),
+        (remove("catalog.yaml"), "CAT012"),
+        (waves("{environment: dve}, {environment: prod}"), "ENV006"),
+    ] {
+        world.catalog.commit([broken]);
+        let said = world.vend_ends(3, &["apply"]).stdout;
+        assert!(said.contains(code), "{said}");
+        // Nor is it free for whoever edits a file.
+        let text = format!("{{text: {}}}", code.to_lowercase());
+        world.requests.commit([ask(PROD, request("note@^1.1", &text))]);
+        world.vend_ends(3, &["apply"]);
+        assert_eq!(version(&world, PROD), "1.1.0", "{code}");
+        let text = shown(&world);
+        assert!(text.contains("none begins until that is mended"), "{text}");
+        assert!(text.contains("note@1.1.1  wave 1 of 2"), "{text}");
+    }
+    world.again_nothing();
+    world.catalog.commit(
+        catalog::note("1.1.2")
+            .into_iter()
+            .chain([waves("{environment: dev}, {environment: prod}")]),
+    );
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.2".into(), "1.1.1".into()));
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.2");
+    world.apply();
+    world.again_nothing();
+}
+
+#[test]
+fn a_wave_waits_for_requests_that_cannot_be_read() {
+    let world = world("{environment: dev}, {environment: prod}");
+    // Of a version that is named nobody need wait for it.
+    let wrong = |template: &str| request(template, "{text: [1]}");
+    world.requests.commit([ask(DEV, wrong("note@~1.1")), ask(PINNED, wrong("note@1.1.0"))]);
+    world.vend_ends(3, &["apply"]);
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.vend_ends(3, &["apply"]);
+    world.vend_ends(3, &["apply"]);
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.0".into(), "1.1.0".into()));
+    let text = shown(&world);
+    assert!(text.contains("1 request to go"), "{text}");
+    assert!(text.contains(&format!("{DEV} cannot be read as it is")), "{text}");
+    assert!(!text.contains(PINNED), "{text}");
+    world.again_nothing();
+
+    // Of what is no request at all nobody knows what it asks for.
+    world.requests.commit([ask(DEV, "spec: [".to_owned()), ask(PINNED, note("hello"))]);
+    world.vend_ends(3, &["apply"]);
+    world.vend_ends(3, &["apply"]);
+    assert_eq!(version(&world, PROD), "1.1.0");
+    world.again_nothing();
+    world.requests.commit([ask(DEV, request("note@~1.1", "{text: hello}"))]);
+    world.apply();
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.1".into()));
+    world.again_nothing();
+}
+
+#[test]
+fn a_folder_that_comes_back_goes_on_where_it_was_stopped() {
+    let world = world("{environment: dev}, {environment: prod}");
+    world.catalog.commit(catalog::note("1.1.1"));
+    world.apply();
+    world.vend_ends(0, &["catalog", "rollout", "stop", "note"]);
+    world.apply();
+    world.catalog.commit([remove("templates/note/1.1.1")]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(!said.contains("ROL002"), "{said}");
+    assert!(shown(&world).contains("its folder is gone from the catalog"), "{}", shown(&world));
+    world.again_nothing();
+    world.catalog.commit(catalog::note("1.1.1"));
+    let said = world.apply();
+    assert!(said.contains("ROL002") && said.contains("ada"), "{said}");
+    world.requests.commit([ask(PROD, request("note@^1.1", "{text: changed}"))]);
+    world.apply();
+    assert_eq!((version(&world, DEV), version(&world, PROD)), ("1.1.1".into(), "1.1.0".into()));
     world.again_nothing();
 }
 
