@@ -312,6 +312,8 @@ impl Bench<'_> {
             drift: Vec::new(),
             drift_since: None,
             checked: None,
+            unchecked: None,
+            guarded: None,
         }
     }
 
@@ -515,6 +517,8 @@ fn stands_in(stand_in: &StandIn, version: &TemplateVersion) -> Record {
         drift: Vec::new(),
         drift_since: None,
         checked: None,
+        unchecked: None,
+        guarded: None,
     };
     let id = TemplateId { name, version: semver::Version::new(1, 0, 0) };
     Record {

@@ -24,6 +24,7 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(handle());
     files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
     files.extend(role("undeclared", ""));
+    files.extend(partial());
     files
 }
 
@@ -106,6 +107,27 @@ Outputs:
     let components = "    - {name: reader, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{read: {from: reader.Read}}";
     template("reader", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A queue, and an output that a condition leaves out.
+fn partial() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Conditions:
+  Never: !Equals ["a", "b"]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+Outputs:
+  Url:
+    Value: !Ref Queue
+  Other:
+    Condition: Never
+    Value: !Ref Queue
+"#;
+    let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{url: {from: queue.Url}, other: {from: queue.Other}}";
+    template("partial", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A role, which takes a capability to make.
