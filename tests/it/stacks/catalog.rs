@@ -200,6 +200,25 @@ Outputs:
     template("secret", version, components, outputs, schema, &[("stack.yaml.hbs", &source)])
 }
 
+/// A parameter that holds what a secret opens with, which never changes to another one.
+pub fn opened() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["password"], "properties": {
+        "password": {"type": "string", "x-sensitive": true, "x-change": "immutable"},
+        "note": {"type": "string", "default": "none"}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Kept:
+    Type: AWS::SSM::Parameter
+    Properties:
+      Type: String
+      Value: "{{parameters.password}}"
+      Description: {{parameters.note}}
+"#;
+    let components = "    - {name: kept, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("opened", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
 /// A stack that waits at `Handle` and its round; each round waits anew.
 fn slow() -> Vec<Edit> {
     let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
