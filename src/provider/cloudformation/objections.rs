@@ -94,7 +94,7 @@ mod tests {
             labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert!(said(here.clone(), &labels, &one).contains("at most 50"));
         let large = "x".repeat(51_201);
-        assert!(said(here.clone(), &[], &[("a", &large)]).contains("`templateBucket`"));
+        assert!(said(here, &[], &[("a", &large)]).contains("`templateBucket`"));
         let bucket = json!({"region": "eu-west-1", "templateBucket": "acme"});
         assert_eq!(said(bucket.clone(), &[], &[("a", &large)]), "");
         let huge = "x".repeat(1_000_001);

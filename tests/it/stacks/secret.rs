@@ -92,8 +92,6 @@ fn a_secret_reaches_its_stack_and_nobody_else() {
     // A store that was lost knows the reference by its digest alone.
     std::fs::remove_dir_all(it.world.root().join("state")).unwrap();
     hear(&["state", "rebuild"]);
-    hear(&["apply", "--wait"]);
-    it.world.ready(ID);
     it.world.requests.commit([asks(&second, "two")]);
     it.aws.only_looks(|| hear(&["apply", "--wait"]));
     let sentence = it.world.held(ID, "ForbiddenChange");
