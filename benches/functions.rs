@@ -253,6 +253,8 @@ mod world {
             drift: vec![],
             drift_since: None,
             checked: Some(now),
+            unchecked: None,
+            guarded: None,
         };
         Record {
             id: id(n),

@@ -100,6 +100,10 @@ impl Environment {
     }
 }
 
+/// Settings that only a component may have, by provider: what a template may do is its version's to declare,
+/// for reviewers of the catalog to see.
+const OF_COMPONENTS: [(&str, &str); 1] = [("cloudformation", "capabilities")];
+
 /// Reads an environment. Always gives one: what is wrong with it is in its `problems`.
 pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environment {
     let digest = digest::sha256(bytes);
@@ -113,6 +117,17 @@ pub(super) fn environment(name: &str, file: &Arc<str>, bytes: &[u8]) -> Environm
         let place = place_in(&node, file, "/metadata/name", Part::Value);
         let message = format!("expected `{name}`, as the file is called, found {}", quote(found));
         problems.push(Diagnostic::error("NAME002", place.clone(), message).fix(place, name));
+    }
+    for (provider, setting) in OF_COMPONENTS {
+        let pointer = format!("/spec/providers/{provider}/{setting}");
+        let settings = document.as_ref().and_then(|d| d.spec.providers.get(provider));
+        if settings.is_some_and(|settings| settings.contains_key(setting)) {
+            let place = place_in(&node, file, &pointer, Part::Key);
+            let message = format!(
+                "`{setting}` may not stand in an environment: it would be given to every template"
+            );
+            problems.push(Diagnostic::error("SCH007", place, message).help("take it out; a template's version declares it, in `with` of the component that needs it"));
+        }
     }
     let fields = schema::not_supported(Kind::Environment, &node, file);
     let (metadata, spec) = document.map(|d| (d.metadata, d.spec)).unwrap_or_default();

@@ -42,6 +42,7 @@ pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase, Ttl};
 pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, newest, upgrade};
+pub use values::refined;
 
 #[cfg(test)]
 mod catalog_tests;

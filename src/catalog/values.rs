@@ -419,7 +419,7 @@ fn missing(reference: &Reference, dependency: &Dependency) -> (&'static str, Str
 }
 
 /// The environment's settings refined by the component's: maps entry by entry, all else replaced.
-pub(super) fn refined(settings: &Map, with: &Map) -> Map {
+pub fn refined(settings: &Map, with: &Map) -> Map {
     let mut all = settings.clone();
     for (name, value) in with {
         match (all.get_mut(name), value) {

@@ -1,5 +1,6 @@
 //! What passes through the one seam between decisions and the world.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,6 +26,18 @@ pub struct Target {
     /// For one that exists, the provider's own id of it: see [`ComponentRecord::id`](super::ComponentRecord::id).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+}
+
+impl Target {
+    /// What it is called in the world: by its settings where they name it, else by the name that vend gives.
+    pub fn called(&self) -> &str {
+        called(&self.settings).unwrap_or_else(|| self.name.as_str())
+    }
+}
+
+/// The name that settings give, where they do.
+pub fn called(settings: &Map) -> Option<&str> {
+    settings.get("stackName").and_then(Value::as_str)
 }
 
 /// Whose a thing in the world is.
@@ -67,6 +80,16 @@ pub struct Live {
     /// A look for drift is under way at the provider: nothing is known of drift yet, ask again.
     #[serde(default)]
     pub pending: bool,
+    /// The look for drift did not tell of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<Box<Unchecked>>,
+    /// Somebody else changed it last, and this is its text as it stands: it has drifted, unless that is
+    /// what was applied. Known only where drift was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Box<Value>>,
+    /// Whether the provider's own guard against deletion is on; `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarded: Option<bool>,
     /// It carries nobody's mark, and its provider could take it over.
     #[serde(default)]
     pub adoptable: bool,
@@ -87,6 +110,23 @@ pub struct Stuck {
     pub unmade: bool,
 }
 
+/// What a look for drift did not tell: what was known of it before stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Unchecked {
+    /// Why, in the provider's words; `None`: nobody looked.
+    pub why: Option<String>,
+    /// The parts that could not be looked at; `None`: it is not known which.
+    pub parts: Option<BTreeSet<String>>,
+}
+
+impl Unchecked {
+    /// Whether a difference that was found before may still be there.
+    pub fn covers(&self, item: &DriftItem) -> bool {
+        let part = item.what.split('.').next().unwrap_or_default();
+        self.parts.as_ref().is_none_or(|parts| parts.contains(part))
+    }
+}
+
 /// One difference between what was applied and what is there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DriftItem {
@@ -103,6 +143,11 @@ pub struct DriftItem {
 }
 
 impl DriftItem {
+    /// Somebody else changed all of it last.
+    pub fn by_another() -> Self {
+        Self::new("stack (updated by somebody else)", "changed")
+    }
+
     /// A difference of which no values are known.
     pub fn new(what: impl Into<String>, how: impl Into<String>) -> Self {
         Self { what: what.into(), how: how.into(), expected: None, found: None }

@@ -48,6 +48,9 @@ pub enum HoldReason {
         /// The request could take it over, by `adopt: true`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         adoptable: bool,
+        /// What it is called there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
     /// Another target comes first.
     WaitingFor {
@@ -190,6 +193,9 @@ pub enum HoldReason {
     InFlight {
         /// Since when.
         since: Timestamp,
+        /// It was asked to stop.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stopped: bool,
     },
     /// Somebody else's change is under way there.
     Busy {

@@ -128,6 +128,8 @@ pub enum Remark {
     MayChange,
     /// It stands there without anybody's mark, and is taken over.
     Adopts,
+    /// The provider's own guard against deletion is off, and goes on.
+    Guards,
     /// What is deleted was never made whole: the rest of an earlier try.
     Rubble,
     /// It lives that long from when it is first applied, or until then.
@@ -231,6 +233,9 @@ pub struct Drift {
     pub target: TargetKey,
     /// What differs.
     pub items: Vec<super::DriftItem>,
+    /// Why not all of it could be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
 }
 
 impl Plan {

@@ -172,6 +172,13 @@ pub struct ComponentRecord {
     /// When it was last looked at for drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Timestamp>,
+    /// Why that look did not tell of all; `drift` has what was known before of the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
+    /// Whether the provider's own guard against deletion was put on; `None`: it has none, or nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarded: Option<bool>,
 }
 
 impl ComponentRecord {

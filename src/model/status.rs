@@ -192,7 +192,7 @@ pub struct StatusComponent {
 /// See [`Status`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StatusDrift {
-    /// `InSync` or `Drifted`.
+    /// `InSync`, `Drifted`, or `Unknown` where nothing is known to differ and not all was looked at.
     pub state: String,
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,6 +200,9 @@ pub struct StatusDrift {
     /// What differs, by component.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub items: BTreeMap<ComponentName, Vec<DriftItem>>,
+    /// Why not all could be looked at, by component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unchecked: BTreeMap<ComponentName, String>,
 }
 
 /// Whether a value stands for one that is not kept.

@@ -151,6 +151,7 @@ impl Draft {
             self.unlooked.insert((work.key.clone(), Lane::Remove));
         }
         let end = waits(context, case, name).map_or(end, Err);
+        let end = end.map_err(|reason| named(reason, &step.target));
         self.removals.insert(work.key.clone(), Removal { step, whole, commit, end });
     }
 
@@ -226,10 +227,12 @@ impl Draft {
             from.in_flight.contains_key(name) || subject.case.in_flight.contains_key(&desired.name);
         let past = Past::of(recorded, Some(desired.digest), in_flight);
         let verdict = decide(Want::Present, past, sight);
-        let Some((action, held)) = subject.answer(verdict, past, seen, context.situation.now)
-        else {
-            return;
+        let guards = past == Past::Same && subject.is_unguarded(recorded, sight, seen);
+        let answer = match guards {
+            true => Some((Some(Action::Update), None)),
+            false => subject.answer(verdict, past, seen, context.situation.now),
         };
+        let Some((action, held)) = answer else { return };
         let mut target = fresh_target(context, subject, work, desired);
         if let Some(recorded) = recorded {
             target.name.clone_from(&recorded.target);
@@ -253,7 +256,7 @@ impl Draft {
                 let error = failed.map(|retry| retry.error.clone());
                 Some(HoldReason::Stuck { state, advice, error, digest: rubble })
             }
-            held => waits.or(held),
+            held => waits.or(held).map(|reason| named(reason, &look)),
         };
         if let Some(reason) = held {
             if action.is_some() {
@@ -281,6 +284,9 @@ impl Draft {
         }
         if verdict == Verdict::Adopt {
             step.remarks.push(Remark::Adopts);
+        }
+        if guards {
+            step.remarks.push(Remark::Guards);
         }
         step.remarks.extend(subject.shift.remark.clone());
         if action != Action::Restore {
@@ -334,6 +340,38 @@ impl Draft {
 }
 
 impl Subject<'_> {
+    /// Whether a target that is as it was applied lacks its provider's own guard against deletion, and
+    /// is to have it: a request may be protected long after it was applied.
+    fn is_unguarded(
+        &self,
+        recorded: Option<&ComponentRecord>,
+        sight: Sight,
+        seen: Option<&Seen>,
+    ) -> bool {
+        let Some(recorded) = recorded.filter(|_| self.spec.protect) else { return false };
+        let is_there = match sight {
+            Sight::AsApplied => true,
+            // What differs is reported only; what was applied is still its template.
+            Sight::Drifted => {
+                self.spec.on_drift == OnDrift::Report
+                    && mark(seen) == Some(recorded.expected_mark())
+            }
+            Sight::Failed
+            | Sight::Absent
+            | Sight::Foreign
+            | Sight::Unclaimed
+            | Sight::Busy
+            | Sight::Stuck
+            | Sight::Rubble => false,
+        };
+        let guarded = match seen {
+            Some(Seen::Observed(Observation::Present(live))) => live.guarded,
+            Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_))
+            | None => recorded.guarded,
+        };
+        is_there && guarded == Some(false)
+    }
+
     /// The action that a verdict asks for, and what holds it; `None` when nothing is asked for.
     fn answer(
         &self,
@@ -405,11 +443,22 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
                 Owner::Ours | Owner::Nobody => None,
             };
             // What was ours before is given back by whoever took the mark away.
-            HoldReason::NotOurs { owner, adoptable: verdict == Verdict::Adopt && live.adoptable }
+            let adoptable = verdict == Verdict::Adopt && live.adoptable;
+            HoldReason::NotOurs { owner, adoptable, name: None }
         }
         (_, None | Some(Seen::Observed(Observation::Absent))) => {
             HoldReason::NotObserved { error: String::new() }
         }
+    }
+}
+
+/// With what it is called that stands there.
+fn named(reason: HoldReason, target: &Target) -> HoldReason {
+    match reason {
+        HoldReason::NotOurs { owner, adoptable, name: _ } => {
+            HoldReason::NotOurs { owner, adoptable, name: Some(target.called().to_owned()) }
+        }
+        reason => reason,
     }
 }
 

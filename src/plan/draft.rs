@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{
     Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
     InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
-    Wanted,
+    Unchecked, Wanted,
 };
 
 use super::Context;
@@ -124,7 +124,7 @@ impl Draft {
     fn in_flight(&mut self, case: &Case) {
         let spec = case.desired.as_ref().and_then(|d| d.spec());
         for (name, flight) in &case.in_flight {
-            let InFlight { action, artifact, since, unknown } = flight;
+            let InFlight { action, artifact, since, unknown, stopped } = flight;
             let component = spec.map(|spec| spec.component(name));
             let next = match (case.desired.is_some(), component, *action) {
                 (false, _, Action::Delete) | (true, Some(None), Action::Delete) => None,
@@ -136,7 +136,7 @@ impl Draft {
                 (true, None, _) => None,
             };
             let reason = match unknown.clone() {
-                None => HoldReason::InFlight { since: *since },
+                None => HoldReason::InFlight { since: *since, stopped: *stopped },
                 Some(error) => HoldReason::Unknown { since: *since, error },
             };
             let key = TargetKey { request: case.id.clone(), component: name.clone() };
@@ -158,10 +158,14 @@ impl Draft {
             match case.live.get(name) {
                 None | Some(Seen::Failed(_) | Seen::Refused(_)) => {}
                 Some(Seen::Observed(seen)) => {
-                    let items = drift_items(component, seen);
-                    let news = |items: &Vec<_>| case.desired.is_some() && *items != component.drift;
-                    if let Some(items) = items.filter(news) {
-                        self.drifts.push(Drift { target: target.clone(), items });
+                    let why = unchecked(seen, component);
+                    let news = |items: &Vec<_>| {
+                        let differs = *items != component.drift || why != component.unchecked;
+                        case.desired.is_some() && differs
+                    };
+                    if let Some(items) = drift_items(component, seen).filter(news) {
+                        let (target, unchecked) = (target.clone(), why);
+                        self.drifts.push(Drift { target, items, unchecked });
                     }
                 }
             }
@@ -302,7 +306,20 @@ fn stops_dependents(reason: &HoldReason) -> bool {
     }
 }
 
-/// What differs in the world; `None` when it cannot be told.
+/// Why not all of a target could be looked at. Who did not look for drift knows no better than before.
+fn unchecked(seen: &Observation, component: &ComponentRecord) -> Option<String> {
+    match seen {
+        Observation::Absent => None,
+        Observation::Present(live) => match live.unchecked.as_deref() {
+            None => None,
+            Some(Unchecked { why: None, .. }) => component.unchecked.clone(),
+            Some(Unchecked { why, .. }) => why.clone(),
+        },
+    }
+}
+
+/// What differs in the world; `None` when it cannot be told. Of what could not be looked at, that is
+/// what was known before.
 pub(super) fn drift_items(
     component: &ComponentRecord,
     seen: &Observation,
@@ -314,11 +331,16 @@ pub(super) fn drift_items(
             Owner::Nobody | Owner::Other(_) => None,
             Owner::Ours if live.busy || live.pending => None,
             Owner::Ours if live.stuck.is_some() => Some(whole(&live.state)),
-            Owner::Ours if !live.drift.is_empty() => Some(live.drift.clone()),
-            Owner::Ours if live.digest.is_some_and(|mark| mark != component.expected_mark()) => {
-                Some(whole("changed"))
+            Owner::Ours => {
+                let unchecked = live.unchecked.as_ref();
+                let stands = |item: &&DriftItem| {
+                    unchecked.is_some_and(|u| u.covers(item)) && !live.drift.contains(item)
+                };
+                let known = component.drift.iter().filter(stands);
+                let items: Vec<DriftItem> = live.drift.iter().chain(known).cloned().collect();
+                let is_other = live.digest.is_some_and(|mark| mark != component.expected_mark());
+                Some(if items.is_empty() && is_other { whole("changed") } else { items })
             }
-            Owner::Ours => Some(Vec::new()),
         },
     }
 }

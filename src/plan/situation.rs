@@ -173,4 +173,6 @@ pub struct InFlight {
     pub since: Timestamp,
     /// What happened to the answer, when it was lost.
     pub unknown: Option<String>,
+    /// It was asked to stop.
+    pub stopped: bool,
 }

@@ -53,7 +53,7 @@ pub use error::{Fault, ProviderError};
 /// # Assumptions
 ///
 /// * `target.settings` went through [`Provider::settle`] when the target was first planned, and are
-///   handed over as recorded ever after.
+///   handed over as recorded, by way of [`Provider::reach`], ever after.
 /// * One process at a time submits for an instance (the store's lease).
 /// * `change.artifact` is there for every action but a deletion.
 ///
@@ -79,6 +79,19 @@ pub trait Provider: Send + Sync {
     fn settle(&self, settings: &Map, key: &TargetKey) -> Result<Map, String> {
         let _ = key;
         Ok(settings.clone())
+    }
+
+    /// What the provider would refuse of what a request comes to, as far as that can be told before
+    /// anybody is asked. Pure.
+    fn objections(
+        &self,
+        settings: &Map,
+        key: &TargetKey,
+        labels: &BTreeMap<String, String>,
+        artifact: &Artifact,
+    ) -> Vec<Objection> {
+        let _ = (settings, key, labels, artifact);
+        Vec::new()
     }
 
     /// The outputs that are known before anything is applied. Pure.
@@ -114,6 +127,26 @@ pub trait Provider: Send + Sync {
     /// Whether it can take over what carries nobody's mark, when `change.adopt` says so. Pure.
     fn can_adopt(&self) -> bool {
         false
+    }
+
+    /// Whether what [`Live::touched`](crate::model::Live::touched) says is what was applied. Pure.
+    fn is_text_of(&self, touched: &Value, applied: &Artifact) -> bool {
+        let _ = (touched, applied);
+        false
+    }
+
+    /// Whether its targets have a guard of their own against deletion, which
+    /// [`Change::protect`](crate::model::Change::protect) puts on. Pure.
+    fn guards(&self) -> bool {
+        false
+    }
+
+    /// The settings by which a target that is there is reached now: as `recorded`, and where `now`,
+    /// what its environment says at present, means the same place, by whose rights that says; `id` is
+    /// the recorded one. `None`: the environment says nothing of it any more. Pure.
+    fn reach(&self, recorded: &Map, id: Option<&str>, now: Option<&Map>) -> Map {
+        let _ = (id, now);
+        recorded.clone()
     }
 
     /// Whether a change of what is there can lose parts of it that a reviewer of the files cannot
@@ -177,6 +210,17 @@ pub trait Provider: Send + Sync {
 
     /// Stops a change where that is safe; where it is not, answers as [`Provider::poll`] does.
     async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError>;
+}
+
+/// What a provider would refuse.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Objection {
+    /// The label that is the matter; `None`: what is rendered, or where it goes.
+    pub label: Option<String>,
+    /// What and why, in one sentence.
+    pub message: String,
+    /// It is made all the same, and somebody should look.
+    pub tolerable: bool,
 }
 
 /// The providers that this process was built and configured with, by kind.

@@ -88,24 +88,26 @@ impl Pass<'_> {
 
     /// What was seen of drift goes into the record.
     pub(super) fn note_drift(&mut self, drift: &Drift, writes: &mut Vec<Write>) {
-        let Drift { target, items } = drift;
+        let Drift { target, items, unchecked } = drift;
         let Some(Some(mut record)) = self.records.get(&target.request).cloned() else { return };
         let now = (self.clock)();
-        if let Some(component) = record.components.get_mut(&target.component) {
-            component.drift.clone_from(items);
+        let Some(component) = record.components.get_mut(&target.component) else { return };
+        let same = component.drift == *items;
+        if !same || component.unchecked.is_some() != unchecked.is_some() {
             component.drift_since = Some(now);
         }
-        let (kind, message) = match items.first() {
-            Some(first) => (
+        component.drift.clone_from(items);
+        component.unchecked.clone_from(unchecked);
+        let name = &target.component;
+        let (kind, message) = match (items.first(), unchecked) {
+            (_, Some(why)) if same || items.is_empty() => {
+                ("DriftUnknown", format!("{name}: {}", crate::report::drift::unknown(why)))
+            }
+            (Some(first), _) => (
                 "Drifted",
-                format!(
-                    "{}: {}{}",
-                    target.component,
-                    crate::report::drift::phrase(first),
-                    more(items.len())
-                ),
+                format!("{name}: {}{}", crate::report::drift::phrase(first), more(items.len())),
             ),
-            None => ("InSync", format!("{} is as it was applied again", target.component)),
+            (None, _) => ("InSync", format!("{name} is as it was applied again")),
         };
         writes.push(Write::Event(self.event(&target.request, kind, message)));
         writes.push(Write::Record(Box::new(record.clone())));

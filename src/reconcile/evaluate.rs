@@ -25,7 +25,7 @@ use crate::model::{
     TemplateId, Wanted, is_hidden_output, symbol_text,
 };
 use crate::plan;
-use crate::provider::Providers;
+use crate::provider::{Objection, Providers};
 use crate::render::{self, Compiled, Context, Limits};
 use crate::store::Store;
 
@@ -419,8 +419,8 @@ impl Evaluator<'_> {
         let mut problems = law.iter().flat_map(|law| law.denied(file)).collect::<Vec<_>>();
         let rendered = self.components(found, file, &checked, record.map(Arc::as_ref));
         match rendered {
-            Ok((components, artifacts)) if problems.is_empty() => {
-                let notes = checked.notes.clone();
+            Ok((components, artifacts, odd)) if problems.is_empty() => {
+                let notes = checked.notes.iter().cloned().chain(odd).collect();
                 let wanted = Wanted::Valid(Box::new(spec(file, *checked, components)));
                 Outcome { wanted, notes, artifacts, law: law.map(Arc::new), refused: None }
             }
@@ -485,12 +485,12 @@ impl Evaluator<'_> {
         file: &RequestFile,
         checked: &Checked,
         record: Option<&Record>,
-    ) -> Result<(Vec<DesiredComponent>, Artifacts), Vec<Diagnostic>> {
+    ) -> Result<(Vec<DesiredComponent>, Artifacts, Vec<Diagnostic>), Vec<Diagnostic>> {
         let compiled = self.templates.get(&checked.template);
         let mut context = context(&found.id, file, checked);
         let mut problems = Vec::new();
         let mut components: Vec<DesiredComponent> = Vec::new();
-        let mut artifacts = Vec::new();
+        let (mut artifacts, mut notes) = (Vec::new(), Vec::new());
         for n in order(&checked.template) {
             let component = &checked.template.components[n];
             let recorded = record.and_then(|r| {
@@ -520,6 +520,9 @@ impl Evaluator<'_> {
             let digest = rendered.artifact.digest.expect("rendering sets the digest");
             let (name, id) = (component.name.to_string(), &found.id);
             let key = TargetKey { request: id.clone(), component: component.name.clone() };
+            let (wrong, odd) = self.objections(file, checked, component, &key, &rendered.artifact);
+            problems.extend(wrong);
+            notes.extend(odd);
             let same = recorded.filter(|r| r.digest == digest && rendered.unknown.is_empty());
             match (self.foresight.and_then(|f| f.outputs(&key)), same) {
                 (Some(foreseen), _) => {
@@ -551,8 +554,53 @@ impl Evaluator<'_> {
                 unknown: rendered.unknown,
             });
         }
-        if problems.is_empty() { Ok((components, artifacts)) } else { Err(problems) }
+        if problems.is_empty() { Ok((components, artifacts, notes)) } else { Err(problems) }
     }
+
+    /// What the component's provider would refuse, and what somebody should look at, at the places that
+    /// are the matter.
+    fn objections(
+        &self,
+        file: &RequestFile,
+        checked: &Checked,
+        component: &catalog::ComponentSpec,
+        key: &TargetKey,
+        artifact: &Artifact,
+    ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        let Some(provider) = self.providers.get(&component.provider) else {
+            return (Vec::new(), Vec::new());
+        };
+        let settings = checked.settings.get(&component.name).cloned().unwrap_or_default();
+        let found = provider.objections(&settings, key, &file.labels, artifact);
+        let diagnostic = |objection: Objection| {
+            let Objection { label, message, tolerable } = objection;
+            let (place, help) = match label {
+                Some(label) => (
+                    file.key_place(&format!("/metadata/labels/{}", pointer(&label))),
+                    "change the label, or take it out".to_owned(),
+                ),
+                None => (
+                    file.place("/spec/template"),
+                    format!(
+                        "whoever looks after the catalog mends `{}`, or the environment `{}`",
+                        checked.template.id, checked.environment.name
+                    ),
+                ),
+            };
+            let message = format!("component `{}`: {message}", component.name);
+            let problem = match tolerable {
+                true => Diagnostic::warning("PRV002", place, message),
+                false => Diagnostic::error("PRV001", place, message),
+            };
+            problem.help(help)
+        };
+        found.into_iter().map(diagnostic).partition(Diagnostic::is_error)
+    }
+}
+
+/// A name as a part of a JSON pointer.
+fn pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// What components render to.

@@ -78,6 +78,8 @@ pub struct Done {
     pub under_way: Vec<Journalled>,
     /// Targets whose rows have ended, with what went wrong if something did.
     pub ended: Vec<(Journalled, Option<String>)>,
+    /// Rows that were stopped for something newer, and have ended.
+    pub superseded: Vec<Journalled>,
     /// New tries, or none any more.
     pub retries: BTreeMap<TargetKey, Option<Retry>>,
     /// Commits made in the store.
@@ -318,15 +320,26 @@ impl Executor<'_> {
                     let asked = provider.zip(row.ticket.as_ref());
                     let link = asked.and_then(|(p, t)| p.link(t));
                     let own = asked.and_then(|(p, t)| p.identity(t));
-                    let is = ledger::Found { outputs, state, mark, link, id: own };
+                    let guards = provider.is_some_and(|p| p.guards());
+                    let guarded = guards.then_some(row.change.protect);
+                    let is = ledger::Found { outputs, state, mark, link, id: own, guarded };
                     let record = ledger::apply(before, &row, is, now);
                     changed.insert(id, record);
                     self.succeed(row, now, &mut writes, done);
                 }
+                // It was stopped for something newer, and nothing is wrong with it.
+                Answer::Ended(End::Failed { error }, events)
+                    if row.cancelled && !ledger::is_late(&row, now) =>
+                {
+                    self.tell(&row, events, &mut writes);
+                    writes.push(Write::End { token: row.change.token.clone() });
+                    writes.push(Write::Event(event(&row, "Stopped", Some(&error), now)));
+                    done.superseded.push(row);
+                }
                 // It was carried out and came to nothing: a change or a person is what helps.
                 Answer::Ended(End::Failed { error }, events) => {
                     self.tell(&row, events, &mut writes);
-                    let error = match ledger::is_late(&row, now) && row.cancelled {
+                    let error = match row.cancelled {
                         true => report::hold::too_slow(row.change.timeout, &error),
                         false => error,
                     };

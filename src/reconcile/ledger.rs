@@ -42,6 +42,8 @@ pub struct Found {
     pub link: Option<String>,
     /// The provider's own id of it.
     pub id: Option<String>,
+    /// Whether the provider's own guard against deletion is on, where it has one.
+    pub guarded: Option<bool>,
 }
 
 /// The record after `row` ended well; `None` when nothing of the request is left.
@@ -51,7 +53,7 @@ pub fn apply(
     found: Found,
     now: Timestamp,
 ) -> Option<Record> {
-    let Found { outputs, state, mark, link, id } = found;
+    let Found { outputs, state, mark, link, id, guarded } = found;
     let component = &row.change.target.key.component;
     let approved_by = approvers(record.as_ref(), row);
     let last_apply =
@@ -83,6 +85,8 @@ pub fn apply(
                 drift: Vec::new(),
                 drift_since,
                 checked: Some(now),
+                unchecked: None,
+                guarded,
             };
             record.components.insert(component.clone(), made);
             if !planted!("secret-kept") {
@@ -206,8 +210,14 @@ mod tests {
         .into();
         let outputs =
             [("Password", "hunter2"), ("Url", "https://x")].map(|(n, v)| (n.into(), v.into()));
-        let (mark, link, id) = (None, None, Some("id-1".to_owned()));
-        let found = Found { outputs: outputs.into(), state: "DONE".into(), mark, link, id };
+        let found = Found {
+            outputs: outputs.into(),
+            state: "DONE".into(),
+            mark: None,
+            link: None,
+            id: Some("id-1".to_owned()),
+            guarded: None,
+        };
         let record = apply(None, &row, found, row.since).unwrap();
         assert_eq!(record.components[&row.change.target.key.component].id.as_deref(), Some("id-1"));
         assert!(!serde_json::to_string(&record).unwrap().contains("hunter2"));

@@ -35,6 +35,7 @@ mod publish;
 mod published;
 pub mod pull;
 mod radius;
+mod reach;
 pub mod rebuild;
 pub mod review;
 pub mod rollout;

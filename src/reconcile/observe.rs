@@ -7,9 +7,9 @@ use crate::catalog;
 use crate::error::chain;
 use crate::fault::planted;
 use crate::git::{Blob, Mirror};
-use crate::model::{Observation, Owner, RequestId, Revision, Target, TargetKey};
+use crate::model::{DriftItem, Live, Observation, Owner, RequestId, Revision, Target, TargetKey};
 use crate::plan::{self, Case, Gone, Looks, Seen, Situation};
-use crate::provider::ProviderError;
+use crate::provider::{Provider, ProviderError};
 
 impl Pass<'_> {
     /// Fills in what providers see; what was seen in an earlier round and not touched since is not
@@ -39,7 +39,10 @@ impl Pass<'_> {
                     if deep && self.lease.is_some() {
                         provider.sweep(&ours(&seen)).await;
                     }
-                    for (target, seen) in seen {
+                    for (target, mut seen) in seen {
+                        if let Ok(Observation::Present(live)) = &mut seen {
+                            self.judge_touched(provider.as_ref(), &target, live).await;
+                        }
                         let seen = match seen {
                             Ok(observation) => Seen::Observed(observation),
                             Err(_) if planted!("error-is-absent") => {
@@ -63,6 +66,20 @@ impl Pass<'_> {
             if let Some(case) = cases.get_mut(&key.request) {
                 case.live.insert(key.component.clone(), seen.clone());
             }
+        }
+    }
+
+    /// What somebody else changed last is drift, unless it was put back to what was applied.
+    async fn judge_touched(&self, provider: &dyn Provider, target: &Target, live: &mut Live) {
+        let Some(touched) = live.touched.take() else { return };
+        let TargetKey { request, component } = &target.key;
+        let record = self.records.get(request).and_then(Option::as_ref);
+        let applied = match record.and_then(|r| r.components.get(component)) {
+            Some(known) => self.engine.store.artifact(&known.digest).await.ok().flatten(),
+            None => None,
+        };
+        if !applied.is_some_and(|applied| provider.is_text_of(&touched, &applied)) {
+            live.drift.insert(0, DriftItem::by_another());
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use super::desired::{self, Evaluated, Found};
 use super::foresee::{self, Foreseen, Foreseer, Foresight, Sight};
 use super::pass::{Pass, gone_key};
+use super::reach::Reach;
 use super::source::Snapshot;
 use super::{Notice, PassError};
 use crate::digest::Digest;
@@ -286,6 +287,9 @@ impl Pass<'_> {
         {
             record.protect = false;
         }
+        if let Some(record) = &mut recorded {
+            self.reach().record(desired.as_deref(), record);
+        }
         let gone = match (&desired, &recorded) {
             (None, Some(_)) => self.gone(&id).await?,
             _ => None,
@@ -300,6 +304,7 @@ impl Pass<'_> {
                     artifact: row.artifact,
                     since: row.since,
                     unknown,
+                    stopped: row.cancelled,
                 },
             )
         });
@@ -352,6 +357,10 @@ impl Pass<'_> {
             taken.extend(names.take_while(has));
         }
         taken
+    }
+
+    pub(super) fn reach(&self) -> Reach<'_> {
+        Reach { catalog: &self.catalog, providers: &self.engine.providers }
     }
 
     pub(super) fn components<'b, T>(

@@ -48,7 +48,9 @@ impl Pass<'_> {
         let executor = self.executor(lease);
         let done =
             executor.resume(rows, &stops, &self.records, &self.memory.retries, self.clock).await?;
-        let changed: BTreeSet<RequestId> = done.records.keys().cloned().collect();
+        // What was stopped may be as its file asks by now: nothing else would say so.
+        let stopped = done.superseded.iter().map(|row| &row.change.target.key.request);
+        let changed: BTreeSet<RequestId> = done.records.keys().chain(stopped).cloned().collect();
         self.take_done(done).await?;
         Ok(changed)
     }
@@ -102,6 +104,7 @@ impl Pass<'_> {
         let by_digest: HashMap<Digest, Arc<Artifact>> =
             artifacts.into_iter().filter_map(|a| Some((a.digest?, Arc::new(a)))).collect();
         for row in rows {
+            self.reach().row(row);
             if row.change.artifact.is_none() {
                 row.change.artifact = row.artifact.and_then(|d| by_digest.get(&d).cloned());
             }
@@ -239,7 +242,7 @@ impl Pass<'_> {
 
     /// Takes what came of effects into the indexes.
     pub(super) async fn take_done(&mut self, done: Done) -> Result<(), PassError> {
-        let Done { records, under_way, ended, retries, commits, again, stopped } = done;
+        let Done { records, under_way, ended, superseded, retries, commits, again, stopped } = done;
         self.again.extend(again);
         self.unfinished |= stopped;
         self.memory.stamp += commits;
@@ -254,6 +257,12 @@ impl Pass<'_> {
             }
             self.memory.prepared.remove(&key);
             self.report.done.push((key, row.change.action, error));
+        }
+        for row in superseded {
+            let key = row.change.target.key;
+            self.memory.journal.remove(&key);
+            self.memory.prepared.remove(&key);
+            self.touched.insert(key.request);
         }
         for (key, retry) in retries {
             match retry {

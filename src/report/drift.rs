@@ -22,6 +22,14 @@ pub fn phrase(item: &DriftItem) -> String {
     format!("{} {}{values}", escape(what, 200), escape(how, 40))
 }
 
+/// That not all could be looked at, and why.
+pub fn unknown(why: &str) -> String {
+    format!(
+        "not all of it could be looked at for drift, so that what was known before stands: {}",
+        escape(why, 400)
+    )
+}
+
 /// Several in one phrase: the first, and how many more there are; `None`: there is none.
 pub fn summary(items: &BTreeMap<ComponentName, Vec<DriftItem>>) -> Option<String> {
     let mut all = items.values().flatten();

@@ -112,7 +112,10 @@ fn components(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
     for component in &status.components {
         let text = format!(
             "{} by `{}` as {} is {}",
-            component.name, component.provider, component.target, component.state
+            component.name,
+            component.provider,
+            crate::model::called(&component.settings).unwrap_or(component.target.as_str()),
+            component.state
         );
         row(paint, "component", &text, out);
         row(paint, "", &format!("rendered to {}", component.digest.short()), out);

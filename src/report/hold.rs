@@ -154,7 +154,9 @@ pub fn reason(reason: &HoldReason) -> String {
             "the provider could not be asked ({}), and nothing is done unseen; the next pass asks again",
             words(error)
         ),
-        HoldReason::NotOurs { owner, adoptable } => not_ours(owner.as_deref(), *adoptable),
+        HoldReason::NotOurs { owner, adoptable, name } => {
+            not_ours(owner.as_deref(), *adoptable, name.as_deref())
+        }
         HoldReason::WaitingFor { dependency } => waiting(dependency),
         HoldReason::NeedsApproval { digest, needs, lost, .. } if !needs.is_empty() => {
             let lost = match lost.is_empty() {
@@ -273,8 +275,11 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::Source { source, problem } => {
             format!("its source `{source}` is not used: {}", trouble(source.as_str(), problem))
         }
-        HoldReason::InFlight { since } => {
+        HoldReason::InFlight { since, stopped: false } => {
             format!("a change begun at {} is under way; its end is waited for", time(*since))
+        }
+        HoldReason::InFlight { since, stopped: true } => {
+            format!("a change begun at {} was asked to stop, and is rolled back", time(*since))
         }
         HoldReason::Busy { state } => format!(
             "somebody else's change is under way there (`{}`); its end is waited for",
@@ -394,11 +399,12 @@ fn users(by: &[RequestId]) -> String {
     }
 }
 
-fn not_ours(owner: Option<&str>, adoptable: bool) -> String {
+fn not_ours(owner: Option<&str>, adoptable: bool, name: Option<&str>) -> String {
     let whose = match owner {
         Some(owner) => format!("by its mark it belongs to {}", words(owner)),
         None => "it bears no mark of this vend".into(),
     };
+    let what = name.map_or_else(|| "something".to_owned(), |name| format!("a `{}`", words(name)));
     let adopt = match adoptable {
         true => {
             "say `adopt: true` in the request to take it over after a plan that shows what would change, or "
@@ -406,7 +412,7 @@ fn not_ours(owner: Option<&str>, adoptable: bool) -> String {
         false => "",
     };
     format!(
-        "something stands there that this request did not make ({whose}); {adopt}rename the request, or \
+        "{what} stands there that this request did not make ({whose}); {adopt}rename the request, or \
          move that away and `vend retry`"
     )
 }
@@ -418,8 +424,8 @@ fn waiting(dependency: &Dependency) -> String {
             format!("it waits for the request `{id}` to be there and ready, and goes on after that")
         }
         Dependency::Output(symbol) => format!(
-            "it waits for the output `{}`, which nothing gives yet; check its name, or wait for its \
-             request",
+            "it waits for the output `{}`, which nothing gives yet; check its name, and whether its \
+             request is applied without it (`vend explain` says so), or wait for that request",
             words(&symbol.to_string())
         ),
         Dependency::Catalog(version) => format!(
@@ -683,7 +689,7 @@ mod tests {
             request: RequestId::parse("a/b/c").unwrap(),
             component: None,
             action: Some(Action::Update),
-            reason: HoldReason::InFlight { since: at() },
+            reason: HoldReason::InFlight { since: at(), stopped: false },
         };
         insta::assert_snapshot!(sentence(&hold), @"a change begun at 2027-01-15 08:00:00 UTC is under way; its end is waited for; a newer version waits for that");
     }

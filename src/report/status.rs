@@ -235,7 +235,13 @@ fn condition(facts: &Facts<'_>, phase: RequestPhase) -> Condition {
             let what = super::drift::summary(&found.items).unwrap_or_default();
             format!("applied as the file asks, and changed in the world since: {what}")
         }
-        Some(_) | None => "as the file asks".into(),
+        found => {
+            let why = found.and_then(|found| found.unchecked.into_values().next());
+            let why = why.map(|why| super::drift::unknown(&why));
+            let less = promises(facts).map(|less| less.message);
+            let all = std::iter::once("as the file asks".to_owned()).chain(why).chain(less);
+            all.collect::<Vec<_>>().join("; ")
+        }
     });
     let before = facts.last.and_then(|l| l.conditions.iter().find(|c| c.kind == "Ready"));
     let same = before.filter(|b| b.status == status && b.reason == reason);
@@ -323,6 +329,13 @@ fn drift(record: &Record) -> Option<StatusDrift> {
     let drifted = record.components.iter().filter(|(_, c)| !c.drift.is_empty());
     let items: std::collections::BTreeMap<_, _> =
         drifted.map(|(n, c)| (n.clone(), c.drift.clone())).collect();
-    let state = if items.is_empty() { "InSync" } else { "Drifted" };
-    Some(StatusDrift { state: state.into(), since: Some(seconds(since)), items })
+    let unchecked =
+        record.components.iter().filter_map(|(n, c)| Some((n.clone(), c.unchecked.clone()?)));
+    let unchecked: std::collections::BTreeMap<_, _> = unchecked.collect();
+    let state = match (items.is_empty(), unchecked.is_empty()) {
+        (false, _) => "Drifted",
+        (true, false) => "Unknown",
+        (true, true) => "InSync",
+    };
+    Some(StatusDrift { state: state.into(), since: Some(seconds(since)), items, unchecked })
 }

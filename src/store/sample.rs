@@ -123,6 +123,8 @@ pub(crate) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         drift: vec![],
         drift_since: None,
         checked,
+        unchecked: None,
+        guarded: None,
     };
     Box::new(Record {
         id: id(name),

@@ -314,7 +314,8 @@ fn b84_one_that_is_under_way_counts_among_those_that_go() {
     names.iter().for_each(|name| world.remove(name));
     let key = key("a/prod/one#main");
     let (action, since) = (crate::model::Action::Update, at(1));
-    let flight = crate::plan::InFlight { action, artifact: None, since, unknown: None };
+    let flight =
+        crate::plan::InFlight { action, artifact: None, since, unknown: None, stopped: false };
     world.in_flight.insert(key, flight);
     let plan = world.plan();
     assert!(plan.steps.is_empty(), "{}", show(&plan));

@@ -7,7 +7,7 @@ use crate::model::{Action, Retry};
 use crate::plan::InFlight;
 
 fn flight(action: Action) -> InFlight {
-    InFlight { action, artifact: None, since: at(5), unknown: None }
+    InFlight { action, artifact: None, since: at(5), unknown: None, stopped: false }
 }
 
 #[test]

@@ -136,15 +136,28 @@ impl Game {
                     self.pass(usize::MAX);
                     self.world.unseen.clear();
                 }
+                // What is held since its file went is not changed by anybody.
+                Fault::Busy(n) if self.is_long_gone(IDS[*n]) => {}
                 Fault::Busy(n) => {
                     let action = crate::model::Action::Update;
-                    let flight = InFlight { action, artifact: None, since: at(1), unknown: None };
+                    let flight = InFlight {
+                        action,
+                        artifact: None,
+                        since: at(1),
+                        unknown: None,
+                        stopped: false,
+                    };
                     self.world.in_flight.insert(target(&self.world, *n).1, flight);
                     self.pass(usize::MAX);
                     self.world.in_flight.clear();
                 }
             }
         }
+    }
+
+    fn is_long_gone(&self, name: Id) -> bool {
+        let gone = self.world.gone.get(&id(name));
+        gone.is_some_and(|gone| gone.commit != Some(commit(self.views.len() - 1)))
     }
 
     fn settle(&mut self) -> Plan {

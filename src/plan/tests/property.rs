@@ -155,7 +155,13 @@ impl World {
                 }
             }
             Act::Fly(n, action) => {
-                let flight = InFlight { action, artifact: None, since: at(1), unknown: None };
+                let flight = InFlight {
+                    action,
+                    artifact: None,
+                    since: at(1),
+                    unknown: None,
+                    stopped: false,
+                };
                 self.in_flight.insert(key(&format!("{}#main", NAMES[n])), flight);
             }
             Act::Land => {

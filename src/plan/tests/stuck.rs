@@ -8,7 +8,16 @@ use crate::model::{HoldReason, Owner, Remark, Retry, Stuck};
 
 fn left(owner: Owner, empty: Option<bool>) -> Thing {
     let stuck = empty.map(|empty| Stuck { advice: "look at it".into(), unmade: empty });
-    Thing { digest: sha256(b"x"), owner, drift: vec![], busy: false, pending: false, stuck }
+    Thing {
+        digest: sha256(b"x"),
+        owner,
+        drift: vec![],
+        busy: false,
+        pending: false,
+        unchecked: None,
+        guarded: None,
+        stuck,
+    }
 }
 
 /// A new request where that stands already.

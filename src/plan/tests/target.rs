@@ -71,6 +71,8 @@ fn what_is_not_ours_is_left_alone() {
         drift: vec![],
         busy: false,
         pending: false,
+        unchecked: None,
+        guarded: None,
         stuck: None,
     };
     world.things.insert(("files".into(), name.clone()), thing.clone());

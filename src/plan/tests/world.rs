@@ -13,7 +13,7 @@ use crate::model::{
     DriftItem, Fate, Hold, HoldReason, InstanceId, Life, Lifetime, Live, Map, Observation,
     Observed, OnDrift, Origin, OutputSpec, Owner, Plan, Record, Reference, Remark, RequestId,
     Retry, Revision, SourceName, SourceProblem, Spec, Step, Stuck, Symbol, Target, TargetKey,
-    TargetName, TemplateId, Token, Wanted, symbol_text,
+    TargetName, TemplateId, Token, Unchecked, Wanted, symbol_text,
 };
 use crate::plan::{
     Case, Expiry, Gone, Guards, InFlight, Looks, Seen, Situation, Totals, needs_observing, plan,
@@ -107,6 +107,8 @@ pub struct Thing {
     pub drift: Vec<DriftItem>,
     pub busy: bool,
     pub pending: bool,
+    pub unchecked: Option<Box<Unchecked>>,
+    pub guarded: Option<bool>,
     pub stuck: Option<Stuck>,
 }
 
@@ -365,6 +367,9 @@ impl World {
                 busy: thing.busy,
                 drift: thing.drift.clone(),
                 pending: thing.pending,
+                unchecked: thing.unchecked.clone(),
+                guarded: thing.guarded,
+                touched: None,
                 adoptable: thing.owner == Owner::Nobody,
                 stuck: thing.stuck.clone(),
                 outputs: Map::new(),
@@ -518,7 +523,16 @@ impl World {
         let component = desired.spec().unwrap().component(&key.component).unwrap().clone();
         assert_eq!(component.digest, digest);
         let (owner, drift) = (Owner::Ours, Vec::new());
-        let thing = Thing { digest, owner, drift, busy: false, pending: false, stuck: None };
+        let thing = Thing {
+            digest,
+            owner,
+            drift,
+            busy: false,
+            pending: false,
+            unchecked: None,
+            guarded: None,
+            stuck: None,
+        };
         if let Some(there) = self.things.insert(place, thing) {
             let adopts = step.remarks.contains(&Remark::Adopts) && there.owner == Owner::Nobody;
             assert!(adopts || there.owner == Owner::Ours, "a stranger's was overwritten");
@@ -541,6 +555,8 @@ impl World {
             drift: Vec::new(),
             drift_since: None,
             checked: None,
+            unchecked: None,
+            guarded: None,
         };
         record.components.insert(key.component, applied);
         self.records.insert(key.request, record);
@@ -649,7 +665,7 @@ pub fn show_hold(hold: &Hold) -> String {
         }
         HoldReason::Referenced { by } => by.iter().map(ToString::to_string).collect(),
         HoldReason::ForbiddenChange { what } => vec![what.clone()],
-        HoldReason::NotOurs { owner, adoptable } => {
+        HoldReason::NotOurs { owner, adoptable, name: _ } => {
             owner.iter().cloned().chain(adoptable.then(|| "adoptable".into())).collect()
         }
         HoldReason::NotObserved { error } => vec![error.clone()],

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use super::echo;
 use super::error::Trouble;
 use super::session::Session;
+use super::settings::Place;
 use super::stack::Stack;
 use super::status::Standing;
-use crate::model::{DriftItem, HIDDEN, Live, Observation, Owner};
+use crate::model::{DriftItem, HIDDEN, Live, Observation, Owner, Unchecked};
 use crate::provider::ProviderError;
 
 /// Detections that go on at once in one account's region: each costs CloudFormation a look at every
@@ -29,10 +30,21 @@ const AT_ONCE: usize = 4;
 /// A detection that takes longer is given up, and begun anew by a later look.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
+/// What a detection found, and what it could not look at.
+#[derive(Default)]
+struct Findings {
+    items: Vec<DriftItem>,
+    unchecked: Option<Unchecked>,
+    /// The template as it stands, where somebody else changed it last.
+    touched: Option<Value>,
+}
+
+const TOO_LONG: &str = "looking for drift took over half an hour";
+
 /// How a detection stands.
 enum Detection {
     Pending,
-    Found(Result<Vec<DriftItem>, Trouble>),
+    Found(Result<Findings, Trouble>),
 }
 
 /// The detections of one account's region, by stack.
@@ -86,22 +98,21 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 pub(super) async fn inspect(
     session: Arc<Session>,
     stack: Arc<Stack>,
+    place: &Place,
     live: Live,
 ) -> Result<Observation, ProviderError> {
     let whole = stack.standing() == Standing::Whole && live.owner == Owner::Ours;
     if !whole {
-        return Ok(Observation::Present(live));
+        return Ok(Observation::Present(Live { unchecked: None, ..live }));
     }
     let detections = &session.limits.detections;
     let before = detections.put(&stack.id, Some(Detection::Pending));
     let before = match before {
         None => {
-            let (theirs, looked_at) = (session.clone(), stack.clone());
+            let (theirs, looked_at, place) = (session.clone(), stack.clone(), place.clone());
             let look = tokio::spawn(async move {
-                let found = tokio::time::timeout(DEADLINE, theirs.drift(&looked_at)).await;
-                let found = found.unwrap_or_else(|_| {
-                    Err(Trouble::Unsent("looking for drift took over half an hour".into()))
-                });
+                let found = tokio::time::timeout(DEADLINE, theirs.drift(&looked_at, &place)).await;
+                let found = found.unwrap_or_else(|_| Err(Trouble::Unsent(TOO_LONG.into())));
                 let detections = &theirs.limits.detections;
                 detections.put(&looked_at.id, Some(Detection::Found(found)));
             });
@@ -114,8 +125,10 @@ pub(super) async fn inspect(
     match before {
         Some(Detection::Found(found)) => {
             detections.put(&stack.id, None);
-            let drift = found.map_err(Trouble::of_a_look)?;
-            Ok(Observation::Present(Live { drift, ..live }))
+            let Findings { items: drift, unchecked, touched } =
+                found.map_err(Trouble::of_a_look)?;
+            let (unchecked, touched) = (unchecked.map(Box::new), touched.map(Box::new));
+            Ok(Observation::Present(Live { drift, unchecked, touched, ..live }))
         }
         Some(Detection::Pending) | None => Ok(Observation::Present(Live { pending: true, ..live })),
     }
@@ -123,18 +136,30 @@ pub(super) async fn inspect(
 
 impl Session {
     /// What differs in a stack from what was applied, as lately found or found now.
-    async fn drift(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
+    async fn drift(&self, stack: &Stack, place: &Place) -> Result<Findings, Trouble> {
         let first = self.limits.detections.is_first(&stack.id);
-        if !(first && is_fresh(stack)) {
-            self.detect(stack).await?;
+        let failure = match first && is_fresh(stack) {
+            true => None,
+            false => self.detect(stack).await?,
+        };
+        let mut found = self.differences(stack).await?;
+        if self.by_another(stack).await? {
+            let template = self.template(stack).await.ok().flatten();
+            // Where nobody can tell what it is now, it is not what was applied.
+            found.touched = template.filter(|_| stack.has_tags(&place.tags));
+            if found.touched.is_none() {
+                found.items.insert(0, DriftItem::by_another());
+            }
         }
-        let mut drift: Vec<DriftItem> = self.by_another(stack).await?.into_iter().collect();
-        drift.extend(self.differences(stack).await?);
-        Ok(drift)
+        if let Some(why) = failure {
+            // It says nothing of how far it came: older findings stand among the new ones.
+            found.unchecked = Some(Unchecked { why: Some(why), parts: None });
+        }
+        Ok(found)
     }
 
-    /// Has CloudFormation look, and waits until it has.
-    async fn detect(&self, stack: &Stack) -> Result<(), Trouble> {
+    /// Has CloudFormation look, and waits until it has; gives why it failed, if it did.
+    async fn detect(&self, stack: &Stack) -> Result<Option<String>, Trouble> {
         let room = self.limits.detections.room.acquire().await;
         let _room = room.map_err(|_| Trouble::Unsent("looking for drift was given up".into()))?;
         let call = |client: &aws_sdk_cloudformation::Client| {
@@ -150,20 +175,21 @@ impl Session {
             };
             let said = self.look(call).await?;
             match said.detection_status {
+                Some(StackDriftDetectionStatus::DetectionComplete) => return Ok(None),
                 // A resource that cannot be looked at does not hide what differs in the others.
-                Some(
-                    StackDriftDetectionStatus::DetectionComplete
-                    | StackDriftDetectionStatus::DetectionFailed,
-                ) => break,
+                Some(StackDriftDetectionStatus::DetectionFailed) => {
+                    let why = said.detection_status_reason;
+                    return Ok(Some(why.unwrap_or_else(|| "DETECTION_FAILED".to_owned())));
+                }
                 _ => tokio::time::sleep(wait).await,
             }
             wait = (wait * 2).min(Duration::from_secs(10));
         }
-        Ok(())
+        Err(Trouble::Unsent(TOO_LONG.into()))
     }
 
-    async fn differences(&self, stack: &Stack) -> Result<Vec<DriftItem>, Trouble> {
-        let (mut items, mut next) = (Vec::new(), None::<String>);
+    async fn differences(&self, stack: &Stack) -> Result<Findings, Trouble> {
+        let (mut found, mut next) = (Findings::default(), None::<String>);
         let mut template: Option<Option<Value>> = None;
         loop {
             let page = next.take();
@@ -171,8 +197,6 @@ impl Session {
                 client
                     .describe_stack_resource_drifts()
                     .stack_name(&stack.id)
-                    .stack_resource_drift_status_filters(StackResourceDriftStatus::Modified)
-                    .stack_resource_drift_status_filters(StackResourceDriftStatus::Deleted)
                     .set_next_token(page)
                     .send()
             };
@@ -183,17 +207,18 @@ impl Session {
                 template = Some(self.template(stack).await.ok().flatten());
             }
             let known = template.as_ref().and_then(Option::as_ref);
-            items.extend(drifts.iter().flat_map(|drift| of_resource(drift, known)));
+            found.items.extend(drifts.iter().flat_map(|drift| of_resource(drift, known)));
+            drifts.iter().for_each(|drift| not_looked_at(drift, &mut found.unchecked));
             next = said.next_token;
             if next.is_none() {
-                return Ok(items);
+                return Ok(found);
             }
         }
     }
 
     /// An update that somebody else made leaves the tags as they were; the stack's last event names
     /// whose it was.
-    async fn by_another(&self, stack: &Stack) -> Result<Option<DriftItem>, Trouble> {
+    async fn by_another(&self, stack: &Stack) -> Result<bool, Trouble> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.describe_stack_events().stack_name(&stack.id).send()
         };
@@ -202,7 +227,7 @@ impl Session {
         let last = events.iter().find(|e| e.physical_resource_id == e.stack_id);
         let token = last.and_then(|e| e.client_request_token.as_deref());
         let ours = last.is_none() || token.is_some_and(|t| t.starts_with(OUR_TOKENS));
-        Ok((!ours).then(|| DriftItem::new("stack (updated by somebody else)", "changed")))
+        Ok(!ours)
     }
 }
 
@@ -224,11 +249,29 @@ fn has_values(drift: &StackResourceDrift) -> bool {
     drift.property_differences.iter().flatten().next().is_some()
 }
 
+/// Notes a resource at which CloudFormation could not look.
+fn not_looked_at(drift: &StackResourceDrift, unchecked: &mut Option<Unchecked>) {
+    use StackResourceDriftStatus::{NotChecked, UnknownValue};
+    let status = drift.stack_resource_drift_status.as_ref();
+    if !matches!(status, Some(NotChecked | UnknownValue)) {
+        return;
+    }
+    let name = drift.logical_resource_id.clone().unwrap_or_default();
+    let reason = drift.drift_status_reason.as_deref().unwrap_or("CloudFormation does not say why");
+    let all = unchecked.get_or_insert_with(|| Unchecked {
+        why: Some(format!("`{name}`: {reason}")),
+        parts: Some(BTreeSet::new()),
+    });
+    all.parts.get_or_insert_default().insert(name);
+}
+
 /// What differs in a resource; values only with the `template`, which tells those that are secrets.
 fn of_resource(drift: &StackResourceDrift, template: Option<&Value>) -> Vec<DriftItem> {
     let name = drift.logical_resource_id.clone().unwrap_or_default();
-    if drift.stack_resource_drift_status == Some(StackResourceDriftStatus::Deleted) {
-        return vec![DriftItem::new(name, "removed")];
+    match drift.stack_resource_drift_status {
+        Some(StackResourceDriftStatus::Modified) => {}
+        Some(StackResourceDriftStatus::Deleted) => return vec![DriftItem::new(name, "removed")],
+        Some(_) | None => return Vec::new(),
     }
     let hidden = template.map(echo::values).unwrap_or_default();
     let differences = drift.property_differences.iter().flatten();

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudformation::config::http::HttpResponse;
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudformation::error::{
+    DisplayErrorContext, ErrorMetadata, ProvideErrorMetadata, SdkError,
+};
 
 use super::settings::Place;
 use crate::fault::Fault;
@@ -105,11 +107,17 @@ impl Trouble {
     pub(super) fn of_a_look_at(self, target: &Target, place: &Place) -> ProviderError {
         let Self::NoCredentials(words) = self else { return self.of_a_look() };
         let environment = target.key.request.environment();
-        let role = place.role.as_ref().map(|role| format!(", of which `{role}` is taken on"));
-        ProviderError::unavailable(format!(
-            "no AWS credentials for the environment `{environment}`{}: {words}",
-            role.unwrap_or_default()
-        ))
+        ProviderError::unavailable(match &place.role {
+            Some(role) if words != CHAIN => {
+                format!(
+                    "the role `{role}` of the environment `{environment}` cannot be taken on: {words}"
+                )
+            }
+            Some(role) => format!(
+                "no AWS credentials for the environment `{environment}`, of which `{role}` is taken on: {words}"
+            ),
+            None => format!("no AWS credentials for the environment `{environment}`: {words}"),
+        })
     }
 
     /// For a call that changes something: what was not answered may have happened.
@@ -180,10 +188,19 @@ fn credentials(connector: &aws_sdk_cloudformation::error::ConnectorError) -> Opt
                 return Some(CHAIN.to_owned());
             }
         }
-        last = error.to_string();
+        last = match error.downcast_ref::<ErrorMetadata>() {
+            Some(said) => in_words(said),
+            None => error.to_string(),
+        };
         cause = error.source();
     }
     found.then_some(last)
+}
+
+/// What a service said: the SDK writes it as it debugs.
+fn in_words(said: &ErrorMetadata) -> String {
+    let words: Vec<&str> = said.code().into_iter().chain(said.message()).collect();
+    if words.is_empty() { "no reason was given".to_owned() } else { words.join(": ") }
 }
 
 /// All that the SDK knows, on one line.

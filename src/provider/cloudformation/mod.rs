@@ -13,6 +13,7 @@ mod flight;
 mod foretell;
 mod limiter;
 mod look;
+mod objections;
 mod outline;
 mod poll;
 mod preview;
@@ -37,7 +38,7 @@ use tokio::task::JoinSet;
 pub use self::echo::{hidden, masked};
 use self::session::{Purpose, Sessions};
 use self::settings::Place;
-use super::{Provider, ProviderError};
+use super::{Objection, Provider, ProviderError};
 use crate::model::{
     Action, Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
 };
@@ -86,6 +87,16 @@ impl Provider for CloudFormation {
         Place::settle(settings, key, self.0.endpoint())
     }
 
+    fn objections(
+        &self,
+        settings: &Map,
+        key: &TargetKey,
+        labels: &BTreeMap<String, String>,
+        artifact: &Artifact,
+    ) -> Vec<Objection> {
+        objections::of(settings, key, labels, artifact)
+    }
+
     /// A stack's outputs are CloudFormation's to tell.
     fn known(&self, _: &Target, _: &Artifact) -> Map {
         Map::new()
@@ -107,6 +118,18 @@ impl Provider for CloudFormation {
 
     fn can_adopt(&self) -> bool {
         true
+    }
+
+    fn is_text_of(&self, touched: &Value, applied: &Artifact) -> bool {
+        template::text(applied).ok().and_then(echo::parsed).as_ref() == Some(touched)
+    }
+
+    fn guards(&self) -> bool {
+        true
+    }
+
+    fn reach(&self, recorded: &Map, id: Option<&str>, now: Option<&Map>) -> Map {
+        settings::reach(recorded, id, now)
     }
 
     fn previews(&self) -> bool {
@@ -245,7 +268,9 @@ impl CloudFormation {
             match (stack.observation(&targets[n]), depth) {
                 (Observation::Present(live), Depth::Drift) => {
                     let session = session.clone();
-                    deep.spawn(async move { (n, drift::inspect(session, stack, live).await) });
+                    deep.spawn(
+                        async move { (n, drift::inspect(session, stack, &place, live).await) },
+                    );
                 }
                 (observation, Depth::Status | Depth::Drift) => seen.push((n, Ok(observation))),
             }

@@ -168,14 +168,13 @@ impl Work<'_> {
 
 /// A change set that was found, and not made now, still tells of the stack as it is.
 fn is_fresh(made: &DescribeChangeSetOutput) -> bool {
-    if made.status == Some(ChangeSetStatus::Failed) {
-        return true;
-    }
+    // One that failed was never good to be executed; why it failed may be over as well.
+    let failed = made.status == Some(ChangeSetStatus::Failed);
     let age = made.creation_time.and_then(|at| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
         now.checked_sub(Duration::from_secs(u64::try_from(at.secs()).ok()?))
     });
-    is_available(made.execution_status.as_ref()) && age.is_none_or(|age| age < OLD)
+    (failed || is_available(made.execution_status.as_ref())) && age.is_none_or(|age| age < OLD)
 }
 
 impl Session {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::stack;
 use crate::model::{Map, TargetKey};
 
 /// Settings of one target. All but the region may be left out.
@@ -81,11 +83,40 @@ impl Place {
         Ok(settled)
     }
 
-    /// What bounds concurrency: an account's region, as seen through a role.
+    /// What bounds concurrency: an account's region. A role's account is in its ARN; where nothing names one,
+    /// it is that of the process's own credentials.
     pub(super) fn lane(&self) -> String {
-        let who = self.account.as_deref().or(self.role.as_deref()).unwrap_or("default");
+        // `arn:aws:iam::ACCOUNT:role/NAME`
+        let of_role = self.role.as_deref().and_then(|role| role.split(':').nth(4));
+        let who = self.account.as_deref().or(of_role).unwrap_or("default");
         format!("cloudformation:{who}/{}", self.region)
     }
+}
+
+/// Settings that say by whose rights a stack is reached, and not where it is.
+const RIGHTS: [&str; 4] = ["role", "externalId", "previewRole", "serviceRole"];
+
+/// See [`Provider::reach`](crate::provider::Provider::reach). A stack without a recorded account is in the
+/// one that its ARN names: to name that later moves nothing.
+pub(super) fn reach(recorded: &Map, id: Option<&str>, now: Option<&Map>) -> Map {
+    let mut reached = recorded.clone();
+    let made = id.and_then(stack::account);
+    let account = |settings: &Map| text(settings, "account").or(made).map(str::to_owned);
+    let here = |now: &&Map| {
+        text(recorded, "region") == text(now, "region") && account(recorded) == account(now)
+    };
+    let Some(now) = now.filter(here) else { return reached };
+    for key in RIGHTS.into_iter().chain(["account"]) {
+        match now.get(key) {
+            Some(value) => reached.insert(key.to_owned(), value.clone()),
+            None => reached.remove(key),
+        };
+    }
+    reached
+}
+
+fn text<'a>(settings: &'a Map, key: &str) -> Option<&'a str> {
+    settings.get(key).and_then(Value::as_str)
 }
 
 fn is_stack_name(name: &str) -> bool {
@@ -113,6 +144,33 @@ mod tests {
         let settled = settled.unwrap();
         assert_eq!(settled["stackName"], "orders-events");
         assert_eq!(settle(json!(settled), None).unwrap(), settled, "again: nothing");
+    }
+
+    #[test]
+    fn what_is_recorded_is_reached_by_the_rights_of_now_where_it_is_the_same_place() {
+        let map =
+            |settings: serde_json::Value| -> Map { serde_json::from_value(settings).unwrap() };
+        let id = Some("arn:aws:cloudformation:eu-west-1:111111111111:stack/vend-a/1");
+        let (ours, theirs) = ("111111111111", "222222222222");
+        let old = map(json!({"region": "eu-west-1", "role": "old", "tags": {"a": "b"}}));
+        let named = map(json!({"region": "eu-west-1", "account": ours, "serviceRole": "cfn"}));
+        let reached = reach(&old, id, Some(&named));
+        let all = json!({
+            "region": "eu-west-1", "account": ours, "serviceRole": "cfn", "tags": {"a": "b"},
+        });
+        assert_eq!(json!(reached), all);
+        assert_eq!(reach(&reached, id, Some(&named)), reached, "again: nothing");
+        let unnamed = map(json!({"region": "eu-west-1", "role": "new"}));
+        assert_eq!(reach(&reached, id, Some(&unnamed))["role"], "new");
+        assert_eq!(reach(&old, None, Some(&unnamed))["role"], "new");
+        for (id, now) in [
+            (id, json!({"region": "eu-west-1", "account": theirs, "role": "new"})),
+            (id, json!({"region": "eu-north-1", "role": "new"})),
+            (None, json!({"region": "eu-west-1", "account": ours, "role": "new"})),
+        ] {
+            assert_eq!(reach(&old, id, Some(&map(now.clone()))), old, "{now}");
+        }
+        assert_eq!(reach(&old, id, None), old, "the environment is gone");
     }
 
     #[test]

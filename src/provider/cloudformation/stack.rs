@@ -72,6 +72,11 @@ impl Stack {
         self.tags.get(name).map(String::as_str)
     }
 
+    /// Whether it still has the tags that its environment gives.
+    pub(super) fn has_tags(&self, tags: &BTreeMap<String, String>) -> bool {
+        tags.iter().all(|(key, value)| self.tag(key) == Some(value))
+    }
+
     pub(super) fn owner(&self, target: &Target) -> Owner {
         match (self.tag(INSTANCE), self.tag(TARGET)) {
             (None, None) => Owner::Nobody,
@@ -122,15 +127,30 @@ impl Stack {
         Some(advice.replace("{stack}", &self.name).replace("{region}", region))
     }
 
+    /// What a person does next with a stack that is not ours, and cannot be taken over as it is.
+    fn strangers(&self) -> String {
+        let region = self.id.split(':').nth(3).unwrap_or_default();
+        format!(
+            "it is not vend's, and in that state none is taken over: whoever it belongs to mends it, or deletes it with `aws cloudformation delete-stack --region {region} --stack-name {}`, and vend makes one of its own",
+            self.name
+        )
+    }
+
     pub(super) fn observation(&self, target: &Target) -> Observation {
         let standing = self.standing();
         if standing == Standing::Gone {
             return Observation::Absent;
         }
-        let stuck =
-            self.advice().map(|advice| Stuck { advice, unmade: standing == Standing::Rubble });
+        let owner = self.owner(target);
+        let stuck = self.advice().map(|advice| match owner {
+            Owner::Ours => Stuck { advice, unmade: standing == Standing::Rubble },
+            // Nobody here may say that what is somebody's is deleted.
+            Owner::Nobody | Owner::Other(_) => Stuck { advice: self.strangers(), unmade: false },
+        });
+        // What could not be taken over as it is, is not offered.
+        let adoptable = owner == Owner::Nobody && stuck.is_none();
         Observation::Present(Live {
-            owner: self.owner(target),
+            owner,
             digest: self.digest(),
             token: None,
             state: self.state(),
@@ -138,8 +158,12 @@ impl Stack {
             drift: Vec::new(),
             outputs: self.outputs.clone(),
             stuck,
-            adoptable: self.owner(target) == Owner::Nobody,
+            adoptable,
             pending: false,
+            // Its description tells nothing of drift.
+            unchecked: Some(Box::default()),
+            touched: None,
+            guarded: Some(self.protected),
         })
     }
 }
@@ -156,6 +180,34 @@ pub(super) fn moment(at: DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
+/// The tags that a request and its environment give: a label never takes the place of what the environment
+/// says, which bills and rights may go by.
+pub(super) fn given(
+    labels: &BTreeMap<String, String>,
+    settings: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    labels.iter().chain(settings).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// How many tags are vend's own.
+pub(super) const OUR_TAGS: usize = 6;
+
+/// What is wrong with so many tags.
+pub(super) fn too_many(count: usize) -> Option<String> {
+    (count > MAX_TAGS).then(|| {
+        format!(
+            "{count} tags with vend's own, and a stack has at most {MAX_TAGS}: use fewer labels"
+        )
+    })
+}
+
+/// What is wrong with a tag.
+pub(super) fn not_a_tag(key: &str, value: &str) -> Option<String> {
+    (!is_tag(key, value)).then(|| format!(
+        "the tag `{key}: {value}` is not one that AWS takes: keys have 1 to 128 and values at most 256 letters, digits, spaces and `_.:/=+-@`, and no key starts with `aws:`"
+    ))
+}
+
 /// The tags of a stack that is made or changed by `change`. The error says which one the service
 /// would not take.
 pub(super) fn tags(
@@ -163,8 +215,7 @@ pub(super) fn tags(
     settings: &BTreeMap<String, String>,
 ) -> Result<Vec<Tag>, String> {
     let target = &change.target;
-    let mut tags: BTreeMap<String, String> = settings.clone();
-    tags.extend(change.labels.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let mut tags = given(&change.labels, settings);
     let mut ours = |name: &str, value: String| tags.insert(name.to_owned(), value);
     ours(INSTANCE, target.instance.to_string());
     ours(TARGET, target.name.to_string());
@@ -179,16 +230,9 @@ pub(super) fn tags(
     if let Some(commit) = &change.commit {
         ours(COMMIT, commit.to_string());
     }
-    if tags.len() > MAX_TAGS {
-        return Err(format!(
-            "{} tags with vend's own, and a stack has at most {MAX_TAGS}: use fewer labels",
-            tags.len()
-        ));
-    }
-    if let Some((key, value)) = tags.iter().find(|(key, value)| !is_tag(key, value)) {
-        return Err(format!(
-            "the tag `{key}: {value}` is not one that AWS takes: keys have 1 to 128 and values at most 256 letters, digits, spaces and `_.:/=+-@`, and no key starts with `aws:`"
-        ));
+    let refused = too_many(tags.len()).or_else(|| tags.iter().find_map(|(k, v)| not_a_tag(k, v)));
+    if let Some(why) = refused {
+        return Err(why);
     }
     let tag = |(key, value): (String, String)| Tag::builder().key(key).value(value).build();
     Ok(tags.into_iter().map(tag).collect())

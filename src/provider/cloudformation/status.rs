@@ -84,7 +84,7 @@ const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see
 const UPDATE_FAILED: &str = "an update failed with rollback turned off: roll it back with `aws cloudformation rollback-stack --region {region} --stack-name {stack}`, then run `vend retry`";
 const UPDATE_ROLLBACK_FAILED: &str = "an update failed, and so did the rollback: see in its events which resource could not be restored, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`, then `vend retry`; nothing is skipped without a person";
 const IMPORT_ROLLBACK_FAILED: &str = "an import failed, and so did its rollback: see its events, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`";
-const DELETE_FAILED: &str = "its deletion failed: see in its events which resource could not be deleted, remove what holds it, and run `vend retry`; to keep that resource, `aws cloudformation delete-stack --region {region} --stack-name {stack} --retain-resources …`";
+const DELETE_FAILED: &str = "its deletion failed: see in its events which resource could not be deleted, and remove what holds it; where it is to go, run `vend retry`, and where its file asks for it again, delete what is left with `aws cloudformation delete-stack --region {region} --stack-name {stack}`, and it is made anew; `--retain-resources …` keeps what cannot go";
 const UNKNOWN: &str = "this vend does not know that status: look at the stack, and at a newer vend";
 
 #[cfg(test)]

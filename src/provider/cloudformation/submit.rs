@@ -164,9 +164,11 @@ impl Work<'_> {
                 return self.executed(&stack, made).await;
             }
             self.must_be_as_planned(&stack)?;
+            self.guard(&stack).await?;
             return self.execute(made, notes).await;
         }
         self.must_be_as_planned(&stack)?;
+        self.guard(&stack).await?;
         let token = self.change.token.as_str();
         let made = self.change_set(&stack.name, token, Some(token), false).await?;
         Ok(self.running(&Notes { change_set: Some(made), reverts: self.reverts(), ..notes }))
@@ -311,15 +313,8 @@ impl Work<'_> {
         self.must_be_as_planned(&stack)?;
         if stack.protected {
             // vend's own guards came first: a tombstone, or a record that is not protected.
-            let call = |client: &aws_sdk_cloudformation::Client| {
-                client
-                    .update_termination_protection()
-                    .stack_name(&stack.id)
-                    .enable_termination_protection(false)
-                    .send()
-            };
             point!("aws.unprotect.before")?;
-            self.session.change(call).await.map_err(Trouble::of_a_change)?;
+            self.set_guard(&stack, false).await.map_err(Trouble::of_a_change)?;
             point!("aws.unprotect.after").map_err(ProviderError::unknown)?;
         }
         let call = |client: &aws_sdk_cloudformation::Client| {
@@ -336,8 +331,38 @@ impl Work<'_> {
         match deleted {
             Ok(_) => Ok(self.running(&notes)),
             Err(trouble) if trouble.is("TokenAlreadyExists") => Ok(self.running(&notes)),
-            Err(trouble) => Err(trouble.of_a_change()),
+            Err(trouble) => {
+                // It stays, and so does what guarded it.
+                if stack.protected
+                    && matches!(trouble, Trouble::Rejected { .. })
+                    && let Err(trouble) = self.set_guard(&stack, true).await
+                {
+                    tracing::warn!(
+                        stack = stack.name,
+                        ?trouble,
+                        "its termination protection is off"
+                    );
+                }
+                Err(trouble.of_a_change())
+            }
         }
+    }
+
+    /// Puts CloudFormation's own guard against deletion on, where the request is protected and it is
+    /// off. A change never takes it off: that is for deletions which vend's guards let through.
+    async fn guard(&self, stack: &Stack) -> Result<(), ProviderError> {
+        if !self.change.protect || stack.protected {
+            return Ok(());
+        }
+        self.set_guard(stack, true).await.map_err(Trouble::of_a_change)
+    }
+
+    async fn set_guard(&self, stack: &Stack, on: bool) -> Result<(), Trouble> {
+        let call = |client: &aws_sdk_cloudformation::Client| {
+            let set = client.update_termination_protection().stack_name(&stack.id);
+            set.enable_termination_protection(on).send()
+        };
+        self.session.change(call).await.map(drop)
     }
 
     /// The stack whose name is not found, asked for by the id that was recorded of it: a name alone

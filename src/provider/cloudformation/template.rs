@@ -31,17 +31,17 @@ pub(super) struct Sent {
 }
 
 /// The one file of a component that is a stack.
-pub(super) fn text(artifact: &Artifact) -> Result<&str, ProviderError> {
+pub(super) fn text(artifact: &Artifact) -> Result<&str, String> {
     let mut files = artifact.files.values();
     match (files.next(), files.next()) {
         (Some(text), None) => Ok(text),
-        (None, _) => Err(ProviderError::Refused("the component has no template".into())),
+        (None, _) => Err("the component has no template".into()),
         (Some(_), Some(_)) => {
             let names: Vec<_> = artifact.files.keys().map(|n| format!("`{n}`")).collect();
-            Err(ProviderError::Refused(format!(
+            Err(format!(
                 "a CloudFormation component is one template, and this one has the files {}",
                 names.join(", ")
-            )))
+            ))
         }
     }
 }
@@ -70,6 +70,24 @@ fn within_limits(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The template, where CloudFormation would take it. The error says why it would not.
+pub(super) fn sendable<'a>(artifact: &'a Artifact, place: &Place) -> Result<&'a str, String> {
+    let text = text(artifact)?;
+    within_limits(text)?;
+    let size = text.len();
+    if size > IN_A_BUCKET {
+        return Err(format!(
+            "the template has {size} bytes; CloudFormation takes at most {IN_A_BUCKET}: split it into components"
+        ));
+    }
+    if size > SENT_ALONG && place.template_bucket.is_none() {
+        return Err(format!(
+            "the template has {size} bytes; above {SENT_ALONG} CloudFormation reads it from a bucket: name one as `templateBucket` in the environment's settings"
+        ));
+    }
+    Ok(text)
+}
+
 /// Puts the template where the service finds it.
 pub(super) async fn send(
     session: &Session,
@@ -80,22 +98,9 @@ pub(super) async fn send(
         .artifact
         .as_ref()
         .ok_or_else(|| ProviderError::Refused("the change has no template".into()))?;
-    let text = text(artifact)?;
-    within_limits(text).map_err(ProviderError::Refused)?;
-    if text.len() <= SENT_ALONG {
+    let text = sendable(artifact, place).map_err(ProviderError::Refused)?;
+    let Some(bucket) = place.template_bucket.as_ref().filter(|_| text.len() > SENT_ALONG) else {
         return Ok(Sent { body: Some(text.to_owned()), url: None });
-    }
-    if text.len() > IN_A_BUCKET {
-        return Err(ProviderError::Refused(format!(
-            "the template has {} bytes; CloudFormation takes at most {IN_A_BUCKET}: split it into components",
-            text.len()
-        )));
-    }
-    let Some(bucket) = &place.template_bucket else {
-        return Err(ProviderError::Refused(format!(
-            "the template has {} bytes; above {SENT_ALONG} CloudFormation reads it from a bucket: name one as `templateBucket` in the environment's settings",
-            text.len()
-        )));
     };
     let digest = artifact.digest.unwrap_or_else(|| crate::digest::sha256(text.as_bytes()));
     let key = format!("vend/{}.json", digest.hex());

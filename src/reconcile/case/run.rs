@@ -313,6 +313,8 @@ impl Bench<'_> {
             drift: Vec::new(),
             drift_since: None,
             checked: None,
+            unchecked: None,
+            guarded: None,
         }
     }
 
@@ -517,6 +519,8 @@ fn stands_in(stand_in: &StandIn, version: &TemplateVersion) -> Record {
         drift: Vec::new(),
         drift_since: None,
         checked: None,
+        unchecked: None,
+        guarded: None,
     };
     let id = TemplateId { name, version: semver::Version::new(1, 0, 0) };
     Record {

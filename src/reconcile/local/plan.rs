@@ -10,6 +10,7 @@ use super::super::desired::Evaluated;
 use super::super::foresee::{self, Foreseen, Foreseer, Sight};
 use super::super::law::{Court, Law};
 use super::super::outline;
+use super::super::reach::Reach;
 use super::published::Published;
 use super::requests::{LocalRequests, local_providers};
 use crate::catalog::Catalog;
@@ -127,8 +128,12 @@ impl<'a> Table<'a> {
 
     /// `None`: it is as it should be.
     fn case(&self, id: &RequestId) -> Option<Case> {
-        let recorded = self.records.get(id).cloned();
         let desired = self.desk.evaluated.get(id).map(|e| e.row.desired.clone());
+        let mut recorded = self.records.get(id).cloned();
+        if let Some(record) = &mut recorded {
+            let Desk { catalog, .. } = self.desk;
+            Reach { catalog, providers: &self.providers }.record(desired.as_deref(), record);
+        }
         let wanted = desired.as_ref().and_then(|d| d.spec()).map(|spec| spec.fingerprint());
         let settled = recorded.as_ref().and_then(|r| r.settled);
         let life = recorded.as_ref().and_then(|r| r.life.as_ref());

@@ -178,6 +178,8 @@ pub fn record(status: &Status) -> Option<Record> {
             drift,
             drift_since: status.drift.as_ref().and_then(|d| d.since),
             checked: None,
+            unchecked: None,
+            guarded: None,
         };
         (c.name.clone(), component)
     });

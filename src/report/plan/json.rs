@@ -48,6 +48,7 @@ pub(in crate::report) fn step(step: &Step, artifacts: &Artifacts) -> Value {
         "request": target.key.request,
         "component": target.key.component,
         "target": target.name,
+        "called": target.called(),
         "provider": target.provider,
         "action": action,
         "digest": digest,

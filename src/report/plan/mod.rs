@@ -173,6 +173,9 @@ fn notes(step: &Step) -> Vec<String> {
     if step.action == Action::Forget {
         notes.push("it is gone already; only its record is dropped".into());
     }
+    if step.target.called() != step.target.name.as_str() {
+        notes.push(format!("it is called `{}`", escape(step.target.called(), 200)));
+    }
     notes.extend(step.remarks.iter().map(remark));
     if !step.needs.is_empty() {
         notes.push(crate::report::hold::asked_for(&step.needs));
@@ -273,6 +276,7 @@ fn remark(remark: &Remark) -> String {
         Remark::ComponentGone => "it is no longer in the template".into(),
         Remark::MayChange => "it may change: all that differs is known after apply".into(),
         Remark::Adopts => "it stands there already, and is taken over".into(),
+        Remark::Guards => "its termination protection is off, and is turned on".into(),
         Remark::Ends(term) => expiry::term(*term),
         Remark::Rubble => {
             "it is what is left of an earlier try: it is deleted, with what may still be in it, and then made anew"

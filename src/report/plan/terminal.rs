@@ -59,7 +59,7 @@ fn head(step: &Step, options: &Options, out: &mut String) {
         false => (sign(step.action), verb(step.action)),
     };
     let line = format!("{sign:>3} {verb} {}", target.key);
-    let place = format!("{} {}", target.provider, target.name);
+    let place = format!("{} {}", target.provider, target.called());
     out.push_str(&format!("{}  {}\n", paint(options, colour, &line), paint(options, DIM, &place)));
     for note in notes(step).into_iter().chain(resources(step)) {
         out.push_str(&format!("      {note}\n"));

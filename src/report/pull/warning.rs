@@ -60,6 +60,7 @@ fn versions(brief: &Brief) -> Vec<String> {
             | Remark::ComponentGone
             | Remark::MayChange
             | Remark::Adopts
+            | Remark::Guards
             | Remark::Ends(_)
             | Remark::Rubble => continue,
         };

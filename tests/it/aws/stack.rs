@@ -1,6 +1,8 @@
 //! Stacks and resources, made and changed behind the executable's back.
 
-use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus, Tag};
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetType, Parameter, Stack, StackStatus, Tag,
+};
 use serde_json::{Value, json};
 
 use super::Aws;
@@ -107,6 +109,25 @@ impl Aws {
         self.wait(call.send()).unwrap();
     }
 
+    /// Makes a change set of a stack that is not there, and does not execute it.
+    #[track_caller]
+    pub fn review(&self, name: &str, template: &Value) {
+        let call = self.client.create_change_set().stack_name(name).change_set_name("somebodys");
+        let call = call.change_set_type(ChangeSetType::Create).template_body(template.to_string());
+        self.wait(call.send()).unwrap();
+        let status = self.stack(name).unwrap().stack_status.unwrap();
+        assert_eq!(status, StackStatus::ReviewInProgress);
+    }
+
+    /// Removes what is left of a stack whose deletion failed, but for that resource.
+    #[track_caller]
+    pub fn remove_but(&self, name: &str, resource: &str) {
+        let call = self.client.delete_stack().stack_name(name).retain_resources(resource);
+        self.wait(call.send()).unwrap();
+        self.deleted(name);
+        self.removed.lock().unwrap().push((self.calls().len(), name.to_owned()));
+    }
+
     /// Changes a stack and waits for its end.
     #[track_caller]
     pub fn change(&self, name: &str, template: &Value) -> StackStatus {
@@ -127,6 +148,13 @@ impl Aws {
         let end = self.deleted(name);
         self.removed.lock().unwrap().push((self.calls().len(), name.to_owned()));
         end
+    }
+
+    /// Turns a stack's termination protection off by hand.
+    #[track_caller]
+    pub fn unprotect(&self, name: &str) {
+        let call = self.client.update_termination_protection().stack_name(name);
+        self.wait(call.enable_termination_protection(false).send()).unwrap();
     }
 
     #[track_caller]
@@ -177,6 +205,13 @@ impl Aws {
             .collect();
         found.sort();
         found
+    }
+
+    /// A stack's template as it stands.
+    #[track_caller]
+    pub fn template(&self, name: &str) -> Value {
+        let said = self.wait(self.client.get_template().stack_name(name).send()).unwrap();
+        serde_json::from_str(said.template_body().unwrap()).unwrap()
     }
 
     /// The id of a stack that stands: made again under its name it has another.

@@ -80,6 +80,9 @@ impl Provider for Lossy {
                 busy: false,
                 drift: Vec::new(),
                 pending: false,
+                unchecked: None,
+                guarded: None,
+                touched: None,
                 adoptable: false,
                 stuck: thing
                     .rubble

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `team/environment/name`.
 pub type Id = &'static str;
 
 /// What a request file says.
@@ -23,7 +22,6 @@ pub struct File {
     pub from: Option<Id>,
 }
 
-/// What was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Made {
     value: u16,
@@ -31,7 +29,6 @@ struct Made {
     confirm: bool,
 }
 
-/// How a request stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Word {
     Ready,
@@ -69,6 +66,10 @@ pub struct Reference {
     went: BTreeMap<Id, usize>,
     /// Those that were held at the last rest as what may have moved.
     suspects: BTreeSet<Id>,
+    /// The files that were wholly applied last.
+    settled: BTreeMap<Id, File>,
+    /// Those that went, with those that say that they were these and have something of their own.
+    claims: BTreeSet<(Id, Id)>,
     yes: BTreeSet<Question>,
     asked: BTreeSet<Question>,
 }
@@ -99,7 +100,6 @@ impl Reference {
         self.yes.append(&mut self.asked);
     }
 
-    /// What was applied of a request, for whoever picks what to do next.
     pub fn is_made(&self, id: Id) -> bool {
         self.made.contains_key(id)
     }
@@ -160,16 +160,19 @@ impl Reference {
             let says = |file: &File| file.from == Some(old) && !file.broken;
             match self.new(says).as_slice() {
                 [] => {
-                    // One that has something of its own cannot take another's. What it said before the
-                    // other went is no word about that.
-                    let before = self.went[old] - 1;
-                    let is_fresh = |id: Id, file: &File| self.views[before].get(id) != Some(file);
-                    let mut all =
-                        self.files.iter().filter(|(id, file)| says(file) && is_fresh(id, file));
-                    if let Some(claims) = all.next().map(|(id, _)| *id)
-                        && self.ask(Question::NoMove(old, claims))
-                    {
-                        held.insert(old, "LooksLikeAMove");
+                    // One that has something of its own cannot take another's. What it said when that was
+                    // last as it should be is no word about what went later.
+                    let claims =
+                        self.files.iter().filter(|(_, file)| says(file)).map(|(id, _)| *id);
+                    let is_new = |id: &Id| {
+                        self.settled.get(id) != self.files.get(id)
+                            || self.claims.contains(&(old, *id))
+                    };
+                    if let Some(claims) = claims.filter(is_new).next() {
+                        self.claims.insert((old, claims));
+                        if self.ask(Question::NoMove(old, claims)) {
+                            held.insert(old, "LooksLikeAMove");
+                        }
                     }
                 }
                 [new] => {
@@ -282,10 +285,16 @@ impl Reference {
 
     fn apply(&mut self, held: &BTreeMap<Id, &'static str>) {
         for (id, file) in &self.files {
-            if !file.broken && !file.suspend && !held.contains_key(id) {
-                let File { value, protect, confirm, .. } = *file;
+            let File { value, protect, confirm, .. } = *file;
+            // What is left alone, and as it should be, is recorded like any other.
+            let is_so = self.made.get(id).is_some_and(|made| made.value == value);
+            if !file.broken && (!file.suspend || is_so) && !held.contains_key(id) {
                 self.made.insert(id, Made { value, protect, confirm });
+                self.settled.insert(id, *file);
             }
         }
+        self.settled.retain(|id, _| self.made.contains_key(id));
+        let files = &self.files;
+        self.claims.retain(|(old, _)| !files.contains_key(old));
     }
 }

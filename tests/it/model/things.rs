@@ -147,6 +147,9 @@ impl Provider for Things {
                     adoptable: false,
                     stuck: None,
                     outputs: Map::new(),
+                    unchecked: None,
+                    touched: None,
+                    guarded: None,
                 }),
             })
         };

@@ -123,3 +123,34 @@ fn an_update_under_way_has_not_failed_since_another_account_knows_nothing_of_it(
     it.world.ready(IDS[0]);
     it.again_nothing();
 }
+
+#[test]
+fn the_account_that_is_named_later_moves_nothing() {
+    let it = of_no_account();
+    it.world.requests.commit(IDS.map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    it.apply();
+    let stacks = it.aws.stacks();
+
+    let named = catalog::environment(&it.aws, "dev", "", "");
+    it.world.catalog.commit([named]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("0 to delete; 0 held"), "{plan}");
+    it.aws.only_looks(|| it.apply());
+    IDS.iter().for_each(|id| it.world.ready(id));
+    assert_eq!(it.aws.stacks(), stacks);
+
+    // Another one is a move, as ever.
+    let there = Aws::new();
+    it.world.catalog.commit([catalog::environment(&there, "dev", "", "")]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    assert!(it.world.held(IDS[1], "LooksLikeAMove").contains("account"));
+
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "")]);
+    it.world
+        .requests
+        .commit([drop_request(IDS[0]), ask(IDS[1], request("queue@1.0.0", "{seconds: 120}"))]);
+    let said = it.apply();
+    assert!(said.contains("1 updated") && said.contains("1 deleted"), "{said}");
+    assert_eq!(it.aws.effects(&it.stack(IDS[1])), ["create", "update"]);
+    it.again_nothing();
+}

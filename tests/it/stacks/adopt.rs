@@ -16,6 +16,17 @@ fn named() -> Account {
 }
 
 #[test]
+fn what_is_adopted_by_a_protected_request_has_cloudformations_guard() {
+    let it = named();
+    it.aws.make(STACK, &stack::queue(60), &[]);
+    let more = "adopt: true\nprotect: true";
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{seconds: 120}", more))]);
+    it.apply();
+    assert_eq!(it.aws.stack(STACK).unwrap().enable_termination_protection(), Some(true));
+    it.again_nothing();
+}
+
+#[test]
 fn a_strangers_stack_is_left_alone() {
     let it = named();
     it.aws.make(STACK, &stack::queue(60), &[]);
@@ -23,6 +34,34 @@ fn a_strangers_stack_is_left_alone() {
     it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
     let sentence = it.world.held(ID, "NotOurs");
     assert!(sentence.contains("say `adopt: true` in the request"), "{sentence}");
+    assert!(sentence.contains("a `orders-events` stands there"), "by its own name: {sentence}");
+    it.again_nothing();
+
+    let more = "adopt: true";
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{seconds: 120}", more))]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("it is called `orders-events`"), "{plan}");
+}
+
+#[test]
+fn a_strangers_stack_that_cannot_be_taken_over_says_what_its_owner_does() {
+    let it = named();
+    it.aws.review(STACK, &stack::queue(60));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let sentence = it.world.held(ID, "NotOurs");
+    assert!(!sentence.contains("adopt"), "it would not help: {sentence}");
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "adopt: true"))]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let (_, reason, sentence) = it.world.standing(ID);
+    assert_eq!(reason, "Stuck", "{sentence}");
+    assert!(!sentence.contains("approve"), "there is nothing to approve: {sentence}");
+    assert!(sentence.contains("`aws cloudformation delete-stack --region"), "{sentence}");
+
+    it.aws.remove(STACK);
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    it.world.ready(ID);
     it.again_nothing();
 }
 

@@ -24,6 +24,7 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(handle());
     files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
     files.extend(role("undeclared", ""));
+    files.extend(partial());
     files
 }
 
@@ -106,6 +107,27 @@ Outputs:
     let components = "    - {name: reader, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{read: {from: reader.Read}}";
     template("reader", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A queue, and an output that a condition leaves out.
+fn partial() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Conditions:
+  Never: !Equals ["a", "b"]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+Outputs:
+  Url:
+    Value: !Ref Queue
+  Other:
+    Condition: Never
+    Value: !Ref Queue
+"#;
+    let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
+    let outputs = "{url: {from: queue.Url}, other: {from: queue.Other}}";
+    template("partial", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A role, which takes a capability to make.
@@ -191,6 +213,25 @@ Outputs:
     let components = "    - {name: secret, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{url: {from: secret.QueueUrl, sensitive: true}}";
     template("secret", version, components, outputs, schema, &[("stack.yaml.hbs", &source)])
+}
+
+/// A parameter that holds what a secret opens with, which never changes to another one.
+pub fn opened() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["password"], "properties": {
+        "password": {"type": "string", "x-sensitive": true, "x-change": "immutable"},
+        "note": {"type": "string", "default": "none"}
+    }}"#;
+    let source = r#"AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Kept:
+    Type: AWS::SSM::Parameter
+    Properties:
+      Type: String
+      Value: "{{parameters.password}}"
+      Description: {{parameters.note}}
+"#;
+    let components = "    - {name: kept, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("opened", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A stack that waits at `Handle` and its round; each round waits anew.

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Account, catalog};
+use crate::aws::{Fault, Rule};
 use crate::daemon::Serving;
 use crate::world::{ask, request};
 
@@ -130,4 +131,89 @@ fn a_stack_that_was_deleted_by_hand_is_made_again() {
     here.it.world.ready(ID);
     assert_eq!(aws.effects(&here.stack), ["create", "create"]);
     aws.assert_sound();
+}
+
+/// How a rule makes a look for drift fail, as a whole or for the one resource.
+fn fails(action: &str, from: &'static str, to: &'static str) -> Rule {
+    Rule::on(action, Fault::answer(move |_, answer| answer.edit(|text| text.replace(from, to))))
+}
+
+#[test]
+fn f46_a_look_for_drift_that_fails_is_not_taken_for_none() {
+    let mut here = standing("");
+    here.it.aws.set_retention(&here.url, 90);
+    here.until("the drift is seen", |s| s["drift"]["state"] == "Drifted");
+    let failed = "<DetectionStatus>DETECTION_FAILED</DetectionStatus>\
+                  <DetectionStatusReason>no rights to look at the queue</DetectionStatusReason>";
+    let complete = "<DetectionStatus>DETECTION_COMPLETE</DetectionStatus>";
+    let status = "DescribeStackDriftDetectionStatus";
+    let nothing = || fails("DescribeStackResourceDrifts", "MODIFIED", "IN_SYNC");
+    here.it.aws.rule(nothing());
+    here.it.aws.rule(fails(status, complete, failed));
+    let seen = here.until("it is said", |s| s["drift"]["unchecked"].is_object());
+    let text = seen["drift"].to_string();
+    assert!(text.contains("Queue.MessageRetentionPeriod") && text.contains("no rights"), "{text}");
+    let looks = here.it.aws.count("DetectStackDrift");
+    let often = || (here.it.aws.count("DetectStackDrift") > looks + 2).then_some(());
+    here.it.aws.eventually("it is looked for again", often);
+    assert_eq!(here.it.world.status(ID)["drift"]["state"], "Drifted");
+
+    // One resource that could not be looked at is as it was known to be.
+    here.it.aws.no_rules();
+    here.until("it is looked at again", |s| s["drift"]["unchecked"].is_null());
+    here.it.aws.rule(fails("DescribeStackResourceDrifts", "MODIFIED", "UNKNOWN"));
+    let seen = here.until("it is said", |s| s["drift"]["unchecked"].is_object());
+    let text = seen["drift"].to_string();
+    assert!(text.contains("Queue.MessageRetentionPeriod") && text.contains("`Queue`:"), "{text}");
+
+    let logs = here.it.world.vend_ends(0, &["logs", ID]).stdout;
+    assert!(logs.contains("DriftUnknown") && !logs.contains("InSync"), "{logs}");
+    here.it.aws.no_rules();
+    here.it.aws.set_retention(&here.url, 60);
+    here.until("it is as it was", |s| s["drift"]["state"] == "InSync");
+
+    // Where nothing was known to differ, nothing is known now.
+    here.it.aws.rule(fails(status, complete, failed));
+    let seen = here.until("it is said", |s| s["drift"]["state"] == "Unknown");
+    assert_eq!(seen["phase"], "Ready");
+    let message = seen["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.contains("no rights to look at the queue"), "{message}");
+    here.it.aws.no_rules();
+    here.until("all of it is looked at", |s| s["drift"]["state"] == "InSync");
+    here.daemon.stop();
+    assert_eq!(here.it.aws.effects(&here.stack), ["create"]);
+    here.it.aws.assert_sound();
+}
+
+#[test]
+fn what_somebody_changed_and_put_back_is_as_it_was_applied() {
+    let it = Account::watchful();
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "  onDrift: revert\n")]);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let applied = it.aws.template(&stack);
+    it.aws.change(&stack, &crate::aws::stack::queue(90));
+    it.aws.change(&stack, &applied);
+
+    let looks = it.aws.count("DetectStackDrift");
+    let mut daemon = Serving::ready(&it.world);
+    let often = || (it.aws.count("DetectStackDrift") > looks + 2).then_some(());
+    it.aws.eventually("its drift is looked for", often);
+    daemon.stop();
+    it.world.ready(ID);
+    let status = it.world.status(ID);
+    assert_ne!(status["drift"]["state"], "Drifted", "{status}");
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+
+    // What was not put back is drift.
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "")]);
+    it.aws.change(&stack, &crate::aws::stack::queue(90));
+    let mut daemon = Serving::ready(&it.world);
+    let seen = it.aws.eventually("that is seen", || {
+        Some(it.world.status(ID)["drift"].to_string()).filter(|d| d.contains("Drifted"))
+    });
+    assert!(seen.contains("updated by somebody else"), "{seen}");
+    daemon.stop();
+    it.aws.assert_sound();
 }

@@ -92,3 +92,23 @@ fn f42_what_another_does_to_it_is_waited_for() {
     it.aws.settled(&stack);
     it.aws.assert_sound();
 }
+
+#[test]
+fn an_output_that_a_condition_leaves_out_is_named_by_both_ends() {
+    let it = Account::new();
+    let reads = "orders/dev/reads";
+    let references = format!("references: {{of: {{request: {ID}, output: other}}}}");
+    it.world.requests.commit([
+        ask(ID, request("partial@1.0.0", "{}")),
+        ask(reads, crate::world::request_with("reader@1.0.0", "{}", &references)),
+    ]);
+    it.apply();
+    it.world.ready(ID);
+    let status = it.world.status(ID);
+    let message = status["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.contains("`other`") && message.contains("does not give"), "{message}");
+    let (_, reason, sentence) = it.world.standing(reads);
+    assert_eq!(reason, "WaitingFor", "{sentence}");
+    assert!(sentence.contains("other`") && sentence.contains("applied without it"), "{sentence}");
+    it.again_nothing();
+}

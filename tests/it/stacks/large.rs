@@ -37,13 +37,16 @@ fn without_a_bucket_its_size_is_said_and_above_the_limit_nothing_helps() {
     it.world
         .requests
         .commit([ask(ID, request("large@1.0.0", "{}")), ask(huge, request("large@1.0.0", &notes))]);
-    it.apply_fails();
-    let (_, _, sentence) = it.world.standing(ID);
+    // Nobody has to apply it to learn that.
+    let plan = it.world.vend(&["plan"]);
+    assert!(plan.stdout.contains("PRV001") && plan.stdout.contains("orders/dev/large"), "{plan:?}");
+    it.world.vend_ends(3, &["apply", "--wait"]);
+    let sentence = it.world.held(ID, "Invalid");
     assert!(
         sentence.contains("the template has 52") && sentence.contains("`templateBucket`"),
         "{sentence}"
     );
-    let (_, _, sentence) = it.world.standing(huge);
+    let sentence = it.world.held(huge, "Invalid");
     assert!(sentence.contains("at most 1000000"), "{sentence}");
     assert!(!it.aws.calls().iter().any(|call| call.writes()), "{}", it.aws.history());
 }

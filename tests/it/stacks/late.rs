@@ -64,10 +64,13 @@ fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
         it.world.vend(&["apply"]);
         (it.aws.count("CancelUpdateStack") > 0).then_some(())
     });
+    let (_, _, sentence) = it.world.standing(ID);
+    assert!(sentence.contains("asked to stop") && !sentence.contains("waited for"), "{sentence}");
     // The service stops before the next resource.
     it.aws.signal(&stack, "Handle1", "SUCCESS");
-    it.world.vend(&["apply", "--wait"]);
     it.apply();
+    let logs = it.world.vend_ends(0, &["logs", ID]).stdout;
+    assert!(logs.contains("Stopped") && !logs.contains("Failed"), "nothing is wrong: {logs}");
     it.world.ready(ID);
     assert_eq!(it.aws.count("CancelUpdateStack"), 1, "asked once: {}", it.aws.history());
     assert_eq!(seconds(&it, &stack), "60");

@@ -1,6 +1,7 @@
 //! Taken away, and what stands against it.
 
 use super::Account;
+use crate::aws::{Fault, Rule};
 use crate::world::{ask, drop_request, request, request_with};
 
 const ID: &str = "orders/dev/events";
@@ -104,4 +105,74 @@ fn a_deletion_that_fails_names_what_stays_and_is_not_tried_for_ever() {
     it.world.vend(&["apply", "--wait"]);
     assert_eq!(it.aws.effects(&stack), before);
     it.aws.assert_sound();
+}
+
+#[test]
+fn a_request_that_is_protected_later_has_cloudformations_guard_too() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let protected = || it.aws.stack(&stack).unwrap().enable_termination_protection();
+    assert_eq!(protected(), Some(false));
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "protect: true"))]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("its termination protection is off, and is turned on"), "{plan}");
+    it.apply();
+    assert_eq!(protected(), Some(true));
+    it.world.ready(ID);
+    it.again_nothing();
+
+    // What somebody turned off is on again with the next change.
+    it.aws.unprotect(&stack);
+    let changed = request_with("queue@1.0.0", "{seconds: 120}", "protect: true");
+    it.world.requests.commit([ask(ID, changed)]);
+    it.apply();
+    assert_eq!(protected(), Some(true));
+    it.again_nothing();
+}
+
+#[test]
+fn the_guard_is_on_again_after_a_deletion_that_was_refused() {
+    let it = Account::new();
+    let id = "orders/prod/events";
+    it.world.requests.commit([ask(id, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(id);
+    let tombstone = request_with("queue@1.0.0", "{}", "delete: {confirm: events}");
+    it.world.requests.commit([ask(id, tombstone)]);
+    it.apply();
+    let denied = Fault::Refuse(403, "AccessDenied", "User: vend is not authorized to do that");
+    it.aws.rule(Rule::on("DeleteStack", denied));
+    it.world.requests.commit([drop_request(id)]);
+    it.apply_fails();
+    assert_eq!(it.aws.stack(&stack).unwrap().enable_termination_protection(), Some(true));
+
+    it.aws.no_rules();
+    it.world.vend_ends(0, &["retry", id]);
+    it.apply();
+    assert!(it.aws.stack(&stack).is_none());
+    it.again_nothing();
+}
+
+#[test]
+fn what_could_not_be_deleted_and_is_wanted_again_says_a_next_step_that_helps() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{delete: fail}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply_fails();
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{}"))]);
+    it.world.vend(&["apply", "--wait"]);
+    let (_, reason, sentence) = it.world.standing(ID);
+    assert_eq!(reason, "Stuck", "{sentence}");
+    let command = "where its file asks for it again, delete what is left with `aws cloudformation";
+    assert!(sentence.contains(command), "{sentence}");
+
+    it.aws.remove_but(&stack, "Thing");
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
 }

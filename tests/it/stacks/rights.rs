@@ -262,3 +262,155 @@ fn a_yes_to_what_is_not_done_any_more_is_named_where_the_new_effect_is_held() {
     it.world.ready(ID);
     it.again_nothing();
 }
+
+/// Whoever takes that role on is refused.
+fn gone(aws: &Aws, name: &'static str) {
+    let role = role(aws, name);
+    aws.rule(Rule::on(
+        "AssumeRole",
+        Fault::answer(move |call, answer| {
+            if call.get("RoleArn") == role {
+                let text = "User: vend is not authorized to perform: sts:AssumeRole";
+                *answer = Answer::error(403, "AccessDenied", text);
+            }
+        }),
+    ));
+}
+
+#[test]
+fn f45_a_role_that_was_replaced_locks_nothing_that_was_made_by_it() {
+    let mut it = Account::new();
+    let with = |it: &Account, name: &str| {
+        let settings = format!(", role: \"{}\"", role(&it.aws, name));
+        it.world.catalog.commit([catalog::environment(&it.aws, "dev", &settings, "")]);
+    };
+    with(&it, "old");
+    let ids = [ID, "orders/dev/going"];
+    it.world.requests.commit(ids.map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    it.apply();
+
+    // Nobody has said yet which role is the next one.
+    gone(&it.aws, "old");
+    it.world.configure(|c| c["reconcile"] = serde_json::json!({"driftInterval": "1ms"}));
+    it.world.vend(&["apply", "--wait"]);
+    let sentence = it.world.held(ID, "NotObserved");
+    let words = format!("the role `{}` of the environment `dev` cannot be", role(&it.aws, "old"));
+    assert!(sentence.contains(&words) && sentence.contains("AccessDenied: User"), "{sentence}");
+    assert!(!sentence.contains("Error {"), "{sentence}");
+
+    with(&it, "new");
+    it.world
+        .requests
+        .commit([drop_request(ids[1]), ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    it.world.configure(|c| c["reconcile"] = serde_json::json!({"driftInterval": "1h"}));
+    let before = it.aws.calls().len();
+    let said = it.apply();
+    assert!(said.contains("1 updated") && said.contains("1 deleted"), "{said}");
+    it.world.ready(ID);
+    let asked: Vec<Call> = it.aws.calls().drain(before..).collect();
+    let asked = asked.iter().filter(|c| c.action == "AssumeRole");
+    assert!(asked.into_iter().all(|c| c.get("RoleArn") == role(&it.aws, "new")));
+    it.again_nothing();
+}
+
+#[test]
+fn what_was_begun_by_a_role_that_is_gone_comes_to_its_end() {
+    let it = Account::new();
+    let with = |name: &str| {
+        let settings = format!(", role: \"{}\"", role(&it.aws, name));
+        it.world.catalog.commit([catalog::environment(&it.aws, "dev", &settings, "")]);
+    };
+    with("old");
+    it.world.requests.commit([ask(ID, request("slow@1.0.0", "{}"))]);
+    it.world.vend(&["apply"]);
+    let stack = it.aws.stacks()[0].0.clone();
+    gone(&it.aws, "old");
+    with("new");
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn only_a_version_declares_what_its_stacks_may_do() {
+    let it = Account::new();
+    let settings = ", capabilities: [CAPABILITY_NAMED_IAM]";
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", settings, "")]);
+    it.world.requests.commit([ask(ID, request("undeclared@1.0.0", "{}"))]);
+    let said = it.world.vend_ends(3, &["apply", "--wait"]).stdout;
+    assert!(said.contains("SCH007") && said.contains("environments/dev.yaml:6"), "{said}");
+    it.world.held(ID, "Invalid");
+    assert!(it.aws.stacks().is_empty());
+}
+
+#[test]
+fn what_an_environment_tags_is_not_what_a_label_says() {
+    let it = Account::new();
+    let settings = ", tags: {owner: platform}";
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", settings, "")]);
+    let text = request("queue@1.0.0", "{}");
+    let labels = "kind: Request\nmetadata:\n  labels:\n    owner: me\n    service: shop\n";
+    it.world.requests.commit([ask(ID, text.replace("kind: Request\n", labels))]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("PRV002") && plan.contains("events.yaml:5"), "{plan}");
+    it.apply();
+    let stack = it.stack(ID);
+    assert_eq!(it.aws.tag(&stack, "owner").as_deref(), Some("platform"));
+    assert_eq!(it.aws.tag(&stack, "service").as_deref(), Some("shop"));
+    it.again_nothing();
+
+    let wrong = labels.replace("service: shop", "service: \"5 €?\"");
+    let text = request("queue@1.0.0", "{}").replace("kind: Request\n", &wrong);
+    it.world.requests.commit([ask(ID, text)]);
+    it.world.vend_ends(3, &["plan"]);
+    it.world.vend_ends(3, &["apply"]);
+    let sentence = it.world.held(ID, "Invalid");
+    assert!(sentence.contains("PRV001") && sentence.contains("events.yaml:6"), "{sentence}");
+}
+
+/// The calls that the provider's sources make, by the service's own names.
+fn calls_made() -> BTreeSet<String> {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/cloudformation");
+    let mut calls = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let text: String = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect();
+        for (before, service) in
+            [("client.", "cloudformation"), ("sts.", "sts"), ("from_conf(config).", "s3")]
+        {
+            for rest in text.split(before).skip(1) {
+                let name: String =
+                    rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                if !rest[name.len()..].starts_with("()") {
+                    continue;
+                }
+                let words =
+                    name.split('_').map(|w| format!("{}{}", w[..1].to_uppercase(), &w[1..]));
+                calls.insert(format!("{service}:{}", words.collect::<String>()));
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn every_call_that_is_made_is_among_the_rights_that_the_page_lists() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cloudformation.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rights) = page.split_once("## What the role needs").unwrap();
+    let list = rights.trim().split("\n\n").next().unwrap();
+    let calls = calls_made();
+    for call in ["cloudformation:CreateStack", "sts:GetCallerIdentity", "s3:PutObject"] {
+        assert!(calls.contains(call), "the sources are read: {calls:?}");
+    }
+    let is_listed = |call: &&String| {
+        let (service, name) = call.split_once(':').unwrap();
+        let names = [format!("`{name}`"), format!("`{service}:{name}`")];
+        names.iter().any(|name| list.contains(name))
+    };
+    let missing: Vec<&String> = calls.iter().filter(|call| !is_listed(call)).collect();
+    assert!(missing.is_empty(), "not on the page: {missing:?}");
+}

@@ -1,7 +1,9 @@
 //! Values that nobody is to see.
 
+use serde_json::json;
+
 use super::{Account, catalog};
-use crate::world::{STATUS, ask, request};
+use crate::world::{STATUS, ask, request, request_with};
 
 const ID: &str = "orders/dev/secret";
 
@@ -47,4 +49,69 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
     }
     files
+}
+
+/// A secret of that name in the account's Secrets Manager; its ARN.
+fn keep(it: &Account, name: &str, password: &str) -> String {
+    let value = json!({"password": password}).to_string();
+    let body = json!({"Name": name, "SecretString": value});
+    let made = it.aws.json("secretsmanager", "secretsmanager.CreateSecret", &body);
+    made["ARN"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_secret_reaches_its_stack_and_nobody_else() {
+    let it = Account::new();
+    let secrets = "  secrets: {allow: [\"arn:aws:secretsmanager:*:secret:orders/*\"]}\n";
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", secrets)]);
+    it.world.catalog.commit(catalog::opened());
+    let first = keep(&it, "orders/first", "canary-the-first");
+    let second = keep(&it, "orders/second", "canary-the-second");
+    let asks = |arn: &str, note: &str| {
+        let more =
+            format!("secrets: {{password: {{awsSecretsManager: \"{arn}\", key: password}}}}");
+        ask(ID, request_with("opened@1.0.0", &format!("{{note: {note}}}"), &more))
+    };
+    let said = std::cell::RefCell::new(String::new());
+    let hear = |args: &[&str]| {
+        let output = it.world.vend_ends(0, args);
+        said.borrow_mut().push_str(&(output.stdout + &output.stderr));
+    };
+    for note in ["one", "two"] {
+        it.world.requests.commit([asks(&first, note)]);
+        hear(&["plan", "--preview"]);
+        hear(&["plan", "--preview", "--format", "json"]);
+        hear(&["apply", "--wait", "--log", "json"]);
+        it.world.ready(ID);
+    }
+    let stack = it.stack(ID);
+    let name = it.aws.physical(&stack, "Kept").unwrap();
+    let kept = it.aws.json("ssm", "AmazonSSM.GetParameter", &json!({"Name": name}));
+    assert_eq!(kept["Parameter"]["Value"], "canary-the-first", "the stack fetches it by itself");
+
+    // A store that was lost knows the reference by its digest alone.
+    std::fs::remove_dir_all(it.world.root().join("state")).unwrap();
+    hear(&["state", "rebuild"]);
+    it.world.requests.commit([asks(&second, "two")]);
+    it.aws.only_looks(|| hear(&["apply", "--wait"]));
+    let sentence = it.world.held(ID, "ForbiddenChange");
+    assert!(sentence.contains("password"), "{sentence}");
+    ["logs", "status", "explain"].iter().for_each(|word| hear(&[word, ID]));
+    it.world.requests.commit([asks(&first, "two")]);
+    hear(&["apply", "--wait"]);
+    it.world.ready(ID);
+
+    let branch = it.world.requests.read(STATUS, &format!("status/{ID}.yaml")).unwrap();
+    let said = said.into_inner() + &branch;
+    assert!(said.contains("Kept") && said.contains("password"), "it was told of: {said}");
+    for canary in ["canary-the-first", "canary-the-second"] {
+        assert!(!said.contains(canary), "{canary} in\n{said}");
+        for file in walk(&it.world.root().join("state")) {
+            let bytes = std::fs::read(&file).unwrap();
+            let found = bytes.windows(canary.len()).any(|part| part == canary.as_bytes());
+            assert!(!found, "{canary} is in {}", file.display());
+        }
+    }
+    assert_eq!(it.aws.effects(&stack), ["create", "update"]);
+    it.again_nothing();
 }
