@@ -217,7 +217,7 @@ fn what_is_no_end_is_said_where_it_stands() {
 
     ttl: 0d: 5:8-10 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `0d`
 
-    ttl: 0: 5:8-9 SCH003 expected text for `spec.ttl`, found the number `0` | write `"0"` | => "0"
+    ttl: 0: 5:8-9 SCH003 expected text for `spec.ttl`, found the number `0` | write a length of time such as `12h`, `14d` or `2w`
 
     ttl: P1D: 5:8-11 SCH005 expected a length of time such as `12h`, `14d` or `2w` for `spec.ttl`, found the text `P1D`
 

@@ -191,8 +191,7 @@ impl Game {
             let request = id(name);
             let (file, record) = (self.world.files.get(&request), self.world.records.get(&request));
             let word = match held.get(&request) {
-                // What is as it was applied is in no plan; its status says why all the same.
-                _ if file.is_some_and(|file| file.suspend && !file.broken) => Word::Suspended,
+                Some(HoldReason::Suspended) => Word::Suspended,
                 Some(HoldReason::Invalid { .. }) => Word::Held("Invalid"),
                 Some(HoldReason::LooksLikeAMove { .. }) => Word::Held("LooksLikeAMove"),
                 Some(HoldReason::Protected) => Word::Held("Protected"),

@@ -1,5 +1,5 @@
-//! The reference: what stands once nothing is in the way any more. A few rules over a handful of names,
-//! which know nothing of commits, plans, tokens, stores or faults.
+//! What stands once nothing is in the way any more: a few rules over a handful of names, which know
+//! nothing of commits, plans, tokens, stores or faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,10 @@ pub type Id = &'static str;
 /// What a request file says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct File {
-    /// What is asked for.
     pub value: u16,
-    /// Deleting needs `confirm`.
     pub protect: bool,
     /// Permits its deletion.
     pub confirm: bool,
-    /// Leaves everything as it is.
     pub suspend: bool,
     /// Cannot be read.
     pub broken: bool,
@@ -123,8 +120,8 @@ impl Reference {
         });
         let stands = |file: &File, id: Id| match held.get(id) {
             _ if file.broken => Word::Held("Invalid"),
-            _ if file.suspend => Word::Suspended,
             Some(why) => Word::Held(why),
+            None if file.suspend && !self.is_so(id) => Word::Suspended,
             None => Word::Ready,
         };
         let files = self.files.iter().map(|(id, file)| (*id, stands(file, id)));
@@ -134,6 +131,11 @@ impl Reference {
             words: files.chain(gone).collect(),
             things: self.made.iter().map(|(id, made)| (*id, made.value)).collect(),
         }
+    }
+
+    /// Whether what is asked for is there.
+    fn is_so(&self, id: Id) -> bool {
+        self.made.get(id).is_some_and(|made| made.value == self.files[id].value)
     }
 
     fn gone(&self) -> Vec<Id> {
@@ -287,8 +289,7 @@ impl Reference {
         for (id, file) in &self.files {
             let File { value, protect, confirm, .. } = *file;
             // What is left alone, and as it should be, is recorded like any other.
-            let is_so = self.made.get(id).is_some_and(|made| made.value == value);
-            if !file.broken && (!file.suspend || is_so) && !held.contains_key(id) {
+            if !file.broken && (!file.suspend || self.is_so(id)) && !held.contains_key(id) {
                 self.made.insert(id, Made { value, protect, confirm });
                 self.settled.insert(id, *file);
             }
