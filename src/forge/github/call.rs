@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::auth::{Access, Who};
-use super::cache::Kept;
+use super::cache::{self, Kept};
 use super::manners::{self, Gate, Kind, Limit};
 use super::wire::{self, Answer, Ask, Silence};
 use super::{GitHub, lock};
@@ -183,7 +183,7 @@ impl GitHub {
     }
 
     async fn page_as(&self, access: &Access, path: &str) -> Result<Page, Trouble> {
-        let kept = lock(&self.cache).get(access.account, path);
+        let kept = lock(&self.cache).get(access.account, path).filter(|kept| !kept.is_full);
         let etag = kept.as_ref().map(|kept| kept.etag.clone());
         let ask = Ask { method: Method::GET, path: path.to_owned(), body: None, etag };
         let answer = self.patiently(access, &ask).await?;
@@ -203,7 +203,8 @@ impl GitHub {
         let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_ok();
         if let Some(etag) = etag.filter(|_| is_whole()) {
             let (etag, body) = (etag.to_owned(), answer.body.clone());
-            let kept = Kept { etag, body, next: next.clone() };
+            let is_full = next.is_none() && cache::is_full(path, &body);
+            let kept = Kept { etag, body, next: next.clone(), is_full };
             lock(&self.cache).put(access.account, path, kept);
         }
         Ok(Page { body: answer.body, next })

@@ -29,6 +29,28 @@ fn a_poll_over_nothing_new_costs_nothing() {
     assert_ne!(poll(), first);
 }
 
+/// What is on a full page stays as it is when another page comes, and with it its ETag.
+#[test]
+fn what_comes_after_a_full_page_is_seen() {
+    let desk = Desk::app();
+    desk.hub.user("grace");
+    let n = desk.open("many");
+    for more in 2..=100 {
+        desk.hosted().push("ada", "many", [write("a.yaml", format!("a: {more}\n"))]);
+    }
+    let pushed = || desk.run(desk.forge.pushed(&desk.repo(), n)).unwrap();
+    assert_eq!((pushed().len(), pushed().len()), (100, 100));
+    desk.hosted().push("grace", "many", [write("a.yaml", "a: more\n")]);
+    let all = pushed();
+    assert_eq!(all.len(), 101);
+    assert!(all[100].by.contains("grace"), "{:?}", all[100]);
+    // One that is not full, and one that another follows, are asked about for nothing.
+    desk.hub.forget();
+    assert_eq!(pushed(), all);
+    let statuses: Vec<u16> = desk.hub.log().iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [304, 304]);
+}
+
 #[test]
 fn pull_requests_that_are_open_and_those_that_ended_lately() {
     let desk = Desk::app();
