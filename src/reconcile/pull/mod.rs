@@ -17,6 +17,7 @@ mod again;
 mod attend;
 mod command;
 mod follow;
+mod heads;
 mod judge;
 mod kept;
 mod offer;
@@ -112,6 +113,8 @@ pub struct Reviewer {
     looked: BTreeMap<PullKey, Digest>,
     /// Those whose last look left something open.
     again: Again<PullKey>,
+    /// Those whose head could not be fetched or read, with that head and why.
+    lacking: BTreeMap<PullKey, heads::Lacking>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
@@ -196,6 +199,7 @@ impl Reviewer {
             loaded: false,
             looked: BTreeMap::new(),
             again: Again::default(),
+            lacking: BTreeMap::new(),
             ending: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
@@ -230,8 +234,10 @@ impl Reviewer {
                 continue;
             }
             let Some(base) = commits.get(place.name()).cloned() else { continue };
-            let visit = Visit { place: &place, base, commits: &commits, world, lease, clock };
-            match self.visit(&visit, &mut turn).await {
+            let since = self.since(&place, now).await?;
+            let visit =
+                Visit { place: &place, base, since, commits: &commits, world, lease, clock };
+            match self.visit(&visit, now, &mut turn).await {
                 Ok(()) => drop(self.rest.remove(&place.repo)),
                 Err(Trouble::Pass(error)) => return Err(error),
                 Err(error) => {
@@ -244,11 +250,14 @@ impl Reviewer {
     }
 
     /// Everything of one branch.
-    async fn visit(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
+    async fn visit(
+        &mut self,
+        visit: &Visit<'_>,
+        began: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
         let Visit { place, clock, .. } = visit;
-        let began = (visit.clock)();
-        let since = self.since(place, began).await?;
-        let mut pulls = self.forge.pulls(&place.repo, since).await?;
+        let mut pulls = self.forge.pulls(&place.repo, visit.since).await?;
         pulls.retain(|pull| pull.base == place.branch);
         let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
         // One that was open and is not listed any more was closed before what was asked for.
@@ -278,7 +287,7 @@ impl Reviewer {
             }
         }
         pulls.sort_by_key(|pull| pull.number);
-        self.fetch_heads(place, &pulls).await?;
+        self.fetch_heads(visit, &pulls).await;
         for pull in pulls {
             let key = place.key(pull.number);
             let attended = self.attend(visit, &key, pull, turn).await;
@@ -306,7 +315,7 @@ impl Reviewer {
         key: &PullKey,
         outcome: Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        match outcome {
+        match self.unless_hidden(visit, key.number, outcome).await {
             Err(Trouble::Forge(ForgeError::Gone { text })) => {
                 tracing::info!(pull = %key, text, "a pull request is gone");
                 self.forget(visit, key).await
@@ -315,41 +324,36 @@ impl Reviewer {
                 tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
                 Ok(())
             }
+            Err(trouble) if self.is_readable(visit) => {
+                let error = heads::of_commit(trouble)?;
+                tracing::warn!(pull = %key, error, "a pull request cannot be read");
+                Ok(())
+            }
             other => other,
         }
     }
 
+    /// What is gone and what we may not do is one answer of a forge's, 404. Of a pull request that is
+    /// there it is a refusal: to forget that one would lose who approved it and what was obeyed.
+    async fn unless_hidden(
+        &self,
+        visit: &Visit<'_>,
+        number: u64,
+        outcome: Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let Err(Trouble::Forge(ForgeError::Gone { text })) = outcome else { return outcome };
+        match self.forge.pull(&visit.place.repo, number).await {
+            Err(ForgeError::Gone { .. }) => Err(ForgeError::Gone { text }.into()),
+            Ok(_) | Err(ForgeError::Refused { .. }) => Err(ForgeError::Refused { text }.into()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// What changed at or after this moment is asked for.
-    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, Trouble> {
+    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, PassError> {
         let value = self.store.value(&since_key(place.name())).await?;
         let last: Option<Timestamp> = value.and_then(|v| serde_json::from_value(v).ok());
         Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
-    }
-
-    async fn fetch_heads(&self, place: &Place, pulls: &[Pull]) -> Result<(), Trouble> {
-        let Some(source) = self.engine.sources().named(place.name()) else {
-            return Ok(());
-        };
-        let mirror = source.mirror();
-        let mut wanted = Vec::new();
-        for pull in pulls.iter().filter(|pull| pull.state == PullState::Open) {
-            if mirror.pull_head(pull.number)?.as_ref() != Some(&pull.head) {
-                wanted.push(pull.number);
-            }
-        }
-        match mirror.fetch_pulls(&wanted).await {
-            // One of them may be gone: the others are fetched all the same.
-            Err(GitError::Missing { .. }) => {
-                for number in wanted {
-                    match mirror.fetch_pulls(&[number]).await {
-                        Ok(()) | Err(GitError::Missing { .. }) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                Ok(())
-            }
-            other => Ok(other?),
-        }
     }
 
     /// What was remembered when the last process ended.
@@ -404,6 +408,7 @@ impl Reviewer {
         self.wanted.remove(key);
         self.looked.remove(key);
         self.again.forget(key);
+        self.lacking.remove(key);
         self.ending.remove(key);
         self.refused.remove(key);
         if self.kept.remove(key).is_none() {
@@ -466,6 +471,8 @@ struct Visit<'a> {
     place: &'a Place,
     /// The commit of its branch that the last pass worked on.
     base: Revision,
+    /// What changed at or after it is asked for: when it was looked last, and a little.
+    since: Timestamp,
     commits: &'a BTreeMap<SourceName, Revision>,
     world: u64,
     lease: &'a Lease,

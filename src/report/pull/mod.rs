@@ -12,7 +12,7 @@ mod problem;
 mod suggest;
 mod warning;
 
-use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
+use crate::model::{Action, Blind, Brief, ResourceAction, Stage, nothing_reviewed};
 use crate::report::markdown::plural;
 
 pub use changes::rewritten;
@@ -40,6 +40,9 @@ pub fn title(brief: &Brief) -> String {
         }
         Stage::Unknown { .. } => "Not looked at yet".to_owned(),
         Stage::Nothing => "Nothing here for vend to do".to_owned(),
+        Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_reviewed() => {
+            "Held: nobody was shown what it takes away".to_owned()
+        }
         Stage::Merged { changed: Some(_), .. } => {
             "Held: more would happen than was reviewed".to_owned()
         }

@@ -11,7 +11,9 @@ mod merge;
 mod offer;
 mod queue;
 mod radius;
+mod strange;
 mod trouble;
+mod unseen;
 
 use serde_json::json;
 
