@@ -285,6 +285,18 @@ pub struct Passage {
     pub changed: Option<Bound>,
 }
 
+/// Why nobody looks after the pull requests to a source's branch now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unattended {
+    /// Whose.
+    pub source: super::SourceName,
+    /// Since when.
+    pub since: Timestamp,
+    /// In the forge's or Git's words.
+    pub error: String,
+}
+
 /// In the place of the plan that was reviewed, where nobody was shown one.
 pub fn nothing_reviewed() -> Digest {
     digest::of(&"nothing was reviewed")

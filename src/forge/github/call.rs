@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     Gone { text: String },
     /// The token is not good, or not any more.
     Unauthorized { text: String },
+    /// Nobody was asked: a file or a setting of our own.
+    Settings { text: String },
     /// What was sent does not fit.
     Unfit { text: String },
     /// Whatever else GitHub does not want.
@@ -61,6 +63,7 @@ impl From<Trouble> for ForgeError {
             Trouble::Later { text, wait } => Self::Unavailable { text, retry_after: wait },
             Trouble::Lost { text } => Self::Unknown { text },
             Trouble::Gone { text } => Self::Gone { text },
+            Trouble::Settings { text } => Self::Settings { text },
             Trouble::Unauthorized { text }
             | Trouble::Unfit { text }
             | Trouble::Refused { text } => Self::Refused { text },
@@ -76,6 +79,7 @@ impl From<ForgeError> for Trouble {
             }
             ForgeError::Unknown { text } => Self::Lost { text },
             ForgeError::Gone { text } => Self::Gone { text },
+            ForgeError::Settings { text } => Self::Settings { text },
             ForgeError::Refused { text } => Self::Refused { text },
         }
     }

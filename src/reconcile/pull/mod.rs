@@ -18,6 +18,7 @@ mod attend;
 mod command;
 mod follow;
 mod heads;
+mod health;
 mod judge;
 mod kept;
 mod offer;
@@ -137,6 +138,7 @@ pub struct Reviewer {
     moved: BTreeSet<(RequestId, Digest)>,
     /// Commits of which the forge knows no pull request, and since when we know that.
     doubted: BTreeMap<Option<Revision>, Timestamp>,
+    health: health::Health,
     /// Those where nothing is proposed before then.
     unoffered: BTreeMap<Repo, Pause>,
 }
@@ -149,6 +151,10 @@ type Pause = (u32, Timestamp);
 pub struct Turn {
     /// When something is due although nothing happens.
     pub due: Option<Timestamp>,
+    /// Pull requests that could not be looked after.
+    pub unattended: usize,
+    /// When all branches were looked at from end to end; `None`: not since the start.
+    pub looked: Option<Timestamp>,
     /// It wrote something that a pass should see at once.
     pub wake: bool,
 }
@@ -169,6 +175,10 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Commits remembered with their pull requests.
 const BROUGHT: usize = 10_000;
+
+/// What it comes to that a pull request is not remembered.
+const UNREVIEWED: &str =
+    "reviews of it that were given before count no more: ask for them again, there";
 
 /// How far back a first turn looks for what was merged.
 const FIRST: SignedDuration = SignedDuration::from_hours(1);
@@ -210,6 +220,7 @@ impl Reviewer {
             brought: BTreeMap::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
+            health: health::Health::default(),
             unoffered: BTreeMap::new(),
         })
     }
@@ -238,14 +249,19 @@ impl Reviewer {
             let visit =
                 Visit { place: &place, base, since, commits: &commits, world, lease, clock };
             match self.visit(&visit, now, &mut turn).await {
-                Ok(()) => drop(self.rest.remove(&place.repo)),
+                Ok(()) => {
+                    self.rest.remove(&place.repo);
+                    self.fares(&place, None, clock());
+                }
                 Err(Trouble::Pass(error)) => return Err(error),
                 Err(error) => {
+                    self.fares(&place, Some(&error), clock());
                     let until = wait(&mut self.rest, &place.repo, &error, clock());
                     turn.is_due(until);
                 }
             }
         }
+        self.tell_health(lease, &mut turn).await?;
         Ok(turn)
     }
 
@@ -351,8 +367,8 @@ impl Reviewer {
 
     /// What changed at or after this moment is asked for.
     async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, PassError> {
-        let value = self.store.value(&since_key(place.name())).await?;
-        let last: Option<Timestamp> = value.and_then(|v| serde_json::from_value(v).ok());
+        let lost = "what was merged more than an hour ago may be told by nobody: see `vend status`";
+        let last: Option<Timestamp> = self.remembered(&since_key(place.name()), lost).await?;
         Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
     }
 
@@ -361,18 +377,14 @@ impl Reviewer {
         if self.loaded {
             return Ok(());
         }
-        let known = self.store.value(&list_key()).await?;
-        let known: Vec<PullKey> =
-            known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
-        for key in known {
-            let value = self.store.value(&kept_key(&key)).await?;
-            if let Some(kept) = value.and_then(|v| serde_json::from_value(v).ok()) {
+        let known: Option<Vec<PullKey>> = self.remembered(&list_key(), UNREVIEWED).await?;
+        for key in known.unwrap_or_default() {
+            if let Some(kept) = self.remembered(&kept_key(&key), UNREVIEWED).await? {
                 self.kept.insert(key, kept);
             }
         }
-        let secret = self.store.value(&secret_key()).await?;
-        let secret = secret.and_then(|v| serde_json::from_value::<[u8; 32]>(v).ok());
-        let secret = match secret {
+        let lost = "comments of ours may be written a second time: delete the older ones";
+        let secret = match self.remembered::<[u8; 32]>(&secret_key(), lost).await? {
             Some(secret) => secret,
             None => {
                 let mut secret = [0; 32];
@@ -387,6 +399,23 @@ impl Reviewer {
         self.secret = Some(secret);
         self.loaded = true;
         Ok(())
+    }
+
+    /// What was written down under a key. That it cannot be read is said, with what is lost by that:
+    /// it is as if nothing had been written.
+    async fn remembered<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        lost: &str,
+    ) -> Result<Option<T>, PassError> {
+        let Some(value) = self.store.value(key).await? else { return Ok(None) };
+        match serde_json::from_value(value) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) => {
+                tracing::error!(key, %error, lost, "what is remembered of pull requests cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     /// Writes down what is remembered of one.

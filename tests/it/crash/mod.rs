@@ -3,7 +3,7 @@
 
 mod cut;
 mod expiry;
-mod lab;
+pub mod lab;
 mod live;
 mod lossy;
 mod points;

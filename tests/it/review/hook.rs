@@ -70,6 +70,22 @@ fn b102_what_nobody_signed_is_not_read_and_what_is_read_has_its_bounds() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_read_is_said_at_the_start() {
+    let (desk, listen) = hearing();
+    let secret = desk.world.root().join("webhook-secret");
+    std::fs::write(&secret, "\n").unwrap();
+    let daemon = desk.serve();
+    let line = daemon.logged("webhooks are refused until their secret can be read");
+    assert!(line.contains("expected one line with a secret"), "{line}");
+    std::fs::write(&secret, SECRET).unwrap();
+    let signed = signature(SECRET, b"{}");
+    let json = "content-type: application/json\r\n";
+    let mut stream = claim(&listen, 2, &format!("x-hub-signature-256: {signed}\r\n{json}"));
+    stream.write_all(b"{}").unwrap();
+    assert_eq!(eventually("an answer", || answered(&mut stream)), 204);
+}
+
+#[test]
 fn a_delivery_that_is_a_form_is_refused_with_what_to_do() {
     let (desk, listen) = hearing();
     let daemon = desk.serve();

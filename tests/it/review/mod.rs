@@ -5,6 +5,7 @@ mod command;
 mod expiry;
 mod fork;
 mod gate;
+mod health;
 mod hook;
 mod life;
 mod merge;
