@@ -432,7 +432,14 @@ pub async fn overview(
     }
     let requests = published.statuses.into_values().filter(|s| is_meant(&s.metadata.id));
     let requests = requests.filter(|s| !(not_ready && s.phase == RequestPhase::Ready)).collect();
-    Ok(Overview { requests, counts, problems: Vec::new(), applying: Vec::new(), stamp: 0 })
+    Ok(Overview {
+        requests,
+        counts,
+        problems: Vec::new(),
+        unattended: Vec::new(),
+        applying: Vec::new(),
+        stamp: 0,
+    })
 }
 
 /// Why a request is where it is, by the status branch and, in its clone, the file.

@@ -14,8 +14,10 @@ use super::log;
 use crate::config::ConfigError;
 use crate::daemon::{self, DaemonError, Hooks, Setup};
 use crate::error::chain;
+use crate::forge::Secret;
 use crate::model::PassReport;
 use crate::reconcile::Ask;
+use crate::reconcile::pull::Turn;
 use crate::server::{self, Hook, Metrics, Pace, Shared};
 
 /// Asks that wait for the loop; more than this and the asker waits.
@@ -43,13 +45,18 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
             // Full: the loop is called for already.
             let _ = passes.try_send(Ask::Wake);
         });
+        // It may come later: it is read anew at each of them.
+        if let Err(error) = Secret::read_line(&hook.secret_file) {
+            let error = chain(&error);
+            tracing::error!(error, "webhooks are refused until their secret can be read");
+        }
         let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
         let hook = Hook { secret_file, pace, metrics };
         let served = server::serve_webhooks(listen, hook).await;
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening for webhooks");
     }
-    let hooks = Box::new(Servers { socket: config.settings.socket(), shared });
+    let hooks = Arc::new(Servers { socket: config.settings.socket(), shared });
     let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
     match daemon::run(Setup { config, store, reload, now: context::now, asks, hooks, pulls }).await
     {
@@ -94,5 +101,9 @@ impl Hooks for Servers {
 
     fn failed(&self) {
         self.shared.metrics.failed();
+    }
+
+    fn attended(&self, turn: &Turn) {
+        self.shared.metrics.attended(turn.unattended, turn.looked);
     }
 }

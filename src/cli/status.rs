@@ -111,7 +111,8 @@ fn print(args: &Args, overview: &Overview, status: &Status) {
         return;
     }
     let colour = output::is_colourful(&std::io::stdout());
-    let text = report::overview::terminal(&overview.requests, &overview.problems, colour);
+    let table = report::overview::terminal(&overview.requests, &overview.problems, colour);
+    let text = format!("{}{table}", report::overview::unattended(&overview.unattended, colour));
     if overview.requests.is_empty()
         && let Some(request) = &status.request
     {

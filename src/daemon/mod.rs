@@ -32,9 +32,9 @@ use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
-use crate::reconcile::pull::Reviewer;
+use crate::reconcile::pull::{Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{Lease, Store, StoreError, Write, unattended_key};
 
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -96,7 +96,7 @@ pub struct Setup {
     /// What others ask.
     pub asks: mpsc::Receiver<Ask>,
     /// Told how it goes.
-    pub hooks: Box<dyn Hooks>,
+    pub hooks: Arc<dyn Hooks>,
     /// Wakes whoever looks after pull requests.
     pub pulls: Arc<Notify>,
 }
@@ -109,6 +109,8 @@ pub trait Hooks: Send + Sync {
     fn passed(&self, report: &PassReport, seconds: f64, at: Timestamp);
     /// A pass could not be made.
     fn failed(&self);
+    /// A turn over the pull requests ended.
+    fn attended(&self, turn: &Turn);
 }
 
 struct Daemon {
@@ -437,7 +439,14 @@ impl Daemon {
     }
 
     async fn open_pulls(&self, engine: &Engine) -> Result<Option<Pulls>, PassError> {
-        let Some(forge) = engine.forge().cloned() else { return Ok(None) };
+        let Some(forge) = engine.forge().cloned() else {
+            // Nobody is there any more who would take it back.
+            if engine.store().value(&unattended_key()).await?.is_some() {
+                let nothing = Write::Value { key: unattended_key(), value: None };
+                engine.store().commit(self.keeper.lease(), vec![nothing]).await?;
+            }
+            return Ok(None);
+        };
         let (config, store) = (engine.config().clone(), engine.store().clone());
         let interval = config.settings.reconcile.interval.unsigned_abs();
         let reviewer = Reviewer::open(config, store, forge).await?;
@@ -448,6 +457,7 @@ impl Daemon {
             interval,
             wake: self.setup.pulls.clone(),
             passes: self.change_sender.clone(),
+            hooks: self.setup.hooks.clone(),
         })))
     }
 

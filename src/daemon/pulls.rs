@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::Hooks;
 use crate::error::chain;
 use crate::reconcile::PassError;
 use crate::reconcile::pull::{Reviewer, Turn};
@@ -38,6 +39,8 @@ pub(super) struct Start {
     pub wake: Arc<Notify>,
     /// Wakes a pass.
     pub passes: mpsc::Sender<()>,
+    /// Told how it goes.
+    pub hooks: Arc<dyn Hooks>,
 }
 
 impl Pulls {
@@ -73,7 +76,7 @@ impl Drop for Pulls {
 }
 
 async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
-    let Start { reviewer, lease, now, interval, wake, passes } = start;
+    let Start { reviewer, lease, now, interval, wake, passes, hooks } = start;
     let mut reviewer = Some(reviewer);
     while !stop.load(Ordering::Relaxed) {
         let Some(mut at_work) = reviewer.take() else { return };
@@ -91,7 +94,9 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
             Ok((back, outcome)) => {
                 reviewer = Some(back);
                 match outcome {
-                    Ok(Turn { due, wake }) => {
+                    Ok(turn) => {
+                        hooks.attended(&turn);
+                        let Turn { due, wake, unattended: _, looked: _ } = turn;
                         if wake {
                             // Full: a pass is called for already.
                             let _ = passes.try_send(());

@@ -25,6 +25,12 @@ pub enum ForgeError {
         /// In its words.
         text: String,
     },
+    /// A file or setting of our own that cannot be used: nobody was asked.
+    #[error("{text}")]
+    Settings {
+        /// Which, and why.
+        text: String,
+    },
     /// A person must change something: a permission, a setting, a size.
     #[error("the forge refuses: {text}")]
     Refused {

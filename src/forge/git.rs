@@ -39,6 +39,8 @@ fn translate(what: String, error: &ForgeError) -> GitError {
             GitError::Unavailable { what, text }
         }
         ForgeError::Gone { .. } => GitError::Missing { what, text },
-        ForgeError::Refused { .. } => GitError::Refused { code: "SRC003", what, text },
+        ForgeError::Settings { .. } | ForgeError::Refused { .. } => {
+            GitError::Refused { code: "SRC003", what, text }
+        }
     }
 }

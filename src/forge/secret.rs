@@ -17,13 +17,13 @@ impl Secret {
     /// The first and only line of a file, read now.
     ///
     /// # Errors
-    /// `Refused`: it cannot be read, or is not one line of text.
+    /// `Settings`: it cannot be read, or is not one line of text.
     pub fn read_line(file: &Path) -> Result<Self, ForgeError> {
         let text = Self::read(file)?;
         let line = text.0.trim();
         if line.is_empty() || line.chars().any(char::is_control) {
             let text = format!("file `{}`: expected one line with a secret", file.display());
-            return Err(ForgeError::Refused { text });
+            return Err(ForgeError::Settings { text });
         }
         Ok(Self(line.to_owned()))
     }
@@ -31,11 +31,11 @@ impl Secret {
     /// All of a file, read now.
     ///
     /// # Errors
-    /// `Refused`: it cannot be read.
+    /// `Settings`: it cannot be read.
     pub fn read(file: &Path) -> Result<Self, ForgeError> {
         let text = std::fs::read_to_string(file).map_err(|error| {
             let text = format!("cannot read the file `{}`: {error}", file.display());
-            ForgeError::Refused { text }
+            ForgeError::Settings { text }
         })?;
         Ok(Self(text))
     }

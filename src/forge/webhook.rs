@@ -55,8 +55,7 @@ pub struct Wake {
 /// # Errors
 /// Nothing may be done for it.
 pub fn verify(secret: &Secret, body: &[u8], header: Option<&str>) -> Result<(), Forged> {
-    let digits = header.and_then(|header| header.trim().strip_prefix("sha256="));
-    let signature = digits.and_then(bytes_of_hex).ok_or(Forged::Unsigned)?;
+    let signature = signature_in(header).ok_or(Forged::Unsigned)?;
     // Anybody can sign with nothing.
     if secret.expose().is_empty() {
         return Err(Forged::Wrong);
@@ -65,6 +64,15 @@ pub fn verify(secret: &Secret, body: &[u8], header: Option<&str>) -> Result<(), 
         .expect("a key of HMAC has any length");
     mac.update(body);
     mac.verify_slice(&signature).map_err(|_| Forged::Wrong)
+}
+
+/// Whether a header could hold a signature: without one, no body is worth reading.
+pub fn is_signature(header: Option<&str>) -> bool {
+    signature_in(header).is_some()
+}
+
+fn signature_in(header: Option<&str>) -> Option<[u8; 32]> {
+    bytes_of_hex(header?.trim().strip_prefix("sha256=")?)
 }
 
 /// What a verified delivery wakes; `None` for what concerns nobody here, and for what cannot be read.

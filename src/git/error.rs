@@ -111,6 +111,21 @@ impl GitError {
             if text.to_ascii_lowercase().contains("couldn't find remote ref"))
     }
 
+    /// The same, with another name for what was asked for.
+    pub(super) fn about(mut self, about: String) -> Self {
+        match &mut self {
+            Self::Unavailable { what, .. }
+            | Self::Missing { what, .. }
+            | Self::Denied { what, .. }
+            | Self::Raced { what }
+            | Self::Unknown { what, .. }
+            | Self::Corrupt { what, .. }
+            | Self::Refused { what, .. } => *what = about,
+            Self::TooMany { .. } | Self::Git2 { .. } | Self::Io { .. } => {}
+        }
+        self
+    }
+
     /// The stable code of a refusal.
     pub fn code(&self) -> Option<&'static str> {
         match self {

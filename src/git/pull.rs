@@ -31,7 +31,12 @@ impl Mirror {
         }
         let specs: Vec<String> =
             numbers.iter().map(|n| format!("+refs/pull/{n}/head:{}", ours(*n))).collect();
-        self.fetch_specs(&specs).await
+        // The branch that is followed has no part in it.
+        let what = match numbers {
+            [one] => format!("the head of pull request {one}"),
+            many => format!("the heads of {} pull requests", many.len()),
+        };
+        self.fetch_specs(&specs).await.map_err(|error| error.about(what))
     }
 
     /// The head of a pull request as it was fetched last.
@@ -54,7 +59,8 @@ impl Mirror {
         if self.branch_tip(&ours)?.as_ref() == Some(head) {
             return Ok(true);
         }
-        match self.fetch_specs(&[format!("+{theirs}:{ours}")]).await {
+        let fetched = self.fetch_specs(&[format!("+{theirs}:{ours}")]).await;
+        match fetched.map_err(|error| error.about(format!("the branch `{branch}`"))) {
             Err(GitError::Missing { .. }) => return Ok(false),
             other => other?,
         }

@@ -7,7 +7,7 @@ use super::{
     Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName, Status,
     Symbol,
 };
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 
 /// A pull request of one of the repositories that are read.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -283,6 +283,23 @@ pub struct Passage {
     /// More would happen than that: what a person may approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Bound>,
+}
+
+/// Why nobody looks after the pull requests to a source's branch now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unattended {
+    /// Whose.
+    pub source: super::SourceName,
+    /// Since when.
+    pub since: Timestamp,
+    /// In the forge's or Git's words.
+    pub error: String,
+}
+
+/// In the place of the plan that was reviewed, where nobody was shown one.
+pub fn nothing_reviewed() -> Digest {
+    digest::of(&"nothing was reviewed")
 }
 
 /// The steps of one request in a plan.

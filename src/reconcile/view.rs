@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::model::{
     Applying, Approval, Change, Counts, Desired, Event, Hold, HoldReason, RequestId, RequestPhase,
-    Retry, SourceName, SourceProblem, Status, TargetKey, Token,
+    Retry, SourceName, SourceProblem, Status, TargetKey, Token, Unattended,
 };
 use crate::report;
 use crate::report::explain::Facts;
-use crate::store::{Line, Store, StoreError};
+use crate::store::{Line, Store, StoreError, unattended_key};
 
 /// Statuses read at once.
 const PAGE: usize = 1_000;
@@ -36,6 +36,9 @@ pub struct Overview {
     pub counts: Counts,
     /// Sources that cannot be believed now.
     pub problems: Vec<(SourceName, SourceProblem)>,
+    /// Branches whose pull requests nobody looks after now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unattended: Vec<Unattended>,
     /// What is under way, with its resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applying: Vec<Applying>,
@@ -221,7 +224,9 @@ pub async fn overview(
         .into_iter()
         .filter_map(|(name, s)| Some((name, s.problem?)))
         .collect();
-    Ok(Overview { requests, counts, problems, applying, stamp })
+    let unattended = store.value(&unattended_key()).await?;
+    let unattended = unattended.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+    Ok(Overview { requests, counts, problems, unattended, applying, stamp })
 }
 
 /// Everything about one request; `None` when nobody has heard of it.

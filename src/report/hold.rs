@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::digest::Digest;
 use crate::model::{
     Action, Dependency, Diagnostic, Fate, Hold, HoldReason, RequestId, Requirement, ResourceAction,
-    ResourceChange, Revision, SourceProblem, escape,
+    ResourceChange, Revision, SourceProblem, escape, nothing_reviewed,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -179,9 +179,15 @@ pub fn reason(reason: &HoldReason) -> String {
                 true => format!("or `vend approve {now}`"),
                 false => format!("or {}: `vend approve {now}`", asked_for(needs)),
             };
-            format!(
-                "more would happen than was reviewed ({then} then, {now_short} now); review it again, {yes}"
-            )
+            match *reviewed == nothing_reviewed() {
+                true => format!(
+                    "it takes something away, and nobody was shown that before it was merged \
+                     ({now_short}); review it, {yes}"
+                ),
+                false => format!(
+                    "more would happen than was reviewed ({then} then, {now_short} now); review it again, {yes}"
+                ),
+            }
         }
         HoldReason::NeedsPullRequest { direct: false, .. } => {
             "the forge has not said yet which pull request brought it; it is asked again".into()

@@ -1,7 +1,13 @@
 //! Where requests stand, as a table.
 
 use super::pass::Paint;
-use crate::model::{RequestPhase, SourceName, SourceProblem, Status};
+use crate::model::{RequestPhase, SourceName, SourceProblem, Status, Unattended};
+
+/// The branches whose pull requests nobody looks after, a line each.
+pub fn unattended(all: &[Unattended], colour: bool) -> String {
+    let word = Paint(colour).yellow("forge");
+    all.iter().map(|one| format!("{word} {}\n", super::source::unattended(one))).collect()
+}
 
 /// The table, sources that need somebody first.
 pub fn terminal(

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{SourceName, SourceProblem};
+use crate::model::{SourceName, SourceProblem, Unattended};
 
 /// That an earlier copy of something is used, and how old it is.
 pub fn earlier_copy(what: &str, error: &str, since: Option<Timestamp>, now: Timestamp) -> String {
@@ -30,6 +30,14 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
         86_400.. => (seconds / 86_400, "day"),
     };
     format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
+}
+
+/// That its pull requests are not looked after.
+pub fn unattended(Unattended { source, since, error }: &Unattended) -> String {
+    let error = crate::model::escape(error, 300);
+    format!(
+        "the pull requests to `{source}` are not looked after since {since}; what is merged meanwhile waits: {error}"
+    )
 }
 
 /// The sentence.

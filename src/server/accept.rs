@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::connect_info::ConnectInfo;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
@@ -24,6 +24,10 @@ const HEAD: (usize, Duration) = (16 * 1024, Duration::from_secs(5));
 
 /// A request's body, where nothing else is said.
 const BODY: usize = 1024 * 1024;
+
+/// What the bodies of one server's requests may hold together, in KiB: what comes beyond it is told to
+/// come again.
+const BODIES: u32 = 64 * 1024;
 
 /// How long a body may take.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -62,23 +66,36 @@ where
     L: Listener,
     L::Io: Known,
 {
-    serve_bodies(listener, router, life, BODY).await;
+    serve_bodies(listener, router, life, Bodies { most: BODY, admit: Arc::new(|_| Ok(())) }).await;
 }
 
-/// As [`serve`], with bodies of at most `most` bytes.
+/// Whether a head is one whose body is worth reading; else what is answered.
+type Admit = Arc<dyn Fn(&HeaderMap) -> Result<(), StatusCode> + Send + Sync>;
+
+/// Which bodies are read.
+#[derive(Clone)]
+pub(super) struct Bodies {
+    /// The longest, in bytes.
+    pub most: usize,
+    pub admit: Admit,
+}
+
+/// As [`serve`], with other bodies.
 pub(super) async fn serve_bodies<L>(
     mut listener: L,
     router: Router,
     life: Option<Duration>,
-    most: usize,
+    bodies: Bodies,
 ) where
     L: Listener,
     L::Io: Known,
 {
     // Their handlers take bodies whole: this is the one bound.
     let router = router.layer(axum::extract::DefaultBodyLimit::disable());
-    let router =
-        router.layer(middleware::from_fn(move |request, next| read_body(request, next, most)));
+    let room = Arc::new(Semaphore::new(BODIES as usize));
+    let router = router.layer(middleware::from_fn(move |request, next| {
+        read_body(request, next, bodies.clone(), room.clone())
+    }));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -104,8 +121,23 @@ pub(super) async fn serve_bodies<L>(
 }
 
 /// Reads the whole body before anybody works on the request, within its bounds.
-async fn read_body(request: Request<Body>, next: Next, most: usize) -> Response {
+async fn read_body(
+    request: Request<Body>,
+    next: Next,
+    Bodies { most, admit }: Bodies,
+    room: Arc<Semaphore>,
+) -> Response {
     let (head, body) = request.into_parts();
+    if let Err(refused) = admit(&head.headers) {
+        return refused.into_response();
+    }
+    // One that does not tell its length may come to all that is allowed.
+    let length = body.size_hint().upper().map_or(most, |upper| upper.min(most as u64) as usize);
+    let needs = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+    // Held until it is answered.
+    let Ok(_room) = room.try_acquire_many_owned(needs) else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
     match tokio::time::timeout(BODY_WITHIN, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),

@@ -48,6 +48,8 @@ pub struct Metrics {
     last: Gauge<f64, AtomicU64>,
     lines: Counter,
     forged: Counter,
+    unattended: Gauge,
+    looked: Gauge<f64, AtomicU64>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -69,6 +71,8 @@ impl Metrics {
             last: Gauge::default(),
             lines: Counter::default(),
             forged: Counter::default(),
+            unattended: Gauge::default(),
+            looked: Gauge::default(),
             dropped,
         };
         // A counter that is not there yet cannot be seen to rise.
@@ -116,6 +120,16 @@ impl Metrics {
                 "webhooks_forged",
                 "Webhooks whose signature was not good",
                 metrics.forged.clone(),
+            );
+            registry.register(
+                "pull_requests_unattended",
+                "Open pull requests that could not be looked after, or told so",
+                metrics.unattended.clone(),
+            );
+            registry.register(
+                "last_forge_look_timestamp",
+                "When all pull requests were looked at from end to end, in seconds since 1970",
+                metrics.looked.clone(),
             );
             registry.register(
                 "last_pass_timestamp",
@@ -175,6 +189,14 @@ impl Metrics {
         self.under_way.set(i64::try_from(report.under_way).unwrap_or(i64::MAX));
         self.rollouts_stopped.set(i64::try_from(report.rollouts_stopped).unwrap_or(i64::MAX));
         self.problems.set(i64::try_from(report.problems.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Counts pull requests that could not be looked after.
+    pub fn attended(&self, unattended: usize, looked: Option<jiff::Timestamp>) {
+        self.unattended.set(i64::try_from(unattended).unwrap_or(i64::MAX));
+        if let Some(at) = looked {
+            self.looked.set(at.as_millisecond() as f64 / 1000.0);
+        }
     }
 
     /// Counts a pass that could not be made.

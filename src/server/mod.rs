@@ -114,8 +114,9 @@ pub async fn serve_webhooks(
     let listen = |source| ServerError::Listen { address: address.to_string(), source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
+    let bodies = webhook::bodies(&hook);
     let router = webhook::router(hook);
-    tokio::spawn(accept::serve_bodies(listener, router, Some(PUBLIC_LIFE), webhook::BODY));
+    tokio::spawn(accept::serve_bodies(listener, router, Some(PUBLIC_LIFE), bodies));
     Ok(bound)
 }
 

@@ -1,7 +1,8 @@
 //! Webhooks: they wake, and say nothing that is believed.
 //!
 //! # Guarantees
-//! - Nothing is parsed before the signature over the raw body was found good.
+//! - Nothing is parsed before the signature over the raw body was found good, and no body is read that
+//!   has no signature.
 //! - A delivery only wakes: what is true is asked for. A forged, lost, doubled or belated one changes
 //!   nothing but when that happens.
 
@@ -14,13 +15,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 
+use super::accept::Bodies;
 use super::{Metrics, Pace};
 use crate::error::chain;
 use crate::fault::planted;
 use crate::forge::{Secret, webhook};
-
-/// What a forge sends at most.
-pub(super) const BODY: usize = 25 * 1024 * 1024;
 
 /// What a delivery needs.
 #[derive(Clone)]
@@ -37,6 +36,26 @@ pub(super) fn router(hook: Hook) -> Router {
     Router::new().route("/webhook/github", post(github)).with_state(hook)
 }
 
+/// Whoever does not even claim to have signed it sends nothing that is read.
+pub(super) fn bodies(hook: &Hook) -> Bodies {
+    let metrics = hook.metrics.clone();
+    let admit = move |headers: &HeaderMap| {
+        let signature = headers.get(webhook::SIGNATURE).and_then(|value| value.to_str().ok());
+        if webhook::is_signature(signature) {
+            return Ok(());
+        }
+        metrics.forged();
+        Err(StatusCode::UNAUTHORIZED)
+    };
+    Bodies { most: webhook::BODY_MOST, admit: Arc::new(admit) }
+}
+
+/// Whether its body is JSON, as far as its head says: forms hold the same in another way.
+fn is_json(kind: Option<&str>) -> bool {
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
 async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let secret = match Secret::read_line(&hook.secret_file) {
@@ -46,12 +65,20 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
             return StatusCode::SERVICE_UNAVAILABLE;
         }
     };
-    let verified = webhook::verify(&secret, &body, header("x-hub-signature-256"));
+    let verified = webhook::verify(&secret, &body, header(webhook::SIGNATURE));
     if verified.is_err() && !planted!("signature-unchecked") {
         hook.metrics.forged();
         return StatusCode::UNAUTHORIZED;
     }
-    let event = header("x-github-event").unwrap_or_default();
+    let event = header(webhook::EVENT).unwrap_or_default();
+    if !is_json(header("content-type")) {
+        tracing::error!(
+            event,
+            "a webhook that is not JSON wakes nobody: set its content type to `application/json` in \
+             the forge's settings"
+        );
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    }
     if webhook::parse(event, &body).is_some() {
         hook.pace.wake();
     }

@@ -33,7 +33,7 @@ pub use error::{Cause, StoreError};
 pub use lease::{Acquired, Holder, Lease};
 pub use row::{
     ASIDE, DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry,
-    StatusRow, Swept, TemplateRow, Write, passage_key, word_key,
+    StatusRow, Swept, TemplateRow, Write, passage_key, unattended_key, word_key,
 };
 pub use spot::{Frames, Spot};
 pub use sqlite::{Options, Sqlite};

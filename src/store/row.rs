@@ -132,6 +132,11 @@ impl Write {
 /// Named values that no pass reads begin with this.
 pub const ASIDE: &str = "aside/";
 
+/// Where it is written down which pull requests are not looked after.
+pub fn unattended_key() -> String {
+    format!("{ASIDE}unattended")
+}
+
 /// The named value that keeps what a person last said of a version's rollout.
 pub fn word_key(version: &TemplateId) -> String {
     format!("rollout-word/{version}")

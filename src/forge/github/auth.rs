@@ -55,7 +55,7 @@ impl Identity {
                 let pem = Secret::read(&key_file)?;
                 let key = octocrab::auth::EncodingKey::from_rsa_pem(pem.expose().as_bytes());
                 // The library's words could hold a piece of the file.
-                let key = key.map_err(|_| ForgeError::Refused {
+                let key = key.map_err(|_| ForgeError::Settings {
                     text: format!(
                         "the file `{}` is not an RSA private key in PEM",
                         key_file.display()
@@ -238,7 +238,11 @@ impl GitHub {
         let found = match found.and_then(|body| read::<InstallationShape>(&body)) {
             Ok(found) => found,
             Err(Trouble::Gone { text }) => {
-                let text = format!("the App is not installed on `{repo}` ({text})");
+                let at = self.api.base();
+                let text = format!(
+                    "the App is not installed on `{repo}`, or `forge.github.api` is not GitHub's API: \
+                     `{at}` says {text}"
+                );
                 return Err(Trouble::refused(text));
             }
             // It is as likely as before to be where it was.
@@ -308,7 +312,7 @@ fn token_in(file: &Path) -> Result<Secret, Trouble> {
     let token = Secret::read_line(file).map_err(Trouble::from)?;
     if !token.is_token() {
         let text = format!("the file `{}` holds no token", file.display());
-        return Err(Trouble::refused(text));
+        return Err(Trouble::Settings { text });
     }
     Ok(token)
 }

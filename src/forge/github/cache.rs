@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use hyper::body::Bytes;
+use serde_json::Value;
 
 use super::auth::Account;
 
@@ -17,6 +18,24 @@ pub(super) struct Kept {
     pub(super) body: Bytes,
     /// Where the next page is.
     pub(super) next: Option<String>,
+    /// A page that holds all it can, and is the last one. Its ETag speaks of what it holds: it stays the
+    /// same when a next page comes, of which an answer without a body does not tell.
+    pub(super) is_full: bool,
+}
+
+/// Whether a page holds as many entries as its path asks for. Some lists stand among other things.
+pub(super) fn is_full(path: &str, body: &[u8]) -> bool {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let most = query.split('&').find_map(|pair| pair.strip_prefix("per_page=")?.parse().ok());
+    let Some(most): Option<usize> = most else { return false };
+    let count = match serde_json::from_slice(body) {
+        Ok(Value::Array(list)) => list.len(),
+        Ok(Value::Object(fields)) => {
+            fields.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or_default()
+        }
+        _ => 0,
+    };
+    count >= most
 }
 
 /// The least recently used goes first.
@@ -71,7 +90,10 @@ mod tests {
 
     #[test]
     fn it_is_bounded_and_keeps_what_is_used() {
-        let kept = |bytes| Kept { etag: "e".into(), body: vec![0; bytes].into(), next: None };
+        let kept = |bytes| {
+            let body = vec![0; bytes].into();
+            Kept { etag: "e".into(), body, next: None, is_full: false }
+        };
         let mut cache = Cache::default();
         cache.put(Account::App, "/used", kept(10));
         for n in 0..3 * ENTRIES_MOST {
@@ -91,5 +113,22 @@ mod tests {
         assert!(cache.get(Account::Installation(1), "/99").is_none(), "another account's");
         let bytes: usize = cache.kept.values().map(|(_, kept)| kept.body.len()).sum();
         assert_eq!(bytes, cache.bytes);
+    }
+
+    #[test]
+    fn a_page_is_full_when_nothing_more_goes_on_it() {
+        let path = "/repos/a/b/pulls?state=open&per_page=2";
+        for (body, expected) in [
+            ("[]", false),
+            ("[1]", false),
+            ("[1, 2]", true),
+            (r#"{"total_count": 2, "check_runs": [1, 2]}"#, true),
+            (r#"{"total_count": 1, "check_runs": [1]}"#, false),
+            ("2", false),
+            ("[1, 2", false),
+        ] {
+            assert_eq!(is_full(path, body.as_bytes()), expected, "{body}");
+        }
+        assert!(!is_full("/repos/a/b/pulls/1", b"[1, 2]"));
     }
 }

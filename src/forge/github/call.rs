@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::auth::{Access, Who};
-use super::cache::Kept;
+use super::cache::{self, Kept};
 use super::manners::{self, Gate, Kind, Limit};
 use super::wire::{self, Answer, Ask, Silence};
 use super::{GitHub, lock};
@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     Gone { text: String },
     /// The token is not good, or not any more.
     Unauthorized { text: String },
+    /// Nobody was asked: a file or a setting of our own.
+    Settings { text: String },
     /// What was sent does not fit.
     Unfit { text: String },
     /// Whatever else GitHub does not want.
@@ -61,6 +63,7 @@ impl From<Trouble> for ForgeError {
             Trouble::Later { text, wait } => Self::Unavailable { text, retry_after: wait },
             Trouble::Lost { text } => Self::Unknown { text },
             Trouble::Gone { text } => Self::Gone { text },
+            Trouble::Settings { text } => Self::Settings { text },
             Trouble::Unauthorized { text }
             | Trouble::Unfit { text }
             | Trouble::Refused { text } => Self::Refused { text },
@@ -76,6 +79,7 @@ impl From<ForgeError> for Trouble {
             }
             ForgeError::Unknown { text } => Self::Lost { text },
             ForgeError::Gone { text } => Self::Gone { text },
+            ForgeError::Settings { text } => Self::Settings { text },
             ForgeError::Refused { text } => Self::Refused { text },
         }
     }
@@ -183,7 +187,7 @@ impl GitHub {
     }
 
     async fn page_as(&self, access: &Access, path: &str) -> Result<Page, Trouble> {
-        let kept = lock(&self.cache).get(access.account, path);
+        let kept = lock(&self.cache).get(access.account, path).filter(|kept| !kept.is_full);
         let etag = kept.as_ref().map(|kept| kept.etag.clone());
         let ask = Ask { method: Method::GET, path: path.to_owned(), body: None, etag };
         let answer = self.patiently(access, &ask).await?;
@@ -203,7 +207,8 @@ impl GitHub {
         let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_ok();
         if let Some(etag) = etag.filter(|_| is_whole()) {
             let (etag, body) = (etag.to_owned(), answer.body.clone());
-            let kept = Kept { etag, body, next: next.clone() };
+            let is_full = next.is_none() && cache::is_full(path, &body);
+            let kept = Kept { etag, body, next: next.clone(), is_full };
             lock(&self.cache).put(access.account, path, kept);
         }
         Ok(Page { body: answer.body, next })

@@ -132,12 +132,12 @@ impl GitHub {
     /// Reads the App's key; asks nobody anything yet.
     ///
     /// # Errors
-    /// `Refused`: an address that is none, a key that cannot be read.
+    /// `Settings`: an address that is none, a key that cannot be read.
     pub fn new(settings: GitHubSettings, clock: Clock) -> Result<Self, ForgeError> {
         let GitHubSettings { api, ca_file, auth, deadline, pause } = settings;
         Ok(Self {
             api: Api::parse(&api, ca_file)
-                .map_err(|why| ForgeError::Refused { text: why.to_owned() })?,
+                .map_err(|why| ForgeError::Settings { text: why.to_owned() })?,
             identity: Identity::open(auth)?,
             deadline,
             pause,

@@ -63,10 +63,15 @@ impl Api {
         (is_here && path.starts_with('/')).then(|| path.to_owned())
     }
 
+    /// Where it is, for people.
+    pub(super) fn base(&self) -> &Uri {
+        &self.base
+    }
+
     /// A client. Its connections live on the runtime that this is called in. There are no retries in
     /// it, no redirects, no cache and no sleep: what is sent is sent once.
     pub(super) fn open(&self, auth: AuthState) -> Result<Octocrab, ForgeError> {
-        let refused = |text: String| ForgeError::Refused { text };
+        let refused = |text: String| ForgeError::Settings { text };
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(CONNECT_MOST));
         tcp.set_nodelay(true);

@@ -32,6 +32,14 @@ impl Reviewer {
         let known = self.kept.get(key).cloned();
         let is_new = known.is_none();
         let mut kept = known.unwrap_or_else(|| Kept::new(pull.clone()));
+        // Merged before we last looked, and not known: that was before our time, or long ago. Of itself
+        // nothing is said there any more.
+        if let PullState::Merged { at, .. } = &kept.pull.state
+            && is_new
+            && *at < visit.since
+        {
+            (kept.over, kept.late) = (true, true);
+        }
         let news = is_new || kept.fresh || kept.pull != pull;
         let was_open = kept.pull.state == PullState::Open;
         kept.pull = pull;
@@ -113,7 +121,10 @@ impl Reviewer {
                 Some(_) => {}
             }
         }
-        let survey = self.survey(visit, &kept.pull.head, kept.is_strange()).await?;
+        let survey = match self.lacks(key, &kept.pull.head) {
+            Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
+            None => self.survey(visit, &kept.pull.head, kept.is_strange()).await?,
+        };
         let none = Artifacts::default();
         let mut ends = None;
         let found = match survey {

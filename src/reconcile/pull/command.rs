@@ -78,6 +78,7 @@ impl Reviewer {
             if commands.is_empty() || remark.by == self.forge.me().await?.login {
                 continue;
             }
+            self.take_stock(visit, kept).await?;
             for command in &commands {
                 let done = self.obey(visit, kept, remark, command, turn).await?;
                 kept.owed.insert(remark.id, done.with);

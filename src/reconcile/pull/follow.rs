@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::forge::ForgeError;
+use crate::git::GitError;
 use crate::model::{
     Action, Brief, Hold, HoldReason, Life, Plan, Pull, PullKey, PullState, RequestId, RequestPhase,
     Revision, SourceName, Stage, Status,
@@ -57,15 +58,7 @@ impl Reviewer {
             self.want(visit, key, &kept, &brief, (&Default::default(), false));
             return self.tell(visit, key, kept, true).await;
         };
-        if kept.shown.is_none() {
-            let own = self.brought_by(visit, &commit).await?;
-            let stage = if own.is_empty() { Stage::Nothing } else { Stage::Planned };
-            let head = kept.pull.head.clone();
-            kept.shown = Some(Shown {
-                plan: None,
-                ..Shown::new(head, &Plan::default(), Vec::new(), own, stage)
-            });
-        }
+        self.take_stock(visit, &mut kept).await?;
         let own: BTreeMap<RequestId, Before> =
             kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
         let arrived = self.has_arrived(visit, &commit).await?;
@@ -100,6 +93,28 @@ impl Reviewer {
             self.want(visit, key, &kept, &brief, (&Default::default(), !is_over));
         }
         self.tell(visit, key, kept, is_over).await
+    }
+
+    /// Of a merged one that was never seen open, fills in whose files it brought.
+    pub(super) async fn take_stock(
+        &self,
+        visit: &Visit<'_>,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        let PullState::Merged { commit, .. } = &kept.pull.state else { return Ok(()) };
+        if kept.shown.is_some() {
+            return Ok(());
+        }
+        let own = match self.brought_by(visit, commit).await {
+            // The next pass fetches it.
+            Err(Trouble::Git(GitError::Missing { .. })) => return Ok(()),
+            other => other?,
+        };
+        let stage = if own.is_empty() { Stage::Nothing } else { Stage::Planned };
+        let head = kept.pull.head.clone();
+        let shown = Shown::new(head, &Plan::default(), Vec::new(), own, stage);
+        kept.shown = Some(Shown { plan: None, unseen: true, ..shown });
+        Ok(())
     }
 
     /// Lets one go that is aimed at another branch now: its plan is not what would come of it any more.

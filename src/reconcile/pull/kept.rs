@@ -75,6 +75,9 @@ pub(super) struct Kept {
     /// Nothing more is to be said.
     #[serde(default)]
     pub over: bool,
+    /// It was merged long before it was first seen: what is asked there is answered, and that is all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// When requests that it brought end, as was seen last.
     #[serde(default)]
     pub ends: BTreeMap<RequestId, Timestamp>,
@@ -132,6 +135,9 @@ pub(super) struct Shown {
     pub plan: Option<Plan>,
     /// How it stood.
     pub stage: Stage,
+    /// It stands for what a merge brought of which nobody was shown a plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     /// What its steps render to, by target, as far as there is room: that is what was reviewed.
     #[serde(default, skip_serializing_if = "is_none_rendered")]
     pub rendered: Arc<BTreeMap<String, Arc<Artifact>>>,
@@ -200,6 +206,7 @@ impl Kept {
             owed: BTreeMap::new(),
             replies: Vec::new(),
             over: false,
+            late: false,
             ends: BTreeMap::new(),
             again: None,
             ended: None,
@@ -304,7 +311,8 @@ impl Shown {
         let digest = digest::of(&(effects, asked));
         let plan = (plan.steps.len() <= KEPT_STEPS).then(|| plan.clone());
         let (teams, rendered, discounted) = (BTreeMap::new(), Arc::default(), Vec::new());
-        Self { head, digest, steps, needs, teams, discounted, own, plan, stage, rendered }
+        let unseen = false;
+        Self { head, digest, steps, needs, teams, discounted, own, plan, stage, unseen, rendered }
     }
 
     /// With what its steps render to, for a later look at what has become of that.

@@ -17,6 +17,8 @@ mod again;
 mod attend;
 mod command;
 mod follow;
+mod heads;
+mod health;
 mod judge;
 mod kept;
 mod offer;
@@ -112,6 +114,8 @@ pub struct Reviewer {
     looked: BTreeMap<PullKey, Digest>,
     /// Those whose last look left something open.
     again: Again<PullKey>,
+    /// Those whose head could not be fetched or read, with that head and why.
+    lacking: BTreeMap<PullKey, heads::Lacking>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
@@ -134,6 +138,7 @@ pub struct Reviewer {
     moved: BTreeSet<(RequestId, Digest)>,
     /// Commits of which the forge knows no pull request, and since when we know that.
     doubted: BTreeMap<Option<Revision>, Timestamp>,
+    health: health::Health,
     /// Those where nothing is proposed before then.
     unoffered: BTreeMap<Repo, Pause>,
 }
@@ -146,6 +151,10 @@ type Pause = (u32, Timestamp);
 pub struct Turn {
     /// When something is due although nothing happens.
     pub due: Option<Timestamp>,
+    /// Pull requests that could not be looked after.
+    pub unattended: usize,
+    /// When all branches were looked at from end to end; `None`: not since the start.
+    pub looked: Option<Timestamp>,
     /// It wrote something that a pass should see at once.
     pub wake: bool,
 }
@@ -166,6 +175,10 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Commits remembered with their pull requests.
 const BROUGHT: usize = 10_000;
+
+/// What it comes to that a pull request is not remembered.
+const UNREVIEWED: &str =
+    "reviews of it that were given before count no more: ask for them again, there";
 
 /// How far back a first turn looks for what was merged.
 const FIRST: SignedDuration = SignedDuration::from_hours(1);
@@ -196,6 +209,7 @@ impl Reviewer {
             loaded: false,
             looked: BTreeMap::new(),
             again: Again::default(),
+            lacking: BTreeMap::new(),
             ending: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
@@ -206,6 +220,7 @@ impl Reviewer {
             brought: BTreeMap::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
+            health: health::Health::default(),
             unoffered: BTreeMap::new(),
         })
     }
@@ -230,25 +245,35 @@ impl Reviewer {
                 continue;
             }
             let Some(base) = commits.get(place.name()).cloned() else { continue };
-            let visit = Visit { place: &place, base, commits: &commits, world, lease, clock };
-            match self.visit(&visit, &mut turn).await {
-                Ok(()) => drop(self.rest.remove(&place.repo)),
+            let since = self.since(&place, now).await?;
+            let visit =
+                Visit { place: &place, base, since, commits: &commits, world, lease, clock };
+            match self.visit(&visit, now, &mut turn).await {
+                Ok(()) => {
+                    self.rest.remove(&place.repo);
+                    self.fares(&place, None, clock());
+                }
                 Err(Trouble::Pass(error)) => return Err(error),
                 Err(error) => {
+                    self.fares(&place, Some(&error), clock());
                     let until = wait(&mut self.rest, &place.repo, &error, clock());
                     turn.is_due(until);
                 }
             }
         }
+        self.tell_health(lease, &mut turn).await?;
         Ok(turn)
     }
 
     /// Everything of one branch.
-    async fn visit(&mut self, visit: &Visit<'_>, turn: &mut Turn) -> Result<(), Trouble> {
+    async fn visit(
+        &mut self,
+        visit: &Visit<'_>,
+        began: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
         let Visit { place, clock, .. } = visit;
-        let began = (visit.clock)();
-        let since = self.since(place, began).await?;
-        let mut pulls = self.forge.pulls(&place.repo, since).await?;
+        let mut pulls = self.forge.pulls(&place.repo, visit.since).await?;
         pulls.retain(|pull| pull.base == place.branch);
         let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
         // One that was open and is not listed any more was closed before what was asked for.
@@ -278,7 +303,7 @@ impl Reviewer {
             }
         }
         pulls.sort_by_key(|pull| pull.number);
-        self.fetch_heads(place, &pulls).await?;
+        self.fetch_heads(visit, &pulls).await;
         for pull in pulls {
             let key = place.key(pull.number);
             let attended = self.attend(visit, &key, pull, turn).await;
@@ -306,7 +331,7 @@ impl Reviewer {
         key: &PullKey,
         outcome: Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        match outcome {
+        match self.unless_hidden(visit, key.number, outcome).await {
             Err(Trouble::Forge(ForgeError::Gone { text })) => {
                 tracing::info!(pull = %key, text, "a pull request is gone");
                 self.forget(visit, key).await
@@ -315,41 +340,36 @@ impl Reviewer {
                 tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
                 Ok(())
             }
+            Err(trouble) if self.is_readable(visit) => {
+                let error = heads::of_commit(trouble)?;
+                tracing::warn!(pull = %key, error, "a pull request cannot be read");
+                Ok(())
+            }
             other => other,
         }
     }
 
-    /// What changed at or after this moment is asked for.
-    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, Trouble> {
-        let value = self.store.value(&since_key(place.name())).await?;
-        let last: Option<Timestamp> = value.and_then(|v| serde_json::from_value(v).ok());
-        Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
+    /// What is gone and what we may not do is one answer of a forge's, 404. Of a pull request that is
+    /// there it is a refusal: to forget that one would lose who approved it and what was obeyed.
+    async fn unless_hidden(
+        &self,
+        visit: &Visit<'_>,
+        number: u64,
+        outcome: Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let Err(Trouble::Forge(ForgeError::Gone { text })) = outcome else { return outcome };
+        match self.forge.pull(&visit.place.repo, number).await {
+            Err(ForgeError::Gone { .. }) => Err(ForgeError::Gone { text }.into()),
+            Ok(_) | Err(ForgeError::Refused { .. }) => Err(ForgeError::Refused { text }.into()),
+            Err(other) => Err(other.into()),
+        }
     }
 
-    async fn fetch_heads(&self, place: &Place, pulls: &[Pull]) -> Result<(), Trouble> {
-        let Some(source) = self.engine.sources().named(place.name()) else {
-            return Ok(());
-        };
-        let mirror = source.mirror();
-        let mut wanted = Vec::new();
-        for pull in pulls.iter().filter(|pull| pull.state == PullState::Open) {
-            if mirror.pull_head(pull.number)?.as_ref() != Some(&pull.head) {
-                wanted.push(pull.number);
-            }
-        }
-        match mirror.fetch_pulls(&wanted).await {
-            // One of them may be gone: the others are fetched all the same.
-            Err(GitError::Missing { .. }) => {
-                for number in wanted {
-                    match mirror.fetch_pulls(&[number]).await {
-                        Ok(()) | Err(GitError::Missing { .. }) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                Ok(())
-            }
-            other => Ok(other?),
-        }
+    /// What changed at or after this moment is asked for.
+    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, PassError> {
+        let lost = "what was merged more than an hour ago may be told by nobody: see `vend status`";
+        let last: Option<Timestamp> = self.remembered(&since_key(place.name()), lost).await?;
+        Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
     }
 
     /// What was remembered when the last process ended.
@@ -357,18 +377,14 @@ impl Reviewer {
         if self.loaded {
             return Ok(());
         }
-        let known = self.store.value(&list_key()).await?;
-        let known: Vec<PullKey> =
-            known.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
-        for key in known {
-            let value = self.store.value(&kept_key(&key)).await?;
-            if let Some(kept) = value.and_then(|v| serde_json::from_value(v).ok()) {
+        let known: Option<Vec<PullKey>> = self.remembered(&list_key(), UNREVIEWED).await?;
+        for key in known.unwrap_or_default() {
+            if let Some(kept) = self.remembered(&kept_key(&key), UNREVIEWED).await? {
                 self.kept.insert(key, kept);
             }
         }
-        let secret = self.store.value(&secret_key()).await?;
-        let secret = secret.and_then(|v| serde_json::from_value::<[u8; 32]>(v).ok());
-        let secret = match secret {
+        let lost = "comments of ours may be written a second time: delete the older ones";
+        let secret = match self.remembered::<[u8; 32]>(&secret_key(), lost).await? {
             Some(secret) => secret,
             None => {
                 let mut secret = [0; 32];
@@ -383,6 +399,23 @@ impl Reviewer {
         self.secret = Some(secret);
         self.loaded = true;
         Ok(())
+    }
+
+    /// What was written down under a key. That it cannot be read is said, with what is lost by that:
+    /// it is as if nothing had been written.
+    async fn remembered<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        lost: &str,
+    ) -> Result<Option<T>, PassError> {
+        let Some(value) = self.store.value(key).await? else { return Ok(None) };
+        match serde_json::from_value(value) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) => {
+                tracing::error!(key, %error, lost, "what is remembered of pull requests cannot be read");
+                Ok(None)
+            }
+        }
     }
 
     /// Writes down what is remembered of one.
@@ -404,6 +437,7 @@ impl Reviewer {
         self.wanted.remove(key);
         self.looked.remove(key);
         self.again.forget(key);
+        self.lacking.remove(key);
         self.ending.remove(key);
         self.refused.remove(key);
         if self.kept.remove(key).is_none() {
@@ -466,6 +500,8 @@ struct Visit<'a> {
     place: &'a Place,
     /// The commit of its branch that the last pass worked on.
     base: Revision,
+    /// What changed at or after it is asked for: when it was looked last, and a little.
+    since: Timestamp,
     commits: &'a BTreeMap<SourceName, Revision>,
     world: u64,
     lease: &'a Lease,

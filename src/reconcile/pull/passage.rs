@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 
 use super::kept::Shown;
 use super::{Reviewer, Trouble, Turn, Visit};
-use crate::digest::{self, Digest};
+use crate::digest::Digest;
+use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, Requirement, Revision, Rewritten, Stage, Step,
+    RequestId, Requirement, Revision, Rewritten, Stage, Step, nothing_reviewed,
 };
 use crate::reconcile::review::{Question, Reviewed};
 use crate::store::{Index, PersonWrite, passage_key};
@@ -147,7 +148,7 @@ impl Reviewer {
     ) -> Result<Option<Pull>, Trouble> {
         let place = visit.place;
         let Some(commit) = &asked.commit else { return Ok(None) };
-        if let Some(pull) = self.merged_here(visit, commit, &asked.tip)? {
+        if let Some(pull) = self.merged_here(visit, commit, &asked.tip) {
             return Ok(Some(pull));
         }
         let key = (place.repo.clone(), commit.clone());
@@ -166,33 +167,22 @@ impl Reviewer {
     }
 
     /// The pull request that a commit came with, as far as what is remembered of them tells.
-    fn merged_here(
-        &self,
-        visit: &Visit<'_>,
-        commit: &Revision,
-        tip: &Revision,
-    ) -> Result<Option<Pull>, Trouble> {
-        let source = self.engine.sources().named(visit.place.name());
-        let Some(source) = source else { return Ok(None) };
+    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision, tip: &Revision) -> Option<Pull> {
+        let source = self.engine.sources().named(visit.place.name())?;
         let mirror = source.mirror();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
             // Merged into another branch first, it came to this one in another way.
             let is_here = key.source == *visit.place.name() && kept.pull.base == visit.place.branch;
-            if !is_here || !mirror.is_ancestor(merged, tip)? {
+            if !is_here {
                 continue;
             }
-            let brings = merged == commit
-                || mirror.is_ancestor(commit, merged)?
-                    && match mirror.first_parent(merged)? {
-                        Some(parent) => !mirror.is_ancestor(commit, &parent)?,
-                        None => true,
-                    };
-            if brings {
-                return Ok(Some(kept.pull.clone()));
+            // Of one whose commit cannot be read the forge is asked, as of one that nobody remembers.
+            if brings(mirror, merged, commit, tip).unwrap_or_default() {
+                return Some(kept.pull.clone());
             }
         }
-        Ok(None)
+        None
     }
 
     /// Lets through what a pull request brought, as far as it was reviewed.
@@ -212,6 +202,7 @@ impl Reviewer {
         }
         let key = visit.place.key(pull.number);
         let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
+        let reviewed = reviewed.filter(|shown| !shown.unseen);
         let mut writes = self.approvals(visit, &key, &now);
         let after = shown_now(&now, &ids);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
@@ -259,6 +250,24 @@ impl Reviewer {
     }
 }
 
+/// Whether the merge `merged`, on the branch at `tip`, is what brought `commit` there.
+fn brings(
+    mirror: &Mirror,
+    merged: &Revision,
+    commit: &Revision,
+    tip: &Revision,
+) -> Result<bool, GitError> {
+    if !mirror.is_ancestor(merged, tip)? {
+        return Ok(false);
+    }
+    Ok(merged == commit
+        || mirror.is_ancestor(commit, merged)?
+            && match mirror.first_parent(merged)? {
+                Some(parent) => !mirror.is_ancestor(commit, &parent)?,
+                None => true,
+            })
+}
+
 fn through(
     asked: Asked,
     pull: Option<u64>,
@@ -270,8 +279,7 @@ fn through(
 
 /// What stands for a review that there was none of.
 fn unreviewed() -> Bound {
-    let plan = digest::of(&"nothing was reviewed");
-    Bound { plan, steps: Vec::new(), shown: false, needs: Vec::new() }
+    Bound { plan: nothing_reviewed(), steps: Vec::new(), shown: false, needs: Vec::new() }
 }
 
 /// What rules ask for of a request's steps, each once.
@@ -325,7 +333,7 @@ fn compare(
     // What else came with it may be done already, and does not come any more.
     let before = reviewed.map(|shown| shown.of(ids));
     Some(Changed {
-        reviewed: reviewed.map_or_else(|| unreviewed().plan, |shown| shown.digest),
+        reviewed: reviewed.map_or_else(nothing_reviewed, |shown| shown.digest),
         now: after.digest,
         before: before.as_ref().map(lines).unwrap_or_default(),
         after: lines(after),

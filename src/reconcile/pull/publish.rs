@@ -76,7 +76,7 @@ impl Reviewer {
             _ => &kept.pull.head,
         };
         let mut checks = Vec::new();
-        if brief.stage != Stage::Closed {
+        if brief.stage != Stage::Closed && !kept.late {
             checks.push(report::pull::check(brief, head, &external, &find, &options));
         }
         if kept.pull.state == PullState::Open || is_elsewhere {
@@ -199,12 +199,13 @@ impl Reviewer {
     ) -> Result<(), Trouble> {
         // Where one kind may not be written, the others may.
         let mut refused = None;
+        let number = kept.pull.number;
         let said = self.say_checks(visit, wanted, kept).await;
-        note_refused(said, &mut refused)?;
+        note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
         let said = self.say_comment(visit, wanted, kept).await;
-        note_refused(said, &mut refused)?;
+        note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
         let said = self.say_suggestions(visit, wanted, kept).await;
-        note_refused(said, &mut refused)?;
+        note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
         refused.map_or(Ok(()), Err)
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::heads::of_commit;
 use super::kept::{Kept, Shown};
 use super::survey::Survey;
 use super::{Reviewer, Trouble, Turn, Visit, again};
@@ -44,16 +45,22 @@ impl Reviewer {
         }
         mirror.keep_queued(&heads)?;
         for group in &groups {
-            if !mirror.fetch_queued(&group.branch, &group.head).await? {
+            let fetched = mirror.fetch_queued(&group.branch, &group.head).await;
+            let done = match fetched.map_err(Trouble::from) {
+                Ok(true) => self.group(visit, group, &groups, turn).await,
                 // It moved on or is gone: the next turn sees.
-                continue;
-            }
-            match self.group(visit, group, &groups, turn).await {
+                Ok(false) => continue,
+                Err(error) => Err(error),
+            };
+            let text = match done {
+                Ok(()) => continue,
                 Err(Trouble::Forge(ForgeError::Gone { text } | ForgeError::Refused { text })) => {
-                    tracing::warn!(group = group.branch, text, "nothing can be said of a group");
+                    text
                 }
-                other => other?,
-            }
+                Err(trouble) if self.is_readable(visit) => of_commit(trouble)?,
+                Err(other) => return Err(other),
+            };
+            tracing::warn!(group = group.branch, text, "nothing can be said of a group");
         }
         Ok(())
     }

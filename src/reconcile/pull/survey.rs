@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::heads::of_commit;
 use super::{Reviewer, Trouble, Visit};
 use crate::git::{GitError, Merged};
 use crate::model::{Blind, Revision, SourceName};
@@ -25,8 +26,23 @@ pub(super) enum Survey {
 
 impl Reviewer {
     /// Merges `head` in memory and plans what differs; of what is strange, without looking at the
-    /// world.
+    /// world. What is wrong with `head` is no trouble of anybody else's.
     pub(super) async fn survey(
+        &mut self,
+        visit: &Visit<'_>,
+        head: &Revision,
+        is_strange: bool,
+    ) -> Result<Survey, Trouble> {
+        match self.merged(visit, head, is_strange).await {
+            Err(trouble) if self.is_readable(visit) => {
+                let error = of_commit(trouble)?;
+                Ok(Survey::Unknown(format!("its commit cannot be read: {error}")))
+            }
+            other => other,
+        }
+    }
+
+    async fn merged(
         &mut self,
         visit: &Visit<'_>,
         head: &Revision,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::danger;
 use crate::model::{
-    Action, Artifact, Brief, Changed, Hold, RequestId, ResourceAction, Rewritten, Step, visible,
+    Action, Artifact, Brief, Changed, Hold, RequestId, ResourceAction, Rewritten, Step,
+    nothing_reviewed, visible,
 };
 use crate::report::hold;
 use crate::report::markdown::{Page, code, fence, html, line, listed, plural};
@@ -356,6 +357,7 @@ pub(super) fn rewrites(changed: &Changed) -> String {
         let parts = parts.into_iter().map(|Rewritten { target, reviewed, lines }| {
             let against = match reviewed {
                 true => "against what was reviewed",
+                false if changed.reviewed == nothing_reviewed() => "against what is applied",
                 false => "what was reviewed is not kept: against what is applied",
             };
             let lines: Vec<String> = lines.iter().map(|line| visible(line, LINE)).collect();

@@ -1,7 +1,8 @@
 //! The one living comment.
 
 use crate::model::{
-    Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, visible,
+    Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
+    visible,
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
@@ -182,7 +183,7 @@ fn since(brief: &Brief) -> String {
 /// The plan that was reviewed and the one that would be carried out, in one. `who` must approve it,
 /// where rules say so.
 fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
-    let Changed { reviewed: _, now, before, after, differs, rendered: _ } = changed;
+    let Changed { reviewed, now, before, after, differs, rendered: _ } = changed;
     let mut lines = Vec::new();
     for line in before {
         lines.push(match (after.contains(line), differs.contains(line)) {
@@ -196,9 +197,19 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
     // What differs is what is asked about.
     lines.sort_by_key(|line| line.starts_with(' '));
     let who = who.map(|who| format!(", {}", prose(who))).unwrap_or_default();
+    let why = match *reviewed == nothing_reviewed() {
+        true => {
+            "It was merged before anybody was shown what it would do, and it takes something away, so \
+             nothing of it is done.\n\nWhat would be done:"
+        }
+        false => {
+            "What would be done now is not what was reviewed, so nothing of it is done.\n\n\
+             `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something \
+             else:"
+        }
+    };
     format!(
-        "> [!WARNING]\n> What would be done now is not what was reviewed, so nothing of it is done.\n\n\
-         `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something else:\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse take the commit back.\n\n",
+        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse take the commit back.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )

@@ -12,7 +12,9 @@ mod problem;
 mod suggest;
 mod warning;
 
-use crate::model::{Action, Blind, Brief, ResourceAction, Stage};
+use crate::model::{
+    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed,
+};
 use crate::report::markdown::plural;
 
 pub use changes::rewritten;
@@ -23,7 +25,11 @@ pub use suggest::suggestions;
 /// What there is to say, in one line of plain text: the check's title.
 pub fn title(brief: &Brief) -> String {
     match &brief.stage {
-        Stage::Planned if has_errors(brief) => problem::count(brief),
+        Stage::Planned if has_errors(brief) => {
+            let plan = counts(brief, |hold| !matches!(hold.reason, HoldReason::Invalid { .. }));
+            let errors = problem::count(brief);
+            if plan.is_empty() { errors } else { format!("{errors}; {plan}") }
+        }
         Stage::Planned if brief.is_refused() => {
             format!("Refused by its provider; {}", planned(brief))
         }
@@ -40,6 +46,9 @@ pub fn title(brief: &Brief) -> String {
         }
         Stage::Unknown { .. } => "Not looked at yet".to_owned(),
         Stage::Nothing => "Nothing here for vend to do".to_owned(),
+        Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_reviewed() => {
+            "Held: nobody was shown what it takes away".to_owned()
+        }
         Stage::Merged { changed: Some(_), .. } => {
             "Held: more would happen than was reviewed".to_owned()
         }
@@ -60,6 +69,19 @@ fn is_planned(brief: &Brief) -> bool {
 }
 
 fn planned(brief: &Brief) -> String {
+    let mut counts = counts(brief, |_| true);
+    if counts.is_empty() {
+        counts.push_str("Nothing to do");
+    }
+    let blind = match brief.blind {
+        Some(Blind::Fork) => "; from a fork, no account was asked",
+        Some(Blind::Catalog) | None => "",
+    };
+    format!("{counts}{blind}")
+}
+
+/// How many of each there are; nothing where there is none.
+fn counts(brief: &Brief, is_counted: impl Fn(&Hold) -> bool) -> String {
     let plan = &brief.plan;
     let sure = || plan.steps.iter().filter(|step| !step.may_change());
     let verbs = [
@@ -90,16 +112,9 @@ fn planned(brief: &Brief) -> String {
     let lost = if lost.is_empty() { String::new() } else { format!("; {}", lost.join(", ")) };
     let may = plan.steps.len() - sure().count();
     parts.extend((may > 0).then(|| format!("{may} may change")));
-    let held = plan.holds.len();
+    let held = plan.holds.iter().filter(|hold| is_counted(hold)).count();
     parts.extend((held > 0).then(|| format!("{held} held")));
     let ends = super::plan::new_ends(plan).len();
     parts.extend((ends > 0).then(|| format!("{ends} with another end")));
-    if parts.is_empty() {
-        parts.push("Nothing to do".to_owned());
-    }
-    let blind = match brief.blind {
-        Some(Blind::Fork) => "; from a fork, no account was asked",
-        Some(Blind::Catalog) | None => "",
-    };
-    format!("{}{lost}{blind}", parts.join(", "))
+    format!("{}{lost}", parts.join(", "))
 }

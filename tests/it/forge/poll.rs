@@ -1,9 +1,11 @@
 //! What is asked: pull requests, people, tokens; what it costs, and what an outage reads as.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use vend::forge::github::{Auth, GitHub as Client, GitHubSettings};
 use vend::forge::{Forge, Me, Permission};
 use vend::model::{PullState, Revision, VerdictKind};
 
@@ -27,6 +29,28 @@ fn a_poll_over_nothing_new_costs_nothing() {
     assert_eq!(statuses, [304, 304]);
     desk.hosted().push("ada", "one", [write("a.yaml", "a: 3\n")]);
     assert_ne!(poll(), first);
+}
+
+/// What is on a full page stays as it is when another page comes, and with it its ETag.
+#[test]
+fn what_comes_after_a_full_page_is_seen() {
+    let desk = Desk::app();
+    desk.hub.user("grace");
+    let n = desk.open("many");
+    for more in 2..=100 {
+        desk.hosted().push("ada", "many", [write("a.yaml", format!("a: {more}\n"))]);
+    }
+    let pushed = || desk.run(desk.forge.pushed(&desk.repo(), n)).unwrap();
+    assert_eq!((pushed().len(), pushed().len()), (100, 100));
+    desk.hosted().push("grace", "many", [write("a.yaml", "a: more\n")]);
+    let all = pushed();
+    assert_eq!(all.len(), 101);
+    assert!(all[100].by.contains("grace"), "{:?}", all[100]);
+    // One that is not full, and one that another follows, are asked about for nothing.
+    desk.hub.forget();
+    assert_eq!(pushed(), all);
+    let statuses: Vec<u16> = desk.hub.log().iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [304, 304]);
 }
 
 #[test]
@@ -191,8 +215,26 @@ fn f07_where_the_app_is_not_installed_is_a_persons_to_mend() {
     desk.hub.revoke(None);
     let text = refused(pulls());
     assert!(text.contains("not installed on `acme/requests`"), "{text}");
+    // It may be another server that says so.
+    assert!(text.contains(&desk.hub.api()) && text.contains("forge.github.api"), "{text}");
     desk.hub.install(desk.hub.app_id(), "acme");
     assert_eq!(pulls().unwrap().len(), 1, "under another number");
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_nothing_that_a_forge_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("app.pem");
+    let open = || {
+        let auth = Auth::App { id: 1, key_file: key_file.clone() };
+        let opened = Client::new(GitHubSettings::new(auth), Arc::new(Timestamp::now));
+        opened.unwrap_err().to_string()
+    };
+    let missing = open();
+    assert!(missing.starts_with("cannot read the file"), "{missing}");
+    std::fs::write(&key_file, "no key").unwrap();
+    let bad = open();
+    assert!(bad.starts_with("the file") && bad.contains("RSA private key in PEM"), "{bad}");
 }
 
 #[test]

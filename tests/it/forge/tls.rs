@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vend::forge::github::{Auth, GitHub as Client, GitHubSettings};
 use vend::forge::{Forge, ForgeError, Repo};
 
-use super::{refused, unavailable};
+use super::unavailable;
 use crate::github::GitHub;
 use crate::remote::certificate::Authority;
 use crate::world::write;
@@ -90,6 +90,8 @@ fn the_api_is_believed_by_the_authority_that_is_named_and_by_no_other() {
 
     let file = enterprise.folder.path().join("empty.pem");
     std::fs::write(&file, "").unwrap();
-    let why = refused(enterprise.look(Some(file)));
+    let Err(ForgeError::Settings { text: why }) = enterprise.look(Some(file)) else {
+        panic!("nobody was asked")
+    };
     assert!(why.contains("empty.pem") && why.contains("there is none"), "{why}");
 }

@@ -159,6 +159,8 @@ impl Inner {
             if known
                 .is_some_and(|known| known.trim_start_matches("W/") == tag.trim_start_matches("W/"))
             {
+                // Without where the next page is: so GitHub says it.
+                reply.headers.retain(|(name, _)| name != "link");
                 reply = Reply { status: 304, body: None, headers: reply.headers };
             }
         }

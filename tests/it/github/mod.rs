@@ -65,7 +65,7 @@ use state::{AccountKind, App, Installation, State};
 pub use description::examples;
 pub use fault::{Fault, is_match};
 pub use git::Method;
-pub use hook::Delivery;
+pub use hook::{Delivery, signature};
 pub use http::Entry;
 pub use person::{Opened, Repo, Said, Stated, Suggested, Verdict};
 pub use queue::Group;
@@ -249,6 +249,11 @@ impl GitHub {
     /// Its clock goes on by so much.
     pub fn advance(&self, by: Duration) {
         self.state().ahead += SignedDuration::try_from(by).unwrap();
+    }
+
+    /// Its clock goes back by so much: what is done now was done long ago.
+    pub fn go_back(&self, by: Duration) {
+        self.state().ahead -= SignedDuration::try_from(by).unwrap();
     }
 
     /// New tokens of installations end after so long.

@@ -31,7 +31,7 @@ fn each_story_has_its_conclusion_and_its_title() {
     new-queue: Success: 1 to create
     replacement: Success: 3 to update; replaces 1 resource
     deletion: Success: 1 to delete, 1 held
-    invalid: Failure: 3 errors, 1 warning in 2 files
+    invalid: Failure: 3 errors, 1 warning in 2 files; 1 to create
     many: Success: 28 to create, 260 to update, 12 to delete; replaces 2 resources
     pushed: Success: 2 to create
     applying: Running: Applying: 1 of 3 requests done
@@ -42,7 +42,7 @@ fn each_story_has_its_conclusion_and_its_title() {
     revert: Success: Done: 1 request
     conflict: Failure: Conflicts with its base in 2 files
     catalog: Success: 3 to update
-    blast: Failure: 1 error in 1 file
+    blast: Failure: 1 error in 1 file; 500 to update; replaces 30 resources
     nothing-any-more: Success: Nothing here for vend to do
     asked: Success: 1 to create
     ");

@@ -5,12 +5,16 @@ mod command;
 mod expiry;
 mod fork;
 mod gate;
+mod health;
+mod hook;
 mod life;
 mod merge;
 mod offer;
 mod queue;
 mod radius;
+mod strange;
 mod trouble;
+mod unseen;
 
 use serde_json::json;
 

@@ -54,7 +54,10 @@ fn f56_f57_webhooks_wake_and_forged_ones_do_nothing() {
     let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
     desk.says(n, &["create"]);
     assert_eq!(desk.hub.forge("push", b"{}", None).unwrap(), 401);
-    assert_eq!(desk.hub.forge("push", b"{}", Some("sha256=00")).unwrap(), 401);
+    let foreign = crate::github::signature("another secret", b"{}");
+    for wrong in ["sha256=00", foreign.as_str()] {
+        assert_eq!(desk.hub.forge("push", b"{}", Some(wrong)).unwrap(), 401, "{wrong}");
+    }
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
     desk.hub.forget();

@@ -139,7 +139,7 @@ fn fails(action: &str, from: &'static str, to: &'static str) -> Rule {
 }
 
 #[test]
-fn f46_a_look_for_drift_that_fails_is_not_taken_for_none() {
+fn f40_a_look_for_drift_that_fails_is_not_taken_for_none() {
     let mut here = standing("");
     here.it.aws.set_retention(&here.url, 90);
     here.until("the drift is seen", |s| s["drift"]["state"] == "Drifted");
