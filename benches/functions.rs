@@ -300,6 +300,7 @@ fn plan(c: &mut Criterion) {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            stopped: None,
             taken: BTreeSet::new(),
         };
         let (instance, none) = (world::instance(), BTreeSet::new());

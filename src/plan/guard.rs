@@ -184,6 +184,18 @@ pub(super) fn breaker<'r>(
             stop(context, &set, Some(team), released, &mut stopped);
         }
     }
+    // Requests that came meanwhile make no set smaller: it waits until somebody decides, or takes one back.
+    let mut former: BTreeMap<(Digest, u64), Vec<_>> = BTreeMap::new();
+    for (id, removals) in open.iter().filter(|(id, _)| !stopped.contains_key(**id)) {
+        if let Some(set) = context.cases.get(*id).and_then(|case| case.stopped) {
+            former.entry(set).or_default().push((*id, removals.as_slice()));
+        }
+    }
+    for ((_, count), set) in former {
+        if set.len() as u64 >= count {
+            stop(context, &set, None, released, &mut stopped);
+        }
+    }
     stopped
 }
 

@@ -323,6 +323,12 @@ impl Pass<'_> {
             };
             rows.iter().any(|row| is_move(&row.hold.reason))
         });
+        let held = self.memory.holds.get(&id).into_iter().flatten();
+        let stopped = held.filter_map(|row| match &row.hold.reason {
+            HoldReason::TooManyDeletes { count, digest, .. } => Some((*digest, *count)),
+            _ => None,
+        });
+        let stopped = stopped.max_by_key(|(_, count)| *count);
         let taken = self.taken(&id, desired.as_deref());
         Ok(Case {
             id,
@@ -337,6 +343,7 @@ impl Pass<'_> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved,
+            stopped,
             taken,
         })
     }

@@ -326,3 +326,25 @@ fn b84_one_that_is_under_way_counts_among_those_that_go() {
     world.done();
     assert_eq!(world.log.len(), 3);
 }
+
+#[test]
+fn b84_what_comes_meanwhile_lets_no_held_set_go() {
+    let names = ["a/prod/one", "a/prod/two", "a/prod/three"];
+    let mut world = World::of(names.map(|name| (name, File::default().with("size", 1))));
+    names.iter().for_each(|name| world.remove(name));
+    world.converge();
+    world.put("a/prod/new", File::default().with("size", 9));
+    world.put("b/prod/new", File::default().with("size", 8));
+    world.converge();
+    assert_eq!(world.log.len(), 2, "{:?}", world.log);
+    let plan = world.plan();
+    assert_eq!(plan.holds.len(), 3, "{}", show(&plan));
+    // Who takes one back has looked, and the rest is no longer many.
+    let mut back = world.clone();
+    back.put("a/prod/one", File::default().with("size", 1));
+    back.done();
+    assert_eq!(back.log.len(), 4, "{:?}", back.log);
+    world.approvals.insert(asked(&plan));
+    world.done();
+    assert_eq!(world.log.len(), 5);
+}

@@ -138,6 +138,8 @@ pub struct World {
     pub may_have_moved: BTreeSet<RequestId>,
     /// Requests that those are held for: they are looked at too.
     pub partners: BTreeSet<RequestId>,
+    /// What the last plan held as too many deletions: the set, and its size.
+    pub stopped: BTreeMap<RequestId, (Digest, u64)>,
     /// Deletions and creations in the world, as they happened.
     pub log: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl World {
             untouched: BTreeMap::new(),
             may_have_moved: BTreeSet::new(),
             partners: BTreeSet::new(),
+            stopped: BTreeMap::new(),
             log: Vec::new(),
         }
     }
@@ -345,6 +348,7 @@ impl World {
                 later: self.later.get(id).cloned().unwrap_or_default(),
                 untouched: self.untouched.get(id).cloned().unwrap_or_default(),
                 may_have_moved: self.may_have_moved.contains(id),
+                stopped: self.stopped.get(id).copied(),
                 taken: self.taken(id),
                 desired: desired.map(Arc::new),
                 recorded,
@@ -419,6 +423,13 @@ impl World {
     /// Does what the plan says, as an executor would: what the store does alone, then what is ready.
     pub fn apply(&mut self, plan: &Plan) {
         self.partners = plan.holds.iter().flat_map(partners).collect();
+        let stopped = plan.holds.iter().filter_map(|hold| match hold.reason {
+            HoldReason::TooManyDeletes { digest, count, .. } => {
+                Some((hold.request.clone(), (digest, count)))
+            }
+            _ => None,
+        });
+        self.stopped = stopped.collect();
         self.approvals.extend(&plan.approved);
         self.approvals.retain(|digest| !plan.spent.contains(digest));
         for step in plan.steps.iter().filter(|s| !s.action.touches_the_world()) {

@@ -340,6 +340,7 @@ impl Bench<'_> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            stopped: None,
             taken: BTreeSet::new(),
         };
         let count = u64::from(applied.is_some());

@@ -151,6 +151,7 @@ impl<'a> Table<'a> {
             later: BTreeSet::new(),
             untouched: BTreeSet::new(),
             may_have_moved: false,
+            stopped: None,
             taken: self.taken(id),
         })
     }
@@ -254,6 +255,7 @@ impl<'a> Table<'a> {
                 later: BTreeSet::new(),
                 untouched: BTreeSet::new(),
                 may_have_moved: false,
+                stopped: None,
                 taken: BTreeSet::new(),
             });
         }

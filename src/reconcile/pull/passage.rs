@@ -378,7 +378,7 @@ mod tests {
         let step = Step {
             target,
             action,
-            artifact: Some(digest::sha256(b"text")),
+            artifact: Some(crate::digest::sha256(b"text")),
             from: None,
             mark: None,
             moved_from: None,

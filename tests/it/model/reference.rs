@@ -13,7 +13,6 @@ pub struct File {
     /// Permits its deletion.
     pub confirm: bool,
     pub suspend: bool,
-    /// Cannot be read.
     pub broken: bool,
     /// `movedFrom`.
     pub from: Option<Id>,
@@ -30,11 +29,9 @@ struct Made {
 pub enum Word {
     Ready,
     Suspended,
-    /// With the reason.
     Held(&'static str),
 }
 
-/// What a person can say yes to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Question {
     /// These go.
@@ -52,7 +49,6 @@ pub struct Rest {
     pub things: BTreeMap<Id, u16>,
 }
 
-/// See the module.
 #[derive(Clone, Default)]
 pub struct Reference {
     files: BTreeMap<Id, File>,
@@ -63,6 +59,8 @@ pub struct Reference {
     went: BTreeMap<Id, usize>,
     /// Those that were held at the last rest as what may have moved.
     suspects: BTreeSet<Id>,
+    /// The deletions that were too many.
+    stopped: Vec<BTreeSet<Id>>,
     /// The files that were wholly applied last.
     settled: BTreeMap<Id, File>,
     /// Those that went, with those that say that they were these and have something of their own.
@@ -71,13 +69,9 @@ pub struct Reference {
     asked: BTreeSet<Question>,
 }
 
-/// More deletions than this at once ask a person, or a tenth of all, if that is more.
-const FEW: usize = 3;
-
 fn team(id: Id) -> &'static str {
     id.split('/').next().unwrap()
 }
-
 fn name(id: Id) -> &'static str {
     id.rsplit('/').next().unwrap()
 }
@@ -92,7 +86,6 @@ impl Reference {
         self.files.clone_from(files);
     }
 
-    /// A person says yes to all that is asked.
     pub fn approve(&mut self) {
         self.yes.append(&mut self.asked);
     }
@@ -101,7 +94,6 @@ impl Reference {
         self.made.contains_key(id)
     }
 
-    /// Everything that may be done is done.
     pub fn rest(&mut self) -> Rest {
         self.asked.clear();
         let mut held: BTreeMap<Id, &'static str> = BTreeMap::new();
@@ -133,7 +125,6 @@ impl Reference {
         }
     }
 
-    /// Whether what is asked for is there.
     fn is_so(&self, id: Id) -> bool {
         self.made.get(id).is_some_and(|made| made.value == self.files[id].value)
     }
@@ -142,8 +133,8 @@ impl Reference {
         self.made.keys().filter(|id| !self.files.contains_key(*id)).copied().collect()
     }
 
-    /// New files, which nothing was made of yet.
-    fn new(&self, is: impl Fn(&File) -> bool) -> Vec<Id> {
+    /// Files which nothing was made of yet.
+    fn unmade(&self, is: impl Fn(&File) -> bool) -> Vec<Id> {
         let new = self.files.iter().filter(|(id, file)| !self.made.contains_key(*id) && is(file));
         new.map(|(id, _)| *id).collect()
     }
@@ -160,17 +151,17 @@ impl Reference {
     fn moves(&mut self, held: &mut BTreeMap<Id, &'static str>) {
         for old in self.gone() {
             let says = |file: &File| file.from == Some(old) && !file.broken;
-            match self.new(says).as_slice() {
+            match self.unmade(says).as_slice() {
                 [] => {
                     // One that has something of its own cannot take another's. What it said when that was
                     // last as it should be is no word about what went later.
-                    let claims =
+                    let mut claims =
                         self.files.iter().filter(|(_, file)| says(file)).map(|(id, _)| *id);
                     let is_new = |id: &Id| {
                         self.settled.get(id) != self.files.get(id)
                             || self.claims.contains(&(old, *id))
                     };
-                    if let Some(claims) = claims.filter(is_new).next() {
+                    if let Some(claims) = claims.find(is_new) {
                         self.claims.insert((old, claims));
                         if self.ask(Question::NoMove(old, claims)) {
                             held.insert(old, "LooksLikeAMove");
@@ -187,7 +178,7 @@ impl Reference {
                 }
             }
         }
-        for new in self.new(|file| !file.broken && file.from.is_some()) {
+        for new in self.unmade(|file| !file.broken && file.from.is_some()) {
             let stands = |old: Id| self.files.contains_key(old);
             if self.files[new].from.is_some_and(stands) {
                 held.insert(new, "LooksLikeAMove");
@@ -198,12 +189,14 @@ impl Reference {
     /// What went while something like it came is held together with that.
     fn alike(&mut self, held: &mut BTreeMap<Id, &'static str>) {
         for old in self.gone() {
-            if held.get(old).is_some() {
+            // Of several that say so, none is right before one is left.
+            if self.unmade(|file| file.from == Some(old) && !file.broken).len() > 1 {
                 continue;
             }
             let (value, went) = (self.made[old].value, self.went[old]);
             let astray = |file: &File| file.from.is_some_and(|from| !self.is_known(from));
-            let mut alike = self.new(|file| !file.broken && (file.value == value || astray(file)));
+            let mut alike =
+                self.unmade(|file| !file.broken && (file.value == value || astray(file)));
             alike.retain(|new| !self.lay_there(new, went));
             let near = |new: &Id| team(new) == team(old) || name(new) == name(old);
             let later = |new: &Id| !self.views[went].contains_key(new);
@@ -219,15 +212,14 @@ impl Reference {
             };
             for new in alike {
                 if self.ask(Question::NoMove(old, new)) {
-                    held.insert(old, "LooksLikeAMove");
-                    held.insert(new, "LooksLikeAMove");
+                    held.extend([old, new].map(|id| (id, "LooksLikeAMove")));
                 }
             }
-            // One question at a time: who is asked about what can be read is asked about the rest later.
+            // One question at a time.
             if held.contains_key(old) {
                 continue;
             }
-            let mut unread = self.new(|file| file.broken);
+            let mut unread = self.unmade(|file| file.broken);
             unread.retain(|new| team(new) == team(old) && !self.lay_there(new, went));
             if unread.into_iter().any(|new| self.ask(Question::NoMove(old, new))) {
                 held.insert(old, "LooksLikeAMove");
@@ -267,7 +259,7 @@ impl Reference {
             ids.filter(|id| team(id) == team_of).collect()
         };
         let mut sets = Vec::new();
-        if free.len() > FEW.max(self.made.len() / 10) {
+        if free.len() > usize::max(3, self.made.len() / 10) {
             sets.push(free.clone());
         } else {
             for team in free.iter().map(|id| team(id)).collect::<BTreeSet<_>>() {
@@ -277,9 +269,16 @@ impl Reference {
                 }
             }
         }
+        // What comes meanwhile makes no set smaller.
+        for set in std::mem::take(&mut self.stopped) {
+            if set.is_subset(&free) && !sets.iter().any(|other| other.is_superset(&set)) {
+                sets.push(set);
+            }
+        }
         for set in sets {
             if self.ask(Question::Deletions(set.clone())) {
-                held.extend(set.into_iter().map(|id| (id, "TooManyDeletes")));
+                held.extend(set.iter().map(|id| (*id, "TooManyDeletes")));
+                self.stopped.push(set);
             }
         }
         self.made.retain(|id, _| !free.contains(id) || held.contains_key(id));
