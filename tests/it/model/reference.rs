@@ -59,7 +59,6 @@ pub struct Reference {
     went: BTreeMap<Id, usize>,
     /// Those that were held at the last rest as what may have moved.
     suspects: BTreeSet<Id>,
-    /// The deletions that were too many.
     stopped: Vec<BTreeSet<Id>>,
     /// The files that were wholly applied last.
     settled: BTreeMap<Id, File>,
