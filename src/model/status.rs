@@ -212,6 +212,11 @@ pub fn is_hidden_output(value: &Value) -> bool {
     value.as_object().is_some_and(only)
 }
 
+/// How a sensitive parameter is shown.
+pub fn hidden_parameter(name: &str) -> Value {
+    serde_json::json!({"sensitive": name})
+}
+
 /// How a sensitive output is kept and shown.
 pub fn hidden_output(provider: &str, target: &TargetName, output: &str) -> Value {
     serde_json::json!({"sensitive": format!("{provider}/{target}/{output}")})

@@ -1,13 +1,12 @@
 //! Requests whose time is over: from then on they are held, and what becomes of their files is said.
 
-use std::collections::BTreeMap;
-
-use crate::model::{Action, Fate, HoldReason, Life, NewEnd, RequestId, TargetKey, Term};
+use crate::model::{Action, Fate, HoldReason, Life, NewEnd, TargetKey, Term};
 
 use super::Context;
 use super::component::{Subject, deletion};
 use super::draft::{Draft, Removal};
 use super::guard::{breaker, is_protected, standing};
+use super::situation::Case;
 
 impl Subject<'_> {
     /// Its life as the file has it now.
@@ -82,7 +81,11 @@ impl Draft {
 /// goes, and what a person lets go there is let go when its resources do.
 pub(super) fn guard(context: &Context, draft: &mut Draft) {
     let expiring = std::mem::take(&mut draft.expiring);
-    let stopped: BTreeMap<RequestId, HoldReason> = breaker(context, &expiring, &mut draft.released);
+    let is_over = |case: &Case| {
+        let life = case.recorded.as_ref().and_then(|record| record.life.as_ref());
+        case.desired.is_some() && life.is_some_and(|life| life.ends <= context.situation.now)
+    };
+    let stopped = breaker(context, &expiring, &is_over, &mut draft.released);
     for hold in &mut draft.holds {
         let HoldReason::Expired { fate, .. } = &mut hold.reason else { continue };
         let Some(HoldReason::TooManyDeletes { count, recorded, team, digest, .. }) =

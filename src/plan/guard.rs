@@ -36,7 +36,8 @@ pub(super) fn deletions(context: &Context, draft: &mut Draft) {
     }
     let awaited = std::mem::take(&mut draft.awaited);
     let all = passed.iter().chain(&awaited);
-    let stopped = breaker(context, all, &mut draft.released);
+    let is_gone = |case: &Case| case.desired.is_none() && case.recorded.is_some();
+    let stopped = breaker(context, all, &is_gone, &mut draft.released);
     for (key, removal) in passed {
         let reason = stopped.get(&key.request).cloned();
         match (reason, removal.end.clone()) {
@@ -153,6 +154,7 @@ fn digest_of(removal: &Removal) -> Digest {
 pub(super) fn breaker<'r>(
     context: &Context,
     passed: impl IntoIterator<Item = (&'r TargetKey, &'r Removal)>,
+    is_pending: &dyn Fn(&Case) -> bool,
     released: &mut Released,
 ) -> BTreeMap<RequestId, HoldReason> {
     let approvals = context.situation.approvals;
@@ -184,16 +186,18 @@ pub(super) fn breaker<'r>(
             stop(context, &set, Some(team), released, &mut stopped);
         }
     }
-    // Requests that came meanwhile make no set smaller: it waits until somebody decides, or takes one back.
+    // What comes meanwhile makes no set smaller, and neither does what else holds one of it: it waits until
+    // somebody decides, or takes one back.
     let mut former: BTreeMap<(Digest, u64), Vec<_>> = BTreeMap::new();
     for (id, removals) in open.iter().filter(|(id, _)| !stopped.contains_key(**id)) {
         if let Some(set) = context.cases.get(*id).and_then(|case| case.stopped) {
             former.entry(set).or_default().push((*id, removals.as_slice()));
         }
     }
-    for ((_, count), set) in former {
-        if set.len() as u64 >= count {
-            stop(context, &set, None, released, &mut stopped);
+    for (set, members) in former {
+        let is_of_it = |case: &&&Case| case.stopped == Some(set) && is_pending(case);
+        if context.cases.values().filter(is_of_it).count() as u64 >= set.1 {
+            stop(context, &members, None, released, &mut stopped);
         }
     }
     stopped

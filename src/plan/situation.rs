@@ -107,7 +107,8 @@ pub struct Case {
     pub untouched: BTreeSet<Revision>,
     /// It was gone before, and the last pass held it as what may have moved.
     pub may_have_moved: bool,
-    /// The set of deletions with which the last pass held it, and how many requests that had.
+    /// The set of deletions with which it was held last, since then without a break, and how many requests
+    /// that had.
     pub stopped: Option<(Digest, u64)>,
     /// Names that its targets would have, and that another request took along when it moved.
     pub taken: BTreeSet<TargetName>,

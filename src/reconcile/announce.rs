@@ -93,10 +93,12 @@ impl Pass<'_> {
         Ok(point!("pass.say.after")?)
     }
 
-    /// Holds of a request that this pass did not plan.
+    /// Holds of a request that this pass did not plan. One that is as it should be by now was held when a
+    /// pass was cut off before it had said that it is no more.
     fn kept_holds(&self, id: &RequestId) -> Vec<Hold> {
         let planned = self.fresh.contains_key(id) || !self.memory.desired().contains(id);
-        let kept = self.memory.holds.get(id).filter(|_| !planned);
+        let stays = self.scope.is_some() || self.is_stuck(id) || self.stands(id);
+        let kept = self.memory.holds.get(id).filter(|_| !planned && stays);
         kept.into_iter().flatten().map(|row| row.hold.clone()).collect()
     }
 

@@ -108,12 +108,15 @@ fn is_untouched(change: &Change, found: &Observation) -> bool {
     match found {
         Observation::Absent => change.expect.is_none(),
         Observation::Present(live) => {
+            // Where only its guard was to change, that tells.
+            let is_unguarded = change.protect && live.guarded == Some(false);
             live.owner == Owner::Ours
                 && !live.busy
                 && live.token.as_ref() != Some(&change.token)
                 && live.digest.is_some()
                 && live.digest == change.expect
-                && change.artifact.as_ref().and_then(|a| a.digest) != change.expect
+                && (is_unguarded
+                    || change.artifact.as_ref().and_then(|a| a.digest) != change.expect)
         }
     }
 }

@@ -81,8 +81,12 @@ pub struct Memory {
     /// Sources of which nothing was listed yet since the store was made anew: what they ask for is not
     /// known to have been there.
     pub rebuilt: BTreeSet<SourceName>,
+    /// Requests whose deletion was held as one of too many: that set, and how many it had.
+    pub stopped: BTreeMap<RequestId, (Digest, u64)>,
     /// Names of targets that requests took along when they moved: who has each.
     pub taken: BTreeMap<TargetName, RequestId>,
+    /// The store does not say that yet.
+    pub is_new_taken: bool,
     /// A pass was cut off before it had said what it did.
     pub unsaid: bool,
     /// How often people had written when this was loaded.

@@ -20,7 +20,7 @@ use crate::fault::{planted, point};
 use crate::git::{Blob, Kind};
 use crate::model::{
     Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
-    SourceProblem, SourceRecord, TargetKey, TemplateId, Wanted,
+    SourceProblem, SourceRecord, TargetKey, TargetName, TemplateId, Wanted,
 };
 use crate::plan::{Bounds, Gone};
 use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
@@ -247,12 +247,35 @@ impl Engine {
         memory.take_rollouts(super::rollout::standing(self.store.as_ref()).await?);
         memory.rebuilt =
             serde_json::from_value(value(self.store.value(REBUILT).await?)).unwrap_or_default();
-        memory.taken =
-            serde_json::from_value(value(self.store.value(TAKEN).await?)).unwrap_or_default();
+        memory.stopped =
+            serde_json::from_value(value(self.store.value(STOPPED).await?)).unwrap_or_default();
+        (memory.taken, memory.is_new_taken) = self.taken(&memory).await?;
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         memory.told =
             serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
         Ok(memory)
+    }
+}
+
+impl Engine {
+    /// Who has names that are not its own. A store that is older than this knowledge is looked through,
+    /// once: whether that was done.
+    async fn taken(
+        &self,
+        memory: &Memory,
+    ) -> Result<(BTreeMap<TargetName, RequestId>, bool), PassError> {
+        if let Some(value) = self.store.value(TAKEN).await? {
+            return Ok((serde_json::from_value(value).unwrap_or_default(), false));
+        }
+        let ids: Vec<RequestId> = memory.records().iter().map(|entry| entry.id.clone()).collect();
+        let mut taken = BTreeMap::new();
+        for part in ids.chunks(1_000) {
+            for record in self.store.records(part).await? {
+                let names = record.brought_along(&self.instance);
+                taken.extend(names.map(|name| (name.clone(), record.id.clone())));
+            }
+        }
+        Ok((taken, true))
     }
 }
 
@@ -269,6 +292,8 @@ const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
 /// Sources of which nothing was listed yet since the store was made anew.
 pub(super) const REBUILT: &str = "rebuilt";
+/// Deletions that were held as too many.
+pub(super) const STOPPED: &str = "stopped";
 /// Names of targets that requests took along when they moved.
 pub(super) const TAKEN: &str = "taken";
 const PATHS: &str = "paths";
@@ -356,6 +381,10 @@ impl<'a> Pass<'a> {
             self.touch_all().await?;
         }
         let mut writes = Vec::new();
+        if self.lease.is_some() && std::mem::take(&mut self.memory.is_new_taken) {
+            let value = serde_json::to_value(&self.memory.taken).ok();
+            writes.push(Write::Value { key: TAKEN.into(), value });
+        }
         let mut seeds = self.read_catalog(&mut writes).await?;
         seeds.extend(self.roll_out(&mut writes).await?);
         let found = self.list(seeds, &mut writes);

@@ -235,7 +235,9 @@ impl Pass<'_> {
                 rollout.refused.remove(id);
             }
             if evaluated.waits.contains(&rollout.version) {
-                rollout.unread.insert(id.clone());
+                if rollout.unread.len() < REFUSED_MOST {
+                    rollout.unread.insert(id.clone());
+                }
             } else {
                 rollout.unread.remove(id);
             }

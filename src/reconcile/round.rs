@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde_json::json;
+
 use super::desired::{self, Evaluated, Found};
 use super::foresee::{self, Foreseen, Foreseer, Foresight, Sight};
-use super::pass::{Pass, gone_key};
+use super::pass::{Pass, STOPPED, gone_key};
 use super::reach::Reach;
 use super::source::Snapshot;
 use super::{Notice, PassError};
@@ -17,7 +19,7 @@ use crate::digest::Digest;
 use crate::fault::planted;
 use crate::git::Blob;
 use crate::model::{
-    Artifact, ComponentName, Desired, Hold, HoldReason, Observation, Phase, Plan, Record,
+    Artifact, ComponentName, Desired, Fate, Hold, HoldReason, Observation, Phase, Plan, Record,
     RequestId, Retry, Revision, SourceName, Step, TargetKey, TargetName,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
@@ -141,7 +143,7 @@ impl Pass<'_> {
     }
 
     /// A file with errors is looked at when it changes, not at every pass.
-    fn is_stuck(&self, id: &RequestId) -> bool {
+    pub(super) fn is_stuck(&self, id: &RequestId) -> bool {
         if self.lease.is_none() {
             return false; // Who only looks wants to see it.
         }
@@ -154,7 +156,7 @@ impl Pass<'_> {
 
     /// What was found to be stuck although nothing is to be done to it stays so until it is looked
     /// at again.
-    fn stands(&self, id: &RequestId) -> bool {
+    pub(super) fn stands(&self, id: &RequestId) -> bool {
         let mut held = self.memory.holds.get(id).into_iter().flatten();
         held.any(|row| matches!(row.hold.reason, HoldReason::Stuck { .. }))
     }
@@ -323,12 +325,7 @@ impl Pass<'_> {
             };
             rows.iter().any(|row| is_move(&row.hold.reason))
         });
-        let held = self.memory.holds.get(&id).into_iter().flatten();
-        let stopped = held.filter_map(|row| match &row.hold.reason {
-            HoldReason::TooManyDeletes { count, digest, .. } => Some((*digest, *count)),
-            _ => None,
-        });
-        let stopped = stopped.max_by_key(|(_, count)| *count);
+        let stopped = self.memory.stopped.get(&id).copied();
         let taken = self.taken(&id, desired.as_deref());
         Ok(Case {
             id,
@@ -540,6 +537,7 @@ impl Pass<'_> {
     /// `looked` are the requests that were planned: what was seen of others stays said.
     async fn hold(&mut self, plan: &Plan, looked: &BTreeSet<RequestId>) -> Result<(), PassError> {
         self.note_refusals(plan).await?;
+        self.note_stopped(plan).await?;
         self.report.holds.clone_from(&plan.holds);
         self.note_void();
         for hold in &plan.holds {
@@ -552,6 +550,31 @@ impl Pass<'_> {
         let stale: Vec<RequestId> = stale.cloned().collect();
         self.touched.extend(stale);
         Ok(())
+    }
+
+    /// Remembers which deletions were too many, before any is done: what else holds one of them for a while
+    /// makes them no fewer.
+    async fn note_stopped(&mut self, plan: &Plan) -> Result<(), PassError> {
+        let mut stopped = self.memory.stopped.clone();
+        for hold in &plan.holds {
+            if let HoldReason::TooManyDeletes { count, digest, .. }
+            | HoldReason::Expired { fate: Fate::TooMany { count, digest, .. }, .. } =
+                &hold.reason
+            {
+                stopped.insert(hold.request.clone(), (*digest, *count));
+            }
+        }
+        let over: BTreeSet<&RequestId> = self.memory.over((self.clock)()).collect();
+        stopped.retain(|id, _| {
+            let is_gone = !self.memory.desired().contains(id);
+            self.memory.records().contains(id) && (is_gone || over.contains(id))
+        });
+        if stopped == self.memory.stopped {
+            return Ok(());
+        }
+        let value = (!stopped.is_empty()).then(|| json!(stopped));
+        self.memory.stopped = stopped;
+        self.commit(vec![Write::Value { key: STOPPED.into(), value }]).await
     }
 
     /// Whoever approved what was asked before, and sees it asked again, is told why.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, Condition, Desired, Hold, HoldReason, Journalled, LastApply, Map, Observed, Origin,
     Phase, Record, RequestId, RequestPhase, Status, StatusComponent, StatusDrift, StatusMetadata,
-    StatusSource, StatusTemplate, Wanted, hidden_output,
+    StatusSource, StatusTemplate, Wanted, hidden_output, hidden_parameter,
 };
 use crate::report::{expiry, hold};
 
@@ -57,8 +56,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
     };
     let parameters = record.map(|r| &r.parameters).or(spec.map(|s| &s.parameters));
     let shown = |(name, value): (&String, &serde_json::Value)| {
-        let value =
-            if sensitive.contains(name) { json!({"sensitive": name}) } else { value.clone() };
+        let value = if sensitive.contains(name) { hidden_parameter(name) } else { value.clone() };
         (name.clone(), value)
     };
     let place =

@@ -16,6 +16,7 @@ mod demo;
 mod diagnostics;
 mod editor;
 mod forge;
+mod fuzz;
 mod github;
 mod hostile;
 mod import;

@@ -348,3 +348,28 @@ fn b84_what_comes_meanwhile_lets_no_held_set_go() {
     world.done();
     assert_eq!(world.log.len(), 5);
 }
+
+#[test]
+fn b84_what_else_holds_one_of_a_set_lets_none_of_it_go() {
+    let names = ["a/prod/one", "a/prod/two", "a/prod/three"];
+    let mut world = World::of(names.map(|name| (name, File::default().with("size", 1))));
+    names.iter().for_each(|name| world.remove(name));
+    world.converge();
+    // Another team's refers to one of them: two of three are no whole team any more.
+    world.put("b/prod/user", File::default().with("size", 9).referring("vpc", "a/prod/one"));
+    world.put("a/prod/new", File::default().with("size", 8));
+    world.converge();
+    let deleted = |world: &World| world.log.iter().filter(|l| l.starts_with("Delete")).count();
+    assert_eq!(deleted(&world), 0, "{:?}", world.log);
+    // Their source cannot be believed for a while.
+    world.remove("b/prod/user");
+    let (source, since) = (SourceName::new("main"), at(1));
+    world.sources.insert(source, SourceProblem::Stale { error: "x".into(), since });
+    world.converge();
+    world.sources.clear();
+    world.converge();
+    assert_eq!(deleted(&world), 0, "four at once by now: {:?}", world.log);
+    world.approvals.insert(asked(&world.plan()));
+    world.done();
+    assert_eq!(deleted(&world), 4);
+}

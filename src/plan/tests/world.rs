@@ -420,8 +420,8 @@ impl World {
         show(&self.plan())
     }
 
-    /// Does what the plan says, as an executor would: what the store does alone, then what is ready.
-    pub fn apply(&mut self, plan: &Plan) {
+    /// What the next pass knows of this one's holds.
+    fn remember(&mut self, plan: &Plan) {
         self.partners = plan.holds.iter().flat_map(partners).collect();
         let stopped = plan.holds.iter().filter_map(|hold| match hold.reason {
             HoldReason::TooManyDeletes { digest, count, .. } => {
@@ -429,7 +429,14 @@ impl World {
             }
             _ => None,
         });
-        self.stopped = stopped.collect();
+        self.stopped.extend(stopped);
+        let (files, records) = (&self.files, &self.records);
+        self.stopped.retain(|id, _| !files.contains_key(id) && records.contains_key(id));
+    }
+
+    /// Does what the plan says, as an executor would: what the store does alone, then what is ready.
+    pub fn apply(&mut self, plan: &Plan) {
+        self.remember(plan);
         self.approvals.extend(&plan.approved);
         self.approvals.retain(|digest| !plan.spent.contains(digest));
         for step in plan.steps.iter().filter(|s| !s.action.touches_the_world()) {
@@ -579,6 +586,7 @@ impl World {
             let plan = self.plan();
             let idle = plan.settle.is_empty() && plan.forget.is_empty() && plan.drifts.is_empty();
             if idle && !plan.steps.iter().any(Step::is_ready) {
+                self.remember(&plan);
                 return;
             }
             self.apply(&plan);

@@ -37,8 +37,10 @@ pub fn hidden(artifact: &Artifact) -> Vec<String> {
 
 /// What somebody else says, without those of `hidden` that it repeats.
 pub fn masked(text: String, hidden: &[String]) -> String {
-    let long = hidden.iter().filter(|value| value.len() >= LEAST);
-    long.fold(text, |text, value| {
+    // The longest first: another may be the beginning of it.
+    let mut long: Vec<&String> = hidden.iter().filter(|value| value.len() >= LEAST).collect();
+    long.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+    long.into_iter().fold(text, |text, value| {
         if text.contains(value.as_str()) { text.replace(value.as_str(), HIDDEN) } else { text }
     })
 }

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
     Artifact, ComponentRecord, InstanceId, Life, Lifetime, Map, ObjectId, Origin, Record,
-    RequestId, Revision, SourceName, Status, TemplateId, Term,
+    RequestId, Revision, SourceName, Status, TemplateId, Term, hidden_parameter,
 };
 use crate::yaml;
 
@@ -189,9 +189,12 @@ pub fn record(status: &Status) -> Option<Record> {
         Life { lifetime: status.lifetime.clone().unwrap_or_else(until), since, ends }
     });
     // What stands for a value that is shown nowhere is not that value.
-    let is_told = |name: &str| !status.sensitive.contains_key(name);
-    let parameters: Map =
-        status.parameters.clone().into_iter().filter(|(name, _)| is_told(name)).collect();
+    // Files that are older than its digest say only that it is not shown.
+    let is_told = |name: &str, value: &serde_json::Value| {
+        !status.sensitive.contains_key(name) && *value != hidden_parameter(name)
+    };
+    let (parameters, hidden): (Map, Map) =
+        status.parameters.clone().into_iter().partition(|(name, value)| is_told(name, value));
     let source = status.applied_from.as_ref().unwrap_or(&status.source);
     Some(Record {
         id: status.metadata.id.clone(),
@@ -203,7 +206,7 @@ pub fn record(status: &Status) -> Option<Record> {
         template: TemplateId { name: template.name.clone(), version: template.version.clone() },
         template_digest: template.digest,
         parameters,
-        sensitive: status.sensitive.keys().cloned().collect(),
+        sensitive: hidden.keys().cloned().collect(),
         digests: status.sensitive.clone(),
         references: status.references.clone(),
         labels: status.labels.clone(),
@@ -232,7 +235,7 @@ mod tests {
         let mut applied = *sample::record("events", "text", None);
         let secret = json!("{{resolve:secretsmanager:arn}}");
         applied.parameters.insert("password".into(), secret.clone());
-        applied.parameters.insert("shape".into(), json!({"sensitive": "shape"}));
+        applied.parameters.insert("shape".into(), json!({"sensitive": "form"}));
         // What the template does not promise is on no branch.
         applied.components.values_mut().for_each(|c| c.outputs.clear());
         applied.sensitive = vec!["password".into()];
@@ -259,6 +262,15 @@ mod tests {
         back.parameters.insert("password".into(), secret);
         back.components.values_mut().for_each(|c| c.attempts = 1);
         assert_eq!(back, applied);
+
+        // One that was written before digests were.
+        let older = Status { sensitive: BTreeMap::new(), ..told.clone() };
+        let older = record(&older).unwrap();
+        assert_eq!(
+            (older.sensitive.as_slice(), older.digests.len()),
+            (&["password".to_owned()][..], 0)
+        );
+        assert!(!older.parameters.contains_key("password"));
 
         // A file that another source has now.
         told.phase = RequestPhase::Held;

@@ -88,7 +88,7 @@ fn every_command_gives_one_json_document() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
     plan: diagnostics digest drifts ends forget holds refresh remarks sources steps summary unchanged
-    apply: counts diagnostics done due evaluated holds publishError published quiet sources summary underWay
+    apply: counts diagnostics done due evaluated holds publishError published quiet sources summary underWay unremoved
     status: counts problems requests
     explain: approvals desired events holds retries status underWay
     explain: diagnostics error exitCode hints

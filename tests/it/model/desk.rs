@@ -254,6 +254,9 @@ impl Desk {
     /// Says yes to all that is asked.
     pub async fn approve(&mut self) {
         let report = self.settle().await;
+        let (engine, _) = self.process.as_mut().unwrap();
+        // A pass over nothing new does not look at what is held.
+        let report = engine.standing(report).await.unwrap();
         let digests = report.holds.iter().filter_map(|hold| match &hold.reason {
             HoldReason::TooManyDeletes { digest, .. } => Some(*digest),
             HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),

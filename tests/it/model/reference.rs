@@ -55,9 +55,8 @@ pub struct Reference {
     made: BTreeMap<Id, Made>,
     /// All that was ever seen, in its order.
     views: Vec<BTreeMap<Id, File>>,
-    /// The view in which a file was found gone.
     went: BTreeMap<Id, usize>,
-    /// Those that were held at the last rest as what may have moved.
+    /// Those that were held as what may have moved.
     suspects: BTreeSet<Id>,
     stopped: Vec<BTreeSet<Id>>,
     /// The files that were wholly applied last.
@@ -268,10 +267,12 @@ impl Reference {
                 }
             }
         }
-        // What comes meanwhile makes no set smaller.
+        // What comes meanwhile makes no set smaller, and neither does what else holds one of it.
         for set in std::mem::take(&mut self.stopped) {
-            if set.is_subset(&free) && !sets.iter().any(|other| other.is_superset(&set)) {
-                sets.push(set);
+            let open: BTreeSet<Id> = set.intersection(&free).copied().collect();
+            let is_whole = set.iter().all(|id| self.gone().contains(id));
+            if is_whole && !open.is_empty() && !sets.iter().any(|other| other.is_superset(&open)) {
+                sets.push(open);
             }
         }
         for set in sets {
@@ -286,7 +287,6 @@ impl Reference {
     fn apply(&mut self, held: &BTreeMap<Id, &'static str>) {
         for (id, file) in &self.files {
             let File { value, protect, confirm, .. } = *file;
-            // What is left alone, and as it should be, is recorded like any other.
             if !file.broken && (!file.suspend || self.is_so(id)) && !held.contains_key(id) {
                 self.made.insert(id, Made { value, protect, confirm });
                 self.settled.insert(id, *file);

@@ -121,9 +121,16 @@ fn somebody_at_a_terminal_opens_one_for_each_team() {
     let laptop = Laptop::clone(&desk.world, &[]);
     let token = desk.world.root().join("ada-token");
     std::fs::write(&token, desk.hub.token("ada")).unwrap();
+    // Her own git can read what she has cloned.
+    let (url, ada) = (desk.repo().url(), desk.hub.token("ada"));
+    let rewritten = url.replace("://", &format!("://x-access-token:{ada}@"));
+    let home = desk.world.root().join("home/.gitconfig");
+    let own = std::fs::read_to_string(&home).unwrap_or_default();
+    let own = format!("{own}[url \"{rewritten}\"]\n\tinsteadOf = {url}\n");
+    std::fs::write(&home, own).unwrap();
     let config = json!({
         "catalog": {"repository": desk.world.catalog.url()},
-        "requests": [{"repository": desk.repo().url()}],
+        "requests": [{"repository": url}],
         "forge": {"github": {"api": desk.hub.api(), "tokenFile": token}},
     });
     let write = |config: &serde_json::Value| laptop.write("vend.yaml", config.to_string());

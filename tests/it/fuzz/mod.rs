@@ -1,0 +1,134 @@
+//! Any bytes, for every reader of what others write: the inputs of `tests/fuzz/` and what comes of them
+//! by chance, the same each time.
+//!
+//! `VEND_FUZZ` is how many changed inputs are tried of each, `VEND_FUZZ_SEED` where they begin.
+
+mod bodies;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// Chance that is the same each time: SplitMix64 (Steele, Lea and Flood, 2014).
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From `0` on, below `end`.
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(name)
+}
+
+fn inputs(name: &str) -> Vec<Vec<u8>> {
+    let folder = folder(name);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// What readers are easily wrong about.
+const PIECES: [&[u8]; 32] = [
+    b"\0",
+    b"\n",
+    b"\r\n",
+    b"\t",
+    b" ",
+    b"- ",
+    b": ",
+    b"#",
+    b"\"",
+    b"'",
+    b"|\n",
+    b">-\n",
+    b"&a ",
+    b"*a",
+    b"!!int ",
+    b"{{",
+    b"}}",
+    b"{{#each ",
+    b"{",
+    b"[",
+    b"]",
+    b"null",
+    b"-1",
+    b"1e400",
+    b"0777",
+    b"~",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\xe2\x80\xae",
+    b"${",
+    b"--",
+    b"@",
+];
+
+fn changed(data: &[u8], other: &[u8], chance: &mut Chance) -> Vec<u8> {
+    let mut data = data.to_vec();
+    for _ in 0..=chance.below(4) {
+        let at = chance.below(data.len() + 1);
+        let end = (at + chance.below(17)).min(data.len());
+        let insert = match chance.below(6) {
+            0 => Vec::new(),
+            1 => [*chance.pick(&PIECES), &data[at..end]].concat(),
+            2 => chance.pick(&PIECES).to_vec(),
+            3 => data[at..end].repeat(2),
+            4 => data[at..end].iter().map(|b| b ^ 1 << (chance.below(8))).collect(),
+            _ => other[chance.below(other.len() + 1)..].iter().copied().take(64).collect(),
+        };
+        drop(data.splice(at..end, insert));
+    }
+    data
+}
+
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or)
+}
+
+#[test]
+fn no_bytes_are_too_much_for_a_reader() {
+    let (count, seed) = (number("VEND_FUZZ", 400), number("VEND_FUZZ_SEED", 1));
+    let mut wrong = Vec::new();
+    for (name, body) in bodies::ALL {
+        let inputs = inputs(name);
+        assert!(!inputs.is_empty(), "{name} has no inputs");
+        let mut chance = Chance(seed);
+        let mut attempt = |data: &[u8]| {
+            if catch_unwind(AssertUnwindSafe(|| body(data))).is_err() {
+                wrong.push(format!("{name}: {}", vend::git::escape(data)));
+            }
+        };
+        inputs.iter().for_each(|data| attempt(data));
+        for _ in 0..count {
+            let (data, other) = (chance.pick(&inputs), chance.pick(&inputs));
+            attempt(&changed(data, other, &mut chance));
+        }
+    }
+    assert!(wrong.is_empty(), "{} inputs are too much:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The harness would see a reader that cannot take something.
+#[test]
+fn a_reader_that_fails_is_seen() {
+    let mut chance = Chance(1);
+    let seen = (0..400).any(|_| {
+        let data = changed(b"a: 1\n", b"b: 2\n", &mut chance);
+        catch_unwind(|| assert!(!data.contains(&0))).is_err()
+    });
+    assert!(seen);
+}
