@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
-use crate::forge::ForgeError;
+use crate::forge::{ForgeError, marker};
 use crate::git::GitError;
 use crate::model::{
     Action, Brief, Hold, HoldReason, Life, Plan, Pull, PullKey, PullState, RequestId, RequestPhase,
@@ -112,9 +112,19 @@ impl Reviewer {
         };
         let stage = if own.is_empty() { Stage::Nothing } else { Stage::Planned };
         let head = kept.pull.head.clone();
+        let unseen = !self.was_told(visit, kept.pull.number).await?;
         let shown = Shown::new(head, &Plan::default(), Vec::new(), own, stage);
-        kept.shown = Some(Shown { plan: None, unseen: true, ..shown });
+        kept.shown = Some(Shown { plan: None, unseen, ..shown });
         Ok(())
+    }
+
+    /// Whether a comment of ours stands there: somebody was shown a plan, and whoever showed it was ended
+    /// before that was kept. Nobody knows which plan it was.
+    async fn was_told(&self, visit: &Visit<'_>, number: u64) -> Result<bool, Trouble> {
+        let repo = &visit.place.repo;
+        let marker = marker(&self.secret.unwrap_or_default(), "comment", repo, number);
+        let remarks = self.forge.remarks(repo, number, None).await?;
+        Ok(remarks.iter().any(|remark| remark.body.contains(&marker)))
     }
 
     /// Lets one go that is aimed at another branch now: its plan is not what would come of it any more.
