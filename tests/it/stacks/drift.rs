@@ -148,8 +148,9 @@ fn f40_a_look_for_drift_that_fails_is_not_taken_for_none() {
     let complete = "<DetectionStatus>DETECTION_COMPLETE</DetectionStatus>";
     let status = "DescribeStackDriftDetectionStatus";
     let nothing = || fails("DescribeStackResourceDrifts", "MODIFIED", "IN_SYNC");
-    here.it.aws.rule(nothing());
+    // The failure first: a look between the two would find all as it was.
     here.it.aws.rule(fails(status, complete, failed));
+    here.it.aws.rule(nothing());
     let seen = here.until("it is said", |s| s["drift"]["unchecked"].is_object());
     let text = seen["drift"].to_string();
     assert!(text.contains("Queue.MessageRetentionPeriod") && text.contains("no rights"), "{text}");
