@@ -90,14 +90,15 @@ impl Record {
     }
 
     /// Names of its targets that are not those which its own components would be given: it came from
-    /// another request, or a component had another name.
-    pub fn brought_along<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-    ) -> impl Iterator<Item = &'a TargetName> {
+    /// another request, or a component had another name. With who has them, itself.
+    pub fn brought_along(
+        &self,
+        instance: &InstanceId,
+    ) -> impl Iterator<Item = (TargetName, RequestId)> {
         self.components.iter().filter_map(|(component, known)| {
             let key = TargetKey { request: self.id.clone(), component: component.clone() };
-            (known.target != TargetName::compute(instance, &key)).then_some(&known.target)
+            let is_own = known.target == TargetName::compute(instance, &key);
+            (!is_own).then(|| (known.target.clone(), self.id.clone()))
         })
     }
 

@@ -204,7 +204,7 @@ impl Pass<'_> {
         for component in moved.components.values() {
             taken.remove(&component.target);
         }
-        taken.extend(moved.brought_along(instance).map(|name| (name.clone(), moved.id.clone())));
+        taken.extend(moved.brought_along(instance));
         taken
     }
 

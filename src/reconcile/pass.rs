@@ -271,8 +271,7 @@ impl Engine {
         let mut taken = BTreeMap::new();
         for part in ids.chunks(1_000) {
             for record in self.store.records(part).await? {
-                let names = record.brought_along(&self.instance);
-                taken.extend(names.map(|name| (name.clone(), record.id.clone())));
+                taken.extend(record.brought_along(&self.instance));
             }
         }
         Ok((taken, true))

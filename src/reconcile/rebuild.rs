@@ -32,8 +32,7 @@ use crate::error::chain;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, RequestPhase,
-    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TargetName,
-    TemplateId,
+    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
 };
 use crate::provider::Providers;
 use crate::render;
@@ -288,11 +287,8 @@ impl Remains {
         }
         let mut counts = Counts::default();
         let mut writes = Vec::new();
-        let named = |record: &Record| -> Vec<(TargetName, RequestId)> {
-            let names = record.brought_along(&instance.instance);
-            names.map(|name| (name.clone(), record.id.clone())).collect()
-        };
-        let taken: BTreeMap<_, _> = records.values().flat_map(named).collect();
+        let named = records.values().flat_map(|record| record.brought_along(&instance.instance));
+        let taken: BTreeMap<_, _> = named.collect();
         for (id, status) in &statuses {
             counts.shift(id, None, Some(status.phase));
             let record = records.remove(id);

@@ -92,12 +92,10 @@ impl<'a> Table<'a> {
     fn new(desk: &'a Desk<'a>) -> Result<Self, PassError> {
         let records = desk.published.records();
         let providers = local_providers(desk.config)?;
-        let named = |record: &Record| -> Vec<(TargetName, RequestId)> {
-            let Some(instance) = &desk.published.instance else { return Vec::new() };
-            let names = record.brought_along(instance);
-            names.map(|name| (name.clone(), record.id.clone())).collect()
-        };
-        let taken = records.values().flat_map(named).collect();
+        let named = desk.published.instance.iter().flat_map(|instance| {
+            records.values().flat_map(move |record| record.brought_along(instance))
+        });
+        let taken = named.collect();
         let mut table = Self { desk, records, users: BTreeMap::new(), taken, providers };
         let all: BTreeSet<RequestId> =
             table.records.keys().chain(desk.evaluated.keys()).cloned().collect();
