@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::args::Args;
 use super::failure::{Failure, Kind};
 use crate::config::{Config, ConfigError, FILE_NAME, SYSTEM_FILE};
+use crate::git::WorkingCopy;
 use crate::reconcile::Engine;
 use crate::store::{Acquired, Holder, Lease, Sqlite, Store};
 
@@ -24,7 +25,7 @@ pub fn config(args: &Args) -> Result<Config, Failure> {
     let path = match &args.config {
         Some(path) => path.clone(),
         None => match find(&std::env::current_dir()?) {
-            Some(path) => path,
+            Some(path) => return found(&path),
             None if !Path::new(SYSTEM_FILE).exists() => {
                 return Err(Failure::usage(format!(
                     "there is no configuration: no `{FILE_NAME}` here or in a folder above, and no `{SYSTEM_FILE}`"
@@ -41,6 +42,25 @@ pub fn config(args: &Args) -> Result<Config, Failure> {
 /// `vend.yaml` in `from` or a folder above it.
 pub fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file())
+}
+
+/// Reads a configuration that nobody named, but that lay in a folder above. What came with somebody's
+/// commit must not send what this machine keeps secret to an address of its choice.
+pub fn found(path: &Path) -> Result<Config, Failure> {
+    let config = read(path)?;
+    let Some(setting) = config.settings.hands_out() else { return Ok(config) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let copy = WorkingCopy::discover(folder.unwrap_or(Path::new(".")))?;
+    if !copy.tracks(path) {
+        return Ok(config);
+    }
+    let what = format!(
+        "`{}` came with a commit, and its `{setting}` would hand out what is kept on this machine",
+        path.display()
+    );
+    Err(Failure::usage(what)
+        .hint(format!("if you know that file, name it: --config {}", path.display()))
+        .hint("else take the setting out: a working copy is read with your own git's credentials"))
 }
 
 /// Reads a configuration file.
@@ -138,7 +158,7 @@ pub async fn take_lease(config: &Config, store: &dyn Store) -> Result<Lease, Fai
 /// As [`config`], but the repository that `at` lies in comes before the current folder.
 pub fn config_near(args: &Args, at: &Path) -> Result<Config, Failure> {
     match find(at) {
-        Some(path) if args.config.is_none() => Ok(read(&path)?),
+        Some(path) if args.config.is_none() => found(&path),
         Some(_) | None => config(args),
     }
 }

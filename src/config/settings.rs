@@ -592,6 +592,18 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The first setting by which something secret of this machine goes to an address that the file
+    /// names as well: a token, a signature as the App, AWS credentials.
+    pub fn hands_out(&self) -> Option<&'static str> {
+        let has_token = |c: &CredentialSettings| c.token_file.is_some();
+        let found = [
+            (self.credentials.iter().any(has_token), "credentials[].tokenFile"),
+            (self.forge.is_some(), "forge"),
+            (self.providers.cloudformation.endpoint.is_some(), "providers.cloudformation.endpoint"),
+        ];
+        found.into_iter().find_map(|(is_set, setting)| is_set.then_some(setting))
+    }
+
     fn resolve(&mut self, folder: &Path) {
         let path = |p: &mut PathBuf| *p = absolute(folder, p);
         let url = |u: &mut String| *u = absolute_url(folder, u);

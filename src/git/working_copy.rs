@@ -139,6 +139,18 @@ impl WorkingCopy {
         full.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned)
     }
 
+    /// Whether what lies at `path` came, or may have come, with the clone: it is in the commit that is
+    /// checked out, or in the index.
+    pub fn tracks(&self, path: &Path) -> bool {
+        let (Some(repository), Some(path)) = (&self.repository, self.relative(path)) else {
+            return false;
+        };
+        let path = Path::new(&path);
+        let is_staged = repository.index().is_ok_and(|index| index.get_path(path, 0).is_some());
+        let tree = repository.head().and_then(|head| head.peel_to_tree());
+        is_staged || tree.is_ok_and(|tree| tree.get_path(path).is_ok())
+    }
+
     /// Every entry below a folder (`""`: all), sorted by path, with the ids that Git would give the
     /// bytes as they lie there; and of each regular file those bytes, read once, unless there are
     /// more than `max` of them. Paths start at the top.

@@ -90,7 +90,7 @@ async fn landed(
     };
     let near = match (&args.config, context::find(folder)) {
         (Some(named), _) => Some(context::read(named)?),
-        (None, Some(near)) => Some(context::read(&near)?),
+        (None, Some(near)) => Some(context::found(&near)?),
         (None, None) => None,
     };
     let branch = near.as_ref().map(|config| config.settings.catalog.branch.as_str());

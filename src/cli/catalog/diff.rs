@@ -78,7 +78,7 @@ fn config(args: &Args, diff: &Diff, folder: &Path) -> Result<Config, Failure> {
         return context::config(args);
     }
     if let Some(near) = context::find(folder) {
-        return Ok(context::read(&near)?);
+        return context::found(&near);
     }
     let Some(first) = diff.requests.first() else {
         if Path::new(SYSTEM_FILE).exists() {

@@ -193,6 +193,40 @@ fn offline_the_last_copy_is_used_and_its_age_is_said() {
     );
 }
 
+#[test]
+fn what_came_with_a_commit_hands_out_no_secret_of_this_machine() {
+    let world = World::new();
+    world.apply();
+    let laptop = Laptop::new(&world);
+    let secret = world.root().join("secret");
+    std::fs::write(&secret, "a canary\n").unwrap();
+    let plain = std::fs::read_to_string(laptop.clone.join("vend.yaml")).unwrap();
+    let (file, elsewhere) = (secret.display(), "https://127.0.0.1:9");
+    let hostile = [
+        format!("credentials: [{{url: '{elsewhere}', tokenFile: {file}}}]\n"),
+        format!("forge: {{github: {{api: '{elsewhere}', tokenFile: {file}}}}}\n"),
+        format!("providers: {{cloudformation: {{endpoint: '{elsewhere}'}}}}\n"),
+    ];
+    for (setting, text) in ["credentials[].tokenFile", "forge", "endpoint"].iter().zip(hostile) {
+        laptop.write("vend.yaml", format!("{plain}{text}"));
+        for command in [&["plan"][..], &["validate"], &["status"]] {
+            let said = laptop.ends(2, command).stderr;
+            assert!(said.contains("came with a commit") && said.contains(setting), "{said}");
+            assert!(said.contains("--config"), "{said}");
+        }
+        // Who names it knows it.
+        laptop.ends(0, &["--config", "vend.yaml", "validate"]);
+        // And one that is nobody's but theirs was written by whoever has this clone.
+        laptop.git(&["rm", "-q", "--cached", "vend.yaml"]);
+        laptop.git(&["commit", "-q", "-m", "mine"]);
+        laptop.ends(0, &["validate"]);
+        laptop.git(&["reset", "-q", "HEAD~"]);
+        laptop.ends(2, &["validate"]);
+    }
+    laptop.write("vend.yaml", plain);
+    laptop.ends(0, &["validate"]);
+}
+
 fn run_cold(laptop: &Laptop<'_>, args: &[&str]) -> crate::world::Output {
     let mut command = laptop.command_in(&laptop.clone, args);
     command.env("XDG_CACHE_HOME", laptop.clone.join("../cold"));

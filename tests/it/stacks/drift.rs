@@ -148,8 +148,11 @@ fn f40_a_look_for_drift_that_fails_is_not_taken_for_none() {
     let complete = "<DetectionStatus>DETECTION_COMPLETE</DetectionStatus>";
     let status = "DescribeStackDriftDetectionStatus";
     let nothing = || fails("DescribeStackResourceDrifts", "MODIFIED", "IN_SYNC");
-    // The failure first: a look between the two would find all as it was.
+    // A look that was complete before would find all as it was, so it ends first.
     here.it.aws.rule(fails(status, complete, failed));
+    let asked = here.it.aws.count(status);
+    let failed_once = || (here.it.aws.count(status) > asked + 1).then_some(());
+    here.it.aws.eventually("a look fails", failed_once);
     here.it.aws.rule(nothing());
     let seen = here.until("it is said", |s| s["drift"]["unchecked"].is_object());
     let text = seen["drift"].to_string();

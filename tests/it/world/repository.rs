@@ -140,9 +140,17 @@ impl Repository {
 
     /// A file of a branch or commit.
     pub fn read(&self, at: &str, path: &str) -> Option<String> {
-        self.files(at, path)
+        // The branch may move on between two looks at it.
+        let commit = self.commit_at(at)?;
+        self.files(&commit, path)
             .contains(&path.to_owned())
-            .then(|| self.git(&["cat-file", "blob", &format!("{at}:{path}")]))
+            .then(|| self.git(&["cat-file", "blob", &format!("{commit}:{path}")]))
+    }
+
+    fn commit_at(&self, at: &str) -> Option<String> {
+        let name = format!("{at}^{{commit}}");
+        let found = self.git(&["rev-list", "--no-walk", "--ignore-missing", &name]);
+        found.lines().next().map(str::to_owned)
     }
 
     /// A YAML file of a branch or commit.
@@ -157,13 +165,8 @@ impl Repository {
     /// Paths of the files at or below `folder`; all for an empty one. A branch that is not there
     /// has none.
     pub fn files(&self, at: &str, folder: &str) -> Vec<String> {
-        if self
-            .git(&["rev-list", "--no-walk", "--ignore-missing", &format!("{at}^{{commit}}")])
-            .is_empty()
-        {
-            return Vec::new();
-        }
-        let mut args = vec!["ls-tree", "-r", "-z", "--name-only", at];
+        let Some(commit) = self.commit_at(at) else { return Vec::new() };
+        let mut args = vec!["ls-tree", "-r", "-z", "--name-only", &commit];
         if !folder.is_empty() {
             args.extend(["--", folder]);
         }
