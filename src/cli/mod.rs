@@ -16,6 +16,7 @@ mod live;
 mod log;
 mod logs;
 mod look;
+mod man;
 mod new;
 mod output;
 mod plan;
@@ -89,6 +90,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
         Command::Catalog(catalog) => catalog::run(args, catalog).await,
         Command::Schema(schema) => schema::run(args, schema).await,
         Command::State(state) => state::run(args, state).await,
+        Command::Man(man) => man::run(args, man),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Args::command(), "vend", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ pub mod hold;
 pub mod import;
 pub mod live;
 pub mod log;
+pub mod manual;
 mod markdown;
 pub mod overview;
 pub mod pass;

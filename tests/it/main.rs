@@ -23,6 +23,7 @@ mod import;
 mod init;
 mod isolation;
 mod layering;
+mod manual;
 mod model;
 mod pages;
 mod promises;

@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
 }
 
 /// `path.to.each[].setting` of a schema of objects and lists.
-fn settings(schema: &serde_json::Value, prefix: &str, out: &mut Vec<(String, serde_json::Value)>) {
+pub fn settings(schema: &serde_json::Value, prefix: &str, out: &mut Vec<(String, serde_json::Value)>) {
     let Some(properties) = schema.get("properties").and_then(|p| p.as_object()) else { return };
     for (name, inner) in properties {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };

@@ -99,6 +99,15 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Prints the manual, or writes all of its pages into a folder.
+    Man(Man),
+}
+
+/// `vend man`.
+#[derive(clap::Args, Debug)]
+pub struct Man {
+    /// Where the pages of all commands and of vend.yaml go; one of vend alone is printed without it.
+    pub directory: Option<PathBuf>,
 }
 
 /// `vend demo`.
