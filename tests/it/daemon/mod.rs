@@ -2,6 +2,7 @@
 
 mod crash;
 mod life;
+mod sandbox;
 mod server;
 mod serving;
 mod socket;

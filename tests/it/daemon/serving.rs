@@ -16,6 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(40);
 /// A running daemon; killed when it is dropped.
 pub struct Serving {
     child: Child,
+    /// Of the daemon, which may be a child of the child.
+    pid: u32,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -60,7 +62,25 @@ impl Serving {
                 kept.lock().unwrap().push(line);
             }
         });
-        Self { child, lines }
+        let pid = child.id();
+        Self { child, pid, lines }
+    }
+
+    /// Starts it by a program that confines it, and stays beside it: signals are for the daemon, whose
+    /// name is `name`.
+    #[track_caller]
+    pub fn within(command: Command, name: &str) -> Self {
+        let mut daemon = Self::spawn(command);
+        let outer = daemon.child.id();
+        daemon.pid = eventually("the daemon is there", || {
+            let list = format!("/proc/{outer}/task/{outer}/children");
+            let children = std::fs::read_to_string(list).unwrap_or_default();
+            children.split_whitespace().find_map(|child| {
+                let its = std::fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
+                (its.trim_end() == name).then(|| child.parse().unwrap())
+            })
+        });
+        daemon
     }
 
     /// All lines so far.
@@ -88,7 +108,7 @@ impl Serving {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     pub fn signal(&self, name: &str) {
