@@ -4,8 +4,12 @@ CARGO ?= cargo
 N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+DEB_VERSION := 3.8.0
+DEB := .tools/cargo-deb-$(DEB_VERSION)/bin/cargo-deb
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := .tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
-.PHONY: demo demo-aws test crash model bench fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test crash model bench package package-test release-check fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -31,6 +35,15 @@ bench: ## How long things take, single functions and whole processes: make bench
 	$(CARGO) build --release --locked
 	scripts/bench --n $(N)
 
+package: $(DEB) $(CYCLONEDX) ## What a release has, in target/package: a Debian package, an archive, an SBOM, checksums
+	PATH="$(CURDIR)/$(dir $(DEB)):$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" scripts/package
+
+package-test: package ## Installs and removes the Debian package; as root in a container, for it is dpkg that does it
+	scripts/package-test target/package
+
+release-check: $(DEB) $(CYCLONEDX) ## Makes all of a release twice, in two folders, and compares it bit for bit; takes long
+	PATH="$(CURDIR)/$(dir $(DEB)):$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" scripts/release-check
+
 fmt:
 	$(CARGO) fmt
 
@@ -44,14 +57,25 @@ deny: $(DENY) ## Bans, licences and sources of every crate in the tree
 advisories: $(DENY) ## Known holes in the crates; needs a network
 	$(DENY) --locked check advisories
 
-# Without optimisation and without its TLS stack it takes a minute of one core instead of several:
-# it runs for a second, and bans, licences and sources need no network. A folder per version, so
-# that a new version is installed and an old checkout finds its own.
+# Tools are built without optimisation: that takes a minute or two of one core instead of several, and each
+# runs for seconds. A folder per version, so that a new version is installed and an old checkout finds its own.
+define install
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(CURDIR)/.tools/build-$(1) \
+		$(CARGO) install --quiet --debug --locked $(3) \
+		--root $(CURDIR)/.tools/$(1)-$(2) --version =$(2) $(1)
+	rm -rf .tools/build-$(1)
+endef
+
+# No TLS stack: bans, licences and sources need no network.
 $(DENY):
-	CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$(CURDIR)/.tools/build \
-		$(CARGO) install --quiet --debug --locked --no-default-features \
-		--root $(CURDIR)/.tools/cargo-deny-$(DENY_VERSION) --version =$(DENY_VERSION) cargo-deny
-	rm -rf .tools/build
+	$(call install,cargo-deny,$(DENY_VERSION),--no-default-features)
+
+# It calls the system's xz instead of building one.
+$(DEB):
+	$(call install,cargo-deb,$(DEB_VERSION),--no-default-features)
+
+$(CYCLONEDX):
+	$(call install,cargo-cyclonedx,$(CYCLONEDX_VERSION),)
 
 clean-tools:
 	rm -rf .tools

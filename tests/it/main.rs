@@ -13,6 +13,7 @@ mod confined;
 mod crash;
 mod daemon;
 mod demo;
+mod deploy;
 mod diagnostics;
 mod editor;
 mod forge;
