@@ -4,12 +4,14 @@ CARGO ?= cargo
 N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+MDBOOK_VERSION := 0.5.4
+MDBOOK := .tools/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 DEB_VERSION := 3.8.0
 DEB := .tools/cargo-deb-$(DEB_VERSION)/bin/cargo-deb
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := .tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
-.PHONY: demo demo-aws test crash model bench package package-test release-check fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test crash model bench docs package package-test release-check fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -34,6 +36,9 @@ bench: ## How long things take, single functions and whole processes: make bench
 	$(CARGO) bench --locked
 	$(CARGO) build --release --locked
 	scripts/bench --n $(N)
+
+docs: $(MDBOOK) ## The pages of docs/ as a site, in target/book
+	scripts/docs $(MDBOOK)
 
 package: $(DEB) $(CYCLONEDX) ## What a release has, in target/package: a Debian package, an archive, an SBOM, checksums
 	PATH="$(CURDIR)/$(dir $(DEB)):$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" scripts/package
@@ -69,6 +74,10 @@ endef
 # No TLS stack: bans, licences and sources need no network.
 $(DENY):
 	$(call install,cargo-deny,$(DENY_VERSION),--no-default-features)
+
+# No server of its own, which `make docs` does not start.
+$(MDBOOK):
+	$(call install,mdbook,$(MDBOOK_VERSION),--no-default-features --features search)
 
 # It calls the system's xz instead of building one.
 $(DEB):

@@ -6,6 +6,7 @@ mod action;
 mod authoring;
 mod aws;
 mod backend;
+mod book;
 mod canary;
 mod catalog;
 mod cli;

@@ -10,7 +10,11 @@ fn read(path: &str) -> String {
 }
 
 /// `path.to.each[].setting` of a schema of objects and lists.
-pub fn settings(schema: &serde_json::Value, prefix: &str, out: &mut Vec<(String, serde_json::Value)>) {
+pub fn settings(
+    schema: &serde_json::Value,
+    prefix: &str,
+    out: &mut Vec<(String, serde_json::Value)>,
+) {
     let Some(properties) = schema.get("properties").and_then(|p| p.as_object()) else { return };
     for (name, inner) in properties {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -26,27 +30,85 @@ pub fn settings(schema: &serde_json::Value, prefix: &str, out: &mut Vec<(String,
     }
 }
 
-#[test]
-fn every_setting_is_explained_with_its_default() {
-    let page = read("docs/configuration.md");
-    let schema = serde_json::from_str(&read("catalog-schema/vend.schema.json")).unwrap();
+/// The head of each table of settings.
+const HEAD: &str = "| setting | default | meaning |";
+
+/// A default as the page has it.
+fn shown(default: &serde_json::Value) -> String {
+    default.as_str().map_or_else(|| default.to_string(), |text| format!("`{text}`"))
+}
+
+/// What a setting is for, as the schema has it.
+fn described(schema: &serde_json::Value, setting: &serde_json::Value) -> String {
+    let kind =
+        setting["$ref"].as_str().and_then(|kind| schema.pointer(kind.trim_start_matches('#')));
+    let places = [Some(setting), kind].into_iter().flatten();
+    places.filter_map(|p| p["description"].as_str()).next().unwrap_or_default().to_owned()
+}
+
+/// The page as the schema wants it: rows of settings that there are, with the defaults that they have. What a row
+/// says beside that is people's.
+fn with_settings(page: &str, schema: &serde_json::Value) -> String {
     let mut all = Vec::new();
-    settings(&schema, "", &mut all);
-    assert!(all.len() > 30);
-    for (path, setting) in all {
-        let row = page.lines().find(|l| l.starts_with('|') && l.contains(&format!("`{path}`")));
-        if setting.get("x-not-supported").is_some() {
-            assert!(page.contains(&format!("`{path}`")), "{path} is not mentioned");
+    settings(schema, "", &mut all);
+    let named = Regex::new(r"`([A-Za-z\[\].]+)`").unwrap();
+    let (mut out, mut seen) = (Vec::<String>::new(), BTreeSet::new());
+    let mut in_table = false;
+    for line in page.lines() {
+        in_table = line == HEAD || (in_table && line.starts_with('|'));
+        let cells: Vec<&str> = line.splitn(4, '|').collect();
+        if !in_table || line == HEAD || line.starts_with("|-") {
+            out.push(line.to_owned());
             continue;
         }
-        let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row of `{path}`"));
-        let default = match setting.get("default") {
-            Some(serde_json::Value::String(text)) => format!("| `{text}` |"),
-            Some(other) => format!("| {other} |"),
-            None => continue,
-        };
-        assert!(row.contains(&default), "the default of `{path}` is {default}: {row}");
+        let names: Vec<&str> =
+            named.captures_iter(cells[1]).map(|c| c.get(1).unwrap().as_str()).collect();
+        let known: Vec<_> = all.iter().filter(|(path, _)| names.contains(&path.as_str())).collect();
+        // A row of what is not there goes.
+        if known.len() != names.len() || known.is_empty() {
+            continue;
+        }
+        seen.extend(known.iter().map(|(path, _)| path.clone()));
+        let default = known.iter().find_map(|(_, s)| s.get("default")).map(shown);
+        let default = default.unwrap_or_else(|| cells[2].trim().to_owned());
+        let default = if default.is_empty() { " ".to_owned() } else { format!(" {default} ") };
+        out.push(format!("|{}|{default}|{}", cells[1], cells[3]));
     }
+    // A setting without a row gets one below its nearest relative.
+    for (path, setting) in all.iter().filter(|(path, _)| !seen.contains(path)) {
+        let common = |line: &String| {
+            let name = line.strip_prefix("| `").and_then(|l| l.split('`').next());
+            name.map_or(0, |n| n.chars().zip(path.chars()).take_while(|(a, b)| a == b).count())
+        };
+        let best = out.iter().map(common).max().unwrap();
+        let at = out.iter().rposition(|line| common(line) == best).unwrap();
+        let default = setting.get("default").map(shown).unwrap_or_default();
+        out.insert(at + 1, format!("| `{path}` | {default} | {} |", described(schema, setting)));
+    }
+    out.join("\n") + "\n"
+}
+
+#[test]
+fn every_setting_is_explained_with_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let page = read("docs/configuration.md");
+    // That its defaults are those of the types is held in `cli::config`.
+    let schema = serde_json::from_str(&read("catalog-schema/vend.schema.json")).unwrap();
+    let wanted = with_settings(&page, &schema);
+    if std::env::var_os("VEND_BLESS").is_some() {
+        std::fs::write(path, &wanted).unwrap();
+    }
+    assert_eq!(page, wanted, "VEND_BLESS=1 writes the rows, then read them");
+
+    // It can find something: another default, a row too many, one too few.
+    let row = "| `reconcile.lease` | `30s` |";
+    assert!(page.contains(row));
+    assert_eq!(with_settings(&page.replace(row, "| `reconcile.lease` | `31s` |"), &schema), page);
+    let more = page.replace(row, &format!("| `reconcile.leash` | | no such thing |\n{row}"));
+    assert_eq!(with_settings(&more, &schema), page);
+    let less: String =
+        page.lines().filter(|l| !l.starts_with(row)).map(|l| format!("{l}\n")).collect();
+    assert!(with_settings(&less, &schema).contains(row), "{}", with_settings(&less, &schema));
 }
 
 #[test]
@@ -55,10 +117,37 @@ fn every_reason_to_hold_is_explained() {
     let name = Regex::new(r#"Self::\w+(?: \{ \.\. \})? => "(\w+)""#).unwrap();
     let named: BTreeSet<String> = name.captures_iter(&source).map(|c| c[1].to_owned()).collect();
     assert!(named.len() > 20);
-    let row = Regex::new(r"(?m)^\| `([A-Z]\w+)` \|").unwrap();
+    let page = read("docs/holds.md");
+    let heading = Regex::new(r"(?m)^### `([A-Z]\w+)`$").unwrap();
+    let explained: Vec<&str> =
+        heading.captures_iter(&page).map(|c| c.get(1).unwrap().as_str()).collect();
+    assert_eq!(explained.len(), named.len(), "one heading each");
+    assert_eq!(explained.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>(), named);
+    // Each says what it means, and what a person does.
+    for section in page.split("\n### `").skip(1) {
+        let section = section.split("\n## ").next().unwrap();
+        assert!(section.contains("\n**What to do.** "), "{section}");
+        assert!(section.lines().nth(2).is_some_and(|means| means.len() > 20), "{section}");
+    }
+}
+
+/// Every metric that an alert or a page names is one that is served.
+#[test]
+fn every_metric_in_the_pages_is_served() {
+    let source = read("src/server/metrics.rs");
+    let registered = Regex::new(r#"register(?:_with_unit)?\(\s*"(\w+)""#).unwrap();
+    let served: BTreeSet<String> =
+        registered.captures_iter(&source).map(|c| format!("vend_{}", &c[1])).collect();
+    assert!(served.len() > 8, "{served:?}");
     let page = read("docs/operate.md");
-    let explained: BTreeSet<String> = row.captures_iter(&page).map(|c| c[1].to_owned()).collect();
-    assert_eq!(explained, named);
+    let metric = Regex::new(r"\bvend_[a-z_]+").unwrap();
+    let named: BTreeSet<&str> = metric.find_iter(&page).map(|found| found.as_str()).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        // A counter's sample has an ending of its own.
+        let plain = name.trim_end_matches("_total").trim_end_matches("_bucket");
+        assert!(served.contains(plain), "{name} is not served: {served:?}");
+    }
 }
 
 #[test]
