@@ -128,6 +128,22 @@ fn no_link_of_any_page_leads_nowhere() {
     assert_eq!(wrong(&pages, page, "holds.md#invalid"), None);
 }
 
+/// `<text>` is a tag to Markdown, and is not seen: it belongs into backticks.
+#[test]
+fn no_page_has_tags_of_html() {
+    let tags = |text: &str| -> Vec<String> {
+        let tag = |event| match event {
+            Event::Html(tag) | Event::InlineHtml(tag) if !tag.starts_with("<!--") => Some(tag),
+            _ => None,
+        };
+        events(text).filter_map(tag).map(pulldown_cmark::CowStr::into_string).collect()
+    };
+    for (page, text) in pages() {
+        assert_eq!(tags(&text), Vec::<String>::new(), "{}", page.display());
+    }
+    assert_eq!(tags("| a | expected <text> |\n"), ["<text>"]);
+}
+
 #[test]
 fn every_page_is_in_the_summary_once() {
     let pages = pages();
