@@ -5,7 +5,7 @@ N ?= 10000
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo demo-aws test crash model bench fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test crash model fuzz bench fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -25,6 +25,10 @@ model: N = 2000
 model: ## Histories of files and faults against the reference: make model N=20000 VEND_MODEL_SEED=7
 	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --lib plan::tests::model
 	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --test it model::
+
+fuzz: SECONDS = 60
+fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=600 NAMES="yaml comment"
+	scripts/fuzz $(SECONDS) $(NAMES)
 
 bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked
