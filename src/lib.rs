@@ -11,6 +11,7 @@ pub mod error;
 pub mod fault;
 pub mod forge;
 pub mod git;
+pub mod meter;
 pub mod model;
 pub mod plan;
 pub mod policy;

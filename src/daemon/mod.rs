@@ -107,6 +107,10 @@ pub trait Hooks: Send + Sync {
     fn leading(&self) -> Result<(), String>;
     /// A pass ended well.
     fn passed(&self, report: &PassReport, seconds: f64, at: Timestamp);
+    /// Everything stands like this, although the pass that ended was quiet and did not look.
+    fn stands(&self, report: &PassReport, at: Timestamp);
+    /// The next pass should begin by then.
+    fn due(&self, at: Timestamp);
     /// A pass could not be made.
     fn failed(&self);
     /// A turn over the pull requests ended.
@@ -127,6 +131,8 @@ struct Daemon {
     /// Who waits for effects to end, with what was done for them so far.
     waiting: Vec<Waiting>,
     failures: u32,
+    /// Nobody was told yet how everything stands: a quiet pass does not look.
+    untold: bool,
 }
 
 struct Waiting {
@@ -165,6 +171,7 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         pulse,
         waiting: Vec::new(),
         failures: 0,
+        untold: true,
     };
     daemon.open(config).await?;
     let outcome = daemon.until_stopped(&mut signals).await;
@@ -292,6 +299,8 @@ impl Daemon {
             engine.spare_fetch(self.interval().mul_f64(0.8).min(FETCH_AGAIN));
         }
         let stop = engine.stop();
+        // What comes due while it is made waits for the next one.
+        self.is_due(self.interval());
         let mut work = self.work(engine);
         let ended = tokio::select! {
             ended = &mut work => ended,
@@ -312,14 +321,16 @@ impl Daemon {
                 return Ok(None);
             }
         };
-        self.take(ended).await.map(Some)
+        let wait = self.take(ended).await?;
+        self.is_due(wait);
+        Ok(Some(wait))
     }
 
     /// Runs a pass on a thread of its own: reading and rendering thousands of requests must not keep
     /// signals waiting, and a panic in it must not end the daemon.
     fn work(&self, mut engine: Engine) -> JoinHandle<Ended> {
         let (lease, now) = (self.keeper.lease().clone(), self.setup.now);
-        let asked = !self.waiting.is_empty();
+        let asked = !self.waiting.is_empty() || self.untold;
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -349,6 +360,9 @@ impl Daemon {
         self.failures = 0;
         let now = (self.setup.now)();
         self.setup.hooks.passed(report, seconds, now);
+        if std::mem::take(&mut self.untold) {
+            self.setup.hooks.stands(report, now);
+        }
         if let Some(pulls) = self.pulls.as_ref().filter(|_| !report.quiet) {
             pulls.passed(!report.done.is_empty());
         }
@@ -407,6 +421,12 @@ impl Daemon {
                 Ok(wait.min(self.interval().max(AFTER_FAILURE)))
             }
         }
+    }
+
+    /// The next pass should begin in `wait`.
+    fn is_due(&self, wait: Duration) {
+        let at = (self.setup.now)().checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.setup.hooks.due(at);
     }
 
     fn interval(&self) -> Duration {

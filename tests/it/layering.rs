@@ -43,6 +43,7 @@ use Floor::{Edge, Git, Ground, Loop, Main, Pass, Probe, Pure, Rule, Side, Words}
 const FLOORS: &[(&str, Floor)] = &[
     ("fault", Probe),
     ("error", Ground(0)),
+    ("meter", Ground(0)),
     ("digest", Ground(1)),
     ("model", Ground(2)),
     ("yaml", Ground(3)),

@@ -24,6 +24,7 @@ mod init;
 mod isolation;
 mod layering;
 mod model;
+mod observe;
 mod pages;
 mod promises;
 mod pull;
