@@ -19,7 +19,7 @@ fn counting() -> Desk {
 }
 
 /// The rows of the page: a metric with the labels that it has.
-fn rows() -> BTreeMap<String, BTreeSet<String>> {
+pub fn rows() -> BTreeMap<String, BTreeSet<String>> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operate.md"));
     let page = page.unwrap();
     let row = Regex::new(r"(?m)^\| `(vend_\w+)` \|([^|]*)\|").unwrap();

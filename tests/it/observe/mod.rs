@@ -1,5 +1,6 @@
 //! What those who look after a running vend are told: metrics, alerts and their pages.
 
+mod alerts;
 mod metrics;
 
 use std::collections::BTreeSet;
