@@ -13,6 +13,7 @@ pub mod forge;
 pub mod git;
 pub mod meter;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod policy;
 pub mod provider;

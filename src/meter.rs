@@ -6,7 +6,8 @@
 //!
 //! # Guarantees
 //! No label is ever text that a requester chooses: all of them are words of this program's, but for the
-//! number of an installation, of which there is one for each organisation that the operator names.
+//! number of an installation, of which there is one for each organisation that the operator names, and the names that
+//! the operator gives receivers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -48,6 +49,12 @@ struct Identity {
     identity: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Delivery {
+    receiver: String,
+    outcome: &'static str,
+}
+
 type Calls = Family<Call, Counter>;
 type Seconds = Family<Operation, Histogram, fn() -> Histogram>;
 type Waits = Family<Of, Counter<f64, AtomicU64>>;
@@ -62,6 +69,7 @@ pub struct Meter {
     left: Family<Identity, Gauge>,
     renewed: Family<Identity, Gauge<f64, AtomicU64>>,
     budgets: Mutex<BTreeMap<String, Budget>>,
+    notifications: Family<Delivery, Counter>,
 }
 
 /// What an account may still ask of the forge, by its last word.
@@ -103,6 +111,7 @@ impl Meter {
             left: Family::default(),
             renewed: Family::default(),
             budgets: Mutex::default(),
+            notifications: Family::default(),
         };
         // A counter that is not there yet cannot be seen to rise.
         for outcome in FORGE_OUTCOMES {
@@ -156,6 +165,20 @@ impl Meter {
         self.renewed.get_or_create(&identity).set(budget.until as f64);
     }
 
+    /// A receiver of notifications is in use: its counters are there from now on.
+    pub fn receiver(&self, receiver: &str) {
+        for outcome in ["delivered", "failed"] {
+            let receiver = receiver.to_owned();
+            drop(self.notifications.get_or_create(&Delivery { receiver, outcome }));
+        }
+    }
+
+    /// A notification was taken by its receiver, or was not.
+    pub fn notified(&self, receiver: &str, outcome: &'static str) {
+        let receiver = receiver.to_owned();
+        self.notifications.get_or_create(&Delivery { receiver, outcome }).inc();
+    }
+
     /// What each account may still ask of the forge, by its last word.
     pub fn known_budgets(&self) -> BTreeMap<String, Budget> {
         self.budgets().clone()
@@ -189,6 +212,8 @@ impl Meter {
             Unit::Seconds,
             self.waits.clone(),
         );
+        let help = "Notifications that were sent to receivers";
+        registry.register("notifications", help, self.notifications.clone());
         registry.register("forge_requests", "Requests to the forge", self.requests.clone());
         registry.register(
             "forge_budget_remaining",

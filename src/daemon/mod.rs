@@ -11,6 +11,7 @@
 //!   process ends within five seconds.
 
 mod lease;
+mod notices;
 mod pulls;
 mod signal;
 mod systemd;
@@ -26,12 +27,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 
 use self::lease::Keeper;
+use self::notices::Notices;
 use self::pulls::Pulls;
 use self::signal::{Signals, Told};
 use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
+use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError, Write, unattended_key};
@@ -126,6 +129,7 @@ struct Daemon {
     change_sender: mpsc::Sender<()>,
     watcher: Option<watch::Watcher>,
     pulls: Option<Pulls>,
+    notices: Option<Notices>,
     setup: Setup,
     pulse: Pulse,
     /// Who waits for effects to end, with what was done for them so far.
@@ -167,6 +171,7 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         change_sender,
         watcher: None,
         pulls: None,
+        notices: None,
         setup,
         pulse,
         waiting: Vec::new(),
@@ -348,11 +353,26 @@ impl Daemon {
             Ok((engine, outcome, seconds)) => {
                 self.engine = Some(engine);
                 match outcome {
-                    Ok(report) => Ok(self.passed(&report, seconds)),
+                    Ok(report) => {
+                        self.notify().await;
+                        Ok(self.passed(&report, seconds))
+                    }
                     Err(error) => self.failed(error),
                 }
             }
             Err(error) => self.failed(PassError::Task(error.to_string())),
+        }
+    }
+
+    /// Tells those who tell others up to where all that history says is in the statuses.
+    async fn notify(&self) {
+        let Some(notices) = self.notices.as_ref().filter(|notices| !notices.is_empty()) else {
+            return;
+        };
+        match self.setup.store.last_line().await {
+            Ok(upto) => notices.passed(upto),
+            // After the next pass, then.
+            Err(error) => tracing::warn!(error = chain(&error), "history cannot be read"),
         }
     }
 
@@ -453,8 +473,24 @@ impl Daemon {
         engine.watched(Arc::new(self.pulse.clone()));
         self.watcher = watch::Watcher::start(engine.sources(), self.change_sender.clone());
         self.pulls = self.open_pulls(&engine).await?;
+        self.open_notices(&config).await?;
         self.engine = Some(engine);
         self.config = config;
+        Ok(())
+    }
+
+    async fn open_notices(&mut self, config: &Config) -> Result<(), PassError> {
+        // Before others begin to write what these have written.
+        if let Some(notices) = self.notices.take() {
+            notices.end().await;
+        }
+        let mut receivers = Vec::new();
+        for settings in &config.settings.notifications {
+            let store = self.setup.store.clone();
+            receivers.push(Receiver::open(settings.clone(), store).await?);
+        }
+        let (lease, now) = (self.keeper.lease(), self.setup.now);
+        self.notices = Some(Notices::start(receivers, lease, now));
         Ok(())
     }
 
@@ -496,7 +532,10 @@ impl Daemon {
 
     /// Leaves the place to a successor.
     async fn end(self, outcome: &Result<(), DaemonError>) {
-        let Self { keeper, setup, config, pulls, .. } = self;
+        let Self { keeper, setup, config, pulls, notices, .. } = self;
+        if let Some(notices) = notices {
+            notices.end().await;
+        }
         if let Some(pulls) = pulls {
             pulls.end(TURN_WITHIN).await;
         }

@@ -13,6 +13,7 @@ pub mod import;
 pub mod live;
 pub mod log;
 mod markdown;
+pub mod notice;
 pub mod overview;
 pub mod pass;
 pub mod plan;

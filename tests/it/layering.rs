@@ -54,6 +54,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("git", Git),
     ("provider", Side),
     ("forge", Side),
+    ("notify", Side),
     ("store", Side),
     ("report", Words),
     ("config", Words),

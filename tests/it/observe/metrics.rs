@@ -45,7 +45,9 @@ fn labels(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn every_metric_of_a_running_daemon_is_on_the_page_and_the_other_way_round() {
-    let desk = counting();
+    let mut desk = counting();
+    let receiver = json!([{"name": "call", "url": "http://127.0.0.1:9/"}]);
+    desk.world.configure(|c| c["notifications"] = receiver);
     let mut daemon = desk.serve();
     let asleep = request_with("note@1.0.0", "{text: hello}", "suspend: true");
     let asks = [ask("orders/dev/one", note("one")), ask("orders/dev/asleep", asleep)];

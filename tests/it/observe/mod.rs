@@ -2,6 +2,8 @@
 
 mod alerts;
 mod metrics;
+mod notify;
+pub mod receiver;
 
 use std::collections::BTreeSet;
 
