@@ -728,17 +728,25 @@ impl Settings {
             return Err(("/forge/github/api".into(), error.into()));
         }
         for (n, receiver) in self.notifications.iter().enumerate() {
-            let NotificationSettings { name, url, .. } = receiver;
+            let NotificationSettings { name, url, url_file, .. } = receiver;
+            // At no place, since the line that is shown there could hold an address.
+            let wrong = |what: String| {
+                Err(("/nowhere".into(), format!("`notifications[{n}]`, of `{name}`: {what}")))
+            };
             if self.notifications[..n].iter().any(|other| other.name == *name) {
-                let message = format!("two receivers are named `{name}`: give each its own name");
-                return Err((format!("/notifications/{n}/name"), message));
+                return wrong("two receivers have that name: give each its own".into());
             }
-            if let Some(ReceiverUrl(url)) = url
-                && let Err(why) = Address::parse(url.expose())
-            {
-                // At no place, since the line that is shown there would hold the address.
-                let message = format!("`notifications[{n}].url`, of `{name}`: {why}");
-                return Err(("/nowhere".into(), message));
+            match (url, url_file) {
+                (Some(_), Some(_)) => {
+                    return wrong("it has `url` and `urlFile`: take one of them out".into());
+                }
+                (None, None) => return wrong("it needs `url` or `urlFile`".into()),
+                (None, Some(_)) => {}
+                (Some(ReceiverUrl(url)), None) => {
+                    if let Err(why) = Address::parse(url.expose()) {
+                        return wrong(format!("its `url`: {why}"));
+                    }
+                }
             }
         }
         if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {

@@ -217,16 +217,16 @@ fn a_receiver_that_cannot_be_used_is_refused_without_showing_its_address() {
     let said = world.vend_ends(3, &["status"]);
     let text = said.stdout + &said.stderr;
     assert!(
-        text.contains("`notifications[0].url`, of `chat`: it begins with `https://`"),
+        text.contains("`notifications[0]`, of `chat`: its `url`: it begins with `https://`"),
         "{text}"
     );
     assert!(!text.contains("hush"), "{text}");
     for (receivers, what) in [
-        (json!([{"name": "a"}]), "url"),
-        (json!([{"name": "a", "url": "https://h/", "urlFile": "x"}]), "url"),
+        (json!([{"name": "a"}]), "it needs `url` or `urlFile`"),
+        (json!([{"name": "a", "url": "https://h/", "urlFile": "x"}]), "take one of them out"),
         (
             json!([{"name": "a", "url": "https://h/"}, {"name": "a", "url": "https://i/"}]),
-            "two receivers",
+            "two receivers have that name",
         ),
         (json!([{"name": "a", "url": "https://h/", "on": ["woken"]}]), "failed"),
     ] {
