@@ -161,7 +161,6 @@ impl Meter {
         self.budgets().insert(identity.clone(), budget);
         let identity = Identity { identity };
         self.left.get_or_create(&identity).set(i64::from(budget.left));
-        #[allow(clippy::cast_precision_loss)] // seconds since 1970
         self.renewed.get_or_create(&identity).set(budget.until as f64);
     }
 
@@ -225,5 +224,45 @@ impl Meter {
             "When the forge's limit is renewed, in seconds since 1970",
             self.renewed.clone(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_shown_by_its_labels() {
+        let meter = Meter::new();
+        meter.provider("files");
+        meter.answered("cloudformation", "submit", "throttled");
+        meter.took("cloudformation", "submit", Duration::from_millis(20));
+        meter.throttled("cloudformation");
+        meter.waited("cloudformation", Duration::from_millis(1_500));
+        meter.forge("limited");
+        meter.budget("installation 7".into(), Budget { left: 12, until: 1_700_000_000 });
+        meter.receiver("chat");
+        meter.notified("chat", "failed");
+        let mut registry = Registry::with_prefix("vend");
+        meter.show(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"vend_provider_calls_total{provider="files",operation="poll",outcome="unknown"} 0"#,
+            r#"vend_provider_calls_total{provider="cloudformation",operation="submit",outcome="throttled"} 1"#,
+            r#"vend_provider_call_duration_seconds_count{provider="cloudformation",operation="submit"} 1"#,
+            r#"vend_provider_throttles_total{provider="cloudformation"} 1"#,
+            r#"vend_provider_limiter_wait_seconds_total{provider="cloudformation"} 1.5"#,
+            r#"vend_forge_requests_total{outcome="limited"} 1"#,
+            r#"vend_forge_requests_total{outcome="ok"} 0"#,
+            r#"vend_forge_budget_remaining{identity="installation 7"} 12"#,
+            r#"vend_forge_budget_reset_timestamp{identity="installation 7"} 1700000000.0"#,
+            r#"vend_notifications_total{receiver="chat",outcome="delivered"} 0"#,
+            r#"vend_notifications_total{receiver="chat",outcome="failed"} 1"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
     }
 }
