@@ -110,8 +110,8 @@ impl Hooks for Servers {
         self.shared.metrics.due(at);
     }
 
-    fn failed(&self) {
-        self.shared.metrics.failed();
+    fn failed(&self, error: &str) {
+        self.shared.metrics.failed(error);
     }
 
     fn attended(&self, turn: &Turn) {

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument as _;
 
 use self::lease::Keeper;
 use self::notices::Notices;
@@ -114,8 +115,8 @@ pub trait Hooks: Send + Sync {
     fn stands(&self, report: &PassReport, at: Timestamp);
     /// The next pass should begin by then.
     fn due(&self, at: Timestamp);
-    /// A pass could not be made.
-    fn failed(&self);
+    /// A pass could not be made, for this reason.
+    fn failed(&self, error: &str);
     /// A turn over the pull requests ended.
     fn attended(&self, turn: &Turn);
 }
@@ -135,6 +136,8 @@ struct Daemon {
     /// Who waits for effects to end, with what was done for them so far.
     waiting: Vec<Waiting>,
     failures: u32,
+    /// How many passes were begun.
+    passes: u64,
     /// Nobody was told yet how everything stands: a quiet pass does not look.
     untold: bool,
 }
@@ -176,6 +179,7 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         pulse,
         waiting: Vec::new(),
         failures: 0,
+        passes: 0,
         untold: true,
     };
     daemon.open(config).await?;
@@ -233,8 +237,9 @@ enum Next {
     Stop,
 }
 
-/// A pass that ended: its engine, what came of it, and how long it took in seconds.
-type Ended = (Engine, Result<PassReport, PassError>, f64);
+/// A pass that ended: its engine, what came of it, how long it took in seconds, and what its lines are
+/// found by.
+type Ended = (Engine, Result<PassReport, PassError>, f64, tracing::Span);
 
 impl Daemon {
     async fn until_stopped(&mut self, signals: &mut Signals) -> Result<(), DaemonError> {
@@ -333,31 +338,36 @@ impl Daemon {
 
     /// Runs a pass on a thread of its own: reading and rendering thousands of requests must not keep
     /// signals waiting, and a panic in it must not end the daemon.
-    fn work(&self, mut engine: Engine) -> JoinHandle<Ended> {
+    fn work(&mut self, mut engine: Engine) -> JoinHandle<Ended> {
         let (lease, now) = (self.keeper.lease().clone(), self.setup.now);
         let asked = !self.waiting.is_empty() || self.untold;
+        self.passes += 1;
+        // Unique over restarts too: each begins with an epoch of its own.
+        let id = format!("{}-{}", lease.epoch(), self.passes);
+        let span = tracing::info_span!("pass", id);
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let outcome = runtime.block_on(async {
+            let pass = async {
                 let report = engine.pass(Wake::Apply(&lease), &now).await?;
                 if asked { engine.standing(report).await } else { Ok(report) }
-            });
-            (engine, outcome, began.elapsed().as_secs_f64())
+            };
+            let outcome = runtime.block_on(pass.instrument(span.clone()));
+            (engine, outcome, began.elapsed().as_secs_f64(), span)
         })
     }
 
     /// How long to wait after a pass.
     async fn take(&mut self, ended: Result<Ended, JoinError>) -> Result<Duration, DaemonError> {
         match ended {
-            Ok((engine, outcome, seconds)) => {
+            Ok((engine, outcome, seconds, span)) => {
                 self.engine = Some(engine);
                 match outcome {
                     Ok(report) => {
                         self.notify().await;
-                        Ok(self.passed(&report, seconds))
+                        Ok(span.in_scope(|| self.passed(&report, seconds)))
                     }
-                    Err(error) => self.failed(error),
+                    Err(error) => span.in_scope(|| self.failed(error)),
                 }
             }
             Err(error) => self.failed(PassError::Task(error.to_string())),
@@ -409,8 +419,8 @@ impl Daemon {
 
     /// Some failures are for good: then the process ends, and whoever supervises it decides.
     fn failed(&mut self, error: PassError) -> Result<Duration, DaemonError> {
-        self.setup.hooks.failed();
         let text = chain(&error);
+        self.setup.hooks.failed(&text);
         tracing::error!(error = text, "a pass could not be made");
         for waiting in std::mem::take(&mut self.waiting) {
             let _ = waiting.answer.send(Err(text.clone()));

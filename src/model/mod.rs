@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, waits or decides. A type lives here when two floors above need it.
 
+mod attention;
 mod blast;
 mod case;
 mod change;
@@ -22,6 +23,7 @@ mod rollout;
 mod status;
 mod template;
 
+pub use attention::*;
 pub use blast::*;
 pub use case::*;
 pub use change::*;

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::{Objection, Provider, ProviderError};
 use crate::meter::meter;
@@ -26,18 +28,43 @@ impl Metered {
     async fn call<T>(
         &self,
         operation: &'static str,
+        about: About<'_>,
         call: impl Future<Output = T>,
         outcomes: impl FnOnce(&T) -> Vec<&'static str>,
     ) -> T {
         let kind = self.0.kind();
+        let About { count, one } = about;
+        let span =
+            tracing::info_span!("provider", kind, operation, targets = count, request = Empty);
+        if let Some(key) = one {
+            span.record("request", tracing::field::display(&key.request));
+        }
         let began = Instant::now();
-        let answer = call.await;
+        let answer = call.instrument(span).await;
         meter().took(kind, operation, began.elapsed());
         for outcome in outcomes(&answer) {
             meter().answered(kind, operation, outcome);
         }
         answer
     }
+}
+
+/// What a call is about.
+struct About<'a> {
+    count: usize,
+    /// Where it is one target.
+    one: Option<&'a TargetKey>,
+}
+
+fn many<'a>(mut keys: impl ExactSizeIterator<Item = &'a TargetKey>) -> About<'a> {
+    match keys.len() {
+        1 => About { count: 1, one: keys.next() },
+        count => About { count, one: None },
+    }
+}
+
+fn about(key: &TargetKey) -> About<'_> {
+    About { count: 1, one: Some(key) }
 }
 
 fn each<K, T>(answers: &[(K, Result<T, ProviderError>)]) -> Vec<&'static str> {
@@ -98,21 +125,36 @@ impl Provider for Metered {
         &self,
         targets: &[Target],
     ) -> Vec<(Target, Result<Observation, ProviderError>)> {
-        self.call("observe", self.0.observe(targets), |seen| each(seen)).await
+        self.call(
+            "observe",
+            many(targets.iter().map(|t| &t.key)),
+            self.0.observe(targets),
+            |seen| each(seen),
+        )
+        .await
     }
 
     async fn inspect(
         &self,
         targets: &[Target],
     ) -> Vec<(Target, Result<Observation, ProviderError>)> {
-        self.call("inspect", self.0.inspect(targets), |seen| each(seen)).await
+        self.call(
+            "inspect",
+            many(targets.iter().map(|t| &t.key)),
+            self.0.inspect(targets),
+            |seen| each(seen),
+        )
+        .await
     }
 
     async fn recall(
         &self,
         targets: &[Target],
     ) -> Vec<(Target, Result<Observation, ProviderError>)> {
-        self.call("recall", self.0.recall(targets), |seen| each(seen)).await
+        self.call("recall", many(targets.iter().map(|t| &t.key)), self.0.recall(targets), |seen| {
+            each(seen)
+        })
+        .await
     }
 
     fn can_adopt(&self) -> bool {
@@ -144,7 +186,7 @@ impl Provider for Metered {
     }
 
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {
-        self.call("preview", self.0.preview(change), one).await
+        self.call("preview", about(&change.target.key), self.0.preview(change), one).await
     }
 
     async fn discard(&self, target: &Target, handle: &Value) {
@@ -156,11 +198,17 @@ impl Provider for Metered {
     }
 
     async fn submit(&self, changes: &[Change]) -> Vec<(Token, Result<Progress, ProviderError>)> {
-        self.call("submit", self.0.submit(changes), |told| each(told)).await
+        self.call(
+            "submit",
+            many(changes.iter().map(|c| &c.target.key)),
+            self.0.submit(changes),
+            |told| each(told),
+        )
+        .await
     }
 
     async fn poll(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
-        self.call("poll", self.0.poll(ticket), one).await
+        self.call("poll", about(&ticket.target.key), self.0.poll(ticket), one).await
     }
 
     fn link(&self, ticket: &Ticket) -> Option<String> {
@@ -172,7 +220,7 @@ impl Provider for Metered {
     }
 
     async fn cancel(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
-        self.call("cancel", self.0.cancel(ticket), one).await
+        self.call("cancel", about(&ticket.target.key), self.0.cancel(ticket), one).await
     }
 }
 

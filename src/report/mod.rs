@@ -1,5 +1,6 @@
 //! Values in, text out: all wording lives here. Pure.
 
+pub mod attention;
 pub mod blast;
 pub mod case;
 pub mod catalog;

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::meter::meter;
-use crate::model::{DriftCounts, EndCounts, Lasting, PassReport};
+use crate::model::{DriftCounts, EndCounts, Failing, Lasting, PassReport, Pulse};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -102,8 +102,8 @@ struct Standing {
     /// When the next pass should begin at the latest.
     due: Option<Timestamp>,
     since: Lasting,
-    /// When publishing failed for the first time since it went well.
-    unpublished: Option<Timestamp>,
+    /// For whoever asks how we fare.
+    pulse: Pulse,
 }
 
 impl Metrics {
@@ -213,7 +213,9 @@ impl Metrics {
     /// The lease is held from now on.
     pub fn leading(&self) {
         self.leading.set(1);
-        self.led_since.set(seconds_of((self.now)()));
+        let now = (self.now)();
+        self.led_since.set(seconds_of(now));
+        self.standing().pulse.leading_since = Some(now);
     }
 
     /// The next pass should begin by then.
@@ -240,6 +242,10 @@ impl Metrics {
         self.passes.get_or_create(&Outcome { outcome }).inc();
         self.seconds.observe(seconds);
         self.last.set(seconds_of(at));
+        {
+            let pulse = &mut self.standing().pulse;
+            (pulse.passed, pulse.seconds, pulse.failing) = (Some(at), seconds, None);
+        }
         for (_, _, error) in &report.done {
             let outcome = if error.is_some() { "failed" } else { "succeeded" };
             self.effects.get_or_create(&Outcome { outcome }).inc();
@@ -276,10 +282,9 @@ impl Metrics {
         self.problems.set(size(report.problems.len()));
         let mut standing = self.standing();
         standing.since = report.since.clone();
-        standing.unpublished = match &report.publish_error {
-            Some(_) => Some(standing.unpublished.unwrap_or(at)),
-            None => None,
-        };
+        let before = standing.pulse.unpublished.take().map(|(since, _)| since);
+        let error = report.publish_error.clone();
+        standing.pulse.unpublished = error.map(|error| (before.unwrap_or(at), error));
     }
 
     /// Counts pull requests that could not be looked after.
@@ -291,8 +296,18 @@ impl Metrics {
     }
 
     /// Counts a pass that could not be made.
-    pub fn failed(&self) {
+    pub fn failed(&self, error: &str) {
         self.passes.get_or_create(&Outcome { outcome: "failed" }).inc();
+        let now = (self.now)();
+        let failing = &mut self.standing().pulse.failing;
+        let (since, times) = failing.take().map_or((now, 0), |f| (f.since, f.times));
+        let (times, error) = (times.saturating_add(1), error.to_owned());
+        *failing = Some(Failing { since, times, error });
+    }
+
+    /// How the daemon fares.
+    pub fn pulse(&self) -> Pulse {
+        self.standing().pulse.clone()
     }
 
     /// As a scraper wants it.
@@ -312,7 +327,8 @@ impl Metrics {
         // A clock that was set back makes nothing older than now.
         let age = |at: Timestamp| now.duration_since(at).as_secs_f64().max(0.0);
         let standing = self.standing();
-        let Standing { due, since: Lasting { under_way, held }, unpublished } = &*standing;
+        let Standing { due, since: Lasting { under_way, held }, pulse } = &*standing;
+        let unpublished = pulse.unpublished.as_ref().map(|(since, _)| *since);
         self.queue_age.set(due.map_or(0.0, age));
         self.effect_age.set(under_way.map_or(0.0, age));
         self.publication_age.set(unpublished.map_or(0.0, age));

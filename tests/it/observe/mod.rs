@@ -4,6 +4,7 @@ mod alerts;
 mod metrics;
 mod notify;
 pub mod receiver;
+mod status;
 
 use std::collections::BTreeSet;
 
