@@ -11,7 +11,7 @@ DEB := .tools/cargo-deb-$(DEB_VERSION)/bin/cargo-deb
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := .tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
-.PHONY: demo demo-aws test crash model bench docs package package-test release-check fmt lint deny advisories clean-tools
+.PHONY: demo demo-aws test crash model fuzz bench docs package package-test release-check fmt lint deny advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -31,6 +31,10 @@ model: N = 2000
 model: ## Histories of files and faults against the reference: make model N=20000 VEND_MODEL_SEED=7
 	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --lib plan::tests::model
 	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --test it model::
+
+fuzz: SECONDS = 60
+fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=600 NAMES="yaml comment"
+	scripts/fuzz $(SECONDS) $(NAMES)
 
 bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked

@@ -11,7 +11,7 @@ use crate::catalog::{self, RequestFile};
 use crate::config::{Config, LimitSettings, RequestSource};
 use crate::forge::Forge;
 use crate::git::{GitError, Mirror, WorkingCopy};
-use crate::model::{Counts, RequestId, RequestPhase, Revision};
+use crate::model::{Attention, Counts, RequestId, RequestPhase, Revision};
 use crate::reconcile::desired::Found;
 use crate::reconcile::local::{
     Asked, Cache, Fetched, LocalCatalog, LocalRequests, Published, Sheets, Stale, same_repository,
@@ -438,6 +438,8 @@ pub async fn overview(
         problems: Vec::new(),
         unattended: Vec::new(),
         applying: Vec::new(),
+        attention: Attention::default(),
+        daemon: None,
         stamp: 0,
     })
 }

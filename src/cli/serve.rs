@@ -29,7 +29,7 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     let store = context::store(&config)?;
     let path = config.path.clone();
     let (sender, asks) = mpsc::channel(ASKS);
-    let metrics = Arc::new(Metrics::new(log::dropped()));
+    let metrics = Arc::new(Metrics::new(log::dropped(), context::now));
     let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
     if let Some(address) = config.settings.server.listen {
         let served = server::serve_http(address, shared.clone()).await;
@@ -40,7 +40,9 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
         let listen = hook.listen;
         let (turns, passes) = (pulls.clone(), shared.asks.clone());
+        let woken = shared.metrics.clone();
         let pace = Pace::new(move || {
+            woken.woken();
             turns.notify_one();
             // Full: the loop is called for already.
             let _ = passes.try_send(Ask::Wake);
@@ -88,6 +90,7 @@ struct Servers {
 impl Hooks for Servers {
     /// Only the leader answers the command line: a standby has nothing to say.
     fn leading(&self) -> Result<(), String> {
+        self.shared.metrics.leading();
         match &self.socket {
             Some(path) => server::serve_socket(path, self.shared.clone()).map_err(|e| chain(&e)),
             None => Ok(()),
@@ -99,8 +102,16 @@ impl Hooks for Servers {
         self.shared.metrics.set_ready(true);
     }
 
-    fn failed(&self) {
-        self.shared.metrics.failed();
+    fn stands(&self, report: &PassReport, at: Timestamp) {
+        self.shared.metrics.stands(report, at);
+    }
+
+    fn due(&self, at: Timestamp) {
+        self.shared.metrics.due(at);
+    }
+
+    fn failed(&self, error: &str) {
+        self.shared.metrics.failed(error);
     }
 
     fn attended(&self, turn: &Turn) {

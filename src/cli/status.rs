@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::model::{self, Applying};
 use crate::reconcile::view::Overview;
 use crate::report;
+use crate::report::attention::Daemon;
 
 /// How often `--watch` looks. A look at a store in which nothing was written reads one number.
 const EVERY: Duration = Duration::from_millis(500);
@@ -23,7 +24,7 @@ pub async fn run(args: &Args, status: &Status) -> Result<ExitCode, Failure> {
     let look = Look::new(&config);
     let first = overview(args, &config, status, &look, None).await?.unwrap_or_default();
     let nothing = first.requests.is_empty() && status.request.is_some();
-    print(args, &first, status);
+    print(args, &config, &first, status);
     if !status.watch {
         return Ok(ExitCode::from(u8::from(nothing)));
     }
@@ -104,7 +105,7 @@ async fn overview(
     laptop::overview(args, config, &status.elsewhere, prefix, status.not_ready).await.map(Some)
 }
 
-fn print(args: &Args, overview: &Overview, status: &Status) {
+fn print(args: &Args, config: &Config, overview: &Overview, status: &Status) {
     if args.format == Format::Json {
         let overview = Overview { stamp: 0, ..overview.clone() };
         output::print(&serde_json::to_string_pretty(&overview).unwrap_or_default());
@@ -112,7 +113,14 @@ fn print(args: &Args, overview: &Overview, status: &Status) {
     }
     let colour = output::is_colourful(&std::io::stdout());
     let table = report::overview::terminal(&overview.requests, &overview.problems, colour);
-    let text = format!("{}{table}", report::overview::unattended(&overview.unattended, colour));
+    let daemon = match &overview.daemon {
+        Some(pulse) => Daemon::Answers(pulse),
+        None if context::is_operator(config) => Daemon::Silent,
+        None => Daemon::Unasked,
+    };
+    let Overview { attention, applying, unattended, .. } = overview;
+    let first = report::attention::lines(daemon, attention, applying, context::now(), colour);
+    let text = format!("{first}{}{table}", report::overview::unattended(unattended, colour));
     if overview.requests.is_empty()
         && let Some(request) = &status.request
     {

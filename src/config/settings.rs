@@ -7,9 +7,11 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::catalog;
+use crate::forge::Secret;
 use crate::forge::github::{self, GitHubSettings};
 use crate::git::Block;
-use crate::model::SourceName;
+use crate::model::{SourceName, Trouble};
+use crate::notify::Address;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +61,9 @@ pub struct Settings {
     /// Newer versions that are proposed without being asked.
     #[serde(default)]
     pub upgrades: UpgradeSettings,
+    /// Who is told what is the matter.
+    #[serde(default)]
+    pub notifications: Vec<NotificationSettings>,
     /// What may be reached.
     #[serde(default)]
     pub network: NetworkSettings,
@@ -474,6 +479,63 @@ pub struct WebhookSettings {
     pub listen: SocketAddr,
 }
 
+/// Somebody who is told what is the matter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotificationSettings {
+    /// Its name in the log and in metrics.
+    pub name: String,
+    /// Its address; or else `url_file`.
+    #[serde(default)]
+    pub url: Option<ReceiverUrl>,
+    /// A file with its address.
+    #[serde(default)]
+    pub url_file: Option<PathBuf>,
+    /// What it takes.
+    #[serde(default)]
+    pub format: NotificationFormat,
+    /// A file with the secret that messages are signed with.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// What it is told of.
+    #[serde(default = "most_troubles")]
+    pub on: Vec<Trouble>,
+    /// Only of these teams; of all when empty.
+    #[serde(default)]
+    pub teams: Vec<String>,
+    /// Only of these environments; of all when empty.
+    #[serde(default)]
+    pub environments: Vec<String>,
+    /// Only of requests with these templates; of all when empty.
+    #[serde(default)]
+    pub templates: Vec<String>,
+}
+
+/// Where a receiver is: whoever knows it may write there.
+#[derive(Clone, Debug)]
+pub struct ReceiverUrl(pub Secret);
+
+impl<'de> Deserialize<'de> for ReceiverUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(Secret::new(String::deserialize(from)?)))
+    }
+}
+
+/// What a receiver takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotificationFormat {
+    /// Our own, for programs.
+    #[default]
+    Vend,
+    /// What Slack takes, and what takes the same.
+    Slack,
+}
+
+fn most_troubles() -> Vec<Trouble> {
+    vec![Trouble::Failed, Trouble::Held, Trouble::Drifted, Trouble::Expired]
+}
+
 fn yes() -> bool {
     true
 }
@@ -620,6 +682,12 @@ impl Settings {
             let files = [ssh_key_file, known_hosts_file, token_file, ca_file];
             files.into_iter().flatten().for_each(path);
         }
+        for receiver in &mut self.notifications {
+            [&mut receiver.url_file, &mut receiver.secret_file]
+                .into_iter()
+                .flatten()
+                .for_each(path);
+        }
         if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
             let ForgeGitHub { api: _, app, token_file, ca_file } = github;
             let key = app.as_mut().map(|app| &mut app.private_key_file);
@@ -658,6 +726,28 @@ impl Settings {
             && let Err(error) = github::check_api(&forge.github.api)
         {
             return Err(("/forge/github/api".into(), error.into()));
+        }
+        for (n, receiver) in self.notifications.iter().enumerate() {
+            let NotificationSettings { name, url, url_file, .. } = receiver;
+            // At no place, since the line that is shown there could hold an address.
+            let wrong = |what: String| {
+                Err(("/nowhere".into(), format!("`notifications[{n}]`, of `{name}`: {what}")))
+            };
+            if self.notifications[..n].iter().any(|other| other.name == *name) {
+                return wrong("two receivers have that name: give each its own".into());
+            }
+            match (url, url_file) {
+                (Some(_), Some(_)) => {
+                    return wrong("it has `url` and `urlFile`: take one of them out".into());
+                }
+                (None, None) => return wrong("it needs `url` or `urlFile`".into()),
+                (None, Some(_)) => {}
+                (Some(ReceiverUrl(url)), None) => {
+                    if let Err(why) = Address::parse(url.expose()) {
+                        return wrong(format!("its `url`: {why}"));
+                    }
+                }
+            }
         }
         if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {
             let message = format!(

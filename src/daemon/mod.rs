@@ -11,6 +11,7 @@
 //!   process ends within five seconds.
 
 mod lease;
+mod notices;
 mod pulls;
 mod signal;
 mod systemd;
@@ -24,14 +25,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument as _;
 
 use self::lease::Keeper;
+use self::notices::Notices;
 use self::pulls::Pulls;
 use self::signal::{Signals, Told};
 use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
+use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError, Write, unattended_key};
@@ -107,8 +111,12 @@ pub trait Hooks: Send + Sync {
     fn leading(&self) -> Result<(), String>;
     /// A pass ended well.
     fn passed(&self, report: &PassReport, seconds: f64, at: Timestamp);
-    /// A pass could not be made.
-    fn failed(&self);
+    /// Everything stands like this, although the pass that ended was quiet and did not look.
+    fn stands(&self, report: &PassReport, at: Timestamp);
+    /// The next pass should begin by then.
+    fn due(&self, at: Timestamp);
+    /// A pass could not be made, for this reason.
+    fn failed(&self, error: &str);
     /// A turn over the pull requests ended.
     fn attended(&self, turn: &Turn);
 }
@@ -122,11 +130,16 @@ struct Daemon {
     change_sender: mpsc::Sender<()>,
     watcher: Option<watch::Watcher>,
     pulls: Option<Pulls>,
+    notices: Option<Notices>,
     setup: Setup,
     pulse: Pulse,
     /// Who waits for effects to end, with what was done for them so far.
     waiting: Vec<Waiting>,
     failures: u32,
+    /// How many passes were begun.
+    passes: u64,
+    /// Nobody was told yet how everything stands: a quiet pass does not look.
+    untold: bool,
 }
 
 struct Waiting {
@@ -161,10 +174,13 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         change_sender,
         watcher: None,
         pulls: None,
+        notices: None,
         setup,
         pulse,
         waiting: Vec::new(),
         failures: 0,
+        passes: 0,
+        untold: true,
     };
     daemon.open(config).await?;
     let outcome = daemon.until_stopped(&mut signals).await;
@@ -221,8 +237,9 @@ enum Next {
     Stop,
 }
 
-/// A pass that ended: its engine, what came of it, and how long it took in seconds.
-type Ended = (Engine, Result<PassReport, PassError>, f64);
+/// A pass that ended: its engine, what came of it, how long it took in seconds, and what its lines are
+/// found by.
+type Ended = (Engine, Result<PassReport, PassError>, f64, tracing::Span);
 
 impl Daemon {
     async fn until_stopped(&mut self, signals: &mut Signals) -> Result<(), DaemonError> {
@@ -292,6 +309,8 @@ impl Daemon {
             engine.spare_fetch(self.interval().mul_f64(0.8).min(FETCH_AGAIN));
         }
         let stop = engine.stop();
+        // What comes due while it is made waits for the next one.
+        self.is_due(self.interval());
         let mut work = self.work(engine);
         let ended = tokio::select! {
             ended = &mut work => ended,
@@ -312,36 +331,58 @@ impl Daemon {
                 return Ok(None);
             }
         };
-        self.take(ended).await.map(Some)
+        let wait = self.take(ended).await?;
+        self.is_due(wait);
+        Ok(Some(wait))
     }
 
     /// Runs a pass on a thread of its own: reading and rendering thousands of requests must not keep
     /// signals waiting, and a panic in it must not end the daemon.
-    fn work(&self, mut engine: Engine) -> JoinHandle<Ended> {
+    fn work(&mut self, mut engine: Engine) -> JoinHandle<Ended> {
         let (lease, now) = (self.keeper.lease().clone(), self.setup.now);
-        let asked = !self.waiting.is_empty();
+        let asked = !self.waiting.is_empty() || self.untold;
+        self.passes += 1;
+        // Unique over restarts too: each begins with an epoch of its own.
+        let id = format!("{}-{}", lease.epoch(), self.passes);
+        let span = tracing::info_span!("pass", id);
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let outcome = runtime.block_on(async {
+            let pass = async {
                 let report = engine.pass(Wake::Apply(&lease), &now).await?;
                 if asked { engine.standing(report).await } else { Ok(report) }
-            });
-            (engine, outcome, began.elapsed().as_secs_f64())
+            };
+            let outcome = runtime.block_on(pass.instrument(span.clone()));
+            (engine, outcome, began.elapsed().as_secs_f64(), span)
         })
     }
 
     /// How long to wait after a pass.
     async fn take(&mut self, ended: Result<Ended, JoinError>) -> Result<Duration, DaemonError> {
         match ended {
-            Ok((engine, outcome, seconds)) => {
+            Ok((engine, outcome, seconds, span)) => {
                 self.engine = Some(engine);
                 match outcome {
-                    Ok(report) => Ok(self.passed(&report, seconds)),
-                    Err(error) => self.failed(error),
+                    Ok(report) => {
+                        self.notify().await;
+                        Ok(span.in_scope(|| self.passed(&report, seconds)))
+                    }
+                    Err(error) => span.in_scope(|| self.failed(error)),
                 }
             }
             Err(error) => self.failed(PassError::Task(error.to_string())),
+        }
+    }
+
+    /// Tells those who tell others up to where all that history says is in the statuses.
+    async fn notify(&self) {
+        let Some(notices) = self.notices.as_ref().filter(|notices| !notices.is_empty()) else {
+            return;
+        };
+        match self.setup.store.last_line().await {
+            Ok(upto) => notices.passed(upto),
+            // After the next pass, then.
+            Err(error) => tracing::warn!(error = chain(&error), "history cannot be read"),
         }
     }
 
@@ -349,6 +390,9 @@ impl Daemon {
         self.failures = 0;
         let now = (self.setup.now)();
         self.setup.hooks.passed(report, seconds, now);
+        if std::mem::take(&mut self.untold) {
+            self.setup.hooks.stands(report, now);
+        }
         if let Some(pulls) = self.pulls.as_ref().filter(|_| !report.quiet) {
             pulls.passed(!report.done.is_empty());
         }
@@ -375,8 +419,8 @@ impl Daemon {
 
     /// Some failures are for good: then the process ends, and whoever supervises it decides.
     fn failed(&mut self, error: PassError) -> Result<Duration, DaemonError> {
-        self.setup.hooks.failed();
         let text = chain(&error);
+        self.setup.hooks.failed(&text);
         tracing::error!(error = text, "a pass could not be made");
         for waiting in std::mem::take(&mut self.waiting) {
             let _ = waiting.answer.send(Err(text.clone()));
@@ -409,6 +453,12 @@ impl Daemon {
         }
     }
 
+    /// The next pass should begin in `wait`.
+    fn is_due(&self, wait: Duration) {
+        let at = (self.setup.now)().checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.setup.hooks.due(at);
+    }
+
     fn interval(&self) -> Duration {
         self.config.settings.reconcile.interval.unsigned_abs()
     }
@@ -433,8 +483,24 @@ impl Daemon {
         engine.watched(Arc::new(self.pulse.clone()));
         self.watcher = watch::Watcher::start(engine.sources(), self.change_sender.clone());
         self.pulls = self.open_pulls(&engine).await?;
+        self.open_notices(&config).await?;
         self.engine = Some(engine);
         self.config = config;
+        Ok(())
+    }
+
+    async fn open_notices(&mut self, config: &Config) -> Result<(), PassError> {
+        // Before others begin to write what these have written.
+        if let Some(notices) = self.notices.take() {
+            notices.end().await;
+        }
+        let mut receivers = Vec::new();
+        for settings in &config.settings.notifications {
+            let store = self.setup.store.clone();
+            receivers.push(Receiver::open(settings.clone(), store).await?);
+        }
+        let (lease, now) = (self.keeper.lease(), self.setup.now);
+        self.notices = Some(Notices::start(receivers, lease, now));
         Ok(())
     }
 
@@ -476,7 +542,10 @@ impl Daemon {
 
     /// Leaves the place to a successor.
     async fn end(self, outcome: &Result<(), DaemonError>) {
-        let Self { keeper, setup, config, pulls, .. } = self;
+        let Self { keeper, setup, config, pulls, notices, .. } = self;
+        if let Some(notices) = notices {
+            notices.end().await;
+        }
         if let Some(pulls) = pulls {
             pulls.end(TURN_WITHIN).await;
         }

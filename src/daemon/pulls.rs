@@ -77,13 +77,16 @@ impl Drop for Pulls {
 
 async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
     let Start { reviewer, lease, now, interval, wake, passes, hooks } = start;
-    let mut reviewer = Some(reviewer);
+    let (mut reviewer, mut turns) = (Some(reviewer), 0_u64);
     while !stop.load(Ordering::Relaxed) {
         let Some(mut at_work) = reviewer.take() else { return };
         let (lease, seen) = (lease.clone(), world.load(Ordering::Relaxed));
         let runtime = tokio::runtime::Handle::current();
         // Planning is work: it must not keep webhooks waiting, and a panic in it ends one turn.
+        turns += 1;
+        let span = tracing::info_span!("turn", id = format!("{}-{turns}", lease.epoch()));
         let turn = tokio::task::spawn_blocking(move || {
+            let _entered = span.enter();
             let turn = || runtime.block_on(at_work.turn(&lease, seen, &now));
             // What is remembered is written down piece by piece: a turn that broke off is made again.
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turn));

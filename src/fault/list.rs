@@ -112,6 +112,11 @@ pub const POINTS: List = &[
     ("pull.turn.after", "a turn is done and noted"),
     ("pull.proposal.before", "what is to be proposed is not kept"),
     ("pull.proposal.after", "what is to be proposed is kept, and nothing is pushed"),
+    // What receivers are told.
+    ("notify.keep.before", "a message is put together, and not kept"),
+    ("notify.keep.after", "a message is kept, and not sent"),
+    ("notify.send.before", "a message is about to be sent"),
+    ("notify.send.after", "a message was sent, and is not noted as told"),
 ];
 
 /// Every fault that can be planted: its name, and what is wrong then.

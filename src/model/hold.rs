@@ -270,6 +270,49 @@ impl HoldReason {
 }
 
 impl HoldReason {
+    /// Whether it stays until a person does something. The others end by themselves, or were meant.
+    pub fn wants_a_person(&self) -> bool {
+        match self {
+            Self::Invalid { .. }
+            | Self::NotSupportedYet { .. }
+            | Self::NotOurs { .. }
+            | Self::NeedsApproval { .. }
+            | Self::PlanChanged { .. }
+            | Self::NeedsPullRequest { direct: true, .. }
+            | Self::Protected
+            | Self::TooManyDeletes { .. }
+            | Self::LooksLikeAMove { .. }
+            | Self::Refused { .. }
+            | Self::RolloutStopped { .. }
+            | Self::TemplateRetired
+            | Self::TemplateMissing { .. }
+            | Self::Referenced { .. }
+            | Self::Stuck { .. }
+            | Self::ForbiddenChange { .. }
+            | Self::InternalError { .. } => true,
+            Self::Expired { fate, .. } => match fate {
+                Fate::People
+                | Fate::Protected
+                | Fate::Suspended
+                | Fate::Referenced { .. }
+                | Fate::TooMany { .. } => true,
+                Fate::Commit { .. } | Fate::PullRequest => false,
+            },
+            Self::NotObserved { .. }
+            | Self::WaitingFor { .. }
+            | Self::NeedsPullRequest { direct: false, .. }
+            | Self::OutsideWindow { .. }
+            | Self::Backoff { .. }
+            | Self::Suspended
+            | Self::Source { .. }
+            | Self::InFlight { .. }
+            | Self::Busy { .. }
+            | Self::Unknown { .. } => false,
+        }
+    }
+}
+
+impl HoldReason {
     /// Whether being held by it is a line of history of its own. The others go with such a line
     /// already, or are about a whole source.
     pub fn is_told(&self) -> bool {

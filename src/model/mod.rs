@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, waits or decides. A type lives here when two floors above need it.
 
+mod attention;
 mod blast;
 mod case;
 mod change;
@@ -13,6 +14,7 @@ mod hold;
 mod id;
 mod lifetime;
 mod live;
+mod notice;
 mod pass;
 mod plan;
 mod pull;
@@ -21,6 +23,7 @@ mod rollout;
 mod status;
 mod template;
 
+pub use attention::*;
 pub use blast::*;
 pub use case::*;
 pub use change::*;
@@ -32,6 +35,7 @@ pub use hold::*;
 pub use id::*;
 pub use lifetime::*;
 pub use live::*;
+pub use notice::*;
 pub use pass::*;
 pub use plan::*;
 pub use pull::*;

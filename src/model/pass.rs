@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Diagnostic, Hold, Plan, RequestId, RequestPhase, Revision, SourceName, SourceProblem,
-    TargetKey,
+    Status, TargetKey,
 };
 
 /// What a pass did and found.
@@ -49,8 +49,52 @@ pub struct PassReport {
     /// Requests that have an end, by how near it is.
     #[serde(default)]
     pub ends: EndCounts,
+    /// Targets that differ from what was applied.
+    #[serde(default)]
+    pub drift: DriftCounts,
+    /// Since when what is not as it should be is so.
+    #[serde(default)]
+    pub since: Lasting,
     /// Requests that were read again.
     pub evaluated: usize,
+}
+
+/// How many targets are not as they were applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DriftCounts {
+    /// They differ.
+    pub drifted: u64,
+    /// It could not be told.
+    pub unchecked: u64,
+}
+
+impl DriftCounts {
+    /// Those of one request.
+    pub fn of(status: &Status) -> Self {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        status.drift.as_ref().map_or_else(Self::default, |drift| Self {
+            drifted: count(drift.items.values().filter(|items| !items.is_empty()).count()),
+            unchecked: count(drift.unchecked.len()),
+        })
+    }
+
+    /// A request that stood like the first stands like the second.
+    pub fn shift(&mut self, from: Self, to: Self) {
+        self.drifted = self.drifted.saturating_sub(from.drifted).saturating_add(to.drifted);
+        self.unchecked = self.unchecked.saturating_sub(from.unchecked).saturating_add(to.unchecked);
+    }
+}
+
+/// Since when what is not as it should be is so: of each kind, what has been so for the longest.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lasting {
+    /// Effects under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<Timestamp>,
+    /// What is held, by the reason's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, Timestamp>,
 }
 
 /// How many requests have an end, by how near it is.

@@ -5,6 +5,7 @@ pub mod cloudformation;
 pub(crate) mod contract;
 mod error;
 pub mod files;
+mod metered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -239,9 +240,9 @@ impl Providers {
         self
     }
 
-    /// As [`Providers::with`], for one that others hold too.
+    /// As [`Providers::with`], for one that others hold too. What is asked of it by way of this is counted.
     pub fn insert(&mut self, provider: Arc<dyn Provider>) {
-        self.0.insert(provider.kind(), provider);
+        self.0.insert(provider.kind(), Arc::new(metered::Metered::new(provider)));
     }
 
     /// The one of that kind.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::PassError;
-use super::pass::{COUNTS, Pass, Said, unsaid};
+use super::pass::{COUNTS, DRIFTED, Pass, Said, unsaid};
 use crate::digest::{self, Digest};
 use crate::fault::point;
 use crate::model::{
-    ComponentName, Desired, Event, Hold, Journalled, Observed, Record, RequestId, Status, TargetKey,
+    ComponentName, Desired, DriftCounts, Event, Hold, Journalled, Observed, Record, RequestId,
+    Status, TargetKey,
 };
 use crate::report;
 use crate::store::{HeldRow, StatusRow, Write};
@@ -83,6 +84,8 @@ impl Pass<'_> {
         if !writes.is_empty() {
             let counts = serde_json::to_value(&self.memory.counts).unwrap_or_default();
             writes.push(Write::Value { key: COUNTS.into(), value: Some(counts) });
+            let drifted = serde_json::to_value(self.memory.drifted).unwrap_or_default();
+            writes.push(Write::Value { key: DRIFTED.into(), value: Some(drifted) });
         }
         if self.said == Said::Marked {
             writes.push(unsaid(false));
@@ -150,6 +153,7 @@ impl Pass<'_> {
         let said: Option<Status> =
             last.and_then(|row| serde_json::from_value(row.document.clone()).ok());
         let before = said.as_ref().map(|s| s.phase);
+        let drifted = said.as_ref().map(DriftCounts::of).unwrap_or_default();
         let flights: Vec<&Journalled> =
             self.components(id, &self.memory.journal).map(|(_, row)| row).collect();
         if desired.is_none() && record.is_none() && flights.is_empty() {
@@ -163,6 +167,7 @@ impl Pass<'_> {
                 writes.push(Write::Retry { key, retry: None });
             }
             self.memory.counts.shift(id, before, None);
+            self.memory.drifted.shift(drifted, DriftCounts::default());
             return;
         }
         let status = report::status::status(&report::status::Facts {
@@ -177,6 +182,7 @@ impl Pass<'_> {
             now: (self.clock)(),
         });
         let phase = status.phase;
+        self.memory.drifted.shift(drifted, DriftCounts::of(&status));
         if let Some(end) = report::expiry::news(&status, said.as_ref()) {
             writes.push(Write::Event(self.event(id, &end.reason, end.message.clone())));
         }

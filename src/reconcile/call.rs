@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::ledger::End;
 use crate::error::chain;
@@ -199,7 +200,7 @@ pub(super) async fn cancel(
 async fn apart<T: Send + 'static>(
     call: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, &'static str> {
-    let mut task = tokio::spawn(call);
+    let mut task = tokio::spawn(call.in_current_span());
     match tokio::time::timeout(DEADLINE, &mut task).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
@@ -161,7 +162,8 @@ impl Executor<'_> {
                 let batch = std::mem::replace(&mut rows, rest);
                 let (lane, provider) = (lane.clone(), provider.clone());
                 *calls.entry(lane.clone()).or_default() += 1;
-                asked.spawn(async move { (Some(lane), call::submit(provider, batch).await) });
+                let sent = async move { (Some(lane), call::submit(provider, batch).await) };
+                asked.spawn(sent.in_current_span());
             }
         }
         Ok(())
@@ -175,10 +177,11 @@ impl Executor<'_> {
             let provider = self.providers.get(&row.change.target.provider).cloned();
             match (provider, row.ticket.clone()) {
                 (Some(provider), Some(ticket)) if is_due(&row) && asked.len() < POLLS => {
-                    asked.spawn(async move {
+                    let polled = async move {
                         let (row, answer) = call::poll(provider, row, ticket).await;
                         (None, vec![(row, answer.of_a_resumed())])
-                    });
+                    };
+                    asked.spawn(polled.in_current_span());
                 }
                 (_, _) => under_way.push(row),
             }
@@ -224,26 +227,28 @@ impl Executor<'_> {
         let mut asked: JoinSet<Answers> = JoinSet::new();
         for (lane, rows) in lanes {
             let Some(provider) = self.providers.get(kind_of(&lane)).cloned() else { continue };
-            asked.spawn(async move {
+            let sent = async move {
                 let (size, mut answers) = (provider.batch().max(1), Vec::new());
                 for batch in rows.chunks(size) {
                     answers.extend(call::submit_again(provider.clone(), batch.to_vec()).await);
                 }
                 answers
-            });
+            };
+            asked.spawn(sent.in_current_span());
         }
         loop {
             while asked.len() < POLLS
                 && let Some((provider, ticket, row)) = polls.pop_front()
             {
                 let stop = stops.contains(&row.change.token);
-                asked.spawn(async move {
+                let polled = async move {
                     let (row, answer) = match stop {
                         true => call::cancel(provider, row, ticket).await,
                         false => call::poll(provider, row, ticket).await,
                     };
                     vec![(row, answer.of_a_resumed())]
-                });
+                };
+                asked.spawn(polled.in_current_span());
             }
             let Some(answered) = asked.join_next().await else { return Ok(done) };
             let mut answers = answered.map_err(PassError::task)?;

@@ -13,8 +13,9 @@ use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Counts, Diagnostic, EndCounts, Fate, HoldReason, Journalled, Origin, RequestId,
-    Retry, Revision, Rollout, SourceName, Sources, TargetKey, TargetName, TemplateId, Wave,
+    Approval, Counts, Diagnostic, DriftCounts, EndCounts, Fate, HoldReason, Journalled, Lasting,
+    Origin, RequestId, Retry, Revision, Rollout, SourceName, Sources, TargetKey, TargetName,
+    TemplateId, Wave,
 };
 use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
@@ -66,6 +67,10 @@ pub struct Memory {
     pub frozen: bool,
     /// Requests per team, environment and phase.
     pub counts: Counts,
+    /// Targets that differ from what was applied.
+    pub drifted: DriftCounts,
+    /// The store does not say that yet.
+    pub is_new_drifted: bool,
     /// The catalog and the commit it was read at.
     pub catalog: Option<(Arc<Catalog>, Revision)>,
     /// What the catalog's own files got wrong.
@@ -354,6 +359,21 @@ impl Memory {
         let ends = self.ends.next(warn, self.marked.unwrap_or(now));
         // What came due while others were begun was not asked about.
         due.chain(flights).chain(ends).min()
+    }
+
+    /// Since when what is under way or held is so.
+    pub fn since(&self) -> Lasting {
+        let mut since = Lasting {
+            under_way: self.journal.values().map(|row| row.since).min(),
+            ..Lasting::default()
+        };
+        for row in self.holds.values().flatten() {
+            match since.held.get_mut(row.hold.reason.name()) {
+                Some(first) => *first = row.since.min(*first),
+                None => drop(since.held.insert(row.hold.reason.name().to_owned(), row.since)),
+            }
+        }
+        since
     }
 
     /// Whether something is held only because it could not be seen, or because somebody else was at

@@ -24,6 +24,7 @@ pub mod local;
 mod look;
 mod maintain;
 mod memory;
+pub mod notify;
 mod observe;
 pub mod offer;
 mod outline;

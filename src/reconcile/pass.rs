@@ -19,8 +19,8 @@ use crate::error::chain;
 use crate::fault::{planted, point};
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
-    SourceProblem, SourceRecord, TargetKey, TargetName, TemplateId, Wanted,
+    Desired, Diagnostic, DriftCounts, File, Files, HoldReason, PassReport, Record, RequestId,
+    Revision, SourceProblem, SourceRecord, Status, TargetKey, TargetName, TemplateId, Wanted,
 };
 use crate::plan::{Bounds, Gone};
 use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
@@ -173,6 +173,7 @@ impl Engine {
             report.due = due;
         }
         report.counts = memory.counts.clone();
+        (report.drift, report.since) = (memory.drifted, memory.since());
         report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.journal.len();
         self.checked |= checked;
@@ -210,6 +211,8 @@ impl Engine {
                 .collect(),
             holds,
             counts: memory.counts.clone(),
+            drift: memory.drifted,
+            since: memory.since(),
             rollouts_stopped: memory.stopped_rollouts().count(),
             ..report
         };
@@ -250,6 +253,7 @@ impl Engine {
         memory.stopped =
             serde_json::from_value(value(self.store.value(STOPPED).await?)).unwrap_or_default();
         (memory.taken, memory.is_new_taken) = self.taken(&memory).await?;
+        (memory.drifted, memory.is_new_drifted) = self.drifted().await?;
         memory.unsaid = self.store.value(UNSAID).await?.is_some();
         memory.told =
             serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
@@ -278,6 +282,28 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// How many targets differ. A store that is older than this knowledge is looked through, once: whether
+    /// that was done.
+    async fn drifted(&self) -> Result<(DriftCounts, bool), PassError> {
+        if let Some(value) = self.store.value(DRIFTED).await? {
+            return Ok((serde_json::from_value(value).unwrap_or_default(), false));
+        }
+        let mut drifted = DriftCounts::default();
+        let mut after: Option<RequestId> = None;
+        loop {
+            let page = self.store.statuses_after(after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok((drifted, true)) };
+            after = Some(last.request.clone());
+            for row in page {
+                let status = serde_json::from_value::<Status>(row.document).ok();
+                let of = status.as_ref().map(DriftCounts::of).unwrap_or_default();
+                drifted.shift(DriftCounts::default(), of);
+            }
+        }
+    }
+}
+
 /// Where the commits are kept of which all is announced.
 pub(super) fn told_key() -> String {
     format!("{ASIDE}told")
@@ -289,6 +315,8 @@ const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 /// Named values in the store.
 const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
+/// How many targets differ from what was applied.
+pub(super) const DRIFTED: &str = "drift-counts";
 /// Sources of which nothing was listed yet since the store was made anew.
 pub(super) const REBUILT: &str = "rebuilt";
 /// Deletions that were held as too many.
@@ -383,6 +411,10 @@ impl<'a> Pass<'a> {
         if self.lease.is_some() && std::mem::take(&mut self.memory.is_new_taken) {
             let value = serde_json::to_value(&self.memory.taken).ok();
             writes.push(Write::Value { key: TAKEN.into(), value });
+        }
+        if self.lease.is_some() && std::mem::take(&mut self.memory.is_new_drifted) {
+            let value = serde_json::to_value(self.memory.drifted).ok();
+            writes.push(Write::Value { key: DRIFTED.into(), value });
         }
         let mut seeds = self.read_catalog(&mut writes).await?;
         seeds.extend(self.roll_out(&mut writes).await?);

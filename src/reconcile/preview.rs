@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::PassError;
 use super::call;
@@ -278,10 +279,11 @@ impl Pass<'_> {
             let change = Change { token: self.token(&target, &basis), ..row.change };
             let lane = lanes.entry(self.lane_of(&target));
             let lane = lane.or_insert_with(|| Arc::new(Semaphore::new(CALLS))).clone();
-            asked.spawn(async move {
+            let told = async move {
                 let _turn = lane.acquire_owned().await;
                 (target, basis, call::preview(provider, change).await)
-            });
+            };
+            asked.spawn(told.in_current_span());
         }
         while let Some(answered) = asked.join_next().await {
             let (target, basis, answer) = answered.map_err(PassError::task)?;

@@ -24,15 +24,16 @@ use serde_json::json;
 
 use super::front::{self, Front, InstanceFile};
 use super::local::{self, Published};
-use super::pass::{COUNTS, REBUILT, TAKEN};
+use super::pass::{COUNTS, DRIFTED, REBUILT, TAKEN};
 use super::{PassError, announce, gate, providers, rollout, source, state_of, transport};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::git::{GitError, Mirror};
 use crate::model::{
-    Artifact, Counts, Event, Observation, Owner, Rebuilt, Record, RequestId, RequestPhase,
-    Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey, TemplateId,
+    Artifact, Counts, DriftCounts, Event, Observation, Owner, Rebuilt, Record, RequestId,
+    RequestPhase, Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey,
+    TemplateId,
 };
 use crate::provider::Providers;
 use crate::render;
@@ -285,12 +286,13 @@ impl Remains {
             let writes = part.iter().map(|artifact| Write::Artifact(artifact.as_ref().clone()));
             store.commit(lease, writes.collect()).await?;
         }
-        let mut counts = Counts::default();
+        let (mut counts, mut drifted) = (Counts::default(), DriftCounts::default());
         let mut writes = Vec::new();
         let named = records.values().flat_map(|record| record.brought_along(&instance.instance));
         let taken: BTreeMap<_, _> = named.collect();
         for (id, status) in &statuses {
             counts.shift(id, None, Some(status.phase));
+            drifted.shift(DriftCounts::default(), DriftCounts::of(status));
             let record = records.remove(id);
             let row = announce::row(id, status, record.as_ref());
             let digest = Some(row.digest);
@@ -313,6 +315,7 @@ impl Remains {
         }
         writes.push(value(rollout::ROLLOUTS.into(), json!(state.rollouts)));
         writes.push(value(COUNTS.into(), json!(counts)));
+        writes.push(value(DRIFTED.into(), json!(drifted)));
         writes.push(value(TAKEN.into(), json!(taken)));
         writes.push(value(front::TIP.into(), json!(tip)));
         let names: BTreeSet<SourceName> =

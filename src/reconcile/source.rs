@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use super::PassError;
 use crate::catalog::{PathIs, Pattern};
@@ -197,7 +198,7 @@ impl Sources {
         let going_on = self.slow().remove(&source.name);
         going_on.unwrap_or_else(|| {
             let mirror = source.mirror.clone();
-            tokio::spawn(async move { mirror.fetch().await })
+            tokio::spawn(async move { mirror.fetch().await }.in_current_span())
         })
     }
 

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::model::{
-    Applying, Approval, Change, Counts, Desired, Event, Hold, HoldReason, RequestId, RequestPhase,
-    Retry, SourceName, SourceProblem, Status, TargetKey, Token, Unattended,
+    Applying, Approval, Attention, Change, Counts, Desired, Event, Hold, HoldReason, One, Pulse,
+    RequestId, RequestPhase, Retry, Several, SourceName, SourceProblem, Status, TargetKey, Token,
+    Unattended,
 };
 use crate::report;
 use crate::report::explain::Facts;
-use crate::store::{Line, Store, StoreError, unattended_key};
+use crate::store::{HeldRow, Line, Store, StoreError, unattended_key};
 
 /// Statuses read at once.
 const PAGE: usize = 1_000;
@@ -42,6 +43,12 @@ pub struct Overview {
     /// What is under way, with its resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applying: Vec<Applying>,
+    /// What needs somebody.
+    #[serde(default)]
+    pub attention: Attention,
+    /// How the daemon fares that answers; `None`: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<Pulse>,
     /// [`Store::stamp`] of the answer; 0 where there is no store.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stamp: u64,
@@ -199,6 +206,8 @@ pub async fn overview(
     let stamp = store.stamp().await?;
     // Before the statuses: what ends in between is seen there.
     let applying = applying(store, &is_meant).await?;
+    let index = store.standing().await?;
+    let mut attention = held(&index.holds, &is_meant);
     let mut requests = Vec::new();
     let mut after: Option<RequestId> = None;
     loop {
@@ -207,6 +216,7 @@ pub async fn overview(
         after = Some(last.request.clone());
         for row in page.into_iter().filter(|r| is_meant(&r.request)) {
             let Ok(status) = serde_json::from_value::<Status>(row.document) else { continue };
+            note(&mut attention, &status);
             if !(not_ready && status.phase == crate::model::RequestPhase::Ready) {
                 requests.push(status);
             }
@@ -217,16 +227,66 @@ pub async fn overview(
         .await?
         .and_then(|v| serde_json::from_value(v).ok())
         .unwrap_or_default();
-    let problems = store
-        .index()
-        .await?
-        .sources
-        .into_iter()
-        .filter_map(|(name, s)| Some((name, s.problem?)))
-        .collect();
+    let problems =
+        index.sources.into_iter().filter_map(|(name, s)| Some((name, s.problem?))).collect();
     let unattended = store.value(&unattended_key()).await?;
     let unattended = unattended.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
-    Ok(Overview { requests, counts, problems, unattended, applying, stamp })
+    Ok(Overview {
+        requests,
+        counts,
+        problems,
+        unattended,
+        applying,
+        attention,
+        daemon: None,
+        stamp,
+    })
+}
+
+/// What is held until a person does something, and what could not be looked at, the oldest first.
+fn held(rows: &[HeldRow], is_meant: &dyn Fn(&RequestId) -> bool) -> Attention {
+    let mut rows: Vec<&HeldRow> = rows.iter().filter(|row| is_meant(&row.hold.request)).collect();
+    rows.sort_by_key(|row| (row.since, row.hold.request.clone()));
+    let mut attention = Attention::default();
+    for HeldRow { hold, since } in rows {
+        let (of, why) = match &hold.reason {
+            HoldReason::NotObserved { error } => (&mut attention.unseen, error.clone()),
+            // Those are said with what failed.
+            HoldReason::Refused { .. } => continue,
+            reason if reason.wants_a_person() => (&mut attention.held, reason.name().to_owned()),
+            _ => continue,
+        };
+        add(of, One { request: hold.request.clone(), why, since: Some(*since) });
+    }
+    attention
+}
+
+/// What a status says that needs somebody.
+fn note(attention: &mut Attention, status: &Status) {
+    let request = || status.metadata.id.clone();
+    if status.phase == RequestPhase::Failed {
+        let why = status.waiting_for.clone().unwrap_or_else(|| "Failed".into());
+        add(&mut attention.failed, One { request: request(), why, since: None });
+    }
+    if let Some(drift) = &status.drift
+        && let Some(why) = report::drift::summary(&drift.items)
+    {
+        add(&mut attention.drifted, One { request: request(), why, since: drift.since });
+    }
+}
+
+/// Of each kind, so many are named.
+const NAMED: usize = 3;
+
+fn add(of: &mut Several, one: One) {
+    // Several components of one request are one thing that needs somebody.
+    if of.first.iter().any(|known| known.request == one.request) {
+        return;
+    }
+    of.count += 1;
+    if of.first.len() < NAMED {
+        of.first.push(one);
+    }
 }
 
 /// Everything about one request; `None` when nobody has heard of it.

@@ -1,5 +1,6 @@
 //! Values in, text out: all wording lives here. Pure.
 
+pub mod attention;
 pub mod blast;
 pub mod case;
 pub mod catalog;
@@ -14,6 +15,7 @@ pub mod live;
 pub mod log;
 pub mod manual;
 mod markdown;
+pub mod notice;
 pub mod overview;
 pub mod pass;
 pub mod plan;

@@ -95,7 +95,10 @@ async fn status(
 ) -> Result<Response, Problem> {
     let StatusQuery { prefix, not_ready, stamp } = query;
     let store = shared.store.as_ref();
-    let view = view::overview_since(store, prefix.as_deref(), not_ready, stamp).await?;
+    let mut view = view::overview_since(store, prefix.as_deref(), not_ready, stamp).await?;
+    if let Some(view) = &mut view {
+        view.daemon = Some(shared.metrics.pulse());
+    }
     Ok(Json(view).into_response())
 }
 

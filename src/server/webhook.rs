@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 
 use super::accept::Bodies;
+use super::metrics::Delivery;
 use super::{Metrics, Pace};
 use crate::error::chain;
 use crate::fault::planted;
@@ -44,7 +45,7 @@ pub(super) fn bodies(hook: &Hook) -> Bodies {
         if webhook::is_signature(signature) {
             return Ok(());
         }
-        metrics.forged();
+        metrics.delivered(Delivery::Forged);
         Err(StatusCode::UNAUTHORIZED)
     };
     Bodies { most: webhook::BODY_MOST, admit: Arc::new(admit) }
@@ -62,16 +63,18 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         Ok(secret) => secret,
         Err(error) => {
             tracing::error!(error = chain(&error), "the webhook's secret cannot be read");
+            hook.metrics.delivered(Delivery::NoSecret);
             return StatusCode::SERVICE_UNAVAILABLE;
         }
     };
     let verified = webhook::verify(&secret, &body, header(webhook::SIGNATURE));
     if verified.is_err() && !planted!("signature-unchecked") {
-        hook.metrics.forged();
+        hook.metrics.delivered(Delivery::Forged);
         return StatusCode::UNAUTHORIZED;
     }
     let event = header(webhook::EVENT).unwrap_or_default();
     if !is_json(header("content-type")) {
+        hook.metrics.delivered(Delivery::NotJson);
         tracing::error!(
             event,
             "a webhook that is not JSON wakes nobody: set its content type to `application/json` in \
@@ -79,7 +82,9 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         );
         return StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }
-    if webhook::parse(event, &body).is_some() {
+    let matters = webhook::parse(event, &body).is_some();
+    hook.metrics.delivered(if matters { Delivery::Woke } else { Delivery::Ignored });
+    if matters {
         hook.pace.wake();
     }
     StatusCode::NO_CONTENT

@@ -127,6 +127,17 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Line>, StoreError>;
 
+    /// The number of the newest line of history, of whatever; 0: there is none.
+    async fn last_line(&self) -> Result<u64, StoreError>;
+
+    /// Which requests the first `limit` lines after line number `after` are about, without those about parts
+    /// of targets.
+    async fn lines_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, RequestId)>, StoreError>;
+
     /// Effects in flight of one request, or all, by token; as in [`Index::journal`].
     async fn under_way(&self, request: Option<&RequestId>) -> Result<Vec<Journalled>, StoreError>;
 

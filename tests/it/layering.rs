@@ -43,6 +43,7 @@ use Floor::{Edge, Git, Ground, Loop, Main, Pass, Probe, Pure, Rule, Side, Words}
 const FLOORS: &[(&str, Floor)] = &[
     ("fault", Probe),
     ("error", Ground(0)),
+    ("meter", Ground(0)),
     ("digest", Ground(1)),
     ("model", Ground(2)),
     ("yaml", Ground(3)),
@@ -53,6 +54,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("git", Git),
     ("provider", Side),
     ("forge", Side),
+    ("notify", Side),
     ("store", Side),
     ("report", Words),
     ("config", Words),

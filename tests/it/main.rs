@@ -27,6 +27,7 @@ mod isolation;
 mod layering;
 mod manual;
 mod model;
+mod observe;
 mod pages;
 mod promises;
 mod pull;

@@ -33,6 +33,17 @@ pub(super) enum Account {
     Person,
 }
 
+impl Account {
+    /// As it is counted by.
+    pub(super) fn word(self) -> String {
+        match self {
+            Self::App => "app".into(),
+            Self::Installation(id) => format!("installation {id}"),
+            Self::Person => "account".into(),
+        }
+    }
+}
+
 /// As whom something is asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Who<'a> {

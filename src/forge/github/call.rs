@@ -14,6 +14,7 @@ use super::wire::{self, Answer, Ask, Silence};
 use super::{GitHub, lock};
 use crate::fault::{Fault, point};
 use crate::forge::ForgeError;
+use crate::meter::meter;
 
 /// Tries of a read in all.
 const TRIES: u32 = 3;
@@ -31,8 +32,8 @@ const WORDS_MOST: usize = 500;
 /// Why something could not be asked or said.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Nothing happened.
-    Later { text: String, wait: Option<Duration> },
+    /// Nothing happened; `limited`: since it is asked too much.
+    Later { text: String, wait: Option<Duration>, limited: bool },
     /// It may have happened.
     Lost { text: String },
     /// It is not there.
@@ -49,7 +50,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     pub(super) fn later(text: impl Into<String>) -> Self {
-        Self::Later { text: text.into(), wait: None }
+        Self::Later { text: text.into(), wait: None, limited: false }
     }
 
     pub(super) fn refused(text: impl Into<String>) -> Self {
@@ -60,7 +61,7 @@ impl Trouble {
 impl From<Trouble> for ForgeError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Later { text, wait } => Self::Unavailable { text, retry_after: wait },
+            Trouble::Later { text, wait, .. } => Self::Unavailable { text, retry_after: wait },
             Trouble::Lost { text } => Self::Unknown { text },
             Trouble::Gone { text } => Self::Gone { text },
             Trouble::Settings { text } => Self::Settings { text },
@@ -75,7 +76,7 @@ impl From<ForgeError> for Trouble {
     fn from(error: ForgeError) -> Self {
         match error {
             ForgeError::Unavailable { text, retry_after } => {
-                Self::Later { text, wait: retry_after }
+                Self::Later { text, wait: retry_after, limited: false }
             }
             ForgeError::Unknown { text } => Self::Lost { text },
             ForgeError::Gone { text } => Self::Gone { text },
@@ -221,13 +222,15 @@ impl GitHub {
             let (text, wait) = match self.once(access, Kind::Read, ask).await {
                 Err(Trouble::Lost { text }) => (text, None),
                 // A gate that is shut stays shut for longer than this.
-                Err(Trouble::Later { text, wait }) if wait.is_none_or(|wait| wait <= PATIENCE) => {
+                Err(Trouble::Later { text, wait, .. })
+                    if wait.is_none_or(|wait| wait <= PATIENCE) =>
+                {
                     (text, wait)
                 }
                 other => return other,
             };
             if n == TRIES {
-                return Err(Trouble::Later { text, wait });
+                return Err(Trouble::Later { text, wait, limited: false });
             }
             let pause = self.pause * 2u32.saturating_pow(n - 1);
             tokio::time::sleep(wait.unwrap_or(pause)).await;
@@ -235,18 +238,33 @@ impl GitHub {
         }
     }
 
-    /// Asks once, through the gate. Good answers only; 304 is one.
+    /// Asks once, through the gate, and counts what came of it. Good answers only; 304 is one.
     async fn once(&self, access: &Access, kind: Kind, ask: &Ask) -> Result<Answer, Trouble> {
+        let answer = self.try_once(access, kind, ask).await;
+        meter().forge(match &answer {
+            Ok(_) => "ok",
+            Err(Trouble::Later { limited: true, .. }) => "limited",
+            Err(Trouble::Later { limited: false, .. } | Trouble::Settings { .. }) => "unavailable",
+            Err(Trouble::Lost { .. }) => "lost",
+            Err(Trouble::Unauthorized { .. }) => "unauthorized",
+            // Whether something is there is often what is asked.
+            Err(Trouble::Gone { .. }) => "ok",
+            Err(Trouble::Unfit { .. } | Trouble::Refused { .. }) => "refused",
+        });
+        answer
+    }
+
+    async fn try_once(&self, access: &Access, kind: Kind, ask: &Ask) -> Result<Answer, Trouble> {
         let now = self.now();
         self.with_gate(access, |gate| {
             if let Some(wait) = gate.wait(kind, now) {
                 let text = format!("{ask}: GitHub's limit is used up");
-                return Err(Trouble::Later { text, wait: Some(wait) });
+                return Err(Trouble::Later { text, wait: Some(wait), limited: true });
             }
             if kind == Kind::Write {
                 gate.spend(now).map_err(|wait| {
                     let text = format!("{ask}: our own limit on what is said is used up");
-                    Trouble::Later { text, wait: Some(wait) }
+                    Trouble::Later { text, wait: Some(wait), limited: true }
                 })?;
             }
             Ok(())
@@ -274,6 +292,9 @@ impl GitHub {
         answer: Answer,
     ) -> Result<Answer, Trouble> {
         let (status, now) = (answer.status, self.now());
+        if let Some(budget) = manners::budget(&answer.headers) {
+            meter().budget(access.account.word(), budget);
+        }
         if matches!(status, 200..=299 | 304) {
             self.with_gate(access, |gate| {
                 gate.calm();
@@ -291,14 +312,16 @@ impl GitHub {
         };
         if let Some(limit) = Limit::of(status, &answer.headers, &words, now) {
             let wait = self.with_gate(access, |gate| gate.shut(kind, limit, now));
-            return Err(Trouble::Later { text, wait: Some(wait) });
+            return Err(Trouble::Later { text, wait: Some(wait), limited: true });
         }
         Err(match status {
             // What a write did before it failed is not known.
             408 | 500..=599 => match kind {
-                Kind::Read => {
-                    Trouble::Later { text, wait: manners::retry_after(&answer.headers, now) }
-                }
+                Kind::Read => Trouble::Later {
+                    text,
+                    wait: manners::retry_after(&answer.headers, now),
+                    limited: false,
+                },
                 Kind::Write => Trouble::Lost { text },
             },
             401 => Trouble::Unauthorized { text },

@@ -85,7 +85,7 @@ impl GitHub {
                         losses += 1;
                         id = None;
                         if losses > 2 {
-                            return Err(Trouble::Later { text, wait: None });
+                            return Err(Trouble::later(text));
                         }
                         continue;
                     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use hyper::http::HeaderMap;
 use jiff::Timestamp;
 
+use crate::meter::Budget;
+
 /// GitHub's least wait after a secondary limit that says no time.
 const SECONDARY_LEAST: Duration = Duration::from_secs(60);
 
@@ -61,6 +63,16 @@ pub(super) fn used_up(headers: &HeaderMap) -> Option<Timestamp> {
         .then(|| number("x-ratelimit-reset"))
         .flatten()
         .and_then(|s| Timestamp::from_second(s).ok())
+}
+
+/// What may still be asked this hour, by an answer of any status.
+pub(super) fn budget(headers: &HeaderMap) -> Option<Budget> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    if text("x-ratelimit-resource").is_some_and(|resource| resource != "core") {
+        return None;
+    }
+    let left = text("x-ratelimit-remaining")?.parse().ok()?;
+    Some(Budget { left, until: text("x-ratelimit-reset")?.parse().ok()? })
 }
 
 /// `Retry-After`, in seconds or as a date.
@@ -225,6 +237,19 @@ mod tests {
         assert_eq!(of(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "x")]), None);
         let search = ("x-ratelimit-resource", "search");
         assert_eq!(of(&[("x-ratelimit-remaining", "0"), reset, search]), None);
+    }
+
+    #[test]
+    fn what_is_left_is_read_of_the_calls_that_count_for_us() {
+        let of = |pairs: &[_]| budget(&headers(pairs));
+        let (left, reset) =
+            (("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", "1700000100"));
+        let known = Some(Budget { left: 4_999, until: 1_700_000_100 });
+        assert_eq!(of(&[left, reset]), known);
+        assert_eq!(of(&[left, reset, ("x-ratelimit-resource", "core")]), known);
+        assert_eq!(of(&[left, reset, ("x-ratelimit-resource", "search")]), None);
+        assert_eq!(of(&[left]), None);
+        assert_eq!(of(&[("x-ratelimit-remaining", "-1"), reset]), None);
     }
 
     #[test]

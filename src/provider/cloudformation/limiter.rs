@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::meter::meter;
+
+/// Whose calls are counted.
+const PROVIDER: &str = "cloudformation";
+
 /// Calls a second, and how many at once after a pause.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
@@ -42,6 +47,7 @@ impl Bucket {
     pub(super) async fn take(&self) {
         let wait = self.reserve(Instant::now());
         if !wait.is_zero() {
+            meter().waited(PROVIDER, wait);
             tokio::time::sleep(wait).await;
         }
     }
@@ -60,6 +66,7 @@ impl Bucket {
 
     /// The service said that it was too fast: nobody asks for the next second.
     pub(super) fn slow_down(&self) {
+        meter().throttled(PROVIDER);
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let tokens = self.grown(*state, now);

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 pub use self::echo::{hidden, masked};
 use self::session::{Purpose, Sessions};
@@ -214,7 +215,7 @@ impl CloudFormation {
         let mut looks = JoinSet::new();
         for group in groups.into_values() {
             let (this, targets) = (self.clone(), targets.to_vec());
-            looks.spawn(async move { this.look(group, &targets, depth).await });
+            looks.spawn(async move { this.look(group, &targets, depth).await }.in_current_span());
         }
         while let Some(looked) = looks.join_next().await {
             for (n, observation) in looked.unwrap_or_default() {

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use self::allow::{Allow, Place};
 use self::disk::DiskError;
@@ -228,7 +229,7 @@ impl Files {
         let mut running = JoinSet::new();
         for (numbers, group) in groups.into_values() {
             let work = work(group);
-            running.spawn(async move { (numbers, work.await) });
+            running.spawn(async move { (numbers, work.await) }.in_current_span());
         }
         while let Some(done) = running.join_next().await {
             if let Ok((numbers, results)) = done {
@@ -287,7 +288,8 @@ impl<I> Group<I> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
-    tokio::task::spawn_blocking(work).await
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await
 }
 
 #[async_trait]

@@ -393,6 +393,18 @@ impl Store for Sqlite {
         self.read(move |db| read::history(db, &request, after, limit)).await
     }
 
+    async fn last_line(&self) -> Result<u64, StoreError> {
+        self.read(read::last_line).await
+    }
+
+    async fn lines_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, RequestId)>, StoreError> {
+        self.read(move |db| read::lines_after(db, after, limit)).await
+    }
+
     async fn under_way(&self, request: Option<&RequestId>) -> Result<Vec<Journalled>, StoreError> {
         let request = request.cloned();
         self.read(move |db| read::journal(db, request.as_ref())).await

@@ -242,6 +242,26 @@ pub(super) fn history(
     }
 }
 
+/// The newest line may have been removed since, and its number is not used twice.
+pub(super) fn last_line(db: &Connection) -> Answer<u64> {
+    let sql = "SELECT COALESCE(MAX(n), 0) FROM event";
+    let n: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(n.cast_unsigned())
+}
+
+pub(super) fn lines_after(
+    db: &Connection,
+    after: u64,
+    limit: usize,
+) -> Answer<Vec<(u64, RequestId)>> {
+    let sql = "SELECT n, request FROM event
+        WHERE n > ? AND key IS NULL AND request IS NOT NULL ORDER BY n LIMIT ?";
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    all(db, sql, (after, count(limit)), |row| {
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), request(&row.get::<_, String>(1)?)?))
+    })
+}
+
 pub(super) fn instance(db: &Connection) -> Answer<InstanceId> {
     let sql = "SELECT instance FROM state";
     Ok(InstanceId::new(db.prepare_cached(sql)?.query_row([], |row| row.get::<_, String>(0))?))

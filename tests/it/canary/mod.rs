@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::aws::{Aws, Fault, REGION, Rule};
 use crate::daemon::{Serving, eventually};
+use crate::observe::receiver::Receiver;
 use crate::remote::{TOKEN, https_world, server::Server};
 use crate::review::{Desk, SECRET};
 use crate::stacks::catalog as stacks;
@@ -28,6 +29,10 @@ const NOECHO: &str = "canary-noecho-2cd3";
 const OUTPUT: &str = "canary-output-3dc4";
 /// What AWS knows vend by.
 const KEY: &str = "canary-aws-key-4eb5";
+/// Part of a receiver's address.
+const RECEIVER: &str = "canary-receiver-6ab7";
+/// What messages to it are signed with.
+const SIGNED: &str = "canary-signed-7bc8";
 /// Of nobody's business in the environment of vend.
 const AROUND: &str = "canary-environment-5fa6";
 
@@ -72,6 +77,7 @@ struct Scene {
     desk: Desk,
     aws: Aws,
     server: Server,
+    receiver: Receiver,
     said: Vec<Sink>,
 }
 
@@ -122,7 +128,16 @@ impl Scene {
             c["status"] = json!({"repository": hub});
         });
         desk.hub.hook(&format!("http://{listen}/webhook/github"), SECRET);
-        Self { desk, aws, server, said: Vec::new() }
+        let receiver = Receiver::start();
+        std::fs::write(desk.world.root().join("notify-secret"), SIGNED).unwrap();
+        let url = receiver.url(&format!("/{RECEIVER}"));
+        desk.world.configure(|c| {
+            c["notifications"] = json!([{
+                "name": "call", "url": url, "secretFile": "notify-secret",
+                "on": ["failed", "held", "drifted", "expired", "expiring"],
+            }]);
+        });
+        Self { desk, aws, server, receiver, said: Vec::new() }
     }
 
     /// Runs a command and keeps what it said.
@@ -170,6 +185,10 @@ impl Scene {
                 format!("said to the forge: {} {}", entry.method, entry.path),
                 text,
             ));
+        }
+        for (n, told) in self.receiver.got().iter().enumerate() {
+            let text = format!("{:?}\n{}", told.headers, String::from_utf8_lossy(&told.body));
+            sinks.push(Sink::new(format!("message {n} to a receiver"), text));
         }
         for call in self.aws.calls() {
             let text: String = call.form.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
@@ -223,6 +242,8 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
         Canary::new("the key to AWS", KEY),
         Canary::new("a variable of the environment", AROUND),
         Canary::new("the webhook's secret", SECRET),
+        Canary::new("a receiver's address", RECEIVER),
+        Canary::new("what messages are signed with", SIGNED),
         Canary::new("the App's key", &line),
         // A child that goes to that very server gets it in its environment, encoded.
         Canary { home: children, ..Canary::new("the token of a remote", TOKEN) },

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
-use vend::config::{Config, ForgeGitHub, Remove, Settings};
+use vend::config::{
+    Config, ForgeGitHub, NotificationFormat, NotificationSettings, Remove, Settings,
+};
 
 use super::{Laptop, run};
 use crate::world::World;
@@ -58,6 +60,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let minimal = json!({"catalog": {"repository": "/c"}, "requests": [{"repository": "/r"}]});
     let s: Settings = serde_json::from_value(minimal).unwrap();
     let github: ForgeGitHub = serde_json::from_value(json!({"tokenFile": "/t"})).unwrap();
+    let receiver: NotificationSettings = serde_json::from_value(json!({"name": "a"})).unwrap();
     let seconds = |d: jiff::SignedDuration| format!("{}s", d.as_secs());
     let code = BTreeMap::from([
         ("/catalog/branch", json!(s.catalog.branch)),
@@ -110,6 +113,14 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/upgrades/propose", json!(s.upgrades.propose)),
         ("/upgrades/interval", json!(seconds(s.upgrades.interval))),
         ("/upgrades/limit", json!(s.upgrades.limit)),
+        (
+            "/notifications/0/format",
+            json!(match receiver.format {
+                NotificationFormat::Vend => "vend",
+                NotificationFormat::Slack => "slack",
+            }),
+        ),
+        ("/notifications/0/on", json!(receiver.on)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);

@@ -89,7 +89,7 @@ fn every_command_gives_one_json_document() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     plan: diagnostics digest drifts ends forget holds refresh remarks sources steps summary unchanged
     apply: counts diagnostics done due evaluated holds publishError published quiet sources summary underWay unremoved
-    status: counts problems requests
+    status: attention counts problems requests
     explain: approvals desired events holds retries status underWay
     explain: diagnostics error exitCode hints
     approve: diagnostics error exitCode hints
@@ -97,7 +97,7 @@ fn every_command_gives_one_json_document() {
     laptop render: note/note.yaml
     laptop render: diagnostics summary version
     laptop plan: diagnostics digest drifts ends forget holds refresh remarks sources steps summary unchanged
-    laptop status: counts problems requests
+    laptop status: attention counts problems requests
     laptop explain: approvals desired events holds retries status underWay
     ");
 }

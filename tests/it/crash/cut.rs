@@ -116,6 +116,12 @@ impl Store for Cut {
     async fn quiet(&self) -> Answer<Option<Quiet>> {
         self.inner.quiet().await
     }
+    async fn last_line(&self) -> Answer<u64> {
+        self.inner.last_line().await
+    }
+    async fn lines_after(&self, after: u64, limit: usize) -> Answer<Vec<(u64, RequestId)>> {
+        self.inner.lines_after(after, limit).await
+    }
     async fn templates(&self) -> Answer<Vec<TemplateRow>> {
         self.inner.templates().await
     }

@@ -14,11 +14,13 @@ use vend::model::{
 use vend::render::{Context, Flavour, Limits};
 use vend::yaml::{self, Options};
 
+use crate::pull::{self, reader, stories};
+
 /// A reader with its name, which is that of its folder of inputs.
 pub type Body = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Body; 12] = [
+pub const ALL: [Body; 16] = [
     ("yaml", yaml_text),
     ("request", request),
     ("schema", schema),
@@ -31,7 +33,17 @@ pub const ALL: [Body; 12] = [
     ("location", location),
     ("status", status),
     ("difference", difference),
+    ("comment", comment),
+    ("redaction", redaction),
+    ("tree", super::tree::tree),
+    ("row", super::row::row),
 ];
+
+/// The one of that name.
+pub fn named(name: &str) -> fn(&[u8]) {
+    let found = ALL.into_iter().find(|(known, _)| *known == name);
+    found.unwrap_or_else(|| panic!("no reader is called `{name}`")).1
+}
 
 fn file() -> Arc<str> {
     "fuzzed.yaml".into()
@@ -254,4 +266,42 @@ fn difference(data: &[u8]) {
     assert!(!lines.iter().any(|line| line.contains('\n')), "{lines:?}");
     let shown = visible(&String::from_utf8_lossy(data), 200);
     assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
+}
+
+/// What others wrote is never alive in a comment: no link, mention or HTML but the frame's.
+fn comment(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for story in [stories::planted(&text), stories::planted_after(&text)] {
+        let written = pull::written(&story);
+        reader::assert_frame_only(&written);
+        assert_eq!(written.matches(pull::MARKER).count(), 1, "{written}");
+        assert_eq!(written.matches("<!--").count(), 1, "{written}");
+    }
+}
+
+/// A parameter that is not to be echoed stands in no difference and in nobody's words.
+fn redaction(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // What begins and ends in a way of its own is nothing that the frame says by itself.
+    let secret = format!("q7{text}7q");
+    let artifact = |note: &str| {
+        let template = json!({
+            "Parameters": {"Word": {"Type": "String", "NoEcho": true, "Default": secret}},
+            "Resources": {"Queue": {"Properties": {"Note": note, "Url": format!("https://{secret}@db")}}},
+        });
+        let text = serde_json::to_string_pretty(&template).unwrap();
+        Artifact { files: BTreeMap::from([("stack.json".to_owned(), text)]), digest: None }
+    };
+    let (old, new) = (artifact("before"), artifact(&format!("after {secret}")));
+    let hidden = vend::provider::hidden(&new);
+    assert_eq!(hidden, [secret.clone()]);
+    let said = format!("Value {secret} at 'Word' failed: {secret}{secret}");
+    let masked = vend::provider::masked(said, &hidden);
+    assert!(!masked.contains(&secret), "{masked:?}");
+    let escaped = serde_json::to_string(&secret).unwrap();
+    let escaped = &escaped[1..escaped.len() - 1];
+    for (old, new) in [(None, &new), (Some(&old), &new)] {
+        let lines = vend::report::pull::rewritten(old, new, 20_000).join("\n");
+        assert!(!lines.contains(&secret) && !lines.contains(escaped), "{lines}");
+    }
 }

@@ -3,10 +3,18 @@
 //!
 //! `VEND_FUZZ` is how many changed inputs are tried of each, `VEND_FUZZ_SEED` where they begin.
 
-mod bodies;
+pub mod bodies;
+mod row;
+mod tree;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+/// A folder for what a reader needs on a disk, in memory where there is such a place.
+fn place() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
+}
 
 /// Chance that is the same each time: SplitMix64 (Steele, Lea and Flood, 2014).
 struct Chance(u64);
@@ -120,6 +128,22 @@ fn no_bytes_are_too_much_for_a_reader() {
         }
     }
     assert!(wrong.is_empty(), "{} inputs are too much:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What libFuzzer is given is what is tried here, reader by reader.
+#[test]
+fn every_reader_has_its_fuzzer() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
+    let named = |line: &str| Some(line.strip_prefix("name = \"")?.strip_suffix('"')?.to_owned());
+    let fuzzers: Vec<String> = manifest.lines().filter_map(named).skip(1).collect();
+    assert_eq!(fuzzers, bodies::ALL.map(|(name, _)| name.to_owned()));
+    for name in fuzzers {
+        let path = root.join(format!("fuzz/fuzz_targets/{name}.rs"));
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(&format!("target!(\"{name}\")")), "{name}: {text}");
+        assert!(std::panic::catch_unwind(|| bodies::named(&name)).is_ok());
+    }
 }
 
 /// The harness would see a reader that cannot take something.

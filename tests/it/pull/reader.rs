@@ -49,7 +49,7 @@ fn read(text: &str) -> Live {
 }
 
 /// Nothing is alive but what the frame itself has.
-fn assert_frame_only(text: &str) {
+pub fn assert_frame_only(text: &str) {
     let live = read(text);
     for link in &live.links {
         let ours = link.starts_with("https://github.com/acme/requests/")
@@ -95,6 +95,7 @@ fn b69_b73_what_others_wrote_is_never_alive() {
     }
 }
 
+#[cfg(test)]
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Desk, SECRET};
 use crate::daemon::{Serving, eventually};
 use crate::github::signature;
+use crate::observe::{counted, sample};
 use crate::world::{ask, note};
 
 /// A desk that hears webhooks, and where.
@@ -17,6 +18,7 @@ fn hearing() -> (Desk, String) {
     let secret = desk.world.root().join("webhook-secret");
     desk.world.configure(|c| {
         c["reconcile"] = serde_json::json!({"interval": "1h"});
+        c["server"] = serde_json::json!({"listen": "127.0.0.1:0"});
         c["forge"]["webhook"] = serde_json::json!({"listen": listen, "secretFile": secret});
     });
     (desk, listen)
@@ -66,7 +68,14 @@ fn b102_what_nobody_signed_is_not_read_and_what_is_read_has_its_bounds() {
     let answers = || desk.hub.deliveries().into_iter().flat_map(|it| it.answers);
     eventually("deliveries are heard", || answers().find(|it| *it == Ok(204)).map(drop));
     assert!(!answers().any(|it| it == Ok(503)));
-    drop((daemon, held));
+    let of = |outcome: &str| {
+        let name = format!("vend_webhooks_total{{outcome=\"{outcome}\"}}");
+        sample(&daemon, &name).unwrap()
+    };
+    // Of those whose signature was made up, the one that was sent away was not held against anything.
+    assert!(of("forged") >= 2.0 && of("woke") > 0.0);
+    assert_eq!((of("notJson"), of("noSecret")), (0.0, 0.0));
+    drop(held);
 }
 
 #[test]
@@ -83,6 +92,7 @@ fn a_secret_that_cannot_be_read_is_said_at_the_start() {
     let mut stream = claim(&listen, 2, &format!("x-hub-signature-256: {signed}\r\n{json}"));
     stream.write_all(b"{}").unwrap();
     assert_eq!(eventually("an answer", || answered(&mut stream)), 204);
+    counted(&daemon, "vend_webhooks_total{outcome=\"ignored\"} 1");
 }
 
 #[test]
@@ -101,4 +111,5 @@ fn a_delivery_that_is_a_form_is_refused_with_what_to_do() {
     assert_eq!(post(&daemon, "application/json; charset=utf-8"), (204, 0));
     assert_eq!(post(&daemon, "application/x-www-form-urlencoded").0, 415);
     daemon.logged("content type to `application/json`");
+    counted(&daemon, "vend_webhooks_total{outcome=\"notJson\"} 1");
 }

@@ -125,6 +125,10 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("aws.stop.after", "an update has to outlast its timeout first: `stacks::late` does that"),
     ("pass.cancel.before", "nothing here takes so long that it is stopped: `stacks::late` does"),
     ("pass.cancel.after", "nothing here takes so long that it is stopped: `stacks::late` does"),
+    ("notify.keep.before", "nobody is told anything here: `observe::notify` does that"),
+    ("notify.keep.after", "nobody is told anything here: `observe::notify` does that"),
+    ("notify.send.before", "nobody is told anything here: `observe::notify` does that"),
+    ("notify.send.after", "nobody is told anything here: `observe::notify` does that"),
     ("aws.discard.before", "what is previewed here is carried out: `stacks::sweep` has the rest"),
 ];
 

@@ -1,9 +1,10 @@
 //! A pull request's comment as its people see it, story by story: each is a page under
 //! `tests/it/pull/screens`. `VEND_BLESS=1` writes them anew; they are then to be read.
 
+#[cfg(test)]
 mod checks;
-mod reader;
-mod stories;
+pub mod reader;
+pub mod stories;
 
 use std::path::Path;
 
@@ -12,10 +13,10 @@ use vend::report::pull;
 
 use stories::Story;
 
-const MARKER: &str = "<!-- vend:pull:orders:12:3f9c -->";
+pub const MARKER: &str = "<!-- vend:pull:orders:12:3f9c -->";
 
 /// The comment that a story comes to.
-fn written(story: &stories::Story) -> String {
+pub fn written(story: &stories::Story) -> String {
     let Story { brief, .. } = story;
     pull::comment(brief, MARKER, &story.artifacts(), &Options::default())
         .expect("it says something")

@@ -1,0 +1,85 @@
+//! A receiver of notifications: it keeps what it is sent, and answers as it is told.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+/// What was sent once.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub path: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Delivery {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn id(&self) -> &str {
+        &self.headers["x-vend-delivery"]
+    }
+}
+
+pub struct Receiver {
+    pub address: String,
+    status: Arc<AtomicU16>,
+    got: Arc<Mutex<Vec<Delivery>>>,
+}
+
+impl Receiver {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (status, got) = (Arc::new(AtomicU16::new(204)), Arc::<Mutex<Vec<_>>>::default());
+        let (answer, kept) = (status.clone(), got.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (answer, kept) = (answer.clone(), kept.clone());
+                std::thread::spawn(move || serve(&stream, &answer, &kept));
+            }
+        });
+        Self { address, status, got }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Answers with this status from now on.
+    pub fn answer(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    pub fn got(&self) -> Vec<Delivery> {
+        self.got.lock().unwrap().clone()
+    }
+}
+
+/// One request after the other, for as long as the connection lasts.
+fn serve(stream: &TcpStream, status: &AtomicU16, got: &Mutex<Vec<Delivery>>) -> Option<()> {
+    let mut lines = BufReader::new(stream.try_clone().ok()?);
+    let mut out = stream.try_clone().ok()?;
+    loop {
+        let mut line = || {
+            let mut line = String::new();
+            (lines.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
+        };
+        let path = line()?.split(' ').nth(1)?.to_owned();
+        let mut headers = BTreeMap::new();
+        while let Some((name, value)) = line()?.split_once(':') {
+            headers.insert(name.to_lowercase(), value.trim().to_owned());
+        }
+        let length = headers.get("content-length")?.parse().ok()?;
+        let mut body = vec![0; length];
+        lines.read_exact(&mut body).ok()?;
+        got.lock().unwrap().push(Delivery { path, headers, body });
+        let status = status.load(Ordering::Relaxed);
+        write!(out, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n").ok()?;
+    }
+}
