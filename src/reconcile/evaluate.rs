@@ -750,10 +750,18 @@ pub fn compile(
     template: &TemplateVersion,
     component: &catalog::ComponentSpec,
 ) -> CompiledComponent {
+    try_compile(template, component).map_err(|unfit| unfit.problems)
+}
+
+/// As [`compile`], with what can be seen of sources that do not compile.
+pub fn try_compile(
+    template: &TemplateVersion,
+    component: &catalog::ComponentSpec,
+) -> Result<render::Compiled, render::Unfit> {
     let flavour = match component.provider.as_str() {
         "cloudformation" => render::Flavour::CloudFormation,
         _ => render::Flavour::Plain,
     };
     let prefix = format!("templates/{}/{}", template.id.name, template.id.version);
-    render::compile(&component.sources, &component.root, &template.partials, &prefix, flavour)
+    render::try_compile(&component.sources, &component.root, &template.partials, &prefix, flavour)
 }
