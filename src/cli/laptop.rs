@@ -14,7 +14,8 @@ use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{Attention, Counts, RequestId, RequestPhase, Revision};
 use crate::reconcile::desired::Found;
 use crate::reconcile::local::{
-    Asked, Cache, Fetched, LocalCatalog, LocalRequests, Published, Sheets, Stale, same_repository,
+    Asked, Cache, Fetched, Landed, LocalCatalog, LocalRequests, Published, Sheets, Stale,
+    same_repository,
 };
 use crate::reconcile::view::{Explanation, Overview};
 use crate::report;
@@ -247,8 +248,40 @@ impl Bench {
         elsewhere: &Elsewhere,
         artifacts_of: &BTreeSet<RequestId>,
     ) -> Result<Published, Failure> {
+        let fetched = self.status(args, elsewhere).await?;
+        self.read(fetched, artifacts_of)
+    }
+
+    /// As [`Bench::published`], with versions that were edited after they were published put back: what
+    /// would be planned by the edit is not what a daemon does.
+    pub async fn published_with_versions(
+        &mut self,
+        args: &Args,
+        elsewhere: &Elsewhere,
+        artifacts_of: &BTreeSet<RequestId>,
+    ) -> Result<Published, Failure> {
+        let fetched = self.status(args, elsewhere).await?;
+        let LocalCatalog { catalog, files, history, .. } = &mut self.catalog;
+        if let (Some(Fetched { mirror, tip: Some(tip), .. }), Some(history)) = (&fetched, history) {
+            let max = self.config.settings.limits.file_bytes;
+            let landed = Landed::of_status((mirror, tip), history, max)?;
+            for problem in landed.restore(catalog, files) {
+                output::warn(args, &report::diagnostic::line(&problem));
+            }
+        }
+        self.read(fetched, artifacts_of)
+    }
+
+    async fn status(&self, args: &Args, elsewhere: &Elsewhere) -> Result<Option<Fetched>, Failure> {
         let copy = Some(&self.requests.copy);
-        let fetched = status_branch(args, &self.cache, &self.config, elsewhere, copy).await?;
+        status_branch(args, &self.cache, &self.config, elsewhere, copy).await
+    }
+
+    fn read(
+        &self,
+        fetched: Option<Fetched>,
+        artifacts_of: &BTreeSet<RequestId>,
+    ) -> Result<Published, Failure> {
         let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
             return Ok(Published::default());
         };
