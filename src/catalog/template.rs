@@ -102,6 +102,11 @@ impl TemplateVersion {
         self.lifecycle == Lifecycle::Stable && self.id.version.pre.is_empty()
     }
 
+    /// Whether a rollout can bring it to anybody.
+    pub fn is_sound(&self) -> bool {
+        self.is_stable() && !self.is_broken()
+    }
+
     /// The path of its `template.yaml` in the catalog.
     pub fn file(&self) -> String {
         format!("{}/template.yaml", self.folder)
