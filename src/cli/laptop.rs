@@ -241,9 +241,9 @@ async fn of_this_clone(
 
 impl Bench {
     /// Recorded state of everything that is published, with what `artifacts_of` and those that use
-    /// their outputs were rendered to.
+    /// their outputs were rendered to. From here on ranges take what has reached them.
     pub async fn published(
-        &self,
+        &mut self,
         args: &Args,
         elsewhere: &Elsewhere,
         artifacts_of: &BTreeSet<RequestId>,
@@ -278,7 +278,7 @@ impl Bench {
     }
 
     fn read(
-        &self,
+        &mut self,
         fetched: Option<Fetched>,
         artifacts_of: &BTreeSet<RequestId>,
     ) -> Result<Published, Failure> {
@@ -286,6 +286,7 @@ impl Bench {
             return Ok(Published::default());
         };
         let mut published = Published::read(&mirror, &tip, None)?;
+        self.requests.rollouts.clone_from(&published.rollouts);
         let artifacts_of = published.with_users(artifacts_of);
         published.read_artifacts(&mirror, &tip, &artifacts_of)?;
         Ok(Published { stale, ..published })
@@ -306,7 +307,7 @@ impl Bench {
     }
 
     /// As [`Bench::published`], for what can do without: why not is said, and the rest goes on.
-    pub async fn published_if_any(&self, args: &Args, elsewhere: &Elsewhere) -> Published {
+    pub async fn published_if_any(&mut self, args: &Args, elsewhere: &Elsewhere) -> Published {
         match self.published(args, elsewhere, &BTreeSet::new()).await {
             Ok(published) => published,
             Err(failure) => {
@@ -486,7 +487,8 @@ pub async fn explain(
 ) -> Result<Option<Explanation>, Failure> {
     let only = BTreeSet::from([id.clone()]);
     let published = published(args, config, elsewhere, Some(&only)).await?;
-    let bench = open(args, config.clone(), elsewhere, &here()?).await?;
+    let mut bench = open(args, config.clone(), elsewhere, &here()?).await?;
+    bench.requests.rollouts.clone_from(&published.rollouts);
     let evaluated = bench
         .requests
         .evaluate(&only, &bench.catalog.catalog, &published.records(), config)

@@ -61,8 +61,8 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
 
 async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Shown, Failure> {
     let mut bench = laptop::open(args, config, &plan.elsewhere, &laptop::here()?).await?;
-    let max_files = bench.config.settings.limits.files;
-    let differs = if plan.all { None } else { Some(bench.requests.differs(max_files)?) };
+    let limit = bench.config.settings.limits.files;
+    let differs = if plan.all { None } else { Some(bench.requests.differs(limit)?) };
     let (since, mut ids) = match &differs {
         Some(Differs::Since(Changed { base, ids })) => (Some(base), ids.clone()),
         Some(Differs::Unknown(_)) | None => (None, bench.requests.found.keys().cloned().collect()),
@@ -79,7 +79,7 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
     if since.is_none() {
         ids.extend(ours);
     }
-    let max = settings.limits.file_bytes;
+    let max = bench.config.settings.limits.file_bytes;
     let records = published.records();
     let evaluated =
         requests.evaluate(&ids, &bench.catalog.catalog, &records, &bench.config).await?;

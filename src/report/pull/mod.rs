@@ -70,6 +70,10 @@ fn is_planned(brief: &Brief) -> bool {
 
 fn planned(brief: &Brief) -> String {
     let mut counts = counts(brief, |_| true);
+    if let Some(waves) = brief.blast.as_ref().and_then(super::blast::title) {
+        let gap = if counts.is_empty() { "" } else { "; " };
+        counts.push_str(&format!("{gap}{waves}"));
+    }
     if counts.is_empty() {
         counts.push_str("Nothing to do");
     }
