@@ -69,7 +69,6 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
     };
     let mut published = bench.published_with_versions(args, &plan.elsewhere, &ids).await?;
     let requests = &bench.requests;
-    let settings = &bench.config.settings;
     // The whole includes what is applied and has no file any more; other sources' is not ours.
     let ours = published
         .statuses
