@@ -194,8 +194,11 @@ fn secrets_are_refused_and_never_repeated_b74_b91() {
     let mut files = files();
     let spec = "  defaults: {web: {password: hunter2}}\n";
     put(&mut files, "environments/dev.yaml", &environment("dev", spec));
-    let problems = invalid(&loaded(&files), "dev", GOOD);
-    assert!(problems.contains("SEC001") && !problems.contains("hunter2"), "{problems}");
+    // The catalog's own check tells it, and so does every request there.
+    let (catalog, told) = load(&files, None);
+    for problems in [shown(&told), invalid(&catalog, "dev", GOOD)] {
+        assert!(problems.contains("SEC001") && !problems.contains("hunter2"), "{problems}");
+    }
 }
 
 #[test]
@@ -513,7 +516,16 @@ fn mistakes_in_a_template_are_all_named() {
     "#);
     put(&mut files, "templates/web/1.0.0/template.yaml", text);
     let (_, problems) = load(&files, None);
-    insta::assert_snapshot!(shown(&problems), @r#"13:15-22 SCH005 expected `<component>.<output>`, such as `queue.QueueUrl` for `spec.outputs.y.from`, found the text `nothing` | `<component>.<output of its provider>`."#);
+    insta::assert_snapshot!(shown(&problems), @r#"
+    5:15-25 CAT014 there is no `schema.yml` in this folder | did you mean `schema.yaml`? | => schema.yaml
+    7:42-46 TPL001 `..` cannot be part of a path
+    9:14-15 CAT015 two components are called `b`
+    9:42-47 TPL001 `tests` has a meaning of its own and cannot be a source
+    10:55-57 CAT016 no component of this template is called `bb` | did you mean `b`?
+    10:71-72 CAT015 `a` is a component of this version: nothing was renamed
+    12:15-21 CAT016 no component of this template is called `d` | did you mean `a`?
+    13:15-22 SCH005 expected `<component>.<output>`, such as `queue.QueueUrl` for `spec.outputs.y.from`, found the text `nothing` | `<component>.<output of its provider>`.
+    "#);
 }
 
 #[test]
@@ -600,6 +612,80 @@ fn values_for_nothing_are_warned_of() {
     7:15-18 ENV006 no template is called `wbe` | did you mean `web`?
     3:46-54 CAT018 `platfrom` is not among the catalog's owners | did you mean `platform`?
     "#);
+}
+
+/// A value that no request there can have is its environment's mistake, and told before a request meets it.
+#[test]
+fn values_that_a_schema_refuses_are_told_of_the_environment() {
+    let told = |spec: &str| {
+        let mut files = files();
+        let schema = |size: &str| {
+            format!(
+                "type: object\nadditionalProperties: false\nproperties:\n  size: {{type: integer, maximum: {size}}}\n  \
+                 box: {{type: object, additionalProperties: false, required: [lid, key], properties: {{lid: {{type: string}}, key: {{type: string, default: k}}}}}}\n  \
+                 word: {{type: string, x-sensitive: true, minLength: 9}}\n  \
+                 mode: {{enum: [a, b]}}\nif: {{properties: {{mode: {{const: a}}}}}}\nthen: {{properties: {{size: {{maximum: 3}}}}}}\n"
+            )
+        };
+        for (version, size) in [("1.0.0", "5"), ("1.1.0", "5"), ("1.2.0", "9")] {
+            add(&mut files, "crate", version, "");
+            put(&mut files, &format!("templates/crate/{version}/schema.yaml"), &schema(size));
+            put(&mut files, &format!("templates/crate/{version}/app/a.yaml.hbs"), "a: 1\n");
+        }
+        put(&mut files, "environments/dev.yaml", &environment("dev", spec));
+        let (_, problems) = load(&files, None);
+        let of_dev = |p: &&Diagnostic| &*p.place.file == "environments/dev.yaml";
+        let shown = |p: &Diagnostic| format!("{:?} {} {}", p.severity, p.code, p.message);
+        problems.iter().filter(of_dev).map(shown).collect::<Vec<_>>()
+    };
+    let refused = told("  locked: {crate: {size: x}}\n  defaults: {crate: {size: 99, box: {}}}\n");
+    insta::assert_snapshot!(refused.join("\n"), @r"
+    Error SCH003 for `crate@1.2.0` and 2 older versions: expected a whole number for `size`, found the text `x`
+    Error SCH006 for `crate@1.2.0` and 2 older versions: expected at most 9 for `size`, found 99
+    Error SCH002 for `crate@1.2.0` and 2 older versions: the field `lid` is missing in `box`
+    ");
+    // Older ones may refuse what the newest takes: those who are there should know.
+    assert_eq!(
+        told("  locked: {crate: {size: 7}}\n"),
+        [
+            "Warning SCH006 for `crate@1.1.0` and an older version: expected at most 5 for `size`, found 7"
+        ]
+    );
+    // What defaults inside it fill is not missing, and no value that is sensitive is repeated.
+    assert_eq!(told("  locked: {crate: {size: 5, box: {lid: a}}}\n"), [""; 0]);
+    let hidden = told("  locked: {crate: {word: hunter2}}\n  defaults: {crate: {word: hunter2}}\n");
+    assert_eq!(hidden.len(), 2, "{hidden:?}");
+    let hidden = hidden.join("\n");
+    assert!(hidden.contains("SEC001") && !hidden.contains("hunter2"), "{hidden}");
+}
+
+#[test]
+fn a_team_that_is_asked_for_approval_is_known() {
+    let mut files = files();
+    let spec = "  approvals: [{when: \"plan.deletes > 0\", teams: [platform, platfrom]}]\n";
+    put(&mut files, "environments/dev.yaml", &environment("dev", spec));
+    let (_, problems) = load(&files, None);
+    insta::assert_snapshot!(shown(&problems), @"6:22-40 CAT018 `platfrom`, who is asked for approval, is not among the catalog's owners | did you mean `platform`?");
+}
+
+/// What is wrong with one part of a file does not hide what is wrong with another.
+#[test]
+fn a_template_with_errors_is_read_as_far_as_it_goes() {
+    let mut files = files();
+    let text = template("web", "1.3.0", ", owner: 7").replace("app.path", "apq.path");
+    put(&mut files, "templates/web/1.3.0/template.yaml", &text);
+    put(
+        &mut files,
+        "templates/web/1.3.0/schema.yaml",
+        "type: object\nproperties: {a: {type: strnig}}\n",
+    );
+    let (catalog, problems) = load(&files, None);
+    let shown = shown(&problems);
+    for told in ["expected text for `metadata.owner`", "`apq`", "strnig"] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    let id = TemplateId { name: "web".into(), version: "1.3.0".parse().unwrap() };
+    assert!(catalog.version(&id).unwrap().is_broken());
 }
 
 #[test]

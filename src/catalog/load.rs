@@ -8,10 +8,12 @@ use semver::Version;
 use super::environment::{Environment, environment};
 use super::explain::Part;
 use super::file::{CatalogDocument, WaveDocument};
+use super::given;
 use super::schema::{self, Kind, sorted};
 use super::template::{Folder, TemplateVersion, length_of_time, not_a_file, template};
 use crate::digest;
 use crate::model::{Diagnostic, File, Files, Place, TemplateId, Wave, is_name, nearest, quote};
+use crate::policy::Rules;
 
 /// What can be requested, and where.
 #[derive(Debug, Default)]
@@ -248,15 +250,36 @@ fn across(catalog: &Catalog, problems: &mut Vec<Diagnostic>) {
                 None => problem.help("add it to `owners` in catalog.yaml"),
             });
         }
+        approvers(catalog, &version.rules, problems);
     }
     for environment in catalog.environments.values() {
-        values(catalog, environment, "defaults", &environment.defaults, problems);
-        values(catalog, environment, "locked", &environment.locked, problems);
+        approvers(catalog, &environment.rules, problems);
+        given::problems(catalog, environment, problems);
         for (n, glob) in environment.templates.iter().enumerate() {
             if !glob.contains('*') && !catalog.templates.contains_key(glob) {
                 let place = environment.place(&format!("/spec/templates/{n}"));
                 problems.push(no_template(catalog, glob, place));
             }
+        }
+    }
+}
+
+/// Nobody is of a team that is called by a slip of the pen, so nobody could ever say yes.
+fn approvers(catalog: &Catalog, rules: &Rules, problems: &mut Vec<Diagnostic>) {
+    if catalog.owners.is_empty() {
+        return;
+    }
+    for rule in &rules.approvals {
+        for team in rule.teams.iter().filter(|team| !catalog.owners.contains_key(*team)) {
+            let message = format!(
+                "{}, who is asked for approval, is not among the catalog's owners",
+                quote(team)
+            );
+            let problem = Diagnostic::warning("CAT018", rule.place.clone(), message);
+            problems.push(match nearest(team, catalog.owners.keys().map(String::as_str)) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem.help("add it to `owners` in catalog.yaml"),
+            });
         }
     }
 }
@@ -282,44 +305,11 @@ fn waves(catalog: &mut Catalog, problems: &mut Vec<Diagnostic>) {
     problems.extend(unknown);
 }
 
-fn no_template(catalog: &Catalog, name: &str, place: Place) -> Diagnostic {
+pub(super) fn no_template(catalog: &Catalog, name: &str, place: Place) -> Diagnostic {
     let message = format!("no template is called {}", quote(name));
     let problem = Diagnostic::warning("ENV006", place, message);
     match nearest(name, catalog.templates.keys().map(String::as_str)) {
         Some(meant) => problem.help(format!("did you mean `{meant}`?")),
         None => problem,
-    }
-}
-
-/// Values for templates or parameters that no version has: a slip of the pen would go unseen.
-fn values(
-    catalog: &Catalog,
-    environment: &Environment,
-    field: &str,
-    by_template: &BTreeMap<String, crate::model::Map>,
-    problems: &mut Vec<Diagnostic>,
-) {
-    for (template, values) in by_template {
-        let at = format!("/spec/{field}/{template}");
-        let Some(versions) = catalog.templates.get(template) else {
-            problems.push(no_template(catalog, template, environment.key_place(&at)));
-            continue;
-        };
-        if versions.values().all(|version| version.is_broken()) {
-            continue;
-        }
-        let known: BTreeSet<&str> = versions
-            .values()
-            .flat_map(|version| version.parameters.names.iter().map(String::as_str))
-            .collect();
-        for name in values.keys().filter(|name| !known.contains(name.as_str())) {
-            let place = environment.key_place(&format!("{at}/{}", super::explain::escape(name)));
-            let message = format!("no version of `{template}` has a parameter {}", quote(name));
-            let problem = Diagnostic::warning("ENV006", place, message);
-            problems.push(match nearest(name, known.iter().copied()) {
-                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem,
-            });
-        }
     }
 }

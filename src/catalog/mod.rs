@@ -14,6 +14,7 @@ mod explain;
 mod extend;
 pub mod file;
 pub mod form;
+mod given;
 pub mod import;
 mod load;
 mod migration;
@@ -41,7 +42,7 @@ pub use path::{PathIs, Pattern};
 pub use request::{RequestFile, Requirement, TemplateReq, request};
 pub use resolve::{Standing, Versions, kept, offered, takeable, template_of};
 pub use template::{ComponentSpec, TemplateVersion, TestCase, Ttl};
-pub use upgrade::{Moved, Outcome, Upgrade, Why, lost_output, newest, upgrade};
+pub use upgrade::{Moved, Outcome, Unheard, Upgrade, Why, lost_output, newest, upgrade};
 pub use values::refined;
 
 #[cfg(test)]

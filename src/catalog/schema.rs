@@ -244,6 +244,28 @@ pub fn decode<T: DeserializeOwned>(
     }
 }
 
+/// A document that its schema has something against, without what its type does not take.
+pub(super) fn decode_anyway<T: DeserializeOwned>(
+    kind: Kind,
+    file: &Arc<str>,
+    bytes: &[u8],
+) -> Option<(T, Node)> {
+    const MOST: usize = 32;
+    let node = read(kind, file, bytes).ok()?;
+    let mut value = node.to_json();
+    for _ in 0..MOST {
+        let error = match serde_path_to_error::deserialize(value.clone()) {
+            Ok(typed) => return Some((typed, node)),
+            Err(error) => error,
+        };
+        // An entry of a map can go; without an item of a list the places of those behind it would be others.
+        let pointer: String = error.path().iter().map(|part| format!("/{part}")).collect();
+        let (above, name) = pointer.rsplit_once('/')?;
+        value.pointer_mut(above)?.as_object_mut()?.remove(name)?;
+    }
+    None
+}
+
 /// Fields of a document whose behaviour is not built: those that its schema marks
 /// `x-not-supported`, unless their value says nothing.
 pub(super) fn not_supported(kind: Kind, node: &Node, file: &Arc<str>) -> Vec<(String, Diagnostic)> {

@@ -44,8 +44,10 @@ pub struct TemplateVersion {
     pub lifecycle: Lifecycle,
     /// What to use instead.
     pub replaced_by: Option<TemplateReq>,
-    /// What it takes.
+    /// What it takes; nothing where its schema cannot be read, which `has_schema` tells from one that says so.
     pub parameters: Parameters,
+    /// Whether what it takes is known.
+    pub has_schema: bool,
     /// What it makes, in the order of the file; `needs` has no cycles.
     pub components: Vec<ComponentSpec>,
     /// Texts of `partials/<name>.hbs`, by name.
@@ -98,6 +100,11 @@ impl TemplateVersion {
     /// Whether new requests of a range take it.
     pub fn is_stable(&self) -> bool {
         self.lifecycle == Lifecycle::Stable && self.id.version.pre.is_empty()
+    }
+
+    /// Whether a rollout can bring it to anybody.
+    pub fn is_sound(&self) -> bool {
+        self.is_stable() && !self.is_broken()
     }
 
     /// The path of its `template.yaml` in the catalog.
@@ -229,6 +236,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         lifecycle: Lifecycle::Stable,
         replaced_by: None,
         parameters: Parameters::default(),
+        has_schema: false,
         components: Vec::new(),
         partials: BTreeMap::new(),
         outputs: BTreeMap::new(),
@@ -268,7 +276,21 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
             let reader = Reader { folder, file, node };
             reader.read(document, &mut version, &mut problems);
         }
-        Err(found) => problems.extend(found),
+        Err(found) => {
+            // It is not used as it stands. What else is wrong with it is told all the same, but for what has been
+            // told of the same place.
+            let mut more = Vec::new();
+            let bytes = folder.files.get("template.yaml").and_then(|file| file.bytes());
+            if let Some((document, node)) =
+                bytes.and_then(|b| schema::decode_anyway(Kind::Template, &file, b))
+            {
+                let reader = Reader { folder, file, node };
+                reader.read(document, &mut version, &mut more);
+            }
+            more.retain(|problem| !found.iter().any(|known| known.place == problem.place));
+            problems.extend(found);
+            problems.extend(more);
+        }
     }
     version.problems = sorted(problems);
     version.test_problems = sorted(std::mem::take(&mut version.test_problems));
@@ -377,8 +399,10 @@ impl Reader<'_> {
                 Err(message) => out.push(self.error("REF001", "/metadata/replacedBy", message)),
             }
         }
+        version.has_schema = spec.parameters.is_none();
         if let Some(parameters) = self.parameters(spec.parameters, version, out) {
             version.parameters = parameters;
+            version.has_schema = true;
         }
         for (n, component) in spec.components.iter().enumerate() {
             let component = self.component(n, component, &spec.components, out);

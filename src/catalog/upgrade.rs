@@ -1,6 +1,7 @@
 //! Which edits bring a request to another version of its template.
 
 mod range;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,13 +10,15 @@ use semver::Version;
 use serde_json::Value;
 
 use self::range::raised;
+use self::way::way;
+pub use self::way::{Unheard, unheard};
 use super::explain::escape;
 use super::file::Lifecycle;
 use super::load::Catalog;
 use super::migration::{Migration, Split};
 use super::parameters::Parameters;
 use super::request::{RequestFile, Requirement, TemplateReq};
-use super::resolve;
+use super::resolve::{self, Versions};
 use super::template::TemplateVersion;
 use crate::model::{Map, TemplateId};
 use crate::yaml::Edit;
@@ -93,6 +96,13 @@ pub enum Why {
         /// How many it has.
         found: usize,
     },
+    /// A value that the environment locks would be locked no more.
+    Unlocked {
+        /// The environment.
+        environment: String,
+        /// The lock.
+        lock: Unheard,
+    },
     /// Another request uses an output that the version does not have.
     Output {
         /// The output.
@@ -131,7 +141,11 @@ pub fn upgrade(
 /// The version that requests of a template are brought to where nobody names one: the highest stable
 /// one without errors.
 pub fn newest<'c>(catalog: &'c Catalog, name: &str) -> Option<&'c Arc<TemplateVersion>> {
-    let versions = catalog.templates.get(name)?;
+    newest_of(catalog.templates.get(name)?)
+}
+
+/// As [`newest`], of these.
+pub(super) fn newest_of(versions: &Versions) -> Option<&Arc<TemplateVersion>> {
     versions.values().rev().find(|version| version.is_stable() && !version.is_broken())
 }
 
@@ -170,23 +184,39 @@ fn decide(
     };
     let template = format!("{name}@{requirement}");
     let mut draft = Draft::of(request, &template);
-    let mut current = from.clone();
-    // Beyond `from` up to `to`; a pre-release on the way is nobody's stop.
-    for (version, step) in versions.range(&from..=to) {
-        let is_on_the_way = *version > from && (version.pre.is_empty() || version == to);
-        if !is_on_the_way {
-            continue;
-        }
-        for migration in step.migrations.iter().filter(|m| m.from.matches(&current)) {
+    for (step, starting) in way(versions, &from, to) {
+        for migration in starting {
             draft.apply(migration, &step.parameters)?;
         }
-        if step.migrations.iter().any(|m| m.from.matches(&current)) {
-            current = version.clone();
-        }
     }
+    still_locked(catalog, request, &from, target)?;
     let id = |version: Version| TemplateId { name: name.clone(), version };
     let (moves, edits) = (draft.moves, draft.edits);
     Ok(Some(Upgrade { from: id(from), to: target.id.clone(), template, moves, edits }))
+}
+
+/// A lock that holds at one version holds at the other: a name that is gone would set free what somebody
+/// meant to be fixed, and a plan does not show that.
+fn still_locked(
+    catalog: &Catalog,
+    request: &RequestFile,
+    from: &Version,
+    to: &TemplateVersion,
+) -> Result<(), Why> {
+    let name = &request.template.name;
+    let environment = request.id.environment();
+    let locked = catalog.environments.get(environment).and_then(|e| e.locked.get(name));
+    let (Some(locked), Some(versions)) = (locked, catalog.templates.get(name)) else {
+        return Ok(());
+    };
+    let at = versions.get(from);
+    let holds = |name: &&String| at.is_none_or(|at| at.parameters.names.contains(*name));
+    for name in locked.keys().filter(holds) {
+        if let Some(lock) = unheard(versions, locked, name, from, to) {
+            return Err(Why::Unlocked { environment: environment.to_owned(), lock });
+        }
+    }
+    Ok(())
 }
 
 /// The version that a request is at.

@@ -377,21 +377,26 @@ impl<'a> Collector<'a> {
                 return false;
             }
         }
-        let path = error.schema_path().as_str();
-        let top = path.split("/properties/").next().unwrap_or(path);
-        const DEPENDS: [&str; 9] = [
-            "then",
-            "else",
-            "if",
-            "oneOf",
-            "anyOf",
-            "not",
-            "dependentSchemas",
-            "dependentRequired",
-            "minProperties",
-        ];
-        !top.split('/').any(|part| DEPENDS.contains(&part))
+        !depends(error)
     }
+}
+
+/// Whether an error may be due to what other parameters are, or to their absence.
+pub(super) fn depends(error: &ValidationError<'_>) -> bool {
+    const DEPENDS: [&str; 9] = [
+        "then",
+        "else",
+        "if",
+        "oneOf",
+        "anyOf",
+        "not",
+        "dependentSchemas",
+        "dependentRequired",
+        "minProperties",
+    ];
+    let path = error.schema_path().as_str();
+    let top = path.split("/properties/").next().unwrap_or(path);
+    top.split('/').any(|part| DEPENDS.contains(&part))
 }
 
 /// CloudFormation's own way to name a secret: it fetches the value when it makes the resource.

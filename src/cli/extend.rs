@@ -23,8 +23,9 @@ pub async fn run(args: &Args, asked: &Extend) -> Result<ExitCode, Failure> {
             .hint("write it as `12h`, `7d` or `2w`")
     })?;
     let config = context::config(args)?;
-    let bench = laptop::open(args, config, &asked.elsewhere, &laptop::here()?).await?;
-    let Some((before, read)) = bench.requests.file(&id) else {
+    let mut bench = laptop::open(args, config, &asked.elsewhere, &laptop::here()?).await?;
+    let file = bench.requests.file(&id).map(|(text, read)| (text.to_owned(), read));
+    let Some((before, read)) = file else {
         return Err(Failure::usage(format!("there is no request `{id}` in this working copy")));
     };
     let invalid = || {
@@ -50,7 +51,7 @@ pub async fn run(args: &Args, asked: &Extend) -> Result<ExitCode, Failure> {
     let path = file.path.to_string();
     let place: Arc<str> = file.path.clone();
     let edits = std::slice::from_ref(&extension.edit);
-    let after = yaml::edit(&place, before, edits, &yaml::Options::request()).map_err(|error| {
+    let after = yaml::edit(&place, &before, edits, &yaml::Options::request()).map_err(|error| {
         let error = anyhow!("`{path}` cannot be edited in place: {}", chain(&error));
         Failure::new(Kind::Failed, error).hint(format!("write `{}` into it", extension.line))
     })?;

@@ -14,7 +14,8 @@ use crate::git::{GitError, Mirror, WorkingCopy};
 use crate::model::{Attention, Counts, RequestId, RequestPhase, Revision};
 use crate::reconcile::desired::Found;
 use crate::reconcile::local::{
-    Asked, Cache, Fetched, LocalCatalog, LocalRequests, Published, Sheets, Stale, same_repository,
+    Asked, Cache, Fetched, Landed, LocalCatalog, LocalRequests, Published, Sheets, Stale,
+    same_repository,
 };
 use crate::reconcile::view::{Explanation, Overview};
 use crate::report;
@@ -240,19 +241,52 @@ async fn of_this_clone(
 
 impl Bench {
     /// Recorded state of everything that is published, with what `artifacts_of` and those that use
-    /// their outputs were rendered to.
+    /// their outputs were rendered to. From here on ranges take what has reached them.
     pub async fn published(
-        &self,
+        &mut self,
         args: &Args,
         elsewhere: &Elsewhere,
         artifacts_of: &BTreeSet<RequestId>,
     ) -> Result<Published, Failure> {
+        let fetched = self.status(args, elsewhere).await?;
+        self.read(fetched, artifacts_of)
+    }
+
+    /// As [`Bench::published`], with versions that were edited after they were published put back: what
+    /// would be planned by the edit is not what a daemon does.
+    pub async fn published_with_versions(
+        &mut self,
+        args: &Args,
+        elsewhere: &Elsewhere,
+        artifacts_of: &BTreeSet<RequestId>,
+    ) -> Result<Published, Failure> {
+        let fetched = self.status(args, elsewhere).await?;
+        let LocalCatalog { catalog, files, history, .. } = &mut self.catalog;
+        if let (Some(Fetched { mirror, tip: Some(tip), .. }), Some(history)) = (&fetched, history) {
+            let max = self.config.settings.limits.file_bytes;
+            let landed = Landed::of_status((mirror, tip), history, max)?;
+            for problem in landed.restore(catalog, files) {
+                output::warn(args, &report::diagnostic::line(&problem));
+            }
+        }
+        self.read(fetched, artifacts_of)
+    }
+
+    async fn status(&self, args: &Args, elsewhere: &Elsewhere) -> Result<Option<Fetched>, Failure> {
         let copy = Some(&self.requests.copy);
-        let fetched = status_branch(args, &self.cache, &self.config, elsewhere, copy).await?;
+        status_branch(args, &self.cache, &self.config, elsewhere, copy).await
+    }
+
+    fn read(
+        &mut self,
+        fetched: Option<Fetched>,
+        artifacts_of: &BTreeSet<RequestId>,
+    ) -> Result<Published, Failure> {
         let Some(Fetched { mirror, tip: Some(tip), stale }) = fetched else {
             return Ok(Published::default());
         };
         let mut published = Published::read(&mirror, &tip, None)?;
+        self.requests.rollouts.clone_from(&published.rollouts);
         let artifacts_of = published.with_users(artifacts_of);
         published.read_artifacts(&mirror, &tip, &artifacts_of)?;
         Ok(Published { stale, ..published })
@@ -273,7 +307,7 @@ impl Bench {
     }
 
     /// As [`Bench::published`], for what can do without: why not is said, and the rest goes on.
-    pub async fn published_if_any(&self, args: &Args, elsewhere: &Elsewhere) -> Published {
+    pub async fn published_if_any(&mut self, args: &Args, elsewhere: &Elsewhere) -> Published {
         match self.published(args, elsewhere, &BTreeSet::new()).await {
             Ok(published) => published,
             Err(failure) => {
@@ -453,7 +487,8 @@ pub async fn explain(
 ) -> Result<Option<Explanation>, Failure> {
     let only = BTreeSet::from([id.clone()]);
     let published = published(args, config, elsewhere, Some(&only)).await?;
-    let bench = open(args, config.clone(), elsewhere, &here()?).await?;
+    let mut bench = open(args, config.clone(), elsewhere, &here()?).await?;
+    bench.requests.rollouts.clone_from(&published.rollouts);
     let evaluated = bench
         .requests
         .evaluate(&only, &bench.catalog.catalog, &published.records(), config)

@@ -60,15 +60,15 @@ pub async fn run(args: &Args, plan: &PlanArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Shown, Failure> {
-    let bench = laptop::open(args, config, &plan.elsewhere, &laptop::here()?).await?;
-    let requests = &bench.requests;
-    let settings = &bench.config.settings;
-    let differs = if plan.all { None } else { Some(requests.differs(settings.limits.files)?) };
+    let mut bench = laptop::open(args, config, &plan.elsewhere, &laptop::here()?).await?;
+    let limit = bench.config.settings.limits.files;
+    let differs = if plan.all { None } else { Some(bench.requests.differs(limit)?) };
     let (since, mut ids) = match &differs {
         Some(Differs::Since(Changed { base, ids })) => (Some(base), ids.clone()),
-        Some(Differs::Unknown(_)) | None => (None, requests.found.keys().cloned().collect()),
+        Some(Differs::Unknown(_)) | None => (None, bench.requests.found.keys().cloned().collect()),
     };
-    let mut published = bench.published(args, &plan.elsewhere, &ids).await?;
+    let mut published = bench.published_with_versions(args, &plan.elsewhere, &ids).await?;
+    let requests = &bench.requests;
     // The whole includes what is applied and has no file any more; other sources' is not ours.
     let ours = published
         .statuses
@@ -78,7 +78,7 @@ async fn on_a_laptop(args: &Args, config: Config, plan: &PlanArgs) -> Result<Sho
     if since.is_none() {
         ids.extend(ours);
     }
-    let max = settings.limits.file_bytes;
+    let max = bench.config.settings.limits.file_bytes;
     let records = published.records();
     let evaluated =
         requests.evaluate(&ids, &bench.catalog.catalog, &records, &bench.config).await?;

@@ -17,7 +17,7 @@ pub async fn run(args: &Args, render: &Render) -> Result<ExitCode, Failure> {
     let path = Path::new(&render.request);
     let at = if path.is_file() { std::path::absolute(path)? } else { laptop::here()? };
     let config = context::config_near(args, &at)?;
-    let bench = laptop::open(args, config, &render.elsewhere, &at).await?;
+    let mut bench = laptop::open(args, config, &render.elsewhere, &at).await?;
     let id = identity(&bench, &render.request, path)?;
     let only = BTreeSet::from([id.clone()]);
     let records = bench.published_if_any(args, &render.elsewhere).await.records();

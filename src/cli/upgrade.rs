@@ -12,7 +12,7 @@ use crate::catalog::RequestFile;
 use crate::digest::{self, Digest};
 use crate::forge::Repo;
 use crate::git::{Author, Edit, blob_id};
-use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, Wanted};
+use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, Wanted, is_name};
 use crate::reconcile::desired::Evaluated;
 use crate::reconcile::foresee::Foreseen;
 use crate::reconcile::local::{self, Published, forbidden_changes};
@@ -20,6 +20,7 @@ use crate::reconcile::offer::{self, Asking};
 use crate::reconcile::{self, propose};
 use crate::report;
 use crate::report::upgrade::{Done, Edited, Fate, Left, Proposed, Reason};
+use crate::yaml;
 
 /// What becomes of the requests that were asked about.
 #[derive(Default)]
@@ -38,7 +39,7 @@ pub async fn run(args: &Args, asked: &UpgradeArgs) -> Result<ExitCode, Failure> 
             .hint("look at --template, --team and --environment"));
     }
     let ids: BTreeSet<RequestId> = files.keys().cloned().collect();
-    let mut published = bench.published(args, &asked.elsewhere, &ids).await?;
+    let mut published = bench.published_with_versions(args, &asked.elsewhere, &ids).await?;
     let records = published.records();
     let mut work = decide(&bench, asked, files, &records);
     try_out(&mut bench, &records, &mut work).await?;
@@ -67,12 +68,20 @@ fn candidates(bench: &Bench, asked: &UpgradeArgs) -> BTreeMap<RequestId, ReadFil
         let (text, file) = bench.requests.file(id)?;
         let wanted = match &file {
             Ok(file) => is(&asked.template, &file.template.name),
-            // Which template it would be of is not known.
-            Err(_) => asked.template.is_none(),
+            // Whoever asks for one template should hear of files that may be of it.
+            Err(_) => named(text).is_none_or(|name| is(&asked.template, &name)),
         };
         wanted.then(|| (id.clone(), (text.to_owned(), file)))
     });
     read.collect()
+}
+
+/// The template that a file with errors is of, where it says so; its version may be what is wrong.
+fn named(text: &str) -> Option<String> {
+    let node = yaml::read(&"".into(), text.as_bytes(), &yaml::Options::request()).ok()?.pop()?;
+    let template = node.at("/spec/template")?.to_json();
+    let name = template.as_str()?.split('@').next()?.trim();
+    is_name(name).then(|| name.to_owned())
 }
 
 /// What each comes to, by the catalog and its own text.

@@ -1,12 +1,13 @@
 //! What a change of the catalog comes to for those who use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Diagnostic, HoldReason, RequestId, ResourceAction, ResourceChange, Step, TemplateId,
+    Wave,
 };
 
 /// What would happen to a request: the worst of it, the worst first.
@@ -21,6 +22,8 @@ pub enum Effect {
     MayReplace,
     /// It is valid no more: what it made stays as it is.
     BecomesInvalid,
+    /// A version comes to it that it cannot take: it stays as it is.
+    CannotTake,
     /// It would be held.
     Waits,
     /// It changes in place, or something comes to it.
@@ -44,10 +47,32 @@ pub struct Hit {
     pub steps: Vec<Step>,
     /// Settings of its components that would be others, by name.
     pub settings: Vec<String>,
-    /// Why it is valid no more.
+    /// Why it is valid no more, or cannot take the version.
     pub problems: Vec<Diagnostic>,
     /// Why it would be held.
     pub held: Option<HoldReason>,
+    /// The wave that it comes with; `None`: it comes with the change itself.
+    pub arrival: Option<Arrival>,
+}
+
+/// When a rollout brings a version to a request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrival {
+    /// The version.
+    pub version: TemplateId,
+    /// Which wave, from 1.
+    pub wave: usize,
+    /// How many there are.
+    pub of: usize,
+    /// The wave's environment.
+    pub environment: String,
+    /// How many of a hundred of its requests the version has reached then.
+    pub share: u8,
+    /// How many of the wave may fail before the rollout stops.
+    pub stop_after: u32,
+    /// Nothing is waited for: it begins as soon as the version is there.
+    pub at_once: bool,
 }
 
 /// Who may take a version that is new in the catalog.
@@ -88,7 +113,8 @@ pub struct Blast {
     pub requests: u64,
     /// Those of them that were rendered: users of what differs.
     pub rendered: u64,
-    /// Those that would be desired otherwise, the worst first, then by identity.
+    /// Those that would be desired otherwise, with the change or with a wave of what it brings: the worst
+    /// first, then by identity.
     pub hits: Vec<Hit>,
     /// Who may take what is new.
     pub reaches: Vec<Reach>,
@@ -96,6 +122,8 @@ pub struct Blast {
     pub follows: Vec<RequestId>,
     /// Versions that were there before and differ, which a published one never may.
     pub edited: Vec<TemplateId>,
+    /// Versions on their way while the waves are edited, and the waves that are left to each.
+    pub rerouted: Vec<(TemplateId, Vec<Wave>)>,
     /// The catalog says in which waves a new version reaches those whose range admits it.
     pub waves: bool,
 }
@@ -110,6 +138,13 @@ pub struct Losses {
     pub deleted: u64,
     /// Those that may be replaced.
     pub may_be_replaced: u64,
+}
+
+impl Hit {
+    /// Whether it waits for a wave that others come before.
+    pub fn is_later(&self) -> bool {
+        self.arrival.as_ref().is_some_and(|arrival| !arrival.at_once)
+    }
 }
 
 impl Effect {
@@ -165,14 +200,26 @@ impl Losses {
 }
 
 impl Blast {
+    /// Requests that change, of those that `which` says: who cannot take a version stays as it is.
+    pub fn changed(&self, which: impl Fn(&Hit) -> bool) -> usize {
+        let change = |hit: &&Hit| hit.effect != Effect::CannotTake && which(hit);
+        let ids = self.hits.iter().filter(change).map(|hit| &hit.request);
+        ids.collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether there is nothing to say of it.
+    pub fn is_silent(&self) -> bool {
+        self.hits.is_empty() && self.reaches.is_empty() && self.rerouted.is_empty()
+    }
+
     /// Whether nobody is reached.
     pub fn is_empty(&self) -> bool {
         self.hits.is_empty()
     }
 
-    /// What all of it loses.
-    pub fn losses(&self) -> Losses {
-        Losses::of(self.hits.iter().flat_map(|hit| &hit.steps))
+    /// What is lost, of those that `which` says.
+    pub fn losses(&self, which: impl Fn(&Hit) -> bool) -> Losses {
+        Losses::of(self.hits.iter().filter(|hit| which(hit)).flat_map(|hit| &hit.steps))
     }
 
     /// The worst first.

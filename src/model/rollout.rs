@@ -20,6 +20,9 @@ pub struct Rollouts {
     /// By version.
     #[serde(default)]
     pub versions: Vec<Rollout>,
+    /// Versions that are published and were not stable yet: once they are, they are rolled out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub young: BTreeSet<TemplateId>,
 }
 
 /// One entry of `rollout` in `catalog.yaml`.
@@ -42,8 +45,11 @@ pub struct Wave {
 pub struct Rollout {
     /// Which.
     pub version: TemplateId,
-    /// How many waves have begun.
+    /// How many waves have begun, of whatever list of waves there was.
     pub begun: u32,
+    /// The wave that began last, as it was then: the list may be edited meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Wave>,
     /// Which share of each environment's requests it has reached; it only grows.
     #[serde(default)]
     pub reached: BTreeMap<String, u8>,
@@ -58,6 +64,9 @@ pub struct Rollout {
     /// When it was through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// It ended before all waves had begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Requests that the version would have made invalid, and that stay where they were.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<RequestId>,
@@ -68,6 +77,10 @@ pub struct Rollout {
     /// Its folder is not in the catalog: nothing becomes of it until that is back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absent: bool,
+    /// It is in the catalog, and no range takes it now: it is deprecated, say. Nothing becomes of it
+    /// until it is stable again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
     /// When a person's word was last obeyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Timestamp>,
@@ -109,25 +122,40 @@ pub struct RolloutWord {
     pub at: Timestamp,
 }
 
+impl Wave {
+    /// Whether it brings a version to the same requests.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.environment == other.environment && self.share == other.share
+    }
+}
+
 impl Rollout {
     /// Of a version that has just come.
     pub fn new(version: TemplateId, at: Timestamp) -> Self {
         Self {
             version,
             begun: 0,
+            last: None,
             reached: BTreeMap::new(),
             since: at,
             settled: None,
             stopped: None,
             ended: None,
+            cut: false,
             refused: BTreeSet::new(),
             unread: BTreeSet::new(),
             absent: false,
+            lapsed: false,
             heard: None,
             pending: 0,
             failed: 0,
             forgiven: 0,
         }
+    }
+
+    /// Whether nobody can take the version now, so that nothing begins and nothing is over.
+    pub fn is_away(&self) -> bool {
+        self.absent || self.lapsed
     }
 
     /// Whether it is still going on, or would be if it were not stopped.

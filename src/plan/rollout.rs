@@ -4,12 +4,13 @@
 //! - Shares only grow, whatever the order of passes, restarts, words of people and edits of
 //!   `catalog.yaml`; so whoever was let in stays in.
 //! - Who is in a share depends on the request and the version alone.
-//! - No wave begins before the one before it is through and its pause is over.
+//! - No wave begins before the one before it is through and its pause is over, be that one still in the
+//!   list or not; and none is left out that lets somebody in who is not in yet.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::digest;
-use crate::model::{RequestId, Rollout, RolloutWord, Stopped, TemplateId, Wave};
+use crate::model::{RequestId, Rollout, RolloutWord, Rollouts, Stopped, TemplateId, Wave};
 
 /// What a wave's requests have come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,49 +56,49 @@ pub fn hear(rollout: &mut Rollout, word: &RolloutWord, facts: Facts) {
     }
 }
 
-/// Notes what the last wave has come to: that it failed, or that it is through.
+/// Notes what the last wave has come to: that it failed, or that it is through; and that all are.
 pub fn note(rollout: &mut Rollout, waves: &[Wave], facts: Facts, now: Timestamp) {
-    if !rollout.is_open() || rollout.absent {
+    if !rollout.is_open() || rollout.is_away() {
         return;
     }
     (rollout.pending, rollout.failed) =
         (u32::try_from(facts.pending).unwrap_or(u32::MAX), facts.failed);
-    let Some(wave) = last(rollout, waves).filter(|_| rollout.stopped.is_none()) else { return };
-    if facts.failed < rollout.forgiven {
-        // Those were mended: new ones count again.
-        rollout.forgiven = facts.failed;
-    }
-    let failures = facts.failed - rollout.forgiven;
-    if failures >= wave.stop_after.max(1) {
-        rollout.stopped = Some(Stopped { at: now, by: None, failures: facts.failed });
+    if rollout.stopped.is_some() {
         return;
     }
-    if facts.pending == 0 {
-        rollout.settled.get_or_insert(now);
-        if rollout.begun as usize >= waves.len() {
-            rollout.ended.get_or_insert(now);
+    if rollout.begun > 0 {
+        if facts.failed < rollout.forgiven {
+            // Those were mended: new ones count again.
+            rollout.forgiven = facts.failed;
         }
+        let failures = facts.failed - rollout.forgiven;
+        let limit = last(rollout, waves).map_or(1, |wave| wave.stop_after.max(1));
+        if failures >= limit {
+            rollout.stopped = Some(Stopped { at: now, by: None, failures: facts.failed });
+            return;
+        }
+        if facts.pending == 0 {
+            rollout.settled.get_or_insert(now);
+        }
+    }
+    // Without any waves there is nothing to wait for; else the last one is.
+    let is_over = waves.is_empty() || rollout.begun == 0 || rollout.settled.is_some();
+    if is_over && next(rollout, waves).is_none() {
+        rollout.ended = Some(now);
+        rollout.cut = waves.is_empty() || rollout.begun == 0;
     }
 }
 
 /// Begins the next wave, where its time has come; whether it did.
 pub fn begin(rollout: &mut Rollout, waves: &[Wave], now: Timestamp) -> bool {
-    if !rollout.is_open() || rollout.stopped.is_some() || rollout.absent {
-        return false;
-    }
-    let Some(next) = waves.get(rollout.begun as usize) else {
-        // The list of waves became shorter, or was taken away.
-        if rollout.begun == 0 || rollout.begun as usize > waves.len() {
-            rollout.ended = Some(now);
-        }
-        return false;
-    };
     if due(rollout, waves).is_none_or(|due| due > now) {
         return false;
     }
+    let Some(next) = next(rollout, waves) else { return false };
     let share = rollout.reached.entry(next.environment.clone()).or_default();
     *share = next.share.min(100).max(*share);
     rollout.begun += 1;
+    rollout.last = Some(next.clone());
     rollout.since = now;
     rollout.settled = None;
     true
@@ -105,17 +106,14 @@ pub fn begin(rollout: &mut Rollout, waves: &[Wave], now: Timestamp) -> bool {
 
 /// When the next wave may begin; `None` while that depends on something else than time.
 pub fn due(rollout: &Rollout, waves: &[Wave]) -> Option<Timestamp> {
-    if !rollout.is_open() || rollout.stopped.is_some() || rollout.absent {
+    if !rollout.is_open() || rollout.stopped.is_some() || rollout.is_away() {
         return None;
     }
-    if rollout.begun as usize > waves.len() {
-        // The list of waves became shorter: there is nothing left to wait for.
+    if rollout.begun == 0 {
         return Some(rollout.since);
     }
-    match last(rollout, waves) {
-        None => Some(rollout.since),
-        Some(wave) => rollout.settled?.checked_add(wave.pause).ok(),
-    }
+    let pause = last(rollout, waves).map_or(SignedDuration::ZERO, |wave| wave.pause);
+    rollout.settled?.checked_add(pause).ok()
 }
 
 /// Nobody is in the wave that began last: there is nothing to pause for.
@@ -126,14 +124,49 @@ pub fn skip(rollout: &mut Rollout, waves: &[Wave], now: Timestamp) {
     }
 }
 
-/// The wave that began last.
-fn last<'a>(rollout: &Rollout, waves: &'a [Wave]) -> Option<&'a Wave> {
-    waves.get((rollout.begun as usize).checked_sub(1)?)
+/// The waves that are still to come, in their order: those that let somebody in who is not in yet. They
+/// are counted by whom they let in and never by their place, since the list may be edited.
+pub fn left<'a>(rollout: &Rollout, waves: &'a [Wave]) -> Vec<&'a Wave> {
+    let mut reached = rollout.reached.clone();
+    let grows = |wave: &&Wave| {
+        let share = reached.entry(wave.environment.clone()).or_default();
+        let grows = wave.share.min(100) > *share;
+        *share = wave.share.min(100).max(*share);
+        grows
+    };
+    waves.iter().filter(grows).collect()
+}
+
+fn next<'a>(rollout: &Rollout, waves: &'a [Wave]) -> Option<&'a Wave> {
+    left(rollout, waves).into_iter().next()
+}
+
+/// The wave that began last: as the list has it now, so that a pause can be edited; else as it was.
+fn last<'a>(rollout: &'a Rollout, waves: &'a [Wave]) -> Option<&'a Wave> {
+    let last = rollout.last.as_ref()?;
+    waves.iter().find(|wave| wave.is_same(last)).or(Some(last))
+}
+
+/// The place in the list of the wave that began last, where it is still there.
+pub fn place(rollout: &Rollout, waves: &[Wave]) -> Option<usize> {
+    let last = rollout.last.as_ref()?;
+    waves.iter().position(|wave| wave.is_same(last))
+}
+
+/// Takes in what was kept. Older versions of this program kept how many waves had begun, of the list
+/// beside it, and not which one was the last.
+pub fn recalled(mut rollouts: Rollouts) -> Rollouts {
+    let Rollouts { waves, versions, .. } = &mut rollouts;
+    for rollout in versions.iter_mut().filter(|rollout| rollout.last.is_none()) {
+        let n = (rollout.begun as usize).checked_sub(1);
+        rollout.last = n.and_then(|n| waves.get(n)).cloned();
+        rollout.cut |= !rollout.is_open() && (rollout.begun as usize) < waves.len();
+    }
+    rollouts
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
@@ -225,6 +258,50 @@ mod tests {
     }
 
     #[test]
+    fn an_edited_list_is_read_by_whom_its_waves_let_in() {
+        let mut rollout = Rollout::new(version(), at(0));
+        let list = [wave("dev", 100, 60, 1), wave("prod", 10, 0, 1), wave("prod", 100, 0, 1)];
+        assert!(begin(&mut rollout, &list, at(0)));
+        note(&mut rollout, &list, Facts::default(), at(0));
+        // The wave that began last is gone from the list, and its pause holds.
+        let list = [wave("test", 100, 0, 1), wave("prod", 10, 0, 1), wave("prod", 50, 0, 1)];
+        assert_eq!((place(&rollout, &list), due(&rollout, &list)), (None, Some(at(60))));
+        assert!(!begin(&mut rollout, &list, at(59)) && begin(&mut rollout, &list, at(60)));
+        assert_eq!(rollout.reached["test"], 100);
+        note(&mut rollout, &list, Facts::default(), at(60));
+        assert!(begin(&mut rollout, &list, at(60)));
+        assert_eq!((rollout.reached["prod"], place(&rollout, &list)), (10, Some(1)));
+        // Shares that are reached already are over, and what is left is left.
+        let list = [wave("prod", 5, 0, 1), wave("prod", 100, 0, 1), wave("dev", 50, 0, 1)];
+        note(&mut rollout, &list, Facts::default(), at(61));
+        assert_eq!((left(&rollout, &list), rollout.ended), (vec![&list[1]], None));
+        assert!(begin(&mut rollout, &list, at(61)));
+        note(&mut rollout, &list, Facts { pending: 1, failed: 0 }, at(62));
+        assert_eq!(rollout.ended, None);
+        note(&mut rollout, &list, Facts::default(), at(63));
+        assert_eq!((rollout.ended, rollout.cut), (Some(at(63)), false));
+    }
+
+    #[test]
+    fn what_an_older_program_kept_goes_on_by_the_list_beside_it() {
+        let kept = serde_json::json!({
+            "waves": [wave("dev", 100, 60, 3), wave("prod", 100, 0, 1)],
+            "versions": [
+                {"version": version(), "begun": 1, "reached": {"dev": 100}, "since": at(0), "settled": at(5)},
+                {"version": {"name": "note", "version": "1.2.0"}, "begun": 1, "since": at(0), "ended": at(5)},
+            ],
+        });
+        let rollouts = recalled(serde_json::from_value(kept).unwrap());
+        let [open, ended] = rollouts.versions.as_slice() else { panic!("two") };
+        assert_eq!(open.last.as_ref(), rollouts.waves.first());
+        assert!(ended.cut && !open.cut);
+        let edited = [wave("test", 100, 0, 1), wave("prod", 100, 0, 1)];
+        assert_eq!(due(open, &edited), Some(at(65)));
+        assert_eq!(left(open, &edited).len(), 2);
+        assert_eq!(recalled(rollouts.clone()), rollouts);
+    }
+
+    #[test]
     fn the_first_wave_is_the_one_that_admits() {
         let waves = [wave("dev", 30, 0, 1), wave("prod", 100, 0, 1), wave("dev", 100, 0, 1)];
         for id in ids() {
@@ -298,6 +375,9 @@ mod tests {
                     prop_assert!(!admits(&before, &id) || admits(&rollout, &id), "{} was sent back", id);
                 }
                 prop_assert!(before.ended.is_none() || rollout == before);
+                // Who is over has left nobody of the list behind.
+                let is_through = before.ended.is_none() && rollout.ended.is_some() && !rollout.cut;
+                prop_assert!(!is_through || left(&rollout, &waves).is_empty());
             }
         }
     }

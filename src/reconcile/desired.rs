@@ -54,6 +54,8 @@ pub struct Evaluated {
     pub law: Option<Arc<Law>>,
     /// A version that has reached it and that it cannot take.
     pub refused: Option<TemplateId>,
+    /// What would be wrong with it there.
+    pub unfit: Vec<Diagnostic>,
     /// Versions on their way that it asks for, where it cannot be read as it is and has an older one.
     pub waits: Vec<TemplateId>,
 }
@@ -334,7 +336,7 @@ pub fn row(
     let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
     let key = digest::of(&(desired.content, shown));
     let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
-    Evaluated { row, artifacts, law: None, refused: None, waits: Vec::new() }
+    Evaluated { row, artifacts, law: None, refused: None, unfit: Vec::new(), waits: Vec::new() }
 }
 
 /// What references need to know of other requests.

@@ -329,14 +329,14 @@ impl Evaluator<'_> {
                 tracing::error!(request = %found.id, id, "a panic while this request was read");
                 Outcome::without(Wanted::Waiting(HoldReason::InternalError { id }), Vec::new())
             });
-            let Outcome { wanted, notes, artifacts, law, refused } = read;
+            let Outcome { wanted, notes, artifacts, law, refused, unfit } = read;
             let origin = found.origin.clone();
             let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
             let waits = match desired.template() {
                 Some(_) => Vec::new(),
                 None => self.waits(&found.id, Some(&file), shelf),
             };
-            Evaluated { law, refused, waits, ..row(&found, desired, artifacts) }
+            Evaluated { law, refused, unfit, waits, ..row(&found, desired, artifacts) }
         })
     }
 
@@ -422,7 +422,7 @@ impl Evaluator<'_> {
             Ok((components, artifacts, odd)) if problems.is_empty() => {
                 let notes = checked.notes.iter().cloned().chain(odd).collect();
                 let wanted = Wanted::Valid(Box::new(spec(file, *checked, components)));
-                Outcome { wanted, notes, artifacts, law: law.map(Arc::new), refused: None }
+                Outcome { artifacts, law: law.map(Arc::new), ..Outcome::without(wanted, notes) }
             }
             Ok(_) => Outcome::without(Wanted::Invalid(problems), checked.notes),
             Err(others) => {
@@ -614,12 +614,15 @@ struct Outcome {
     law: Option<Arc<Law>>,
     /// A version that would have made it invalid.
     refused: Option<TemplateId>,
+    /// What would have been wrong with it.
+    unfit: Vec<Diagnostic>,
 }
 
 impl Outcome {
     /// Nothing of it can be planned.
     fn without(wanted: Wanted, notes: Vec<Diagnostic>) -> Self {
-        Self { wanted, notes, artifacts: Vec::new(), law: None, refused: None }
+        let (artifacts, unfit) = (Vec::new(), Vec::new());
+        Self { wanted, notes, artifacts, law: None, refused: None, unfit }
     }
 
     fn is_valid(&self) -> bool {
@@ -633,9 +636,13 @@ impl Outcome {
 
     /// With a note on the version that it does not take, and why.
     fn in_spite_of(mut self, version: TemplateId, file: &RequestFile, other: &Self) -> Self {
+        self.unfit = match &other.wanted {
+            Wanted::Invalid(problems) => problems.clone(),
+            Wanted::Valid(_) | Wanted::Waiting(_) => other.notes.clone(),
+        };
         let first = match &other.wanted {
-            Wanted::Invalid(problems) => problems.iter().find(|problem| problem.is_error()),
-            Wanted::Valid(_) | Wanted::Waiting(_) => other.notes.first(),
+            Wanted::Invalid(_) => self.unfit.iter().find(|problem| problem.is_error()),
+            Wanted::Valid(_) | Wanted::Waiting(_) => self.unfit.first(),
         };
         let message = format!("`{version}` has reached this request and cannot be taken");
         let note = Diagnostic::warning("ROL001", file.place("/spec/template"), message)
@@ -750,10 +757,18 @@ pub fn compile(
     template: &TemplateVersion,
     component: &catalog::ComponentSpec,
 ) -> CompiledComponent {
+    try_compile(template, component).map_err(|unfit| unfit.problems)
+}
+
+/// As [`compile`], with what can be seen of sources that do not compile.
+pub fn try_compile(
+    template: &TemplateVersion,
+    component: &catalog::ComponentSpec,
+) -> Result<render::Compiled, render::Unfit> {
     let flavour = match component.provider.as_str() {
         "cloudformation" => render::Flavour::CloudFormation,
         _ => render::Flavour::Plain,
     };
     let prefix = format!("templates/{}/{}", template.id.name, template.id.version);
-    render::compile(&component.sources, &component.root, &template.partials, &prefix, flavour)
+    render::try_compile(&component.sources, &component.root, &template.partials, &prefix, flavour)
 }

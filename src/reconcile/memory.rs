@@ -61,6 +61,8 @@ pub struct Memory {
     pub templates: BTreeMap<TemplateId, Digest>,
     /// How versions stand that were or are rolled out.
     pub rollouts: BTreeMap<TemplateId, Rollout>,
+    /// Versions that are published and were not stable yet.
+    pub young: BTreeSet<TemplateId>,
     /// The waves, by the catalog; its last word, until it is read again.
     pub waves: Vec<Wave>,
     /// What the catalog says of waves cannot be understood: none begins and nothing ends.

@@ -5,9 +5,11 @@
 //! `execute`. A pass over nothing new touches no provider and writes nothing.
 
 mod announce;
+mod arrive;
 mod bookkeeping;
 mod call;
 pub mod case;
+mod compare;
 pub mod desired;
 mod ends;
 pub mod evaluate;

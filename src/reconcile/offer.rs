@@ -8,8 +8,8 @@ use semver::Version;
 
 use super::pass::{Pass, Wake};
 use super::source::Source;
-use super::{Engine, PassError};
-use crate::catalog::{self, Catalog, Outcome, RequestFile, Requirement};
+use super::{Engine, PassError, rollout};
+use crate::catalog::{self, Catalog, Outcome, RequestFile, Requirement, Standing};
 use crate::git::{Blob, Edit};
 use crate::model::{RequestId, Revision, SourceName, TemplateId};
 use crate::report::upgrade::{Edited, Left, Reason};
@@ -159,8 +159,8 @@ impl Pass<'_> {
         for entry in self.memory.desired().iter() {
             let Some(template) = &entry.template else { continue };
             let is_behind = || {
-                catalog::newest(&catalog, &template.name)
-                    .is_some_and(|newest| newest.id.version > template.version)
+                let best = self.best(&template.name);
+                best.is_some_and(|best| best.version > template.version)
             };
             if sources.contains(entry.spot.source()) && takes(&template.name) && is_behind() {
                 templates.insert(entry.id.clone(), template.name.clone());
@@ -178,10 +178,11 @@ impl Pass<'_> {
             let Some((path, text)) = texts.get(id) else { continue };
             let place: Arc<str> = path.as_str().into();
             let Ok(file) = catalog::request(&place, id, text.as_bytes()) else { continue };
-            let Some(newest) = catalog::newest(&catalog, name) else { continue };
-            // What its range takes by itself comes in waves.
+            let Some(best) = self.best(name) else { continue };
+            // What its range takes by itself comes in waves; what no wave brings, nothing else does.
             if let Requirement::Range(range) = &file.template.requirement
-                && range.matches(&newest.id.version)
+                && range.matches(&best.version)
+                && rollout::stands(&self.memory, id, &best) != Standing::Free
             {
                 continue;
             }
@@ -194,13 +195,25 @@ impl Pass<'_> {
                 recorded: record.map(|record| &record.template),
                 users: users.get(id).map_or(&[], Vec::as_slice),
             };
-            match edited(&catalog, &asking, None) {
+            match edited(&catalog, &asking, Some(&best.version)) {
                 Ok(Some(one)) => done.push(one),
                 Ok(None) => {}
                 Err(reason) => left.push(Left { id: id.clone(), path: path.clone(), reason }),
             }
         }
         Ok(offers(done, left, &templates))
+    }
+
+    /// The version that requests of a template are brought to: the highest, but for those whose rollout was
+    /// stopped, by failures or by a person. Those are offered to nobody.
+    fn best(&self, name: &str) -> Option<TemplateId> {
+        let is_stopped = |version: &TemplateId| {
+            let rollout = self.memory.rollouts.get(version);
+            rollout.is_some_and(|rollout| rollout.is_open() && rollout.stopped.is_some())
+        };
+        let versions = self.catalog.templates.get(name)?.values().rev();
+        let mut sound = versions.filter(|version| version.is_sound());
+        sound.find(|version| !is_stopped(&version.id)).map(|version| version.id.clone())
     }
 
     /// Who uses which output of these.

@@ -254,7 +254,8 @@ impl Pass<'_> {
             memory.templates.iter().map(|(id, d)| (id.to_string(), d)).collect();
         let rollouts = memory.all_rollouts();
         serde_json::json!(
-            digest::of(&(page, templates, &memory.gates, &rollouts.versions)).to_string()
+            digest::of(&(page, templates, &memory.gates, &rollouts.versions, &rollouts.young))
+                .to_string()
         )
     }
 

@@ -1,15 +1,22 @@
 //! Who a commit of the catalog reaches, by the plan that was made of it and the indexes: as
 //! `vend catalog diff` tells it on a laptop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use semver::Version;
 
+use super::PassError;
+use super::arrive::{self, arriving, is_awaited, through};
+use super::compare::Compare;
+use super::foresee::Foresight;
 use super::memory::Memory;
+use super::pass::Pass;
 use crate::catalog::{Catalog, compat};
+use crate::digest::Digest;
 use crate::model::{
-    Blast, Desired, Effect, Hit, HoldReason, Plan, Reach, RequestId, Step, TemplateId, Wanted,
+    Artifact, Blast, Desired, Effect, Hit, HoldReason, Plan, Reach, RequestId, Step, TemplateId,
+    Wanted,
 };
 
 /// What stood before the commit was read.
@@ -33,7 +40,7 @@ pub(super) fn radius(
     former: &Former,
     own: &BTreeSet<RequestId>,
     memory: &Memory,
-    catalog: &Catalog,
+    (before, catalog): (Option<&Catalog>, &Catalog),
     plan: &Plan,
     desired: &BTreeMap<RequestId, Option<Arc<Desired>>>,
 ) -> Blast {
@@ -62,9 +69,63 @@ pub(super) fn radius(
         follows.remove(id);
     }
     blast.follows = follows.into_iter().collect();
-    blast.reaches = reaches(former, memory, catalog);
+    let known = memory.rollouts.values();
+    blast.rerouted =
+        before.map(|before| arrive::rerouted(known, before, catalog)).unwrap_or_default();
+    blast.reaches = reaches(former, memory, before, catalog);
     blast.sort();
     blast
+}
+
+impl Pass<'_> {
+    /// Adds what the waves of versions come to that the commit brings, and the artifacts that this speaks
+    /// of. No plan has that: it is done when each wave begins.
+    pub(super) async fn add_waves(
+        &mut self,
+        blast: &mut Blast,
+        artifacts: &mut HashMap<Digest, Arc<Artifact>>,
+    ) -> Result<(), PassError> {
+        let catalog = self.catalog.clone();
+        let (Some(before), waves) = (self.former.clone(), catalog.waves()) else { return Ok(()) };
+        let arriving = arriving(&self.memory, Some(&before), &catalog);
+        let may_come = |id: &RequestId| {
+            let entry = self.memory.desired().get(id);
+            let used = entry.and_then(|entry| entry.template.as_deref());
+            arriving.iter().any(|(version, rollout)| {
+                let is_older =
+                    |used: &TemplateId| used.name == version.name && used.version < version.version;
+                used.is_none_or(is_older) && is_awaited(rollout, waves, id)
+            })
+        };
+        let is_known = |id: &&RequestId| self.memory.records().contains(id);
+        let ids = self.fresh.keys().filter(is_known).filter(|id| may_come(id));
+        let ids: BTreeSet<RequestId> = ids.cloned().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.load_records(ids.iter().cloned().collect()).await?;
+        let kept = self.memory.rollouts.clone();
+        let come = arriving.iter().map(|(id, rollout)| (id.clone(), through(rollout, waves)));
+        self.memory.rollouts.extend(come);
+        let then = self.read_as(&ids, &Foresight::default()).await;
+        self.memory.rollouts = kept;
+        let compare =
+            Compare { providers: &self.engine.providers, instance: self.engine.instance.clone() };
+        for then in then?.iter().filter(|then| ids.contains(&then.row.desired.id)) {
+            let id = &then.row.desired.id;
+            let record = self.records.get(id).and_then(Option::as_ref);
+            let Some(is) = self.fresh.get(id) else { continue };
+            let hit = arrive::hit(&compare, (is, then), record, (&arriving, waves));
+            let Some(hit) = hit else { continue };
+            let read = is.artifacts.iter().chain(&then.artifacts);
+            artifacts.extend(read.filter_map(|(_, a)| Some((a.digest?, a.clone()))));
+            blast.hits.push(hit);
+        }
+        blast.rendered += ids.len() as u64;
+        arrive::settle(&mut blast.hits);
+        blast.sort();
+        Ok(())
+    }
 }
 
 /// `None`: it was not valid, and is not.
@@ -82,6 +143,7 @@ fn hit(
         settings: Vec::new(),
         problems: Vec::new(),
         held: None,
+        arrival: None,
     };
     match (&now.wanted, was_valid) {
         (Wanted::Valid(_), false) => hit.effect = Effect::BecomesValid,
@@ -108,11 +170,19 @@ fn hit(
 
 /// Who uses an older version of a template that has a new one. What range each asks for stands in its
 /// file, which is not read for this.
-fn reaches(former: &Former, memory: &Memory, catalog: &Catalog) -> Vec<Reach> {
-    let is_new = |id: &TemplateId| {
-        !former.versions.contains(id) && former.versions.iter().any(|v| v.name == id.name)
+fn reaches(
+    former: &Former,
+    memory: &Memory,
+    before: Option<&Catalog>,
+    catalog: &Catalog,
+) -> Vec<Reach> {
+    let had = |id: &TemplateId| match before {
+        Some(before) => before.version(id).is_some_and(|version| version.is_sound()),
+        None => former.versions.contains(id),
     };
-    let new = catalog.versions().filter(|version| version.is_stable() && is_new(&version.id));
+    let is_new =
+        |id: &TemplateId| !had(id) && former.versions.iter().any(|v| v.name == id.name && v != id);
+    let new = catalog.versions().filter(|version| version.is_sound() && is_new(&version.id));
     let mut reaches: Vec<Reach> = new
         .map(|version| Reach {
             version: version.id.clone(),

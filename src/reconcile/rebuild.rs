@@ -47,7 +47,7 @@ pub(super) const FILE: &str = "state.yaml";
 const PART: usize = 1_000;
 
 /// Bytes of one file that are read.
-const LARGEST: u64 = 16 * 1024 * 1024;
+pub(super) const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// How far the new store's leases are ahead of what was published: a lost store may have had more of
 /// them than it published, and must be the older one should it come back.

@@ -240,10 +240,14 @@ impl Pass<'_> {
             Life::end(lifetime, known, now, grace).filter(|end| *end > now)
         };
         let ends = own.iter().filter_map(end).min();
-        let artifacts = self.outlined().await?;
+        let mut artifacts = self.outlined().await?;
         let (memory, plan_now) = (&self.memory, &self.report.plan);
-        let blast =
-            former.map(|former| radius(&former, &own, memory, &self.catalog, plan_now, &desired));
+        let catalogs = (self.former.as_deref(), &*self.catalog);
+        let mut blast =
+            former.map(|former| radius(&former, &own, memory, catalogs, plan_now, &desired));
+        if let Some(blast) = &mut blast {
+            self.add_waves(blast, &mut artifacts).await?;
+        }
         Ok(Reviewed {
             artifacts,
             blast,

@@ -1,8 +1,8 @@
 //! A newer version reaches the requests whose range admits it: wave by wave, as the catalog says.
 //!
 //! # Flow
-//! A version that lands beside an older one while `catalog.yaml` has a `rollout` is *rolled out*. At its
-//! start a pass begins each wave whose time has come: the requests that it reaches are read again, and
+//! A version that lands beside an older one while `catalog.yaml` has a `rollout` is *rolled out*; one that
+//! is not stable then, once it is. At its start a pass begins each wave whose time has come: the requests that it reaches are read again, and
 //! their plan is that of a changed catalog. At its end it notes what became of them. What decides is
 //! pure ([`plan::rollout`]); how far each version has come lies in the store.
 //!
@@ -19,7 +19,8 @@ use super::PassError;
 use super::desired::Evaluated;
 use super::memory::Memory;
 use super::pass::Pass;
-use crate::catalog::Standing;
+use crate::catalog::file::Lifecycle;
+use crate::catalog::{Standing, TemplateVersion};
 use crate::model::{
     Desired, Diagnostic, Event, HoldReason, Place, Record, RequestId, Retry, Rollout, RolloutWord,
     Rollouts, TemplateId,
@@ -56,26 +57,28 @@ pub(super) fn stands(memory: &Memory, id: &RequestId, version: &TemplateId) -> S
 /// When the store cannot be read.
 pub async fn standing(store: &dyn Store) -> Result<Rollouts, StoreError> {
     let value = store.value(ROLLOUTS).await?;
-    Ok(value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default())
+    let kept = value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    Ok(rollout::recalled(kept))
 }
 
 impl Memory {
     /// Takes in how far versions had come.
     pub(super) fn take_rollouts(&mut self, rollouts: Rollouts) {
-        let Rollouts { waves, frozen, versions } = rollouts;
-        (self.waves, self.frozen) = (waves, frozen);
+        let Rollouts { waves, frozen, versions, young } = rollout::recalled(rollouts);
+        (self.waves, self.frozen, self.young) = (waves, frozen, young);
         self.rollouts = versions.into_iter().map(|one| (one.version.clone(), one)).collect();
     }
 
     /// How far versions have come.
     pub(super) fn all_rollouts(&self) -> Rollouts {
         let versions = self.rollouts.values().cloned().collect();
-        Rollouts { waves: self.waves.clone(), frozen: self.frozen, versions }
+        let young = self.young.clone();
+        Rollouts { waves: self.waves.clone(), frozen: self.frozen, versions, young }
     }
 
     /// Those that go no further.
     pub(super) fn stopped_rollouts(&self) -> impl Iterator<Item = &Rollout> {
-        self.rollouts.values().filter(|r| r.is_open() && !r.absent && r.stopped.is_some())
+        self.rollouts.values().filter(|r| r.is_open() && !r.is_away() && r.stopped.is_some())
     }
 
     /// What is to be said of versions that go no further.
@@ -122,7 +125,7 @@ impl Memory {
     fn weigh(&self, rollout: &mut Rollout, now: Timestamp) {
         rollout::note(rollout, &self.waves, self.facts(rollout), now);
         if self.frozen {
-            rollout.ended = None;
+            (rollout.ended, rollout.cut) = (None, false);
         }
     }
 
@@ -145,21 +148,42 @@ fn is_failure(reason: &HoldReason) -> bool {
 }
 
 impl Pass<'_> {
-    /// Begins to roll out versions that have just come beside older ones.
+    /// Begins to roll out versions that have just come beside older ones, and those that have been there
+    /// and are stable only now.
     pub(super) fn take_new(&mut self, fresh: &[TemplateId], known: &BTreeSet<TemplateId>) {
         let now = (self.clock)();
-        for id in fresh {
-            let version = self.catalog_version(id);
-            let follows = known.iter().any(|k| k.name == id.name && k.version < id.version);
-            if follows && version && !self.memory.waves.is_empty() {
-                self.memory.rollouts.insert(id.clone(), Rollout::new(id.clone(), now));
+        let Some((catalog, _)) = self.memory.catalog.clone() else { return };
+        let memory = &mut self.memory;
+        let follows = |id: &TemplateId, k: &TemplateId| k.name == id.name && k.version < id.version;
+        let mut new: Vec<TemplateId> = fresh
+            .iter()
+            .filter(|id| catalog.version(id).is_some_and(|version| version.is_sound()))
+            .filter(|id| known.iter().any(|known| follows(id, known)))
+            .cloned()
+            .collect();
+        // One that was deprecated was anybody's before; one that is experimental has come to nobody.
+        let is_young = |version: &TemplateVersion| match version.lifecycle {
+            Lifecycle::Experimental => true,
+            Lifecycle::Deprecated | Lifecycle::Retired => fresh.contains(&version.id),
+            Lifecycle::Stable => false,
+        };
+        for id in memory.templates.keys().filter(|id| id.version.pre.is_empty()) {
+            let version = catalog.version(id);
+            if version.is_some_and(|v| is_young(v)) && !memory.rollouts.contains_key(id) {
+                memory.young.insert(id.clone());
             }
         }
-    }
-
-    fn catalog_version(&self, id: &TemplateId) -> bool {
-        let catalog = self.memory.catalog.as_ref().map(|(catalog, _)| catalog);
-        catalog.and_then(|catalog| catalog.version(id)).is_some_and(|version| version.is_stable())
+        let ripe = |id: &TemplateId| catalog.version(id).is_some_and(|version| version.is_sound());
+        let ripened: Vec<TemplateId> = memory.young.iter().filter(|id| ripe(id)).cloned().collect();
+        for id in ripened {
+            memory.young.remove(&id);
+            if memory.templates.keys().any(|other| follows(&id, other)) {
+                new.push(id);
+            }
+        }
+        for id in new.into_iter().filter(|_| !memory.waves.is_empty()) {
+            memory.rollouts.entry(id.clone()).or_insert_with(|| Rollout::new(id, now));
+        }
     }
 
     /// Obeys what people said, and begins the waves whose time has come; gives the requests that
@@ -179,24 +203,36 @@ impl Pass<'_> {
             if !rollout.is_open() {
                 continue;
             }
-            let before = rollout.clone();
-            // A folder that comes back goes on where it was, with all that people said.
-            rollout.absent = self.catalog.version(&id).is_none();
+            let mut before = rollout.clone();
+            // A folder that comes back, or a version that is stable again, goes on where it was, with all
+            // that people said.
+            let version = self.catalog.version(&id);
+            rollout.absent = version.is_none();
+            rollout.lapsed = version.is_some_and(|version| !version.is_sound());
+            let is_back = before.is_away() && !rollout.is_away();
             let facts = self.memory.facts(&rollout);
             if let Some(word) = self.engine.store.value(&word_key(&id)).await?
                 && let Ok(word) = serde_json::from_value::<RolloutWord>(word)
             {
                 rollout::hear(&mut rollout, &word, facts);
             }
-            self.memory.weigh(&mut rollout, now);
-            while !self.memory.frozen && rollout::begin(&mut rollout, &self.memory.waves, now) {
-                let reached = self.reached(&rollout);
-                let nobody = reached.is_empty();
-                seeds.extend(reached);
-                if !nobody {
-                    break;
+            if is_back {
+                // Who was let in and does not have it takes it up again when it is read, which is still
+                // to come: until then the wave looks as if it were through, and none begins.
+                seeds.extend(self.reached(&rollout));
+            } else {
+                self.memory.weigh(&mut rollout, now);
+                while !self.memory.frozen && rollout::begin(&mut rollout, &self.memory.waves, now) {
+                    self.tell(&before, &rollout, now, writes);
+                    before.clone_from(&rollout);
+                    let reached = self.reached(&rollout);
+                    let nobody = reached.is_empty();
+                    seeds.extend(reached);
+                    if !nobody {
+                        break;
+                    }
+                    rollout::skip(&mut rollout, &self.memory.waves, now);
                 }
-                rollout::skip(&mut rollout, &self.memory.waves, now);
             }
             self.tell(&before, &rollout, now, writes);
             self.memory.rollouts.insert(id, rollout);
@@ -299,7 +335,7 @@ impl Pass<'_> {
             .memory
             .rollouts
             .values()
-            .filter(|rollout| rollout.ended.is_some())
+            .filter(|rollout| rollout.ended.is_some() && !rollout.cut)
             .map(|rollout| rollout.version.clone())
             .collect();
         let line = |id: &TemplateId| (id.name.clone(), id.version.major, id.version.minor);
@@ -309,7 +345,7 @@ impl Pass<'_> {
         let over = open.filter(|r| through.iter().any(|by| overtakes(by, &r.version)));
         let over: Vec<Rollout> = over.cloned().collect();
         for before in over {
-            let after = Rollout { ended: Some(now), ..before.clone() };
+            let after = Rollout { ended: Some(now), cut: true, ..before.clone() };
             self.tell(&before, &after, now, writes);
             self.memory.rollouts.insert(after.version.clone(), after);
         }

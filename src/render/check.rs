@@ -2,30 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Library;
 use super::ast::{Base, BlockKind, Expr, Node, Partial, Path, Span};
 use super::guard::BLOCKS_MAX;
 use super::problem::{Problem, place};
 use super::scope::ROOTS;
-use crate::model::{Diagnostic, Place, nearest, quote};
+use super::{Library, Reads};
+use crate::model::{Diagnostic, nearest, quote};
 
 /// The most blocks and partials inside one another.
 const DEPTH_MAX: usize = 2 * BLOCKS_MAX;
+/// What stands for any item of a list, or any value of a map, in a path.
+pub(super) const ITEM: &str = "*";
 /// The most elements that all uses of all partials come to.
 const ELEMENTS_MAX: usize = 100_000;
 
-/// The paths that the units `roots` read, and the problems of all units.
+/// What the units `roots` read, and the problems of all units.
 pub(super) fn check(
     library: &Library,
     roots: impl Iterator<Item = usize>,
-) -> (Vec<(String, Place)>, Vec<Diagnostic>) {
+) -> (Reads, Vec<Diagnostic>) {
     let mut problems = names(library);
+    let cycles = cycles(library);
     // Only acyclic partials are walked below.
-    if problems.is_empty() {
-        problems = cycles(library);
-    }
-    if !problems.is_empty() {
-        return (Vec::new(), problems);
+    if !cycles.is_empty() {
+        problems.extend(cycles);
+        return (Reads::default(), problems);
     }
     let mut walker = Walker { library, unit: 0, elements: 0, paths: BTreeMap::new(), problems };
     for unit in roots {
@@ -37,7 +38,9 @@ pub(super) fn check(
         let unit = &library.units[unit];
         (path, place(&unit.file, &unit.text, &span))
     };
-    (paths.into_iter().map(located).collect(), problems)
+    let (items, paths) =
+        paths.into_iter().map(located).partition(|(path, _)| path.split('.').any(|p| p == ITEM));
+    (Reads { paths, items }, problems)
 }
 
 /// Every partial of some nodes.
@@ -201,7 +204,10 @@ impl<'l> Walker<'l> {
                     let pushed = match block.kind {
                         BlockKind::If | BlockKind::Unless => None,
                         BlockKind::With => Some((subject, false)),
-                        BlockKind::Each => Some((None, true)),
+                        BlockKind::Each => {
+                            let item = |whole: Vec<String>| [whole, vec![ITEM.to_owned()]].concat();
+                            Some((subject.map(item), true))
+                        }
                     };
                     if let Some((this, loops)) = pushed {
                         let mut names = Vec::new();

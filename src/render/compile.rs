@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::shape::Shape;
-use super::{Flavour, Library, Source, ast, check, output, parse};
+use super::{Flavour, Library, Reads, Source, Unfit, ast, check, output, parse};
 use crate::digest::Digest;
 use crate::model::{Diagnostic, Place, quote};
 
@@ -15,7 +15,7 @@ pub(super) struct Program {
     pub flavour: Flavour,
     /// A character that no source has.
     pub mark: char,
-    pub paths: Vec<(String, Place)>,
+    pub reads: Reads,
 }
 
 impl Program {
@@ -95,7 +95,7 @@ pub(super) fn program(
     partials: &BTreeMap<String, Arc<str>>,
     prefix: &str,
     flavour: Flavour,
-) -> Result<Program, Vec<Diagnostic>> {
+) -> Result<Program, Unfit> {
     let mut compiler = Compiler {
         library: Library { units: Vec::new(), partials: BTreeMap::new() },
         problems: Vec::new(),
@@ -113,11 +113,11 @@ pub(super) fn program(
     }
     compiler.collisions(sources);
     let Compiler { library, mut problems, files, .. } = compiler;
-    let (paths, found) = check::check(&library, roots(&files));
+    let (reads, found) = check::check(&library, roots(&files));
     problems.extend(found);
     match mark {
-        Some(mark) if problems.is_empty() => Ok(Program { library, files, flavour, mark, paths }),
-        _ => Err(problems),
+        Some(mark) if problems.is_empty() => Ok(Program { library, files, flavour, mark, reads }),
+        _ => Err(Unfit { problems, reads }),
     }
 }
 
@@ -161,28 +161,18 @@ impl Compiler<'_> {
         }
     }
 
-    fn unit(&mut self, file: &Arc<str>, text: &str) -> Option<usize> {
-        match parse::parse(file, text) {
-            Ok(unit) => {
-                self.library.units.push(unit);
-                Some(self.library.units.len() - 1)
-            }
-            Err(problems) => {
-                self.problems.extend(problems);
-                None
-            }
-        }
+    fn unit(&mut self, file: &Arc<str>, text: &str) -> usize {
+        let (unit, problems) = parse::parse(file, text);
+        self.problems.extend(problems);
+        self.library.units.push(unit);
+        self.library.units.len() - 1
     }
 
     fn partial(&mut self, name: &str, text: &str) {
         let file = self.file(&format!("partials/{name}.hbs"));
         self.safe(name, &file, "partial");
         // A name stays known when its text has problems, so that uses of it are not others.
-        let unit = self.unit(&file, text).unwrap_or_else(|| {
-            let (text, nodes) = (String::new(), Vec::new());
-            self.library.units.push(ast::Unit { file, text, nodes, depth: 0 });
-            self.library.units.len() - 1
-        });
+        let unit = self.unit(&file, text);
         self.library.partials.insert(name.to_owned(), unit);
     }
 
@@ -199,10 +189,10 @@ impl Compiler<'_> {
             output = format!("{stem}.json");
         }
         let body = match source {
-            Source::Template(text) => match self.unit(&file, text) {
-                Some(unit) => Body::Rendered { unit, kind, cache: Cache::default() },
-                None => return,
-            },
+            Source::Template(text) => {
+                let unit = self.unit(&file, text);
+                Body::Rendered { unit, kind, cache: Cache::default() }
+            }
             // CloudFormation's own short tags are understood in copied files too.
             Source::Plain(text) if cloudformation && kind != Kind::Text => {
                 let (span, text) = (0..text.len(), text.to_string());

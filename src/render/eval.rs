@@ -50,6 +50,11 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
+    /// What comes next is written by this byte of a unit.
+    pub fn piece(&mut self, unit: usize, source: usize) {
+        self.pieces.push(Piece { out: self.text.len(), unit, source });
+    }
+
     /// The unit and byte that wrote this byte of the output.
     pub fn origin(&self, byte: usize) -> (usize, usize) {
         let n = self.pieces.partition_point(|piece| piece.out <= byte);
@@ -184,7 +189,7 @@ impl<'a, 'b> Machine<'a, 'b> {
     }
 
     fn piece(&mut self, source: usize) {
-        self.out.pieces.push(Piece { out: self.out.text.len(), unit: self.unit, source });
+        self.out.piece(self.unit, source);
     }
 
     fn output(&mut self, expr: &'a Expr) -> Result<(), Halt> {

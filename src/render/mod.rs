@@ -22,6 +22,7 @@ mod problem;
 mod reference;
 mod scope;
 mod shape;
+mod still;
 mod syntax;
 mod text;
 
@@ -112,8 +113,40 @@ pub fn compile(
     file_prefix: &str,
     flavour: Flavour,
 ) -> Result<Compiled, Vec<Diagnostic>> {
+    try_compile(sources, root, partials, file_prefix, flavour).map_err(|unfit| unfit.problems)
+}
+
+/// As [`compile`], with what the sources read though they cannot be rendered.
+///
+/// # Errors
+/// Every problem of every source, and what could be read beside them.
+pub fn try_compile(
+    sources: &BTreeMap<String, Source>,
+    root: &str,
+    partials: &BTreeMap<String, Arc<str>>,
+    file_prefix: &str,
+    flavour: Flavour,
+) -> Result<Compiled, Unfit> {
     let program = compile::program(sources, root, partials, file_prefix, flavour)?;
     Ok(Compiled(Arc::new(program)))
+}
+
+/// Sources that cannot be rendered.
+#[derive(Clone, Debug)]
+pub struct Unfit {
+    /// Why not.
+    pub problems: Vec<Diagnostic>,
+    /// What they read, as far as that can be seen.
+    pub reads: Reads,
+}
+
+/// What sources read from the context, inside conditionals too, each at the first place that reads it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Reads {
+    /// Paths such as `parameters.fifo`.
+    pub paths: Vec<(String, Place)>,
+    /// What is read of the items of a loop, which stand there as `*`: `parameters.ports.*.number`.
+    pub items: Vec<(String, Place)>,
 }
 
 impl Compiled {
@@ -121,7 +154,18 @@ impl Compiled {
     /// conditionals too, each at the first place that reads it. What items of a loop hold is not
     /// among them.
     pub fn paths_read(&self) -> Vec<(String, Place)> {
-        self.0.paths.clone()
+        self.0.reads.paths.clone()
+    }
+
+    /// All that the sources read.
+    pub fn reads(&self) -> &Reads {
+        &self.0.reads
+    }
+
+    /// What the rendered text would be refused for, whatever the values are: found without any, with every
+    /// condition as it may come.
+    pub fn refused(&self) -> Vec<Diagnostic> {
+        still::problems(&self.0, &Limits::default())
     }
 
     /// The partials that the sources include, also by way of others.

@@ -205,20 +205,36 @@ impl<'a> Run<'a> {
         if let Some(shapes) = cache.get(&output.text) {
             return Some(shapes);
         }
-        match self.parse(kind, output) {
+        let reader = Reader { program: self.program, limits: self.limits };
+        match reader.parse(kind, output) {
             Ok(shapes) => {
                 let shapes = Arc::new(shapes);
                 cache.put(output.text.clone(), &shapes);
                 Some(shapes)
             }
-            Err(problems) => {
-                self.problems.extend(problems);
+            Err(unread) => {
+                self.problems.extend(unread.problems);
                 None
             }
         }
     }
+}
 
-    fn parse(&self, kind: Kind, output: &Output<'a>) -> Result<Vec<Shape>, Vec<Diagnostic>> {
+/// A text that is no document, or one with parts that may be taken for something else.
+pub(super) struct Unread {
+    pub is_document: bool,
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Reads rendered texts before values are in them.
+pub(super) struct Reader<'p> {
+    pub program: &'p Program,
+    pub limits: &'p Limits,
+}
+
+impl Reader<'_> {
+    /// The documents of a text with markers.
+    pub fn parse(&self, kind: Kind, output: &Output<'_>) -> Result<Vec<Shape>, Unread> {
         // A tab is white space for JSON; nowhere else in JSON may it stand.
         let text = match kind {
             Kind::Json => output.text.replace('\t', " "),
@@ -233,7 +249,8 @@ impl<'a> Run<'a> {
         };
         let name: Arc<str> = "".into();
         let mut nodes = yaml::read(&name, text.as_bytes(), &options).map_err(|problems| {
-            problems.iter().map(|problem| self.unread(problem, output)).collect::<Vec<_>>()
+            let problems = problems.iter().map(|problem| self.unread(problem, output)).collect();
+            Unread { is_document: false, problems }
         })?;
         // An optional document that is left out is none, and so is an optional file.
         nodes.retain(|node| node.data != Data::Null || node.tag.is_some());
@@ -248,11 +265,12 @@ impl<'a> Run<'a> {
         if flaws.is_empty() {
             return Ok(shapes);
         }
-        Err(flaws.iter().map(|flaw| self.flawed(flaw, output)).collect())
+        let problems = flaws.iter().map(|flaw| self.flawed(flaw, output)).collect();
+        Err(Unread { is_document: true, problems })
     }
 
     /// What the reader said of the rendered text, said of the template.
-    fn unread(&self, problem: &Diagnostic, output: &Output<'a>) -> Diagnostic {
+    fn unread(&self, problem: &Diagnostic, output: &Output<'_>) -> Diagnostic {
         let code = match problem.code.as_ref() {
             "YAML003" => "RenderLimit",
             _ => "TPL009",
@@ -271,17 +289,17 @@ impl<'a> Run<'a> {
         said
     }
 
-    fn flawed(&self, flaw: &Flaw, output: &Output<'a>) -> Diagnostic {
+    fn flawed(&self, flaw: &Flaw, output: &Output<'_>) -> Diagnostic {
         let place = self.source(flaw.span.start.byte as usize, output);
         Diagnostic::error("TPL009", place, self.unmarked(&flaw.message)).help(flaw.help)
     }
 
     /// The place in the template that wrote a place of the rendered text.
-    fn place(&self, place: &Place, output: &Output<'a>) -> Place {
+    fn place(&self, place: &Place, output: &Output<'_>) -> Place {
         self.source(byte(&output.text, place.line, place.column), output)
     }
 
-    fn source(&self, byte: usize, output: &Output<'a>) -> Place {
+    fn source(&self, byte: usize, output: &Output<'_>) -> Place {
         let (unit, at) = output.origin(byte);
         let unit = &self.program.library.units[unit];
         let at = (0..=at.min(unit.text.len())).rev().find(|n| unit.text.is_char_boundary(*n));

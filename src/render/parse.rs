@@ -25,19 +25,20 @@ const SOURCE_MAX: usize = 256 * 1024;
 /// The most arguments of a helper.
 const ARGUMENTS_MAX: usize = 32;
 
-/// Reads a template: all of its problems, or its tree.
-pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Unit, Vec<Diagnostic>> {
+/// Reads a template: its tree, as far as it can be read, and all of its problems. With any it is not to be
+/// rendered, and what it reads may still be looked at.
+pub(super) fn parse(file: &Arc<str>, text: &str) -> (Unit, Vec<Diagnostic>) {
     let text = text.replace("\r\n", "\n");
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    match read(&text) {
-        Ok((nodes, depth)) => Ok(Unit { file: Arc::clone(file), text, nodes, depth }),
-        Err(problems) => {
-            Err(problems.into_iter().take(PROBLEMS_MAX).map(|p| p.at(file, &text)).collect())
-        }
-    }
+    let ((nodes, depth), problems) = match read(&text) {
+        Ok((nodes, depth, problems)) => ((nodes, depth), problems),
+        Err(problems) => ((Vec::new(), 0), problems),
+    };
+    let problems = problems.into_iter().take(PROBLEMS_MAX).map(|p| p.at(file, &text)).collect();
+    (Unit { file: Arc::clone(file), text, nodes, depth }, problems)
 }
 
-fn read(text: &str) -> Result<(Vec<Node>, usize), Vec<Problem>> {
+fn read(text: &str) -> Result<(Vec<Node>, usize, Vec<Problem>), Vec<Problem>> {
     if text.len() > SOURCE_MAX {
         let message = format!("template is larger than {} KiB", SOURCE_MAX / 1024);
         let problem = Problem::new("TPL006", 0..0, message);
@@ -48,7 +49,7 @@ fn read(text: &str) -> Result<(Vec<Node>, usize), Vec<Problem>> {
         Template::compile(text).map_err(|error| syntax::problems(text, &tags, &error))?;
     let mut reader = Reader { text, tags: &tags, next: 0, problems: Vec::new() };
     let nodes = reader.nodes(&template).unwrap_or_default();
-    if reader.problems.is_empty() { Ok((nodes, depth)) } else { Err(reader.problems) }
+    Ok((nodes, depth, reader.problems))
 }
 
 /// Goes through the crate's tree and the tags of the text side by side.

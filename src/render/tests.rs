@@ -451,3 +451,59 @@ fn what_a_template_reads_is_known_before_it_runs() {
     template.name templates/queue/1.2.0/a.yaml.hbs:2:74
     ");
 }
+
+/// What no value can mend is told without any.
+#[test]
+fn what_will_be_refused_is_known_before_it_runs() {
+    let told = |text: &str, partials: &[(&str, &str)], flavour| {
+        let compiled = build(&[("a.yaml.hbs", text)], partials, flavour).unwrap();
+        shown(&compiled.refused())
+    };
+    let plain = |text: &str| told(text, &[], Flavour::Plain);
+    assert_eq!(plain("a: {{parameters.x}}\nb: \"0644\"\nc: x{{parameters.y}}\n"), "");
+    assert_eq!(
+        plain("a: 0644\nb: {{parameters.x}}\nc: [1.10, 012{{parameters.x}}]\n"),
+        "a.yaml.hbs:1:4: TPL009: `0644` is read as another value (put it in quotes, or write the number plainly)\n\
+         a.yaml.hbs:3:5: TPL009: `1.10` is read as another value (put it in quotes, or write the number plainly)"
+    );
+    // In what comes only sometimes, either way.
+    let sometimes = "{{#if parameters.x}}\na: 0644\n{{else}}\na: 0755\n{{/if}}\n{{#each parameters.l}}\n- 010\n{{/each}}\n";
+    let sometimes = sometimes.replace("{{#each parameters.l}}", "l:\n{{#each parameters.l}}");
+    let found = plain(&sometimes);
+    for written in ["`0644`", "`0755`", "`010`"] {
+        assert!(found.contains(written), "{written}: {found}");
+    }
+    let found = told("l:\n  {{> p}}\n", &[("p", "- 010\n- a\n")], Flavour::Plain);
+    assert!(found.contains("p.hbs:1:3: TPL009: `010`"), "{found}");
+    // How parts go together is known only where all of them come always.
+    assert!(plain("a: [1\nb: {{parameters.x}}\n").contains("TPL009"));
+    assert_eq!(
+        plain("{{#if parameters.x}}\na: 1\n{{/if}}\n{{#if parameters.y}}\na: 2\n{{/if}}\n"),
+        ""
+    );
+    let stack = told("A: !Reff {{parameters.v}}\n", &[], Flavour::CloudFormation);
+    assert!(stack.contains("unknown tag `!Reff`"), "{stack}");
+}
+
+#[test]
+fn what_broken_sources_read_is_known_all_the_same() {
+    let source = |text: &str| Source::Template(text.into());
+    let sources = [
+        (
+            "a.yaml.hbs",
+            "a: {{nohelper parameters.b}}\nc: {{parameters.c}}\n{{#each parameters.l as |one|}}\n- {{one.d}}{{this.e}}\n{{/each}}\n",
+        ),
+        ("b.yaml.hbs", "{{> nowhere}}\nf: {{parameters.f}}\n"),
+        ("c.yaml.hbs", "{{#if parameters.g}}\n"),
+    ];
+    let sources = sources.map(|(path, text)| (path.to_owned(), source(text)));
+    let unfit =
+        try_compile(&sources.into(), "", &BTreeMap::new(), "t", Flavour::Plain).unwrap_err();
+    let codes: Vec<_> =
+        unfit.problems.iter().map(|p| format!("{} {}", p.place.file, p.code)).collect();
+    assert_eq!(codes.len(), 3, "{codes:?}");
+    let names =
+        |all: Vec<(String, Place)>| all.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    assert_eq!(names(unfit.reads.paths), ["parameters.c", "parameters.f", "parameters.l"]);
+    assert_eq!(names(unfit.reads.items), ["parameters.l.*.d", "parameters.l.*.e"]);
+}

@@ -38,15 +38,16 @@ pub fn done(folder: &str, notes: &[Diagnostic]) -> String {
     let count = |code: &str| notes.iter().filter(|note| note.code == code).count();
     let things = |n: usize| if n == 1 { "1 thing".to_owned() } else { format!("{n} things") };
     let mut out = format!("Wrote {folder}.\n");
-    match (count("IMP002"), count("IMP003")) {
-        (0, 0) => out.push_str("Everything was carried over.\n"),
-        (lost, changed) => {
-            let lost = things(lost);
-            let changed = things(changed);
-            out.push_str(&format!(
-                "Left out: {lost}; to look at: {changed}. {folder}/IMPORT.md lists them.\n"
-            ));
-        }
+    if notes.is_empty() {
+        out.push_str("Everything was carried over.\n");
+        return out;
     }
+    let (lost, changed) = (count("IMP002"), count("IMP003"));
+    out.push_str(&format!("Left out: {}; to look at: {}", things(lost), things(changed)));
+    // What the catalog would have against it as it stands.
+    if let Some(wrong) = notes.len().checked_sub(lost + changed).filter(|wrong| *wrong > 0) {
+        out.push_str(&format!("; wrong with the new version: {}", things(wrong)));
+    }
+    out.push_str(&format!(". {folder}/IMPORT.md lists them.\n"));
     out
 }

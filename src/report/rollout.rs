@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::{RequestId, Rollout, Rollouts, Wave, escape};
-use crate::plan::rollout::admits;
+use crate::plan::rollout::{admits, due, left, place};
 
 /// The longest a person's name is shown.
 const NAME: usize = 80;
@@ -32,16 +32,14 @@ pub fn lines(before: &Rollout, now: &Rollout, waves: &[Wave]) -> Vec<(&'static s
     if before.stopped.is_some() && now.stopped.is_none() {
         lines.push(("RolloutResumed", format!("the rollout of `{version}` goes on")));
     }
-    for n in before.begun..now.begun {
-        if let Some(wave) = waves.get(n as usize) {
-            let (share, environment) = (wave.share, &wave.environment);
-            let message = format!(
-                "`{version}` goes to {share} % of the requests in `{environment}`, wave {} of {}",
-                n + 1,
-                waves.len()
-            );
-            lines.push(("RolloutWave", message));
-        }
+    if let Some(wave) = now.last.as_ref().filter(|_| now.begun > before.begun) {
+        let (share, environment) = (wave.share, &wave.environment);
+        let which = place(now, waves).map(|n| format!(", wave {} of {}", n + 1, waves.len()));
+        let message = format!(
+            "`{version}` goes to {share} % of the requests in `{environment}`{}",
+            which.unwrap_or_default()
+        );
+        lines.push(("RolloutWave", message));
     }
     if before.stopped.is_none()
         && let Some(sentence) = stopped(now)
@@ -49,23 +47,19 @@ pub fn lines(before: &Rollout, now: &Rollout, waves: &[Wave]) -> Vec<(&'static s
         lines.push(("RolloutStopped", sentence));
     }
     if before.ended.is_none() && now.ended.is_some() {
-        lines.push(("RolloutEnded", format!("`{version}` {}", end(now, waves))));
+        lines.push(("RolloutEnded", format!("`{version}` {}", end(now))));
     }
     lines
 }
 
 /// How it ended.
-fn end(rollout: &Rollout, waves: &[Wave]) -> &'static str {
-    if rollout.stopped.is_some() || (rollout.begun as usize) < waves.len() {
-        "goes no further"
-    } else {
-        "is rolled out"
-    }
+fn end(rollout: &Rollout) -> &'static str {
+    if rollout.stopped.is_some() || rollout.cut { "goes no further" } else { "is rolled out" }
 }
 
 /// `vend catalog rollout`: the open ones first, each with what it waits for.
 pub fn overview(rollouts: &Rollouts) -> String {
-    let Rollouts { waves, frozen, versions } = rollouts;
+    let Rollouts { waves, frozen, versions, young } = rollouts;
     let mut text = String::new();
     let (open, ended): (Vec<_>, Vec<_>) = versions.iter().partition(|r| r.is_open());
     if *frozen && !open.is_empty() {
@@ -76,8 +70,11 @@ pub fn overview(rollouts: &Rollouts) -> String {
     }
     for rollout in ended {
         let at = rollout.ended.map(|at| format!(" since {at:.0}")).unwrap_or_default();
-        let _ = writeln!(text, "{}  {}{at}", rollout.version, end(rollout, waves));
+        let _ = writeln!(text, "{}  {}{at}", rollout.version, end(rollout));
         refused(rollout, &mut text);
+    }
+    for version in young.iter().filter(|_| !waves.is_empty()) {
+        let _ = writeln!(text, "{version}  is published, and goes to nobody until it is stable");
     }
     if text.is_empty() {
         text.push_str(if waves.is_empty() {
@@ -93,34 +90,44 @@ const FROZEN: &str =
     "What `catalog.yaml` says of waves cannot be understood: none begins until that is mended.\n";
 
 fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
-    let Rollout { version, begun, pending, failed, .. } = rollout;
-    let _ = writeln!(text, "{version}  wave {begun} of {}", waves.len());
-    for (n, wave) in waves.iter().enumerate() {
-        let Wave { environment, share, pause, stop_after } = wave;
-        let state = match n as u64 + 1 {
-            n if n < u64::from(*begun) => "done",
-            n if n > u64::from(*begun) => "later",
-            _ if rollout.settled.is_some() => "done",
-            _ => "now",
+    let Rollout { version, pending, failed, .. } = rollout;
+    let (at, left) = (place(rollout, waves), left(rollout, waves));
+    let state = if rollout.settled.is_some() { "done" } else { "now" };
+    let _ = match (at, &rollout.last) {
+        (Some(n), _) => writeln!(text, "{version}  wave {} of {}", n + 1, waves.len()),
+        (None, None) => writeln!(text, "{version}  wave 0 of {}", waves.len()),
+        (None, Some(last)) => writeln!(
+            text,
+            "{version}  {} to come\n{}, which is in the list no more",
+            count(u32::try_from(left.len()).unwrap_or(u32::MAX), "wave"),
+            wave(last, state)
+        ),
+    };
+    for (n, one) in waves.iter().enumerate() {
+        let state = match () {
+            () if at == Some(n) => state,
+            () if left.iter().any(|left| std::ptr::eq(*left, one)) => "later",
+            () => "done",
         };
-        let pause =
-            if pause.is_zero() { String::new() } else { format!(", then {pause:#} of pause") };
-        let limit = count(*stop_after, "failure");
-        let _ = writeln!(text, "  {state:<6} {environment} {share} %{pause}, stops after {limit}");
+        let _ = writeln!(text, "{}", wave(one, state));
     }
     match stopped(rollout) {
         _ if rollout.absent => {
             text.push_str("  its folder is gone from the catalog: it goes on when that is back\n");
         }
+        _ if rollout.lapsed => {
+            text.push_str(
+                "  it is not stable in the catalog any more: it goes on when it is again\n",
+            );
+        }
         Some(sentence) => {
             let _ = writeln!(text, "  {sentence}; `vend catalog rollout resume {version}` goes on");
         }
-        None => match (rollout.settled, waves.get((*begun as usize).wrapping_sub(1))) {
-            (Some(settled), Some(wave)) => {
-                let next = settled.checked_add(wave.pause).unwrap_or(settled);
+        None => match due(rollout, waves).filter(|_| rollout.settled.is_some()) {
+            Some(next) => {
                 let _ = writeln!(text, "  the next wave begins at {next:.0}");
             }
-            _ => {
+            None => {
                 let _ = writeln!(text, "  {}", count(*pending, "request") + " to go");
             }
         },
@@ -131,6 +138,13 @@ fn one(rollout: &Rollout, waves: &[Wave], text: &mut String) {
     refused(rollout, text);
     let unread: Vec<_> = rollout.unread.iter().filter(|id| admits(rollout, id)).collect();
     named(&unread, "cannot be read as it is, and the wave waits for it", text);
+}
+
+fn wave(wave: &Wave, state: &str) -> String {
+    let Wave { environment, share, pause, stop_after } = wave;
+    let pause = if pause.is_zero() { String::new() } else { format!(", then {pause:#} of pause") };
+    let limit = count(*stop_after, "failure");
+    format!("  {state:<6} {environment} {share} %{pause}, stops after {limit}")
 }
 
 /// Requests named; the rest is counted.
@@ -153,6 +167,8 @@ fn named(ids: &[&RequestId], what: &str, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use insta::assert_snapshot;
     use jiff::{SignedDuration, Timestamp};
 
@@ -171,11 +187,14 @@ mod tests {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let mut rollout = Rollout::new(TemplateId::parse("note@1.2.1").unwrap(), at);
         (rollout.begun, rollout.pending, rollout.failed) = (2, 4, 1);
+        (rollout.last, rollout.reached) =
+            (Some(waves[1].clone()), BTreeMap::from([("dev".into(), 100), ("prod".into(), 10)]));
         let show = |rollout: &Rollout| {
             overview(&Rollouts {
                 waves: waves.clone(),
                 frozen: false,
                 versions: vec![rollout.clone()],
+                young: BTreeSet::new(),
             })
         };
         assert_snapshot!(show(&rollout), @"
@@ -204,7 +223,18 @@ mod tests {
       the rollout of `note@1.2.1` stopped after 3 failures; `vend catalog rollout resume note@1.2.1` goes on
       1 request failed with it
     ");
-        rollout.ended = Some(at);
+        (rollout.stopped, rollout.lapsed) = (None, true);
+        let last = wave("test", 100, 2);
+        assert_snapshot!(show(&Rollout { last: Some(last), ..rollout.clone() }), @"
+    note@1.2.1  1 wave to come
+      done   test 100 %, then 2h of pause, stops after 3 failures, which is in the list no more
+      done   dev 100 %, then 1h of pause, stops after 3 failures
+      done   prod 10 %, then 24h of pause, stops after 3 failures
+      later  prod 100 %, stops after 3 failures
+      it is not stable in the catalog any more: it goes on when it is again
+      1 request failed with it
+    ");
+        (rollout.ended, rollout.cut) = (Some(at), true);
         assert_snapshot!(show(&rollout), @"note@1.2.1  goes no further since 2027-01-15T08:00:00Z");
         assert_snapshot!(overview(&Rollouts::default()), @"Nothing is rolled out: the catalog has no `rollout`, so a newer version is taken when a request's file changes.");
     }

@@ -89,6 +89,19 @@ fn why_not(why: &Why) -> String {
             quote(name),
             quote(by)
         ),
+        Why::Unlocked { environment, lock } => {
+            let sentence = format!(
+                "the lock of {} in `{environment}` has no effect in that version",
+                quote(&lock.name)
+            );
+            match lock.called.as_slice() {
+                [] => sentence,
+                called => {
+                    let called: Vec<_> = called.iter().map(|name| quote(name)).collect();
+                    format!("{sentence}: lock {} as well", called.join(" and "))
+                }
+            }
+        }
         Why::Output { output, user } => {
             format!("`{user}` uses its output {}, which that version does not have", quote(output))
         }

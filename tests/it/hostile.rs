@@ -121,6 +121,31 @@ impl Most {
     }
 }
 
+/// Which bounds a case goes beyond, by what the good request takes alone.
+#[derive(PartialEq, Eq, Debug)]
+struct Beyond {
+    memory: bool,
+    time: bool,
+}
+
+impl Beyond {
+    const NONE: Self = Self { memory: false, time: false };
+
+    fn of(most: &Most, alone: &Most) -> Self {
+        Self { memory: most.memory > alone.memory * MEMORY, time: most.time > alone.time * TIME }
+    }
+}
+
+/// What the good request takes alone.
+fn alone() -> Most {
+    let most = Mutex::<Most>::default();
+    let good = Bench::new("base", &most);
+    for args in [&["validate"][..], &["plan"], &["render", "orders/dev/good"]] {
+        good.vend(args).unwrap();
+    }
+    most.into_inner().unwrap()
+}
+
 /// A case's folder, and the most that was taken over it.
 struct Bench<'a> {
     case: &'a str,
@@ -240,11 +265,7 @@ fn authors_see_all_of_it(bench: &Bench, told: &[Value]) -> Result<(), String> {
 fn every_case_is_refused_where_it_is_wrong_and_harms_no_other() {
     let update = std::env::var_os("VEND_UPDATE_HOSTILE").is_some();
     let cases = cases();
-    let (alone, most) = (Mutex::<Most>::default(), Mutex::<Most>::default());
-    let good = Bench::new("base", &alone);
-    for args in [&["validate"][..], &["plan"], &["render", "orders/dev/good"]] {
-        good.vend(args).unwrap();
-    }
+    let (alone, most) = (alone(), Mutex::<Most>::default());
     let next = std::sync::atomic::AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let wrong = Mutex::new(Vec::new());
@@ -263,14 +284,35 @@ fn every_case_is_refused_where_it_is_wrong_and_harms_no_other() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let (alone, most) = (alone.into_inner().unwrap(), most.into_inner().unwrap());
+    let most = most.into_inner().unwrap();
     let of = |most: &Most| {
         let Most { memory, time, at: [memory_at, time_at] } = most;
         format!("{} MiB ({memory_at}), {time:?} ({time_at})", memory >> 20)
     };
     println!("at most: {}\nalone: {}", of(&most), of(&alone));
-    assert!(most.memory <= alone.memory * MEMORY, "{} against {}", of(&most), of(&alone));
-    assert!(most.time <= alone.time * TIME, "{} against {}", of(&most), of(&alone));
+    assert_eq!(Beyond::of(&most, &alone), Beyond::NONE, "{} against {}", of(&most), of(&alone));
+}
+
+#[test]
+fn what_takes_more_than_its_bounds_is_seen() {
+    let (alone, folder) = (alone(), tempfile::tempdir().unwrap());
+    let of = |program: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).env("PATH", std::env::var_os("PATH").unwrap());
+        let ran = confined::run(&command, folder.path());
+        let mut most = Most::default();
+        most.see(&ran, program);
+        (Beyond::of(&most, &alone), ran)
+    };
+    assert_eq!(Beyond::of(&alone, &alone), Beyond::NONE);
+    // One block of as many bytes, which is read and so is really there.
+    let block = format!("bs={}", alone.memory * (MEMORY + 1));
+    let (beyond, ran) = of("dd", &["if=/dev/zero", "of=/dev/null", &block, "count=1"]);
+    assert!(beyond.memory && ran.output.code == 0, "{beyond:?}: {ran:?}");
+    // The kernel ends it once it has taken so many seconds of the processor.
+    let seconds = (alone.time * TIME).as_secs() + 2;
+    let (beyond, ran) = of("sh", &["-c", &format!("ulimit -t {seconds}; while :; do :; done")]);
+    assert_eq!(beyond, Beyond { memory: false, time: true }, "{ran:?}");
 }
 
 #[test]

@@ -84,3 +84,33 @@ fn nothing_is_overwritten_and_no_bundle_writes_nothing() {
     let said = catalog.ends(2, &["catalog", "import", "ade", from, "--into", "/nowhere"]);
     assert!(said.contains("--into"), "{said}");
 }
+
+/// A scalar that CloudFormation and a reader here would take for different things is refused whenever it is
+/// rendered: the import says so at its line, and does not say that all was carried over.
+#[test]
+fn what_would_render_for_nobody_is_said() {
+    let catalog = Catalog::new();
+    let bundle = tempfile::tempdir().unwrap();
+    let file = bundle.path().join("tags.yaml");
+    let stack = |tag: &str| {
+        format!(
+            "Parameters:\n  Name: {{Type: String, AllowedValues: [\"010\", b]}}\nResources:\n  R:\n    Type: AWS::SQS::Queue\n    \
+             Properties:\n      QueueName: !Ref Name\n      Tags:\n        - {{Key: mode, Value: {tag}}}\n        - {{Key: on, Value: yes}}\n"
+        )
+    };
+    std::fs::write(&file, stack("0644")).unwrap();
+    let import = ["catalog", "import", "service-catalog", file.to_str().unwrap(), "--name"];
+    let said = catalog.ends(3, &[&import[..], &["tags"]].concat());
+    let why = "templates/tags/0.1.0/stack.yaml.hbs:9: TPL009: `0644` is read as another value";
+    assert!(said.contains(why), "{said}");
+    assert!(said.contains("wrong with the new version: 1 thing"), "{said}");
+    assert!(!said.contains("Everything was carried over"), "{said}");
+    assert!(
+        catalog.read("templates/tags/0.1.0/IMPORT.md").contains("`0644` is read as another value")
+    );
+    assert!(catalog.ends(3, &["catalog", "check", "."]).contains("TPL009"));
+
+    std::fs::write(&file, stack("\"0644\"")).unwrap();
+    let said = catalog.ends(0, &[&import[..], &["quoted"]].concat());
+    assert!(said.contains("Everything was carried over"), "{said}");
+}

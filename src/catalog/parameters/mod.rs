@@ -152,6 +152,11 @@ impl Parameters {
         Some(resolved(&self.schema.raw, property))
     }
 
+    /// A part of the schema, with what its reference leads to.
+    pub fn inside(&self, schema: &Value) -> Value {
+        resolved(&self.schema.raw, schema)
+    }
+
     /// Whether the schema has nothing against a value of a parameter, looked at alone.
     pub(super) fn fits(&self, name: &str, value: &Value) -> bool {
         let whole = json!({name: value});

@@ -81,6 +81,41 @@ fn migrations_of_every_version_on_the_way_are_applied_once() {
     );
 }
 
+/// A version without migrations is passed like any other: what starts at it starts for those who skip it.
+#[test]
+fn a_version_that_asks_for_nothing_hides_no_later_migration() {
+    let mut files = files();
+    for plain in ["1.0.0", "2.0.0", "2.1.0"] {
+        version(&mut files, plain, "");
+    }
+    let third = "  migrations:\n    - {from: ~2.0, set: {tier: too far}}\n    - {from: ^2, rename: {zone: host}, default: {tier: gold}}\n";
+    version(&mut files, "3.0.0", third);
+    // It was copied from the one before, and is for those who skip that.
+    version(&mut files, "3.1.0", third);
+    version(&mut files, "4.0.0", "  migrations: [{from: ^3, set: {days: 7}}]\n");
+    let catalog = loaded(&files);
+    let moves = |at: &str, to: &str| {
+        let id = RequestId::parse("orders/dev/a").unwrap();
+        let text = format!("{HEAD}  template: db@{at}\n  parameters: {{zone: a}}\n");
+        let file = request(&"a.yaml".into(), &id, text.as_bytes()).unwrap();
+        match upgrade(&catalog, &file, None, Some(&Version::parse(to).unwrap())) {
+            Outcome::Upgrade(upgrade) => upgrade.moves,
+            other => panic!("{other:?}"),
+        }
+    };
+    let renamed = || Moved::Renamed { from: "zone".into(), to: "host".into() };
+    let third = || vec![renamed(), Moved::Defaulted("tier".into())];
+    for at in ["1.0.0", "2.1.0"] {
+        assert_eq!(moves(at, "3.0.0"), third(), "{at}");
+        assert_eq!(moves(at, "3.1.0"), third(), "{at}");
+        let all = [third(), vec![Moved::Set("days".into())]].concat();
+        assert_eq!(moves(at, "4.0.0"), all, "{at}");
+    }
+    // Where it stands by itself counts first.
+    assert_eq!(moves("2.0.0", "3.0.0"), [Moved::Set("tier".into()), renamed()]);
+    assert_eq!(moves("1.0.0", "2.1.0"), []);
+}
+
 #[test]
 fn references_and_secrets_go_with_their_parameters() {
     let spec = "  template: db@1.1.0\n  parameters: {tier: x}\n  references:\n    \
@@ -202,4 +237,51 @@ fn renames_go_by_the_old_names() {
     let left =
         outcome("  template: db@1.0.0\n  parameters: {retentionDays: 1, days: 2}\n", None, None);
     assert!(matches!(left, Outcome::Left(Why::Both { .. })), "{left:?}");
+}
+
+/// A lock is on a name. Where a version calls the parameter otherwise, the lock has to be on that as well.
+#[test]
+fn what_is_locked_stays_locked_or_the_file_stays() {
+    let at = |locked: &str, to: &str, migrations: &str| {
+        let mut files = files();
+        let dev = format!(
+            "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {{name: dev}}\nspec:\n  \
+             providers: {{files: {{directory: /srv/dev}}}}\n  locked: {{db: {locked}}}\n"
+        );
+        put(&mut files, "environments/dev.yaml", &dev);
+        version(&mut files, "1.0.0", "");
+        version(&mut files, "1.1.0", "");
+        version(&mut files, "2.0.0", migrations);
+        let schema = "type: object\nadditionalProperties: false\nproperties:\n  cipher: {type: string}\n  port: {type: integer}\n";
+        put(&mut files, "templates/db/2.0.0/schema.yaml", schema);
+        let (catalog, problems) = load(&files, None);
+        let told = problems.iter().filter(|p| p.code == "ENV006").map(|p| p.message.clone());
+        let id = RequestId::parse("orders/dev/a").unwrap();
+        let text = format!("{HEAD}  template: db@1.0.0\n  parameters: {{}}\n");
+        let file = request(&"a.yaml".into(), &id, text.as_bytes()).unwrap();
+        let outcome = upgrade(&catalog, &file, None, Some(&Version::parse(to).unwrap()));
+        (outcome, told.collect::<Vec<_>>())
+    };
+    let lost = |called: &[&str]| {
+        let called = called.iter().map(|name| (*name).to_owned()).collect();
+        let lock = Unheard { name: "tier".into(), called };
+        Outcome::Left(Why::Unlocked { environment: "dev".into(), lock })
+    };
+    let said = ["`db@2.0.0` has no parameter `tier`: this lock has no effect there".to_owned()];
+    let renamed = "  migrations: [{from: ^1, rename: {tier: cipher}}]\n";
+    assert_eq!(at("{tier: gold}", "2.0.0", renamed), (lost(&["cipher"]), said.to_vec()));
+    assert_eq!(at("{tier: gold}", "2.0.0", ""), (lost(&[]), said.to_vec()));
+    // An older version has it still, and may be asked for.
+    assert!(matches!(at("{tier: gold}", "1.1.0", renamed).0, Outcome::Upgrade(_)));
+    // Both are locked, or the version's author says that nothing took its place.
+    let dropped = "  migrations: [{from: ^1, drop: [tier]}]\n";
+    for (locked, migrations) in [("{tier: gold, cipher: gold}", renamed), ("{tier: gold}", dropped)]
+    {
+        let (outcome, told) = at(locked, "2.0.0", migrations);
+        assert!(matches!(outcome, Outcome::Upgrade(_)), "{outcome:?}");
+        assert!(told.is_empty(), "{told:?}");
+    }
+    // A split has as many locks as parts.
+    let split = "  migrations: [{from: ^1, split: {tier: {by: x, into: [cipher, port]}}}]\n";
+    assert_eq!(at("{tier: gold, port: 1}", "2.0.0", split).0, lost(&["cipher"]));
 }

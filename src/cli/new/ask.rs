@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use console::Term;
-use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Confirm, Input, MultiSelect, Select};
+use dialoguer::theme::{ColorfulTheme, Theme};
+use dialoguer::{Confirm, FuzzySelect, Input, MultiSelect};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::failure::{Failure, Kind};
@@ -21,6 +21,22 @@ pub(super) struct Asker {
     stopped: Arc<AtomicBool>,
     /// A question stands there now.
     asks: Arc<AtomicBool>,
+}
+
+/// Questions without colours, all with their colon.
+struct Plain;
+
+impl Theme for Plain {
+    fn format_fuzzy_select_prompt(
+        &self,
+        f: &mut dyn std::fmt::Write,
+        prompt: &str,
+        typed: &str,
+        cursor: usize,
+    ) -> std::fmt::Result {
+        let (before, after) = typed.split_at(cursor);
+        write!(f, "{prompt}: {before}|{after}")
+    }
 }
 
 /// A question that waits for a key is told of Ctrl-C by the terminal; one that was not yet, or not
@@ -62,7 +78,7 @@ impl Asker {
         });
         let colourful = output::is_colourful(&std::io::stderr());
         let theme: Box<dyn Theme> =
-            if colourful { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
+            if colourful { Box::new(ColorfulTheme::default()) } else { Box::new(Plain) };
         Ok(Some(Self { term, theme, stopped, asks }))
     }
 
@@ -128,15 +144,16 @@ impl Asker {
         self.answer(|| input.interact_text_on(&self.term))
     }
 
-    /// One of several, the given one marked at first.
+    /// One of several, the given one marked at first; what is typed narrows the list.
     pub fn one<T: AsRef<str>>(
         &self,
         question: &str,
         items: &[T],
         given: usize,
     ) -> Result<usize, Failure> {
-        let items: Vec<String> = items.iter().map(|item| self.line(item.as_ref())).collect();
-        let select = Select::with_theme(&*self.theme)
+        let items = distinct(items.iter().map(|item| self.line(item.as_ref())).collect());
+        // A list that took letters for nothing, or for keys, would take Enter for another one than was typed.
+        let select = FuzzySelect::with_theme(&*self.theme)
             .with_prompt(self.line(question))
             .default(given.min(items.len().saturating_sub(1)))
             .items(&items);
@@ -161,8 +178,34 @@ impl Asker {
     }
 }
 
+/// Lines of which no two are equal: the list finds what was chosen by its text.
+fn distinct(mut lines: Vec<String>) -> Vec<String> {
+    for n in 1..lines.len() {
+        let plain = lines[n].clone();
+        let mut more = 2;
+        while lines[..n].contains(&lines[n]) {
+            lines[n] = format!("{plain} ({more})");
+            more += 1;
+        }
+    }
+    lines
+}
+
 const STOPPED: &str = "stopped; nothing was written";
 
 fn stopped() -> Failure {
     Failure::new(Kind::Failed, anyhow::Error::msg(STOPPED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distinct;
+
+    #[test]
+    fn no_two_lines_of_a_list_are_equal() {
+        let lines = |all: &[&str]| all.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        assert_eq!(distinct(lines(&["a", "b", "a", "a"])), lines(&["a", "b", "a (2)", "a (3)"]));
+        assert_eq!(distinct(lines(&["a (2)", "a", "a"])), lines(&["a (2)", "a", "a (3)"]));
+        assert_eq!(distinct(Vec::new()), lines(&[]));
+    }
 }

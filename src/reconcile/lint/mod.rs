@@ -1,16 +1,19 @@
 //! What a catalog's own check finds that no single file shows: sources against what feeds them.
 
+mod field;
 mod offer;
 mod output;
 mod sample;
+mod variable;
 mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::evaluate::compile;
-use crate::catalog::{Catalog, TemplateVersion};
+use super::evaluate::try_compile;
+use crate::catalog::{Catalog, ComponentSpec, TemplateVersion};
 use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
+use crate::render::{Compiled, Unfit};
 use crate::yaml;
 
 pub use sample::{Stack, passes};
@@ -27,13 +30,19 @@ pub struct Study {
 /// Looks at everything that can be known without a request. `providers` are the kinds that exist.
 pub fn study(catalog: &Catalog, files: &Files, providers: &[&str]) -> Study {
     let mut study = Study::default();
-    for version in catalog.versions().filter(|version| !version.is_broken()) {
-        study.problems.extend(lint(version, files));
-        let compiled: Vec<_> = version.components.iter().map(|c| compile(version, c)).collect();
+    for version in catalog.versions() {
+        let Look { problems, paths, compiled } = look(version, files);
+        study.problems.extend(problems);
+        study.problems.extend(variable::problems(catalog, version, &paths));
         // What is wrong with the sources themselves has been said.
-        let Ok(compiled) = compiled.into_iter().collect::<Result<Vec<_>, _>>() else { continue };
+        let Some(compiled) = compiled.filter(|_| !version.is_broken()) else { continue };
         let (samples, broken) = sample::samples(catalog, version, &compiled, providers);
-        study.problems.extend(broken);
+        let said = |problem: &Diagnostic| {
+            let same = |p: &Diagnostic| p.place == problem.place && p.message == problem.message;
+            study.problems.iter().any(same)
+        };
+        let new: Vec<_> = broken.into_iter().filter(|problem| !said(problem)).collect();
+        study.problems.extend(new);
         study.problems.extend(output::problems(version, &compiled, &samples));
         study.problems.extend(whole::unused_partials(version, &compiled));
         study.stacks.extend(sample::stacks(version, samples));
@@ -44,24 +53,49 @@ pub fn study(catalog: &Catalog, files: &Files, providers: &[&str]) -> Study {
 }
 
 /// Compiles every source of a version and holds the names that they read against those that there
-/// are. `files` are the catalog's.
+/// are; what compiles is looked at though something else is wrong with the version. `files` are the
+/// catalog's.
 pub fn lint(version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
+    look(version, files).problems
+}
+
+/// What the sources of a version come to.
+struct Look {
+    problems: Vec<Diagnostic>,
+    /// What they read, but for items of loops.
+    paths: Vec<(String, Place)>,
+    /// All of them, where all compile.
+    compiled: Option<Vec<Compiled>>,
+}
+
+fn look(version: &TemplateVersion, files: &Files) -> Look {
     let mut problems = Vec::new();
-    let mut reads = Vec::new();
-    let mut whole = true;
-    for component in &version.components {
-        match compile(version, component) {
-            Ok(compiled) => reads.extend(compiled.paths_read()),
-            Err(found) => {
+    let (mut reads, mut items, mut compiled) = (Vec::new(), Vec::new(), Vec::new());
+    // That the files of a component are not there has been said.
+    let is_told = |c: &&ComponentSpec| version.is_broken() && c.sources.is_empty();
+    let components = version.components.iter().filter(|c| !is_told(c));
+    for component in components {
+        match try_compile(version, component) {
+            Ok(one) => {
+                reads.extend(one.reads().paths.iter().cloned());
+                items.extend(one.reads().items.iter().cloned());
+                problems.extend(one.refused());
+                compiled.push(one);
+            }
+            Err(Unfit { problems: found, reads: seen }) => {
                 problems.extend(found);
-                whole = false;
+                reads.extend(seen.paths);
+                items.extend(seen.items);
             }
         }
     }
+    let whole = compiled.len() == version.components.len();
     problems.extend(reads.iter().filter_map(|(path, place)| secret(version, path, place)));
     let mut said = BTreeSet::new();
-    for (path, place) in &reads {
-        if let Some(problem) = unknown(version, path, place)
+    for (path, place) in reads.iter().chain(&items) {
+        let problem =
+            unknown(version, path, place).or_else(|| field::unknown(version, path, place));
+        if let Some(problem) = problem
             && said.insert((problem.place.clone(), problem.message.clone()))
         {
             problems.push(problem);
@@ -70,10 +104,10 @@ pub fn lint(version: &TemplateVersion, files: &Files) -> Vec<Diagnostic> {
     // What a source that cannot be read would read is not known, nor what another language reads.
     let all_read = reads.iter().any(|(path, _)| path == "parameters");
     let opaque = version.components.iter().any(|c| c.provider == "terraform");
-    if whole && !all_read && !opaque && !version.components.is_empty() {
+    if whole && version.has_schema && !all_read && !opaque && !version.components.is_empty() {
         problems.extend(unread(version, &reads, files));
     }
-    problems
+    Look { problems, paths: reads, compiled: whole.then_some(compiled) }
 }
 
 /// A path that nothing will ever stand at.
@@ -83,7 +117,7 @@ fn unknown(version: &TemplateVersion, path: &str, place: &Place) -> Option<Diagn
     let components: Vec<&str> = version.components.iter().map(|c| c.name.as_str()).collect();
     let declared: Vec<&str> = version.parameters.names.iter().map(String::as_str).collect();
     let (what, known): (&str, Vec<&str>) = match top {
-        "parameters" if is_open(version) => return None,
+        "parameters" if !version.has_schema || is_open(version) => return None,
         "parameters" => ("parameter", declared),
         "components" => ("component", components),
         "request" => ("field of `request`", vec!["id", "team", "environment", "name", "labels"]),

@@ -1,7 +1,8 @@
 //! What a change of the catalog comes to for all requests, without looking at the world.
 //!
 //! Both catalogs are read against the same request files and the same recorded state, so that what
-//! differs is the catalog's doing alone. Only users of what differs are read: a status file names the
+//! differs is the catalog's doing alone. Who is in a wave of a version that it brings is read a third time, as
+//! if that had come. Only users of what differs are read: a status file names the
 //! template that its request uses. What is not in the status branch is read.
 //!
 //! # Caveats
@@ -11,24 +12,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::super::arrive::{self, arriving, is_awaited};
 use super::super::call;
-use super::super::desired::Evaluated;
+use super::super::compare::Compare;
 use super::super::evaluate::{Evaluator, Parsed, Templates};
 use super::super::memory::Memory;
 use super::super::{PassError, providers, transport};
 use super::asked::{Asked, evaluated};
 use super::requests::local_providers;
 use super::sheets::Sheets;
+use crate::catalog::file::Lifecycle;
 use crate::catalog::{self, Catalog, RequestFile, Requirement, TemplateVersion, compat};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, Artifact, Blast, Change, ComponentName, DesiredComponent, Effect, Hit, HoldReason,
-    InstanceId, Preview, Reach, Record, RequestId, Spec, Step, Target, TargetKey, TargetName,
-    TemplateId, Token, Wanted, WaveReach,
+    Action, Artifact, Blast, Change, Effect, InstanceId, Preview, Reach, RequestId, Rollout, Step,
+    Target, TargetKey, TemplateId, Token, WaveReach,
 };
-use crate::plan::{self, rollout};
-use crate::provider::Providers;
+use crate::plan::rollout;
 
 /// What is compared, and for whom.
 pub struct Scene<'a> {
@@ -57,6 +58,7 @@ pub async fn blast(
     let mut blast = Blast { requests: asked.found.len() as u64, ..Blast::default() };
     blast.waves = !after.waves().is_empty();
     blast.edited = edited(before, after);
+    blast.rerouted = arrive::rerouted(&sheets.rollouts.versions, before, after);
     if changed == catalog::Changed::default() {
         return Ok((blast, HashMap::new()));
     }
@@ -64,13 +66,15 @@ pub async fn blast(
         changed.environments.contains(id.environment()) || sheets.concerns(id, &changed.templates)
     };
     let ids: BTreeSet<RequestId> = asked.found.keys().filter(concerned).cloned().collect();
-    let (templates, memory) = (Templates::default(), Memory::default());
+    let templates = Templates::default();
+    let (stands, lands, comes) = suppose(scene);
+    let arriving = arriving(&lands, Some(before), after);
     let nobody = BTreeMap::new();
-    let evaluator = |catalog, given| Evaluator {
+    let evaluator = |catalog, memory, given| Evaluator {
         catalog,
         former: None,
         templates: &templates,
-        memory: &memory,
+        memory,
         store: None,
         providers: &providers,
         teams: asked.teams.clone(),
@@ -78,10 +82,10 @@ pub async fn blast(
         fresh: &|_| None,
         foresight: None,
     };
-    let parsed = asked.parse(&evaluator(after, &nobody), &ids)?;
+    let parsed = asked.parse(&evaluator(after, &lands, &nobody), &ids)?;
     let records = sheets.records(parsed.iter().map(|p| &p.found.id));
     let (mut users, mut reaches) = (BTreeSet::new(), BTreeMap::new());
-    let mut brought = BTreeMap::new();
+    let (mut brought, mut awaited) = (BTreeMap::new(), BTreeSet::new());
     for parsed in parsed.iter().filter(|p| ids.contains(&p.found.id)) {
         let id = &parsed.found.id;
         let Some(file) = parsed.file() else { continue };
@@ -92,31 +96,52 @@ pub async fn blast(
         if was != is || is.is_none() || changed.environments.contains(id.environment()) {
             users.insert(id.clone());
         }
-        reach((&mut reaches, &mut brought), before, after, (id, file), used);
+        reach((&mut reaches, &mut brought), (scene, &arriving), (id, file), used);
+        // Who waits takes a version up that reaches it, as well as who has an older one.
+        let is_range = matches!(file.template.requirement, Requirement::Range(_));
+        let mut coming = arriving.values().filter(|r| r.version.name == file.template.name);
+        if is_range && records.contains_key(id) && coming.any(|r| is_awaited(r, after.waves(), id))
+        {
+            awaited.insert(id.clone());
+        }
     }
     // Those that users refer to come along; others are not rendered.
-    let needed = needed(&parsed, &users);
-    let parsed: Vec<Parsed> = parsed.into_iter().filter(|p| needed.contains(&p.found.id)).collect();
-    blast.rendered = users.len() as u64;
-    let mut was = evaluated(&evaluator(before, &records), parsed.clone()).await?;
-    let mut is = evaluated(&evaluator(after, &records), parsed).await?;
+    let all: BTreeSet<RequestId> = users.union(&awaited).cloned().collect();
+    let among = |ids: &BTreeSet<RequestId>| -> Vec<Parsed> {
+        let needed = needed(&parsed, ids);
+        parsed.iter().filter(|p| needed.contains(&p.found.id)).cloned().collect()
+    };
+    blast.rendered = all.len() as u64;
+    let was = evaluated(&evaluator(before, &stands, &records), among(&users)).await?;
+    let is = evaluated(&evaluator(after, &lands, &records), among(&all)).await?;
+    let then = evaluated(&evaluator(after, &comes, &records), among(&awaited)).await?;
     let compare = Compare {
         providers: &providers,
         instance: sheets.instance.clone().unwrap_or_else(|| InstanceId::new("not-known")),
     };
+    let mut hits = Vec::new();
     let mut artifacts = HashMap::new();
-    for id in &users {
-        let (Some(was), Some(is)) = (was.remove(id), is.remove(id)) else { continue };
-        let Some(hit) = compare.hit(&was, &is, records.get(id)) else { continue };
-        let spoken: BTreeSet<Digest> =
-            hit.steps.iter().flat_map(|s| [s.from, s.artifact]).flatten().collect();
-        for (_, artifact) in was.artifacts.into_iter().chain(is.artifacts) {
-            if let Some(digest) = artifact.digest.filter(|d| spoken.contains(d)) {
-                artifacts.insert(digest, artifact);
+    for id in &all {
+        let (Some(is), record) = (is.get(id), records.get(id)) else { continue };
+        let merged = was.get(id).filter(|_| users.contains(id));
+        let merged = merged.and_then(|was| Some((compare.hit(was, is, record)?, [was, is])));
+        let later = then.get(id).filter(|_| awaited.contains(id)).and_then(|then| {
+            let hit = arrive::hit(&compare, (is, then), record, (&arriving, after.waves()))?;
+            Some((hit, [is, then]))
+        });
+        for (hit, read) in merged.into_iter().chain(later) {
+            let spoken: BTreeSet<Digest> =
+                hit.steps.iter().flat_map(|s| [s.from, s.artifact]).flatten().collect();
+            for (_, artifact) in read.into_iter().flat_map(|read| &read.artifacts) {
+                if let Some(digest) = artifact.digest.filter(|d| spoken.contains(d)) {
+                    artifacts.insert(digest, artifact.clone());
+                }
             }
+            hits.push(hit);
         }
-        blast.hits.push(hit);
     }
+    arrive::settle(&mut hits);
+    blast.hits = hits;
     let hit: HashSet<&str> =
         blast.hits.iter().filter(|h| !h.steps.is_empty()).map(|h| h.request.as_str()).collect();
     if !hit.is_empty() {
@@ -133,6 +158,38 @@ pub async fn blast(
     blast.reaches = reaches.into_values().collect();
     blast.sort();
     Ok((blast, artifacts))
+}
+
+/// How far versions have come: before the change, when it lands, and when all waves have come.
+fn suppose(scene: &Scene<'_>) -> (Memory, Memory, Memory) {
+    let Scene { before, after, sheets, .. } = scene;
+    let [mut stands, mut lands, mut comes] = [(); 3].map(|()| Memory::default());
+    for memory in [&mut stands, &mut lands] {
+        memory.take_rollouts(sheets.rollouts.clone());
+    }
+    let now = sheets.at.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    // As a pass takes in what is new; see `Pass::take_new`.
+    for version in after.versions().filter(|v| v.is_sound() && !after.waves().is_empty()) {
+        let id = &version.id;
+        let is_new = match before.version(id) {
+            None => true,
+            Some(was) => {
+                let is_young = was.lifecycle == Lifecycle::Experimental;
+                was.is_broken() || is_young || sheets.rollouts.young.contains(id)
+            }
+        };
+        let mut others = before.versions();
+        let follows = others.any(|v| v.id.name == id.name && v.id.version < id.version);
+        if is_new && follows {
+            let new = || Rollout::new(id.clone(), now);
+            lands.rollouts.entry(id.clone()).or_insert_with(new);
+        }
+    }
+    comes.take_rollouts(lands.all_rollouts());
+    for (id, rollout) in arriving(&lands, Some(before), after) {
+        comes.rollouts.insert(id, arrive::through(&rollout, after.waves()));
+    }
+    (stands, lands, comes)
 }
 
 /// Previews that are asked for at once.
@@ -255,17 +312,18 @@ fn ends(versions: &catalog::Versions, version: &TemplateVersion) -> Vec<String> 
 /// Counts a request among those that may take a new version of its template, or pin another.
 fn reach(
     (reaches, brought): (&mut BTreeMap<TemplateId, Reach>, &mut Brought),
-    before: &Catalog,
-    after: &Catalog,
+    (scene, arriving): (&Scene<'_>, &BTreeMap<TemplateId, Rollout>),
     (request, file): (&RequestId, &RequestFile),
     used: Option<&TemplateId>,
 ) {
+    let Scene { before, after, .. } = scene;
     let name = &file.template.name;
     let Some(versions) = after.templates.get(name) else { return };
     let was = before.templates.get(name);
-    let new = versions.values().filter(|v| was.is_none_or(|w| !w.contains_key(&v.id.version)));
+    let had = |id: &TemplateId| was.and_then(|was| was.get(&id.version));
+    let new = versions.values().filter(|v| !had(&v.id).is_some_and(|had| had.is_sound()));
     let in_use = catalog::template_of(after, file, used).map(|v| &v.id.version);
-    for version in new.filter(|version| version.is_stable()) {
+    for version in new.filter(|version| version.is_sound()) {
         let id = &version.id;
         let empty = || Reach {
             version: id.clone(),
@@ -282,200 +340,14 @@ fn reach(
                 if range.matches(&id.version) && in_use.is_some_and(|used| *used < id.version) {
                     *reach.ranges.entry(range.to_string()).or_default() += 1;
                     // Beside no lower one it is no newer version, and nothing is rolled out.
-                    let follows = was.is_some_and(|w| w.range(..&id.version).next().is_some());
+                    let coming =
+                        arriving.get(id).is_some_and(|r| is_awaited(r, after.waves(), request));
                     let wave = rollout::first_wave(after.waves(), id, request);
-                    if let Some(n) = wave.filter(|_| follows && used.is_some()) {
+                    if let Some(n) = wave.filter(|_| coming && used.is_some()) {
                         brought.entry((id.clone(), n)).or_default().push(request.clone());
                     }
                 }
             }
         }
     }
-}
-
-struct Compare<'a> {
-    providers: &'a Providers,
-    instance: InstanceId,
-}
-
-impl Compare<'_> {
-    /// `None`: nothing becomes of it.
-    fn hit(&self, was: &Evaluated, is: &Evaluated, record: Option<&Record>) -> Option<Hit> {
-        let id = &is.row.desired.id;
-        let mut hit = Hit {
-            request: id.clone(),
-            template: is.row.desired.spec().map(|spec| spec.template.clone()),
-            effect: Effect::Recorded,
-            steps: Vec::new(),
-            settings: Vec::new(),
-            problems: Vec::new(),
-            held: None,
-        };
-        match (&was.row.desired.wanted, &is.row.desired.wanted) {
-            (Wanted::Valid(before), Wanted::Valid(after)) => {
-                if before.fingerprint() == after.fingerprint()
-                    && before.template_digest == after.template_digest
-                {
-                    return None;
-                }
-                hit.steps = self.steps((was, before), (is, after), record);
-                hit.settings = settings(before, after);
-                hit.held = record.and_then(|record| forbidden(record, before, after));
-                hit.effect = match &hit.held {
-                    Some(_) => Effect::Waits,
-                    None if hit.steps.is_empty() && !hit.settings.is_empty() => Effect::Updates,
-                    None => Effect::of(&hit.steps).unwrap_or(Effect::Recorded),
-                };
-            }
-            (Wanted::Valid(_), Wanted::Invalid(problems)) => {
-                hit.problems = problems.clone();
-                hit.effect = Effect::BecomesInvalid;
-            }
-            (Wanted::Valid(_), Wanted::Waiting(reason)) => {
-                hit.held = Some(reason.clone());
-                hit.effect = Effect::Waits;
-            }
-            (Wanted::Invalid(_) | Wanted::Waiting(_), Wanted::Valid(after)) => {
-                hit.steps = self.anew((is, after), record);
-                hit.effect = Effect::BecomesValid;
-            }
-            (Wanted::Waiting(_), Wanted::Invalid(problems)) => {
-                hit.problems = problems.clone();
-                hit.effect = Effect::BecomesInvalid;
-            }
-            (Wanted::Invalid(_), Wanted::Invalid(_) | Wanted::Waiting(_))
-            | (Wanted::Waiting(_), Wanted::Waiting(_)) => return None,
-        }
-        Some(hit)
-    }
-
-    fn steps(
-        &self,
-        (was, before): (&Evaluated, &Spec),
-        (is, after): (&Evaluated, &Spec),
-        record: Option<&Record>,
-    ) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut met: BTreeSet<&ComponentName> = BTreeSet::new();
-        for component in &after.components {
-            let former = before
-                .component(&component.name)
-                .or_else(|| before.component(component.moved_from.as_ref()?));
-            met.extend(former.map(|former| &former.name));
-            let action = match former {
-                None => Action::Create,
-                Some(former) if former.provider != component.provider => Action::Replace,
-                Some(former) if former.digest != component.digest => Action::Update,
-                Some(_) => continue,
-            };
-            let texts =
-                (former.and_then(|f| artifact(was, &f.name)), artifact(is, &component.name));
-            let id = &is.row.desired.id;
-            steps.push(self.step(id, action, former, Some(component), texts, record));
-        }
-        for former in before.components.iter().filter(|former| !met.contains(&former.name)) {
-            let texts = (artifact(was, &former.name), None);
-            let id = &is.row.desired.id;
-            steps.push(self.step(id, Action::Delete, Some(former), None, texts, record));
-        }
-        steps
-    }
-
-    /// Of what was not valid before: against what is recorded.
-    fn anew(&self, (is, after): (&Evaluated, &Spec), record: Option<&Record>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for component in &after.components {
-            let applied = record.and_then(|record| record.components.get(&component.name));
-            let action = match applied {
-                Some(applied) if applied.digest == component.digest => continue,
-                Some(_) => Action::Update,
-                None => Action::Create,
-            };
-            let texts = (None, artifact(is, &component.name));
-            let id = &is.row.desired.id;
-            steps.push(self.step(id, action, None, Some(component), texts, record));
-        }
-        steps
-    }
-
-    fn step(
-        &self,
-        id: &RequestId,
-        action: Action,
-        former: Option<&DesiredComponent>,
-        component: Option<&DesiredComponent>,
-        (applied, desired): (Option<Arc<Artifact>>, Option<Arc<Artifact>>),
-        record: Option<&Record>,
-    ) -> Step {
-        let some = component.or(former);
-        let name = former.or(component).map(|c| &c.name);
-        let recorded = record.and_then(|record| record.components.get(name?));
-        let component_name = some.map(|c| c.name.clone()).expect("a step is of a component");
-        let key = TargetKey { request: id.clone(), component: component_name };
-        let target = Target {
-            name: recorded.map_or_else(
-                || TargetName::compute(&self.instance, &key),
-                |recorded| recorded.target.clone(),
-            ),
-            key,
-            instance: self.instance.clone(),
-            provider: some.map(|c| c.provider.clone()).unwrap_or_default(),
-            settings: recorded
-                .map(|r| r.settings.clone())
-                .or_else(|| some.map(|c| c.settings.clone()))
-                .unwrap_or_default(),
-            id: recorded.and_then(|r| r.id.clone()),
-        };
-        let provider = self.providers.get(&target.provider);
-        let preview = provider.and_then(|provider| match (action, &applied, &desired) {
-            (Action::Create, _, Some(desired)) => provider.outline(action, desired),
-            (Action::Delete, Some(applied), _) => provider.outline(action, applied),
-            (Action::Update, Some(applied), Some(desired)) => provider.foretell(applied, desired),
-            _ => None,
-        });
-        Step {
-            target,
-            action,
-            artifact: desired.and_then(|a| a.digest),
-            from: applied.and_then(|a| a.digest),
-            mark: recorded.map(crate::model::ComponentRecord::expected_mark),
-            moved_from: None,
-            after: Vec::new(),
-            unknown: component.map(|c| c.unknown.clone()).unwrap_or_default(),
-            remarks: Vec::new(),
-            preview,
-            released: Vec::new(),
-            needs: Vec::new(),
-        }
-    }
-}
-
-fn artifact(of: &Evaluated, name: &ComponentName) -> Option<Arc<Artifact>> {
-    of.artifacts.iter().find(|(component, _)| component == name).map(|(_, a)| a.clone())
-}
-
-/// Settings of components that differ, such as `queue: region`.
-fn settings(before: &Spec, after: &Spec) -> Vec<String> {
-    let mut differ = Vec::new();
-    for component in &after.components {
-        let Some(former) = before.component(&component.name) else { continue };
-        let names: BTreeSet<&String> =
-            former.settings.keys().chain(component.settings.keys()).collect();
-        let names =
-            names.into_iter().filter(|n| former.settings.get(*n) != component.settings.get(*n));
-        differ.extend(names.map(|name| format!("{}: {name}", component.name)));
-    }
-    differ
-}
-
-/// Parameters that the schema does not let change, and that the catalog changes by its defaults.
-fn forbidden(record: &Record, before: &Spec, after: &Spec) -> Option<HoldReason> {
-    let now = plan::forbidden(record, after);
-    let names: Vec<String> = now
-        .into_iter()
-        .map(|(name, _)| name)
-        .filter(|name| before.parameters.get(name) != after.parameters.get(name))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    (!names.is_empty()).then(|| HoldReason::ForbiddenChange { what: names.join(", ") })
 }

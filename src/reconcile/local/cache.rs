@@ -26,6 +26,8 @@ pub struct LocalCatalog {
     pub origin: String,
     /// The folder that it lies in, when that is on this disk.
     pub folder: Option<PathBuf>,
+    /// Its repository, and its folder from the top of that; `None` where it is in none.
+    pub history: Option<(Mirror, String)>,
     /// It could not be fetched, and this is an earlier copy.
     pub stale: Option<Stale>,
 }
@@ -117,11 +119,12 @@ impl Cache {
     ) -> Result<LocalCatalog, PassError> {
         let name = || SourceName::new(source::CATALOG);
         let fail = |source| PassError::Source { name: name(), source };
-        let (files, origin, stale, disk) = match work_tree(place) {
+        let (files, origin, stale, disk, history) = match work_tree(place) {
             Some(path) => {
                 let disk = path.join(folder);
                 let files = disk_files(&disk, max).map_err(fail)?;
-                (files, path.display().to_string(), None, Some(disk))
+                let history = history_of(&disk).map_err(fail)?;
+                (files, path.display().to_string(), None, Some(disk), history)
             }
             None => {
                 let Fetched { mirror, tip, stale } =
@@ -133,13 +136,14 @@ impl Cache {
                     })
                 })?;
                 let origin = format!("{} at {}", shown(&mirror, place), tip.short());
+                let history = Some((mirror.clone(), folder.to_owned()));
                 let source =
                     Source::new(name(), place.into(), folder.into(), None, Vec::new(), mirror);
-                (read_files(&source, &tip, max).map_err(fail)?, origin, stale, None)
+                (read_files(&source, &tip, max).map_err(fail)?, origin, stale, None, history)
             }
         };
         let (catalog, problems) = catalog::load(&files, None);
-        Ok(LocalCatalog { catalog, problems, files, origin, folder: disk, stale })
+        Ok(LocalCatalog { catalog, problems, files, origin, folder: disk, history, stale })
     }
 }
 
@@ -156,6 +160,17 @@ pub fn files_at(
     let name = SourceName::new(source::CATALOG);
     let source = Source::new(name, String::new(), folder.into(), None, Vec::new(), mirror);
     read_files(&source, commit, max)
+}
+
+/// The repository that a folder on this disk is in, and its path from the top of that.
+fn history_of(folder: &Path) -> Result<Option<(Mirror, String)>, GitError> {
+    let copy = WorkingCopy::discover(folder)?;
+    let Some(repository) = copy.repository() else { return Ok(None) };
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let Some(inner) = real.strip_prefix(copy.root()).ok().and_then(Path::to_str) else {
+        return Ok(None);
+    };
+    Ok(Some((Mirror::open_local(repository)?, inner.to_owned())))
 }
 
 /// An address without the password that somebody may have put in it.

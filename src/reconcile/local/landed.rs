@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::cache::files_at;
 use super::published::document;
@@ -104,6 +105,27 @@ impl Landed {
         Ok(Err(format!("this clone has no branch {shown}")))
     }
 
+    /// What only a status branch says, of a catalog that stands in `folder` of a repository.
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn of_status(
+        (status, tip): (&Mirror, &Revision),
+        (mirror, folder): &(Mirror, String),
+        max: u64,
+    ) -> Result<Self, GitError> {
+        let mut landed = Self {
+            from: Vec::new(),
+            commits: Vec::new(),
+            recorded: BTreeMap::new(),
+            inner: folder.clone(),
+            mirror: mirror.clone(),
+            max,
+        };
+        landed.recorded(status, tip)?;
+        Ok(landed)
+    }
+
     fn take(&mut self, commit: &Revision) -> Result<(), GitError> {
         let files = files_at(self.mirror.clone(), &self.inner, commit, self.max)?;
         self.commits.push((commit.clone(), files));
@@ -177,6 +199,40 @@ impl Landed {
                     problems.push(Diagnostic { message, ..problem });
                 }
             }
+        }
+        problems
+    }
+
+    /// Puts versions that were edited since back to what they were, as a pass does, and says which. `files`
+    /// are the catalog's. What they were is in its history, or they stay as they are.
+    pub fn restore(&self, catalog: &mut Catalog, files: &Files) -> Vec<Diagnostic> {
+        let recorded =
+            self.recorded.iter().map(|(id, (digest, _))| (id.clone(), *digest)).collect();
+        let mut problems = Vec::new();
+        for (id, problem) in published::edited(catalog, &recorded) {
+            let then = self.published_as(&id).and_then(|(_, then)| then);
+            let known = then.and_then(|(at, then)| {
+                let version = published::version(&then, &id)?;
+                Some((at, then, version))
+            });
+            let Some((at, then, mut known)) = known else {
+                let message = format!("{}, and what it was is not in its history", problem.message);
+                problems.push(Diagnostic { message, ..problem });
+                continue;
+            };
+            let versions = catalog.templates.entry(id.name.clone()).or_default();
+            if published::is_as_published(&then, files, &id) {
+                // How far it has come is the catalog's word of today.
+                if let Some(now) = versions.get(&id.version) {
+                    known.lifecycle = now.lifecycle;
+                    known.replaced_by.clone_from(&now.replaced_by);
+                }
+            } else {
+                let message =
+                    format!("{}; it is used as it was at {}", problem.message, at.short());
+                problems.push(Diagnostic { message, ..problem });
+            }
+            versions.insert(id.version.clone(), Arc::new(known));
         }
         problems
     }

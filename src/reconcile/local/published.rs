@@ -6,13 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+use super::super::rebuild;
 use super::cache::Stale;
 use crate::digest::Digest;
 use crate::git::{Blob, Entry, GitError, Kind, Mirror};
 use crate::model::{
     Artifact, ComponentRecord, InstanceId, Life, Lifetime, Map, ObjectId, Origin, Record,
-    RequestId, Revision, SourceName, Status, TemplateId, Term, hidden_parameter,
+    RequestId, Revision, Rollouts, SourceName, Status, TemplateId, Term, hidden_parameter,
 };
+use crate::plan::rollout;
 use crate::yaml;
 
 /// Recorded state as the status branch tells it.
@@ -30,6 +32,8 @@ pub struct Published {
     pub stale: Option<Stale>,
     /// Status files that say nothing that could be read.
     pub unread: Vec<String>,
+    /// How far versions had come.
+    pub rollouts: Rollouts,
 }
 
 impl Published {
@@ -46,6 +50,7 @@ impl Published {
             published.instance = document(&bytes)
                 .and_then(|v| serde_json::from_value(v.get("instance")?.clone()).ok());
         }
+        published.rollouts = rollouts(mirror, tip)?;
         let entries: Vec<Entry> = match ids {
             Some(ids) => {
                 let find = |id| mirror.find(tip, &format!("status/{id}.yaml")).transpose();
@@ -133,6 +138,15 @@ impl Published {
             .filter_map(|(id, status)| Some((id.clone(), record(status)?)))
             .collect()
     }
+}
+
+/// How far versions had come; nothing is known of that where the branch does not say it in words that can be
+/// read.
+pub(super) fn rollouts(mirror: &Mirror, tip: &Revision) -> Result<Rollouts, GitError> {
+    let entry = mirror.find(tip, rebuild::FILE)?.filter(|entry| entry.kind == Kind::File);
+    let blob = entry.map(|entry| mirror.blob(entry.id, rebuild::LARGEST)).transpose()?;
+    let state: Option<rebuild::StateFile> = blob.and_then(parsed);
+    Ok(rollout::recalled(state.unwrap_or_default().rollouts))
 }
 
 /// What a file of the branch says; `None`: nothing that can be read.

@@ -12,7 +12,7 @@ use super::super::{PassError, providers, transport};
 use crate::catalog::{self, Catalog, PathIs, Pattern, RequestFile};
 use crate::config::{Config, RequestSource};
 use crate::git::{Blob, GitError, Kind, WorkingCopy, blob_id};
-use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId};
+use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId, Rollouts};
 use crate::provider::Providers;
 
 /// Request files in a working copy.
@@ -29,6 +29,8 @@ pub struct LocalRequests {
     unsaved: BTreeMap<String, Arc<str>>,
     /// Paths that look like a request's and are none.
     pub problems: Vec<Diagnostic>,
+    /// How far versions have come, where that is known: who asks for a range takes no other.
+    pub rollouts: Rollouts,
     /// The folder that requests lie in, from the top of the clone, when it is not there.
     pub missing: Option<String>,
 }
@@ -77,7 +79,8 @@ impl LocalRequests {
             }
         }
         let unsaved = BTreeMap::new();
-        Ok(Self { copy, source, found, blobs, unsaved, problems, missing })
+        let rollouts = Rollouts::default();
+        Ok(Self { copy, source, found, blobs, unsaved, problems, rollouts, missing })
     }
 
     /// The folder that all request files lie below, from the top of the clone.
@@ -160,7 +163,8 @@ impl LocalRequests {
     ) -> Result<Vec<Evaluated>, PassError> {
         let wanted: Vec<Found> = ids.iter().filter_map(|id| self.found.get(id).cloned()).collect();
         let templates = Templates::default();
-        let memory = Memory::default();
+        let mut memory = Memory::default();
+        memory.take_rollouts(self.rollouts.clone());
         let teams = BTreeMap::from([(self.source.name.clone(), self.source.teams.clone())]);
         let evaluator = Evaluator {
             catalog,

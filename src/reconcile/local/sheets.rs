@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::published::{document, record};
+use super::published::{document, record, rollouts};
 use crate::git::{Blob, GitError, Kind, Mirror};
-use crate::model::{InstanceId, ObjectId, Record, RequestId, Revision, Status, TemplateId};
+use crate::model::{
+    InstanceId, ObjectId, Record, RequestId, Revision, Rollouts, Status, TemplateId,
+};
 
 /// A status file has at most so many bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -17,6 +19,8 @@ pub struct Sheets {
     pub instance: Option<InstanceId>,
     /// The moment of the tip's commit.
     pub at: Option<jiff::Timestamp>,
+    /// How far versions had come.
+    pub rollouts: Rollouts,
 }
 
 impl Sheets {
@@ -32,6 +36,7 @@ impl Sheets {
             sheets.instance = document(&bytes)
                 .and_then(|v| serde_json::from_value(v.get("instance")?.clone()).ok());
         }
+        sheets.rollouts = rollouts(mirror, tip)?;
         let Some(tree) = mirror.tree(tip, "status")? else { return Ok(sheets) };
         let mut ids: HashMap<ObjectId, RequestId> = HashMap::new();
         for entry in mirror.entries(tree, usize::MAX)? {

@@ -10,8 +10,8 @@ use super::survey::Survey;
 use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::model::{
-    Blind, Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, Revision, Since,
-    Stage, Warned,
+    Blast, Blind, Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, Revision,
+    Since, Stage, Warned,
 };
 
 /// Comments older than this, when a pull request is first seen, were not written to us.
@@ -144,7 +144,7 @@ impl Reviewer {
                     && reviewed.diagnostics.is_empty()
                     && reviewed.desired.is_empty()
                     // Who could take a new version is worth saying.
-                    && reviewed.blast.as_ref().is_none_or(|blast| blast.reaches.is_empty());
+                    && reviewed.blast.as_ref().is_none_or(Blast::is_silent);
                 let stage = if nothing { Stage::Nothing } else { Stage::Planned };
                 let was_more = |s: &Shown| s.head == kept.pull.head && s.stage == Stage::Planned;
                 if nothing && kept.shown.as_ref().is_some_and(was_more) {

@@ -1,6 +1,7 @@
 //! What a change of the catalog comes to for those who use it: grouped by what would happen, then by
 //! team and environment, with what is alike shown once.
 
+mod details;
 mod json;
 mod markdown;
 mod terminal;
@@ -10,13 +11,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId, WaveReach,
-    escape,
+    Arrival, Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId,
+    Wave, WaveReach, escape,
 };
 use crate::report::hold;
 use crate::report::markdown::plural;
 use crate::report::plan::{Artifacts, Options, changed_lines, told};
 
+pub use details::details;
 pub use json::json;
 pub use markdown::markdown;
 pub use terminal::terminal;
@@ -35,6 +37,7 @@ pub(super) fn word(effect: Effect) -> &'static str {
         Effect::Deletes => "DELETES",
         Effect::MayReplace => "MAY REPLACE",
         Effect::BecomesInvalid => "BECOMES INVALID",
+        Effect::CannotTake => "CANNOT TAKE IT, and stays as it is",
         Effect::Waits => "would be held",
         Effect::Updates => "updates",
         Effect::BecomesValid => "becomes valid",
@@ -54,13 +57,101 @@ pub(super) fn lost(losses: Losses) -> String {
     )
 }
 
-/// By effect, the worst first.
-pub(super) fn by_effect(blast: &Blast) -> BTreeMap<Effect, Vec<&Hit>> {
-    let mut groups: BTreeMap<Effect, Vec<&Hit>> = BTreeMap::new();
+/// Those of one time by effect, the worst first.
+type Groups<'a> = BTreeMap<Effect, Vec<&'a Hit>>;
+
+/// By when it comes: with the change itself, with the waves that begin at once, and with the later ones.
+pub(super) fn by_time(blast: &Blast) -> Vec<(Option<&Arrival>, Groups<'_>)> {
+    let mut times: BTreeMap<_, (Option<&Arrival>, Groups<'_>)> = BTreeMap::new();
     for hit in &blast.hits {
+        let arrival = hit.arrival.as_ref();
+        let key = (hit.is_later(), arrival.map(|arrival| (&arrival.version, arrival.wave)));
+        let (_, groups) = times.entry(key).or_insert_with(|| (arrival, Groups::new()));
         groups.entry(hit.effect).or_default().push(hit);
     }
-    groups
+    times.into_values().collect()
+}
+
+/// Whether a rollout brings anything of it.
+pub(super) fn has_waves(blast: &Blast) -> bool {
+    blast.hits.iter().any(|hit| hit.arrival.is_some())
+}
+
+/// `At once: wave 1 of 2 of queue@1.2.1, dev`.
+pub(in crate::report) fn when(arrival: &Arrival) -> String {
+    let Arrival { version, wave, of, environment, share, stop_after: _, at_once } = arrival;
+    let time = if *at_once { "At once" } else { "Later" };
+    let share = if *share == 100 { String::new() } else { format!(" {share} %") };
+    format!("{time}: wave {wave} of {of} of {version}, {}{share}", escape(environment, 120))
+}
+
+/// All that would change, in one line; then what of it comes at once, and what later.
+pub(super) fn head(blast: &Blast) -> (String, Vec<String>) {
+    let all = plural(usize::try_from(blast.requests).unwrap_or(usize::MAX), "request");
+    let head = match blast.changed(|_| true) {
+        0 => format!("None of {all} would change"),
+        n => format!("{}; {n} of {all} would change", lost(blast.losses(|_| true))),
+    };
+    let mut parts = Vec::new();
+    if has_waves(blast) {
+        for (time, later) in [("at once", false), ("later, wave by wave", true)] {
+            let n = blast.changed(|hit| hit.is_later() == later);
+            let lost = lost(blast.losses(|hit| hit.is_later() == later));
+            parts.push(match n {
+                0 => format!("{time}: nobody"),
+                n => format!("{time}: {lost}; {}", plural(n, "request")),
+            });
+        }
+    }
+    let left = blast.hits.iter().filter(|hit| hit.effect == Effect::CannotTake).count();
+    if left > 0 {
+        let stay = if left == 1 { "stays as it is" } else { "stay as they are" };
+        parts.push(format!("{} cannot take it and {stay}", plural(left, "request")));
+    }
+    parts.extend(stops(blast));
+    (head, parts)
+}
+
+/// Where a rollout stops for those who cannot take the version: they count as failures before anything of
+/// the wave is done, those of earlier waves too.
+fn stops(blast: &Blast) -> Vec<String> {
+    let mut stops: BTreeMap<&TemplateId, (usize, Option<String>)> = BTreeMap::new();
+    for (arrival, groups) in by_time(blast) {
+        let Some(Arrival { version, wave, of, stop_after, .. }) = arrival else { continue };
+        let (failures, stop) = stops.entry(version).or_default();
+        *failures += groups.get(&Effect::CannotTake).map_or(0, Vec::len);
+        let most = usize::try_from(*stop_after).unwrap_or(usize::MAX).max(1);
+        if *failures >= most {
+            stop.get_or_insert_with(|| {
+                format!(
+                    "the rollout of {version} stops in wave {wave} of {of} for that: nobody takes it there, and no wave follows"
+                )
+            });
+        }
+    }
+    stops.into_values().filter_map(|(_, stop)| stop).collect()
+}
+
+/// What the waves bring, for a title; nothing where there are none.
+pub fn title(blast: &Blast) -> Option<String> {
+    let of = |later| blast.changed(|hit| hit.arrival.is_some() && hit.is_later() == later);
+    let (now, later) = (of(false), of(true));
+    let Losses { replaced, deleted, may_be_replaced } = blast.losses(|hit| hit.arrival.is_some());
+    let unfit = blast.hits.iter().filter(|hit| hit.effect == Effect::CannotTake).count();
+    let parts = [
+        (replaced, "replaces", "resource"),
+        (may_be_replaced, "may replace", "resource"),
+        (deleted, "deletes", "resource"),
+    ];
+    let count = |n: u64, word: &str| plural(usize::try_from(n).unwrap_or(usize::MAX), word);
+    let parts = parts.into_iter().filter(|(n, ..)| *n > 0);
+    let mut parts: Vec<String> =
+        parts.map(|(n, verb, word)| format!("; {verb} {}", count(n, word))).collect();
+    parts.extend((unfit > 0).then(|| format!("; {unfit} cannot take it")));
+    has_waves(blast).then(|| {
+        let now = plural(now, "request");
+        format!("{now} at once, {later} later, in waves{}", parts.concat())
+    })
 }
 
 /// How many by team, and in it by environment.
@@ -155,7 +246,8 @@ fn replaced(text: &str, name: &str, stands: &str) -> String {
 
 /// What is told of one, line by line.
 fn tell(hit: &Hit, artifacts: &Artifacts, options: &Options) -> Vec<String> {
-    let Hit { request: _, template: _, effect: _, steps, settings, problems, held } = hit;
+    let Hit { request: _, template: _, effect: _, steps, settings, problems, held, arrival: _ } =
+        hit;
     let mut lines: Vec<String> = problems.iter().map(problem).collect();
     lines.extend(held.iter().map(hold::reason));
     lines.extend((!settings.is_empty()).then(|| {
@@ -264,6 +356,18 @@ pub(super) fn remarks(blast: &Blast) -> Vec<String> {
     remarks.extend(gone(blast));
     let reaches = blast.reaches.iter().filter_map(|one| reach(one, blast.waves));
     remarks.extend(reaches.map(|text| format!("{text}.")));
+    for (version, left) in &blast.rerouted {
+        let version = escape(&version.to_string(), 200);
+        let wave = |wave: &Wave| format!("{} {} %", escape(&wave.environment, 120), wave.share);
+        let left: Vec<String> = left.iter().map(wave).collect();
+        remarks.push(match left.is_empty() {
+            true => format!("`{version}` is on its way while its waves are edited: none is left, and it ends there."),
+            false => format!(
+                "`{version}` is on its way while its waves are edited. What is left to it: {}.",
+                left.join(", then ")
+            ),
+        });
+    }
     if !blast.follows.is_empty() {
         let names = some(blast.follows.iter().map(|id| format!("`{id}`")).collect());
         let verb = if blast.follows.len() == 1 { "uses" } else { "use" };

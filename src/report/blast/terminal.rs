@@ -1,7 +1,9 @@
 //! On a terminal.
 
-use super::{Fold, by_effect, folds, lost, places, remarks, word};
-use crate::model::{Blast, Effect};
+use std::collections::BTreeMap;
+
+use super::{Fold, by_time, folds, has_waves, head, places, remarks, when, word};
+use crate::model::{Blast, Effect, Hit};
 use crate::report::markdown::plural;
 use crate::report::pass::Paint;
 use crate::report::plan::{Artifacts, Options};
@@ -16,21 +18,45 @@ const FOLDS: usize = 25;
 /// The counts, then each effect with who, what and the difference. `full`: everything of everybody.
 pub fn terminal(blast: &Blast, artifacts: &Artifacts, options: &Options, full: bool) -> String {
     let paint = Paint(options.colour);
-    let losses = blast.losses();
-    let mut out = String::new();
-    if blast.is_empty() {
-        out.push_str(&format!("None of {} would change.\n", requests(blast.requests)));
-    } else {
-        let (hits, all) = (blast.hits.len(), requests(blast.requests));
-        let line = format!("{}; {hits} of {all} would change", lost(losses));
-        let some = losses.replaced + losses.deleted > 0;
-        out.push_str(&if some { paint.red(&line) } else { paint.bold(&line) });
+    let losses = blast.losses(|_| true);
+    let (line, parts) = head(blast);
+    let mut out = match () {
+        () if losses.replaced + losses.deleted > 0 => format!("{}\n", paint.red(&line)),
+        () if blast.changed(|_| true) == 0 => format!("{line}.\n"),
+        () => format!("{}\n", paint.bold(&line)),
+    };
+    out.extend(parts.iter().map(|part| format!("  {part}\n")));
+    for (arrival, groups) in by_time(blast) {
+        if has_waves(blast) {
+            let when = arrival.map_or_else(|| "At once: with the change itself".to_owned(), when);
+            out.push_str(&format!("\n{}\n", paint.bold(&when)));
+        }
+        put_groups(groups, artifacts, options, full, &mut out);
+    }
+    let remarks = remarks(blast);
+    if !remarks.is_empty() {
         out.push('\n');
     }
-    for (effect, hits) in by_effect(blast) {
+    for remark in remarks {
+        out.push_str(&format!("{remark}\n"));
+    }
+    out
+}
+
+fn put_groups(
+    groups: BTreeMap<Effect, Vec<&Hit>>,
+    artifacts: &Artifacts,
+    options: &Options,
+    full: bool,
+    out: &mut String,
+) {
+    let paint = Paint(options.colour);
+    for (effect, hits) in groups {
         let title = format!("{}: {}", word(effect), plural(hits.len(), "request"));
         let title = match effect {
-            Effect::Replaces | Effect::Deletes | Effect::BecomesInvalid => paint.red(&title),
+            Effect::Replaces | Effect::Deletes | Effect::BecomesInvalid | Effect::CannotTake => {
+                paint.red(&title)
+            }
             Effect::MayReplace | Effect::Waits | Effect::Updates => paint.yellow(&title),
             Effect::BecomesValid => paint.green(&title),
             Effect::Recorded => paint.dim(&title),
@@ -41,21 +67,13 @@ pub fn terminal(blast: &Blast, artifacts: &Artifacts, options: &Options, full: b
         let folds = folds(&hits, artifacts, options, full);
         let most = if full { usize::MAX } else { FOLDS };
         for fold in folds.iter().take(most) {
-            put(fold, full, options, &mut out);
+            put(fold, full, options, out);
         }
         let more: usize = folds.iter().skip(most).map(|fold| fold.hits.len()).sum();
         if more > 0 {
             out.push_str(&format!("  {} more; `--full` shows all\n", requests(more as u64)));
         }
     }
-    let remarks = remarks(blast);
-    if !remarks.is_empty() {
-        out.push('\n');
-    }
-    for remark in remarks {
-        out.push_str(&format!("{remark}\n"));
-    }
-    out
 }
 
 fn put(fold: &Fold<'_>, full: bool, options: &Options, out: &mut String) {

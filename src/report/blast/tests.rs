@@ -53,7 +53,9 @@ fn update(id: &str, fate: Option<ResourceAction>) -> (Hit, [Arc<Artifact>; 2]) {
     let effect = Effect::of(&steps).unwrap();
     let template = Some(template());
     let (settings, problems) = (Vec::new(), Vec::new());
-    (Hit { request, template, effect, steps, settings, problems, held: None }, [was, is])
+    let hit =
+        Hit { request, template, effect, steps, settings, problems, held: None, arrival: None };
+    (hit, [was, is])
 }
 
 fn world() -> (Blast, Vec<Arc<Artifact>>) {
@@ -205,4 +207,52 @@ fn nobody_is_a_sentence() {
     let blast = Blast { requests: 12, ..Blast::default() };
     let text = terminal(&blast, &finder(Vec::new()), &Options::default(), false);
     assert_eq!(text, "None of 12 requests would change.\n");
+}
+
+#[test]
+fn waves_are_told_apart_and_stop_for_those_who_cannot_take_the_version() {
+    let arrival = |wave: usize, stop_after| Arrival {
+        version: template(),
+        wave,
+        of: 3,
+        environment: ["dev", "prod"][wave - 1].into(),
+        share: 50,
+        stop_after,
+        at_once: wave == 1,
+    };
+    let mut blast = Blast { requests: 12, ..Blast::default() };
+    let mut all = Vec::new();
+    let hits = [
+        ("orders/dev/a", 1, 2, None),
+        ("orders/dev/unfit", 1, 2, None),
+        ("orders/prod/b", 2, 1, Some(ResourceAction::Replace)),
+    ];
+    for (id, wave, stop_after, fate) in hits {
+        let (mut hit, texts) = update(id, fate);
+        hit.arrival = Some(arrival(wave, stop_after));
+        if id.ends_with("unfit") {
+            hit.effect = Effect::CannotTake;
+            hit.steps.clear();
+        }
+        blast.hits.push(hit);
+        all.extend(texts);
+    }
+    blast.sort();
+    let text = terminal(&blast, &finder(all), &Options::default(), false);
+    let lost = |n| format!("{n}, 0 are deleted, 0 may be replaced");
+    let (one, none) = (lost("1 resource is replaced"), lost("0 resources are replaced"));
+    let top = format!(
+        "{one}; 2 of 12 requests would change\n  at once: {none}; 1 request\n  later, wave by wave: {one}; 1 request\n  \
+         1 request cannot take it and stays as it is\n  the rollout of queue@1.2.0 stops in wave 2 of 3 for that: nobody takes it \
+         there, and no wave follows\n\nAt once: wave 1 of 3 of queue@1.2.0, dev 50 %\n\nCANNOT TAKE IT"
+    );
+    assert!(text.starts_with(&top), "{text}");
+    assert!(
+        text.contains("\nLater: wave 2 of 3 of queue@1.2.0, prod 50 %\n\nREPLACES: 1 request\n")
+    );
+    let said = title(&blast).unwrap();
+    assert_eq!(said, "1 request at once, 1 later, in waves; replaces 1 resource; 1 cannot take it");
+    blast.rerouted = vec![(template(), Vec::new())];
+    let said = remarks(&blast).join("\n");
+    assert!(said.contains("`queue@1.2.0` is on its way while its waves are edited: none is left"));
 }

@@ -36,6 +36,13 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
     format!("{} in {}", counts.join(", "), plural(files.len(), "file"))
 }
 
+/// One on a line of its own, where there is no room for its place.
+pub fn line(diagnostic: &Diagnostic) -> String {
+    let Diagnostic { code, message, help, .. } = diagnostic;
+    let help = if help.is_empty() { String::new() } else { format!(" ({help})") };
+    clean(&format!("{code}: {message}{help}"))
+}
+
 fn plural(n: usize, word: &str) -> String {
     format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }

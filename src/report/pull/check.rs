@@ -47,7 +47,7 @@ pub fn check(
         Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
     };
     let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
-    let text = match &brief.stage {
+    let mut text = match &brief.stage {
         Stage::Planned
             if !brief.plan.is_empty()
                 || !brief.plan.holds.is_empty()
@@ -68,6 +68,13 @@ pub fn check(
         | Stage::Closed
         | Stage::Elsewhere { .. } => String::new(),
     };
+    if brief.stage == Stage::Planned {
+        let mut page = Page::new(TEXT_MAX.saturating_sub(text.len()));
+        for fold in super::comment::waves(brief, artifacts, &options) {
+            page.put(&[fold]);
+        }
+        text.push_str(&page.into_text());
+    }
     Check {
         name: "vend".to_owned(),
         head: head.clone(),

@@ -131,7 +131,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
     ];
     let whole = sections.iter().filter(|text| !text.is_empty()).all(|text| page.put(&[text]));
     changes::put(page, brief, artifacts, options);
-    whole
+    whole & waves(brief, artifacts, options).iter().all(|fold| page.put(&[fold]))
 }
 
 fn blind(brief: &Brief) -> String {
@@ -153,6 +153,12 @@ fn blind(brief: &Brief) -> String {
 pub(super) fn radius(brief: &Brief) -> String {
     let told = brief.blast.as_ref().and_then(crate::report::blast::markdown);
     told.map(|[whole, _]| whole).unwrap_or_default()
+}
+
+/// What the waves of versions bring that it brings.
+pub(super) fn waves(brief: &Brief, artifacts: &Artifacts, options: &Options) -> Vec<String> {
+    let blast = brief.blast.iter();
+    blast.flat_map(|blast| crate::report::blast::details(blast, artifacts, options)).collect()
 }
 
 fn conflict(paths: &[String]) -> String {

@@ -1,9 +1,10 @@
 //! What a reviewer must not miss: what goes, what is made anew, what opens to others.
 
 use crate::model::{
-    Action, Brief, Exposure, ResourceAction, ResourceChange, Step, TargetKey, Warned,
+    Action, Brief, Exposure, Hit, ResourceAction, ResourceChange, Step, TargetKey, Warned,
 };
-use crate::report::markdown::{code, listed, plural, short_code};
+use crate::report::blast::when;
+use crate::report::markdown::{code, listed, plural, prose, short_code};
 
 /// At most so many lines; the rest is counted, and stands with its request.
 const MOST: usize = 25;
@@ -28,6 +29,7 @@ pub(super) fn has_room(brief: &Brief) -> bool {
 fn lines(brief: &Brief) -> Vec<(u8, String)> {
     let mut lines: Vec<(u8, String)> = brief.plan.steps.iter().flat_map(of_step).collect();
     lines.extend(brief.warnings.iter().filter_map(exposed));
+    lines.extend(brief.blast.iter().flat_map(|blast| &blast.hits).flat_map(of_wave));
     lines
 }
 
@@ -47,6 +49,15 @@ pub(super) fn alert(brief: &Brief) -> String {
         out.push_str(&format!("> - {more} more like these\n"));
     }
     out + "\n"
+}
+
+/// What a wave brings is in no plan yet.
+fn of_wave(hit: &Hit) -> Vec<(u8, String)> {
+    let Some(arrival) = &hit.arrival else { return Vec::new() };
+    let when =
+        prose(&when(arrival)).replacen("Later", "later", 1).replacen("At once", "at once", 1);
+    let lines = hit.steps.iter().flat_map(of_step);
+    lines.map(|(rank, line)| (rank, format!("{line} ({when})"))).collect()
 }
 
 fn of_step(step: &Step) -> Vec<(u8, String)> {

@@ -27,6 +27,7 @@ pub fn title(brief: &Brief) -> String {
     match &brief.stage {
         Stage::Planned if has_errors(brief) => {
             let plan = counts(brief, |hold| !matches!(hold.reason, HoldReason::Invalid { .. }));
+            let plan = with_waves(brief, plan);
             let errors = problem::count(brief);
             if plan.is_empty() { errors } else { format!("{errors}; {plan}") }
         }
@@ -69,7 +70,7 @@ fn is_planned(brief: &Brief) -> bool {
 }
 
 fn planned(brief: &Brief) -> String {
-    let mut counts = counts(brief, |_| true);
+    let mut counts = with_waves(brief, counts(brief, |_| true));
     if counts.is_empty() {
         counts.push_str("Nothing to do");
     }
@@ -78,6 +79,15 @@ fn planned(brief: &Brief) -> String {
         Some(Blind::Catalog) | None => "",
     };
     format!("{counts}{blind}")
+}
+
+/// With what the waves of new versions bring, which is in no plan yet.
+fn with_waves(brief: &Brief, counts: String) -> String {
+    match brief.blast.as_ref().and_then(super::blast::title) {
+        None => counts,
+        Some(waves) if counts.is_empty() => waves,
+        Some(waves) => format!("{counts}; {waves}"),
+    }
 }
 
 /// How many of each there are; nothing where there is none.

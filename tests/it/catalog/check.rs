@@ -401,3 +401,58 @@ fn what_tests_render_to_counts_as_a_change_too() {
     desk.edit(queue("2.0.0", "third", ""));
     assert_eq!(check(0), [""; 0]);
 }
+
+/// One round is enough: what is wrong with one part hides nothing that is wrong with another.
+#[test]
+fn no_mistake_hides_another() {
+    let world = World::new();
+    let desk = Desk::new(&world, catalog::files(&world.output.url()));
+    let components = "    - {name: a, provider: files, source: a.yaml.hbs}\n    - {name: b, provider: files, source: b.yaml.hbs}\n    - {name: c, provider: files, source: nowhere.yaml.hbs}\n";
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {"box": {"type": "object", "additionalProperties": false, "properties": {"lid": {"type": "string"}}}, "list": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {"one": {"type": "string"}}}}, "size": {"type": "integer", "maximum": 9}}}"#;
+    let sources = [
+        (
+            "a.yaml.hbs",
+            "a: {{uper parameters.size}}\nb: {{parameters.sise}}\nc: {{parameters.box.lit}}\nd: {{environment.variables.vcpId}}\n",
+        ),
+        (
+            "b.yaml.hbs",
+            "mode: 0644\nlist:\n{{#each parameters.list as |item|}}\n- {{item.won}}\n{{/each}}\n",
+        ),
+    ];
+    let outputs = "{path: {from: a.path}, other: {from: z.path}}";
+    desk.edit(catalog::template("bad", "1.0.0", components, outputs, schema, &sources));
+    desk.edit([write(
+        "environments/test.yaml",
+        "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  variables: {vpcId: x}\n  locked: {bad: {size: x}}\n",
+    )]);
+    let output = desk.ends(3, &["catalog", "check", "--format", "json"]);
+    let errors: BTreeSet<String> = output.json()["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|d| d["severity"] == "error")
+        .map(|d| {
+            format!(
+                "{} {}:{}",
+                d["code"].as_str().unwrap(),
+                d["place"]["file"].as_str().unwrap(),
+                d["place"]["line"]
+            )
+        })
+        .collect();
+    let at = "templates/bad/1.0.0";
+    let expected = [
+        // The name of the helper, the parameter, the field, the variable.
+        format!("TPL008 {at}/a.yaml.hbs:1"),
+        format!("TPL014 {at}/a.yaml.hbs:2"),
+        format!("TPL014 {at}/a.yaml.hbs:3"),
+        format!("TPL014 {at}/a.yaml.hbs:4"),
+        // The scalar that is refused whenever it is rendered, and the field of an item.
+        format!("TPL009 {at}/b.yaml.hbs:1"),
+        format!("TPL014 {at}/b.yaml.hbs:4"),
+        // The file and the component that are not there.
+        format!("CAT014 {at}/template.yaml:9"),
+        format!("CAT016 {at}/template.yaml:10"),
+    ];
+    assert_eq!(errors, set(expected.iter().map(String::as_str)), "{}", output.stdout);
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Laptop;
-use crate::world::{World, ask, catalog, note, request, request_with};
+use crate::world::{Edit, World, ask, catalog, note, request, request_with, write};
 
 /// A clone of the catalog, with a `vend.yaml` that says where the requests are.
 fn catalog_of(world: &World) -> Laptop<'_> {
@@ -140,12 +140,15 @@ fn environments_count_and_a_range_keeps_its_version() {
     let told = diff(&clone, &[]);
     let all = "its rollout goes to dev: `orders/dev/r0`, `orders/dev/r1`, `orders/dev/r2`";
     assert!(told["remarks"].to_string().contains(all), "{told:#}");
-    assert_eq!(told["groups"], json!([]), "{told:#}");
+    let ranged = json!(["orders/dev/r0", "orders/dev/r1", "orders/dev/r2"]);
+    assert_eq!(groups(&told), json!([["recorded", ranged]]), "{told:#}");
+    assert_eq!(told["groups"][0]["wave"]["wave"], 2, "{told:#}");
 
     let environment = "  protect: true\n  defaults: {note: {tone: calm}}\n";
     clone.put([catalog::environment("prod", &world.output.url(), environment)]);
     let told = diff(&clone, &[]);
-    assert_eq!(groups(&told), json!([["updates", ["orders/prod/default"]]]), "{told:#}");
+    let expected = json!([["updates", ["orders/prod/default"]], ["recorded", ranged]]);
+    assert_eq!(groups(&told), expected, "{told:#}");
     // Requests may be named, also as a folder on this disk.
     let other = world.repository("other");
     other.commit([ask("web/prod/one", request("note@1.1.0", "{text: hi}"))]);
@@ -210,5 +213,147 @@ fn how_far_a_version_has_come_reaches_nobody_and_a_folder_that_goes_does() {
     assert!(!text.contains("rollout says"), "{text}");
     let check = clone.ends(3, &["catalog", "check"]).stdout;
     assert!(check.contains("error[CAT021]") && check.contains("`orders/prod/r`"), "{check}");
+    world.again_nothing();
+}
+
+const WAVES: &str = "{environment: dev}, {environment: prod}";
+
+fn waves(list: &str) -> Edit {
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
+    write("catalog.yaml", format!("{head}spec: {{format: 1, rollout: [{list}]}}\n"))
+}
+
+/// Another text, and less of it.
+fn moody(version: &str) -> Vec<Edit> {
+    let change = |edit| match edit {
+        Edit::Write(path, text) => {
+            let text = text.replace("\ntone: ", "\nmood: ");
+            let (was, is) =
+                (r#""text": {"type": "string""#, r#""text": {"type": "string", "maxLength": 9"#);
+            Edit::Write(path, text.replace(was, is))
+        }
+        other => other,
+    };
+    catalog::note(version).into_iter().map(change).collect()
+}
+
+fn lifecycle(version: &str, lifecycle: &str) -> Vec<Edit> {
+    let (was, is) =
+        (format!("version: {version}"), format!("version: {version}, lifecycle: {lifecycle}"));
+    let change = |edit| match edit {
+        Edit::Write(path, text) => Edit::Write(path, text.replace(&was, &is)),
+        other => other,
+    };
+    moody(version).into_iter().map(change).collect()
+}
+
+/// A world whose requests ask for ranges, and one for an exact version.
+fn ranged(list: &str) -> World {
+    let world = World::new();
+    world.catalog.commit([waves(list)]);
+    world.requests.commit([
+        ask("orders/dev/a", request("note@~1.1", "{text: hello}")),
+        ask("orders/prod/b", request("note@^1.1", "{text: hello}")),
+        ask("orders/prod/pinned", request("note@1.1.0", "{text: hello}")),
+    ]);
+    world.apply();
+    world
+}
+
+#[test]
+fn a_new_version_is_shown_wave_by_wave_and_who_cannot_take_it() {
+    let world = ranged(WAVES);
+    let long = request("note@~1.1", "{text: much too long}");
+    world.requests.commit([ask("orders/dev/long", long)]);
+    world.apply();
+    let clone = catalog_of(&world);
+    clone.put(moody("1.1.1"));
+    let told = diff(&clone, &[]);
+    let expected = json!([
+        ["cannotTake", ["orders/dev/long"]],
+        ["updates", ["orders/dev/a"]],
+        ["updates", ["orders/prod/b"]],
+    ]);
+    assert_eq!(groups(&told), expected, "{told:#}");
+    let counts = [&told["changed"], &told["atOnce"]["changed"], &told["later"]["changed"]];
+    assert_eq!(counts, [2, 1, 1], "{told:#}");
+    assert_eq!(told["rendered"], 3, "who pins another is not rendered: {told:#}");
+    let why = told["groups"][0]["requests"][0]["diagnostics"].to_string();
+    assert!(why.contains("orders/dev/long.yaml") && why.contains('9'), "{why}");
+    let text = clone.ends(4, &["catalog", "diff", "--exit-code"]).stdout;
+    let none = "0 resources are replaced, 0 are deleted, 0 may be replaced";
+    let order = [
+        format!("{none}; 2 of 4 requests would change\n"),
+        format!("  at once: {none}; 1 request\n"),
+        format!("  later, wave by wave: {none}; 1 request\n"),
+        "  1 request cannot take it and stays as it is\n".to_owned(),
+        "  the rollout of note@1.1.1 stops in wave 1 of 2 for that".to_owned(),
+        "\nAt once: wave 1 of 2 of note@1.1.1, dev\n\nCANNOT TAKE IT".to_owned(),
+        "-tone: plain\n".to_owned(),
+        "\nLater: wave 2 of 2 of note@1.1.1, prod\n\nupdates: 1 request\n".to_owned(),
+        "+mood: plain\n".to_owned(),
+        "left where they are: 1 request to 1.1.0".to_owned(),
+    ];
+    let mut rest = text.as_str();
+    for part in order {
+        let at = rest.find(&part).unwrap_or_else(|| panic!("{part}\n{text}"));
+        rest = &rest[at..];
+    }
+    // As it was said, so it comes.
+    world.catalog.commit(moody("1.1.1"));
+    let said = world.apply();
+    assert!(said.contains("ROL002"), "{said}");
+    world.apply();
+    world.again_nothing();
+}
+
+#[test]
+fn how_far_a_version_has_come_is_known_in_a_clone() {
+    let world = ranged("{environment: dev, pause: 1h}, {environment: prod}");
+    world.catalog.commit(moody("1.1.1"));
+    world.apply();
+    let version = |id: &str| world.status(id)["template"]["version"].clone();
+    assert_eq!(
+        (version("orders/dev/a"), version("orders/prod/b")),
+        (json!("1.1.1"), json!("1.1.0"))
+    );
+
+    // A changed file does not take what has not reached it, and the plan says so.
+    let laptop = Laptop::new(&world);
+    world.apply();
+    laptop.put([ask("orders/prod/b", request("note@^1.1", "{text: other}"))]);
+    let plan = laptop.ends(0, &["plan"]).stdout;
+    assert!(plan.contains("+text: other") && !plan.contains("mood"), "{plan}");
+
+    // Waves that are edited meanwhile.
+    let clone = catalog_of(&world);
+    clone.put([waves("{environment: prod, share: 50%}, {environment: prod}")]);
+    let told = clone.ends(0, &["catalog", "diff"]).stdout;
+    let left = "`note@1.1.1` is on its way while its waves are edited. What is left to it: prod 50 %, then prod 100 %.";
+    assert!(told.contains(left), "{told}");
+    clone.git(&["checkout", "-q", "catalog.yaml"]);
+
+    // Taken back and put forward again it goes on in its waves, and none of them at once.
+    world.catalog.commit(lifecycle("1.1.1", "deprecated"));
+    world.apply();
+    clone.git(&["pull", "-q"]);
+    clone.put(moody("1.1.1"));
+    let told = diff(&clone, &[]);
+    assert_eq!(groups(&told), json!([["updates", ["orders/prod/b"]]]), "{told:#}");
+    assert_eq!(told["groups"][0]["wave"]["atOnce"], false, "{told:#}");
+    world.again_nothing();
+}
+
+#[test]
+fn a_version_that_becomes_stable_is_new_to_everybody() {
+    let world = ranged(WAVES);
+    world.catalog.commit(lifecycle("1.1.1", "experimental"));
+    world.apply();
+    let clone = catalog_of(&world);
+    clone.put(moody("1.1.1"));
+    let told = diff(&clone, &[]);
+    let expected = json!([["updates", ["orders/dev/a"]], ["updates", ["orders/prod/b"]]]);
+    assert_eq!(groups(&told), expected, "{told:#}");
+    assert_eq!(told["groups"][0]["wave"]["atOnce"], true, "{told:#}");
     world.again_nothing();
 }

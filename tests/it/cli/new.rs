@@ -44,8 +44,8 @@ fn a_person_answers_and_gets_a_file_that_is_applied() {
         0,
         &["new"],
         &[
-            // pair, note, reader, shop: by name, so the last but none.
-            ("Template:", &format!("{DOWN}{DOWN}{DOWN}{ENTER}")),
+            // What is typed narrows a list: Enter takes what it says, not what was marked before.
+            ("Template:", "shop\r"),
             ("Team:", ENTER),
             ("Environment:", ENTER),
             ("Name:", "hello\r"),
@@ -61,7 +61,7 @@ fn a_person_answers_and_gets_a_file_that_is_applied() {
             ("ports, number 2:", "70000\r"),
             ("65535", "443\r"),
             ("Another for ports?", "n"),
-            ("size:", &format!("{DOWN}{ENTER}")),
+            ("size:", "nothing\u{8}\u{8}\u{8}\u{8}\u{8}\u{8}\u{8}lar\r"),
             ("Set any of these, too?", &format!(" {DOWN} {DOWN}{DOWN} {ENTER}")),
             ("code:", "no\r"),
             ("days [4]:", "15\r"),

@@ -195,3 +195,88 @@ fn a_range_moves_and_an_output_in_use_keeps_its_version() {
     assert_eq!(world.status("orders/dev/range")["template"]["version"], "1.2.0");
     world.vend_ends(0, &["plan", "--exit-code"]);
 }
+
+/// What a daemon would do with a version that was edited after it was published is what is shown: not the edit.
+#[test]
+fn an_edit_of_a_published_version_is_no_part_of_the_plan() {
+    let world = World::new();
+    world.catalog.commit(db("1.0.0", OLD, ""));
+    world.catalog.commit(db("2.0.0", NEW, MIGRATIONS));
+    world.requests.commit([ask("orders/dev/a", REQUEST)]);
+    world.apply();
+    let laptop = Laptop::new(&world);
+    let upgrade = ["upgrade", "--template", "db", "--dry-run"];
+    let plain = laptop.ends(0, &upgrade);
+    assert!(!plain.stderr.contains("CAT010"), "{}", plain.stderr);
+
+    // How far a version has come may change, what it makes may not.
+    let stable = db("2.0.0", NEW, MIGRATIONS).remove(0);
+    let old = stable.and_replace("version: 2.0.0", "version: 2.0.0, replacedBy: db@^3");
+    world.catalog.commit([old]);
+    let retold = laptop.ends(0, &upgrade);
+    assert!(!retold.stderr.contains("CAT010"), "{}", retold.stderr);
+    assert_eq!(retold.stdout, plain.stdout);
+
+    let source = "templates/db/2.0.0/db.yaml.hbs";
+    world.catalog.commit([write(source, "zone: {{parameters.zone}}\nextra: edited\n")]);
+    let edited = laptop.ends(0, &upgrade);
+    let why = "CAT010: `db@2.0.0` was edited after it was published; it is used as it was at";
+    assert!(edited.stderr.contains(why), "{}", edited.stderr);
+    assert_eq!(edited.stdout, plain.stdout);
+
+    laptop.ends(0, &["upgrade", "--template", "db"]);
+    let plan = laptop.ends(0, &["plan"]);
+    assert!(plan.stderr.contains("CAT010") && !plan.stdout.contains("edited"), "{}", plan.stdout);
+    laptop.push();
+    // It tells of the edit, and applies what was published.
+    world.vend_ends(3, &["apply"]);
+    assert_eq!(world.status("orders/dev/a")["template"]["version"], "2.0.0");
+    let told = laptop.ends(0, &["upgrade", "--template", "db"]).stdout;
+    assert_eq!(told, "Edited 0 files; 0 left as they are.\n");
+}
+
+#[test]
+fn a_lock_is_not_lost_on_the_way_and_no_file_of_the_template_is_passed_over() {
+    let world = World::new();
+    let old = OLD.replace("legacy", "encrypted");
+    world.catalog.commit(db("1.0.0", &old, ""));
+    let locked = |values: &str| {
+        let spec = format!("  locked: {{db: {values}}}\n");
+        [catalog::environment("prod", &world.output.url(), &spec)]
+    };
+    world.catalog.commit(locked("{encrypted: true}"));
+    let request = "apiVersion: vend.dev/v1\nkind: Request\nspec:\n  template: db@1.0.0\n  parameters: {zone: a}\n";
+    let broken = request.replace("db@1.0.0", "db@1");
+    world.requests.commit([
+        ask("orders/prod/a", request),
+        ask("orders/prod/other", request.replace("db@1.0.0", "note@1")),
+        ask("orders/dev/a", request),
+    ]);
+    world.vend_ends(3, &["apply"]);
+    let new = NEW
+        .replace("tier", "secure")
+        .replace(r#""secure": {"type": "string"}"#, r#""secure": {"type": "boolean"}"#);
+    let migrations =
+        "  migrations: [{from: ^1, rename: {encrypted: secure}, default: {port: 1}}]\n";
+    world.catalog.commit(db("2.0.0", &new, migrations));
+    let laptop = Laptop::new(&world);
+    let upgrade = ["upgrade", "--template", "db", "--no-diff"];
+    laptop.write("requests/orders/dev/torn.yaml", broken);
+    // One that says that it is of another template is not spoken of.
+    let said = laptop.ends(3, &upgrade).stdout;
+    let why = "orders/prod/a  left as it is: the lock of `encrypted` in `prod` has no effect in that version: lock `secure` as well";
+    assert!(said.contains(why), "{said}");
+    assert!(
+        said.contains("orders/dev/torn  left as it is: its file has errors as it is"),
+        "{said}"
+    );
+    assert!(!said.contains("other"), "{said}");
+    assert!(said.contains("Edited 1 file; 2 left as they are."), "{said}");
+
+    world.catalog.commit(locked("{encrypted: true, secure: true}"));
+    laptop.remove("requests/orders/dev/torn.yaml");
+    let said = laptop.ends(0, &upgrade).stdout;
+    assert!(said.contains("Edited 1 file; 0 left as they are."), "{said}");
+    let again = laptop.ends(0, &upgrade).stdout;
+    assert_eq!(again, "Edited 0 files; 0 left as they are.\n");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::reference::{File, Id};
+use super::words::{Catalog, Edition, File, Hand, Id};
 
 pub const IDS: [Id; 8] = [
     "orders/dev/one",
@@ -21,7 +21,7 @@ pub const IDS: [Id; 8] = [
 pub const NOBODY: Id = "orders/dev/nobody";
 
 /// What people do.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
     /// One commit: files that come, change, or go.
     Edit(Vec<(usize, Option<File>)>),
@@ -37,23 +37,69 @@ pub enum Act {
     Gone,
     /// The status branch is edited.
     Vandal(u8),
+    /// What was made of some is changed or removed by hand.
+    Touch(Vec<(usize, Hand)>),
+    /// A version's folder comes, is edited, or goes.
+    Folder(u8, Option<Edition>),
+    /// The catalog's own file can be read no more, or again.
+    Garble,
+    /// What a person changed is put back from now on, or is not any more.
+    Policy,
+    /// The catalog's branch is gone for a while.
+    Dark,
+    /// Nobody does anything, until all is looked at again.
+    Wait,
 }
 
-fn file() -> impl Strategy<Value = File> {
+/// Which versions files name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Names {
+    /// One each.
+    Exact,
+    /// Ranges as well, and what is not there yet.
+    All,
+}
+
+fn file(names: Names) -> impl Strategy<Value = File> {
     let from = prop_oneof![12 => Just(None), 1 => (0..IDS.len()).prop_map(|n| Some(IDS[n])), 1 => Just(Some(NOBODY))];
     let rare = || prop::bool::weighted(0.12);
-    (0..6_u16, rare(), rare(), rare(), rare(), from).prop_map(
-        |(value, protect, confirm, suspend, broken, from)| {
+    let exact = prop_oneof![4 => Just(Some(0)), 1 => Just(Some(1))];
+    let version = match names {
+        Names::Exact => exact.boxed(),
+        Names::All => prop_oneof![10 => exact, 1 => Just(Some(2)), 4 => Just(None)].boxed(),
+    };
+    (0..6_u16, version, rare(), rare(), rare(), rare(), from).prop_map(
+        |(value, version, protect, confirm, suspend, broken, from)| {
             let is_plain = from.is_none();
             let (suspend, broken) = (suspend && is_plain, broken && is_plain);
-            File { value, protect, confirm, suspend, broken, from }
+            File { value, version, protect, confirm, suspend, broken, from }
         },
     )
 }
 
-pub fn act() -> impl Strategy<Value = Act> {
+/// What is done to the catalog, but for what it says of what people change.
+fn stock() -> impl Strategy<Value = Act> {
+    let edition = prop::sample::select(vec![Edition::First, Edition::Second, Edition::Broken]);
+    let folder = (0..3_u8, prop::option::weighted(0.7, edition));
+    prop_oneof![
+        3 => folder.prop_map(|(version, edition)| Act::Folder(version, edition)),
+        1 => Just(Act::Garble),
+        1 => Just(Act::Dark),
+    ]
+}
+
+/// Where versions are only ever named exactly, the catalog has them all.
+pub fn act(names: Names) -> BoxedStrategy<Act> {
+    match names {
+        Names::Exact => common(names).boxed(),
+        Names::All => prop_oneof![5 => common(names), 1 => stock()].boxed(),
+    }
+}
+
+fn common(names: Names) -> impl Strategy<Value = Act> {
     let id = || 0..IDS.len();
-    let edit = (id(), prop::option::weighted(0.75, file()));
+    let edit = (id(), prop::option::weighted(0.75, file(names)));
+    let hand = prop::sample::select(vec![Hand::Changed, Hand::Removed]);
     prop_oneof![
         9 => prop::collection::vec(edit, 1..4).prop_map(Act::Edit),
         4 => (id(), id(), any::<bool>(), prop::option::weighted(0.3, 0..6_u16))
@@ -62,7 +108,10 @@ pub fn act() -> impl Strategy<Value = Act> {
         3 => Just(Act::Approve),
         1 => (1..3_usize).prop_map(Act::Rewrite),
         1 => Just(Act::Gone),
-        1 => (0..3_u8).prop_map(Act::Vandal),
+        1 => (0..4_u8).prop_map(Act::Vandal),
+        3 => prop::collection::vec((id(), hand), 1..4).prop_map(Act::Touch),
+        1 => Just(Act::Policy),
+        1 => Just(Act::Wait),
     ]
 }
 
@@ -74,7 +123,34 @@ impl Act {
     pub fn is_seen(&self) -> bool {
         match self {
             Self::Edit(_) | Self::Rename { .. } | Self::RemoveAll(_) | Self::Rewrite(_) => true,
-            Self::Approve | Self::Gone | Self::Vandal(_) => false,
+            Self::Approve
+            | Self::Gone
+            | Self::Vandal(_)
+            | Self::Touch(_)
+            | Self::Folder(..)
+            | Self::Garble
+            | Self::Policy
+            | Self::Dark
+            | Self::Wait => false,
+        }
+    }
+
+    /// What it makes of the catalog; whether that is anything.
+    pub fn stock(&self, catalog: &mut Catalog) -> bool {
+        match self {
+            Self::Folder(version, None) => catalog.folders.remove(version).is_some(),
+            Self::Folder(version, Some(edition)) => {
+                catalog.folders.insert(*version, *edition) != Some(*edition)
+            }
+            Self::Garble => {
+                catalog.garbled = !catalog.garbled;
+                true
+            }
+            Self::Policy => {
+                catalog.reverts = !catalog.reverts;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -114,7 +190,7 @@ impl Act {
                     files.clone_from(former);
                 }
             }
-            Self::Approve | Self::Gone | Self::Vandal(_) => {}
+            _ => {}
         }
         files
     }

@@ -1,12 +1,12 @@
 //! Where a case is played: a repository, a store, a status branch, and one process after the other.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository, Signature, Time};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 use vend::config::Config;
@@ -15,21 +15,31 @@ use vend::provider::Providers;
 use vend::reconcile::{Engine, PassError, Wake};
 use vend::store::{Acquired, Holder, Lease, PersonWrite, Sqlite, Store};
 
-use super::reference::{File, Id, Rest, Word};
-use super::things::Things;
+use super::things::{Thing, Things};
+use super::words::{Catalog, Edition, File, Hand, Id, Rest, What, Word};
 use crate::crash::cut::Cut;
 use crate::crash::lab::Clock;
 use crate::world::{Edit, STATUS, catalog, request_with};
 
 const MAIN: &str = "refs/heads/main";
 
+/// Where something is read from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    Requests,
+    Catalog,
+}
+
 /// See the module.
 pub struct Desk {
     root: TempDir,
     repository: Repository,
+    catalog: Repository,
     config: Arc<Config>,
     pub things: Things,
     pub clock: Clock,
+    /// The latest moment at which a pass was made: a clock that goes back comes to it again.
+    latest: Timestamp,
     process: Option<(Engine, Lease)>,
 }
 
@@ -40,22 +50,64 @@ fn folder() -> TempDir {
     tempfile::Builder::new().prefix("vend-model-").tempdir_in(parent).unwrap()
 }
 
-/// One catalog for all cases.
-fn catalog() -> &'static Path {
-    static CATALOG: OnceLock<TempDir> = OnceLock::new();
-    let made = CATALOG.get_or_init(|| {
-        let root = folder();
-        let repository = Repository::init_bare(root.path()).unwrap();
-        let files = catalog::files("/nowhere").into_iter().map(|edit| match edit {
-            Edit::Write(path, text) => (path, text),
-            Edit::Remove(_) | Edit::Link(..) | Edit::RemoveAll => {
-                unreachable!("a catalog of files")
-            }
-        });
-        commit(&repository, files, &[]);
-        root
-    });
-    made.path()
+const STORE: &str = "state/vend.sqlite";
+
+/// A new store, with a name that is no chance's: names in the world and tokens go by it.
+fn name_store(path: &Path) {
+    drop(Sqlite::open(path).unwrap());
+    let store = rusqlite::Connection::open(path).unwrap();
+    store.execute("UPDATE state SET instance = 'i-model'", []).unwrap();
+}
+
+/// How often targets are looked at for drift.
+const LOOKS: &str = "60d";
+
+/// Longer than between any two looks at one target.
+const LONG: SignedDuration = SignedDuration::from_hours(24 * 67);
+
+/// The catalog's files.
+fn catalog_files(catalog: &Catalog) -> Vec<(String, String)> {
+    let own = match catalog.garbled {
+        true => "{",
+        false => {
+            "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: model}\nspec: {format: 1}\n"
+        }
+    };
+    let reverts = if catalog.reverts { "  onDrift: revert\n" } else { "" };
+    let mut edits = vec![
+        crate::world::write("catalog.yaml", own),
+        catalog::environment("dev", "/nowhere", reverts),
+    ];
+    for (minor, edition) in &catalog.folders {
+        let schema = r#"{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": {"type": "string"}}}"#;
+        let source =
+            format!("text: {{{{parameters.text}}}}\nversion: {minor}\nedition: {edition:?}\n");
+        let sources = [("note.yaml.hbs", source.as_str())];
+        let sources = if *edition == Edition::Broken { &[][..] } else { &sources };
+        let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
+        let outputs = "{path: {from: note.path}}";
+        let version = format!("1.{minor}.0");
+        edits.extend(catalog::template("note", &version, components, outputs, schema, sources));
+    }
+    let file = |edit| match edit {
+        Edit::Write(path, text) => (path, text),
+        Edit::Remove(_) | Edit::Link(..) | Edit::RemoveAll => unreachable!("a catalog of files"),
+    };
+    edits.into_iter().map(file).collect()
+}
+
+/// What a text that was rendered is of.
+fn what(text: &str) -> Option<What> {
+    let mut lines = text.lines();
+    let mut next = |name: &str| lines.next()?.strip_prefix(name).map(str::to_owned);
+    let value = next("text: v")?.parse().ok()?;
+    let version = next("version: ")?.parse().ok()?;
+    let edition = match next("edition: ")?.as_str() {
+        "First" => Edition::First,
+        "Second" => Edition::Second,
+        _ => return None,
+    };
+    Some(What { version, edition, value })
 }
 
 /// A commit with these files and no others, on `main`.
@@ -80,7 +132,7 @@ fn commit(
 }
 
 fn text(id: Id, file: &File) -> String {
-    let File { value, protect, confirm, suspend, broken, from } = *file;
+    let File { value, version, protect, confirm, suspend, broken, from } = *file;
     let mut more = Vec::new();
     more.extend(protect.then(|| "protect: true".to_owned()));
     more.extend(
@@ -89,29 +141,40 @@ fn text(id: Id, file: &File) -> String {
     more.extend(suspend.then(|| "suspend: true".to_owned()));
     more.extend(from.map(|from| format!("movedFrom: {from}")));
     let parameter = if broken { "txt" } else { "text" };
-    request_with("note@1.0.0", &format!("{{{parameter}: v{value}}}"), &more.join("\n"))
+    let template = version.map_or("note@^1".to_owned(), |minor| format!("note@1.{minor}.0"));
+    request_with(&template, &format!("{{{parameter}: v{value}}}"), &more.join("\n"))
 }
 
 impl Desk {
-    pub fn new() -> Self {
+    pub fn new(stock: &Catalog) -> Self {
         let root = folder();
         let repository = Repository::init_bare(root.path().join("requests")).unwrap();
+        let catalog = Repository::init_bare(root.path().join("catalog")).unwrap();
         let config = json!({
-            "catalog": {"repository": catalog()},
+            "catalog": {"repository": root.path().join("catalog")},
             "requests": [{"repository": root.path().join("requests")}],
             "stateDir": root.path().join("state"),
             "providers": {"files": {"allow": ["/nowhere"]}},
-            // What is there changes by vend alone.
-            "reconcile": {"driftInterval": "60d"},
+            // Within a round it is only looked at what differs, unless that time is let pass.
+            "reconcile": {"driftInterval": LOOKS},
         });
         let path = root.path().join("vend.yaml");
         let config = Config::parse(&path, vend::yaml::write_json(&config).as_bytes()).unwrap();
         std::fs::create_dir(root.path().join("state")).unwrap();
+        name_store(&root.path().join(STORE));
         let (things, clock) = (Things::default(), Clock::new());
-        let desk =
-            Self { root, repository, config: Arc::new(config), things, clock, process: None };
+        let config = Arc::new(config);
+        let (latest, process) = (clock.now(), None);
+        let desk = Self { root, repository, catalog, config, things, clock, latest, process };
         desk.push(&BTreeMap::new());
+        desk.stock(stock);
         desk
+    }
+
+    /// A commit on the catalog's `main`.
+    pub fn stock(&self, stock: &Catalog) {
+        let tip = self.catalog.refname_to_id(MAIN).ok();
+        commit(&self.catalog, catalog_files(stock), tip.as_slice());
     }
 
     fn tip(&self, branch: &str) -> Option<Oid> {
@@ -134,18 +197,25 @@ impl Desk {
         self.commit(files, &[]);
     }
 
+    fn of(&self, source: Source) -> &Repository {
+        match source {
+            Source::Requests => &self.repository,
+            Source::Catalog => &self.catalog,
+        }
+    }
+
     /// Somebody takes `main` away, until it is put back.
-    pub fn take_main(&self) -> Oid {
-        let tip = self.tip("main").unwrap();
-        self.repository.find_reference(MAIN).unwrap().delete().unwrap();
+    pub fn take_main(&self, of: Source) -> Oid {
+        let tip = self.of(of).refname_to_id(MAIN).unwrap();
+        self.of(of).find_reference(MAIN).unwrap().delete().unwrap();
         tip
     }
 
-    pub fn put_main(&self, tip: Oid) {
-        self.repository.reference(MAIN, tip, true, "").unwrap();
+    pub fn put_main(&self, of: Source, tip: Oid) {
+        self.of(of).reference(MAIN, tip, true, "").unwrap();
     }
 
-    /// Somebody edits what vend says: takes the branch away, sets it back, or writes into each file.
+    /// Somebody edits what vend says: takes the branch away, sets it back, removes each file, or writes into it.
     pub fn vandalise(&self, how: u8) {
         let name = format!("refs/heads/{STATUS}");
         let Some(tip) = self.tip(STATUS) else { return };
@@ -160,11 +230,11 @@ impl Desk {
                 let mut tree = TreeUpdateBuilder::new();
                 for path in self.paths(STATUS, "status/") {
                     let text = self.read(STATUS, &path).replace("phase: ", "phase: Not");
-                    tree.upsert(
-                        path,
-                        self.repository.blob(text.as_bytes()).unwrap(),
-                        FileMode::Blob,
-                    );
+                    let blob = self.repository.blob(text.as_bytes()).unwrap();
+                    match how {
+                        2 => tree.remove(path),
+                        _ => tree.upsert(path, blob, FileMode::Blob),
+                    };
                 }
                 let tree = tree.create_updated(&self.repository, &commit.tree().unwrap()).unwrap();
                 let tree = self.repository.find_tree(tree).unwrap();
@@ -176,7 +246,7 @@ impl Desk {
     }
 
     fn store(&self) -> Sqlite {
-        Sqlite::open(&self.root.path().join("state/vend.sqlite")).unwrap()
+        Sqlite::open(&self.root.path().join(STORE)).unwrap()
     }
 
     /// What people say, whoever works.
@@ -206,6 +276,7 @@ impl Desk {
 
     /// One pass of the process that runs, or of a new one.
     pub async fn pass(&mut self) -> Result<PassReport, PassError> {
+        self.latest = self.latest.max(self.clock.now());
         if self.process.is_none() {
             self.start(Arc::new(self.store())).await?;
         }
@@ -225,21 +296,18 @@ impl Desk {
         self.process = None;
     }
 
-    /// A pass while the repository cannot be reached.
-    pub async fn away(&mut self) {
-        let (here, away) = (self.path(), self.root.path().join("away"));
+    /// A pass while a repository cannot be reached.
+    pub async fn away(&mut self, source: Source) {
+        let here = self.of(source).path().to_owned();
+        let away = self.root.path().join("away");
         std::fs::rename(&here, &away).unwrap();
         let _ = self.pass().await;
         std::fs::rename(&away, &here).unwrap();
     }
 
-    fn path(&self) -> PathBuf {
-        self.root.path().join("requests")
-    }
-
     /// Passes, each when something is due, until one finds nothing to do and nothing is due for hours.
     pub async fn settle(&mut self) -> PassReport {
-        let end = self.clock.now() + SignedDuration::from_hours(12);
+        let end = self.latest.max(self.clock.now()) + SignedDuration::from_hours(12);
         for _ in 0..60 {
             let report = self.pass().await.unwrap();
             match report.due.filter(|due| *due < end) {
@@ -251,6 +319,20 @@ impl Desk {
         panic!("it never comes to rest");
     }
 
+    /// Lets the time pass in which everything is looked at once.
+    pub fn wait(&self) {
+        self.clock.advance(LONG.as_secs());
+    }
+
+    /// A person changes or removes what was made of a request.
+    pub fn touch(&self, id: Id, how: Hand) {
+        let path = format!("status/{id}.yaml");
+        let status = self.paths(STATUS, &path).pop().map(|path| self.status(&path));
+        for component in status.iter().flat_map(|status| &status.components) {
+            self.things.with(|state| state.touch(component.target.as_str(), how));
+        }
+    }
+
     /// Says yes to all that is asked.
     pub async fn approve(&mut self) {
         let report = self.settle().await;
@@ -260,6 +342,7 @@ impl Desk {
         let digests = report.holds.iter().filter_map(|hold| match &hold.reason {
             HoldReason::TooManyDeletes { digest, .. } => Some(*digest),
             HoldReason::LooksLikeAMove { digest, set, .. } => set.or(*digest),
+            HoldReason::NeedsApproval { digest, .. } => Some(*digest),
             _ => None,
         });
         let at = self.clock.now();
@@ -296,6 +379,20 @@ impl Desk {
         String::from_utf8(object.as_blob().unwrap().content().to_vec()).unwrap()
     }
 
+    fn status(&self, path: &str) -> Status {
+        let text = self.read(STATUS, path);
+        let options = vend::yaml::Options::rendered();
+        let read = vend::yaml::read(&"status".into(), text.as_bytes(), &options);
+        let json = read.unwrap().pop().unwrap().to_json();
+        serde_json::from_value(json).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    /// What all statuses say, with every moment, commit and digest in them.
+    pub fn statuses(&self) -> Option<Oid> {
+        let tree = self.repository.find_commit(self.tip(STATUS)?).unwrap().tree().unwrap();
+        tree.get_name("status").map(|entry| entry.id())
+    }
+
     pub fn status_tip(&self) -> Option<Oid> {
         self.tip(STATUS)
     }
@@ -303,19 +400,9 @@ impl Desk {
     /// What the status branch says, with what is there of it in the world; and what nobody speaks of.
     pub fn standing(&self, ids: &[Id]) -> (Rest, Vec<String>) {
         let mut rest = Rest::default();
-        let mut left: BTreeMap<String, String> = self
-            .things
-            .with(|s| s.things.iter().map(|(n, t)| (n.clone(), t.text.clone())).collect());
+        let mut left = self.things.with(|state| state.things.clone());
         for path in self.paths(STATUS, "status/") {
-            let text = self.read(STATUS, &path);
-            let read = vend::yaml::read(
-                &"status".into(),
-                text.as_bytes(),
-                &vend::yaml::Options::rendered(),
-            );
-            let json = read.unwrap().pop().unwrap().to_json();
-            let status: Status =
-                serde_json::from_value(json).unwrap_or_else(|e| panic!("{e}: {text}"));
+            let status = self.status(&path);
             let id = ids.iter().find(|id| **id == status.metadata.id.as_str()).unwrap();
             let reason = status.conditions[0].reason.clone();
             let word = match format!("{:?}", status.phase).as_str() {
@@ -326,9 +413,14 @@ impl Desk {
             rest.words.insert(id, word);
             for component in &status.components {
                 let there = left.remove(component.target.as_str());
-                let value =
-                    there.as_deref().and_then(|t| t.trim().strip_prefix("text: v")?.parse().ok());
-                rest.things.extend(value.map(|value| (*id, value)));
+                let found = |thing: Thing| match thing.by_hand {
+                    true => None,
+                    false => Some(what(&thing.text).unwrap_or_else(|| panic!("{}", thing.text))),
+                };
+                rest.things.extend(there.map(|thing| (*id, found(thing))));
+            }
+            if status.drift.is_some_and(|drift| !drift.items.is_empty()) {
+                rest.drifted.insert(id);
             }
         }
         (rest, left.into_keys().collect())

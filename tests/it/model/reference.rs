@@ -3,34 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub type Id = &'static str;
-
-/// What a request file says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct File {
-    pub value: u16,
-    pub protect: bool,
-    /// Permits its deletion.
-    pub confirm: bool,
-    pub suspend: bool,
-    pub broken: bool,
-    /// `movedFrom`.
-    pub from: Option<Id>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Made {
-    value: u16,
-    protect: bool,
-    confirm: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Word {
-    Ready,
-    Suspended,
-    Held(&'static str),
-}
+use super::words::{Catalog, Edition, File, Hand, Id, Made, Rest, What, Word, name, team};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Question {
@@ -38,20 +11,19 @@ enum Question {
     Deletions(BTreeSet<Id>),
     /// The first went, and the second is another thing.
     NoMove(Id, Id),
-}
-
-/// What is there at rest.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rest {
-    /// What each request that is known stands at.
-    pub words: BTreeMap<Id, Word>,
-    /// What is there in the world.
-    pub things: BTreeMap<Id, u16>,
+    /// It goes back to an older version.
+    Back(Id),
 }
 
 #[derive(Clone, Default)]
 pub struct Reference {
+    /// The versions that there are, each as it was when it could first be used.
+    versions: BTreeMap<u8, Edition>,
+    published: BTreeMap<u8, Edition>,
+    reverts: bool,
     files: BTreeMap<Id, File>,
+    /// What each file comes to, or why it comes to nothing.
+    wanted: BTreeMap<Id, Result<What, &'static str>>,
     made: BTreeMap<Id, Made>,
     /// All that was ever seen, in its order.
     views: Vec<BTreeMap<Id, File>>,
@@ -67,12 +39,7 @@ pub struct Reference {
     asked: BTreeSet<Question>,
 }
 
-fn team(id: Id) -> &'static str {
-    id.split('/').next().unwrap()
-}
-fn name(id: Id) -> &'static str {
-    id.rsplit('/').next().unwrap()
-}
+type Held = BTreeMap<Id, &'static str>;
 
 impl Reference {
     /// The files as a pass sees them.
@@ -82,6 +49,30 @@ impl Reference {
         self.went.retain(|id, _| !files.contains_key(id));
         self.views.push(files.clone());
         self.files.clone_from(files);
+    }
+
+    /// The catalog as a pass sees it.
+    pub fn browse(&mut self, catalog: &Catalog) {
+        self.versions.clone_from(&catalog.folders);
+        for (version, edition) in &mut self.versions {
+            if *edition != Edition::Broken {
+                self.published.entry(*version).or_insert(*edition);
+            }
+            *edition = *self.published.get(version).unwrap_or(edition);
+        }
+        self.reverts = catalog.reverts;
+    }
+
+    /// A person changes or removes what was made; what was removed cannot be changed.
+    pub fn touch(&mut self, id: Id, how: Hand) {
+        if let Some(made) = self.made.get_mut(id).filter(|m| m.by_hand != Some(Hand::Removed)) {
+            made.by_hand = Some(how);
+        }
+    }
+
+    /// Whether anything is not as it was made: it may take until the next look for that.
+    pub fn is_touched(&self) -> bool {
+        self.made.values().any(|made| made.by_hand.is_some())
     }
 
     pub fn approve(&mut self) {
@@ -94,132 +85,139 @@ impl Reference {
 
     pub fn rest(&mut self) -> Rest {
         self.asked.clear();
-        let mut held: BTreeMap<Id, &'static str> = BTreeMap::new();
+        self.wanted = self.files.iter().map(|(id, file)| (*id, self.want(id, file))).collect();
+        let mut held = Held::new();
         self.moves(&mut held);
         self.alike(&mut held);
         self.delete(&mut held);
-        self.apply(&held);
+        self.apply(&mut held);
         self.suspects =
             held.iter().filter(|(_, why)| **why == "LooksLikeAMove").map(|(id, _)| *id).collect();
-        let (made, files) = (&self.made, &self.files);
+        let (made, files, gone) = (&self.made, &self.files, self.gone());
         self.yes.retain(|question| match question {
-            Question::Deletions(set) => {
-                set.iter().any(|id| made.contains_key(id) && !files.contains_key(id))
-            }
+            Question::Deletions(set) => set.iter().any(|id| gone.contains(id)),
             Question::NoMove(old, new) => made.contains_key(old) && !made.contains_key(new),
+            Question::Back(_) => false,
         });
-        let stands = |file: &File, id: Id| match held.get(id) {
-            _ if file.broken => Word::Held("Invalid"),
+        let word = |id: Id| match held.get(id) {
+            Some(&"Suspended") => Word::Suspended,
             Some(why) => Word::Held(why),
-            None if file.suspend && !self.is_so(id) => Word::Suspended,
-            None => Word::Ready,
+            None => self.wanted[id].err().map_or(Word::Ready, Word::Held),
         };
-        let files = self.files.iter().map(|(id, file)| (*id, stands(file, id)));
-        let gone = self.made.keys().filter(|id| !self.files.contains_key(*id));
-        let gone = gone.map(|id| (*id, Word::Held(held[id])));
+        let found = |made: &Made| (made.by_hand != Some(Hand::Changed)).then_some(made.what);
+        let there = made.iter().filter(|(_, made)| made.by_hand != Some(Hand::Removed));
+        let is_drifted = |id: &&Id| made.get(*id).is_some_and(|made| made.by_hand.is_some());
         Rest {
-            words: files.chain(gone).collect(),
-            things: self.made.iter().map(|(id, made)| (*id, made.value)).collect(),
+            words: files.keys().copied().chain(gone).map(|id| (id, word(id))).collect(),
+            drifted: files.keys().filter(is_drifted).copied().collect(),
+            things: there.map(|(id, made)| (*id, found(made))).collect(),
         }
     }
 
-    fn is_so(&self, id: Id) -> bool {
-        self.made.get(id).is_some_and(|made| made.value == self.files[id].value)
+    /// A request keeps the version that it has while it asks for that, also where that is gone. A range
+    /// takes a newer one when its file changes, and the newest where it has none.
+    fn want(&self, id: Id, file: &File) -> Result<What, &'static str> {
+        let own = self.made.get(id).or_else(|| self.made.get(file.from?));
+        let has = own.map(|made| made.what.version);
+        let newest = || {
+            let sound = self.versions.iter().rev().find(|(_, e)| **e != Edition::Broken);
+            sound.or(self.versions.last_key_value()).map(|(version, _)| *version)
+        };
+        let kept = has.filter(|_| self.settled.get(id) == Some(file));
+        let version = file.version.or(kept).or_else(newest).or(has).ok_or("Invalid")?;
+        let is_ahead = self.versions.keys().last().is_some_and(|last| *last < version);
+        match self.versions.get(&version) {
+            Some(edition) if *edition != Edition::Broken && !file.broken => {
+                Ok(What { version, edition: *edition, value: file.value })
+            }
+            None if has == Some(version) => Err("TemplateMissing"),
+            None if is_ahead => Err("WaitingFor"),
+            Some(_) | None => Err("Invalid"),
+        }
     }
 
     fn gone(&self) -> Vec<Id> {
         self.made.keys().filter(|id| !self.files.contains_key(*id)).copied().collect()
     }
 
-    /// Files which nothing was made of yet.
-    fn unmade(&self, is: impl Fn(&File) -> bool) -> Vec<Id> {
-        let new = self.files.iter().filter(|(id, file)| !self.made.contains_key(*id) && is(file));
-        new.map(|(id, _)| *id).collect()
+    fn unmade(&self, is: impl Fn(Id, &File) -> bool) -> Vec<Id> {
+        let new = self.files.iter().filter(|(id, _)| !self.made.contains_key(*id));
+        new.filter(|(id, file)| is(id, file)).map(|(id, _)| *id).collect()
     }
 
     fn ask(&mut self, question: Question) -> bool {
-        let is_said = self.yes.contains(&question);
-        if !is_said {
-            self.asked.insert(question);
-        }
-        !is_said
+        let is_open = !self.yes.contains(&question);
+        self.asked.extend(is_open.then_some(question));
+        is_open
     }
 
     /// `movedFrom` carries what was made to the new name, if one alone says so.
-    fn moves(&mut self, held: &mut BTreeMap<Id, &'static str>) {
+    fn moves(&mut self, held: &mut Held) {
         for old in self.gone() {
-            let says = |file: &File| file.from == Some(old) && !file.broken;
+            let says = |id: Id, file: &File| file.from == Some(old) && self.wanted[id].is_ok();
             match self.unmade(says).as_slice() {
                 [] => {
                     // One that has something of its own cannot take another's. What it said when that was
                     // last as it should be is no word about what went later.
-                    let mut claims =
-                        self.files.iter().filter(|(_, file)| says(file)).map(|(id, _)| *id);
                     let is_new = |id: &Id| {
                         self.settled.get(id) != self.files.get(id)
                             || self.claims.contains(&(old, *id))
                     };
-                    if let Some(claims) = claims.find(is_new) {
+                    let claims = |(id, file): (&Id, &File)| says(id, file).then_some(*id);
+                    if let Some(claims) = self.files.iter().filter_map(claims).find(is_new) {
                         self.claims.insert((old, claims));
                         if self.ask(Question::NoMove(old, claims)) {
                             held.insert(old, "LooksLikeAMove");
                         }
                     }
                 }
-                [new] => {
-                    let made = self.made.remove(old).unwrap();
-                    self.made.insert(new, made);
-                }
+                [new] => drop(self.made.remove(old).map(|made| self.made.insert(new, made))),
                 several => {
                     held.insert(old, "LooksLikeAMove");
                     held.extend(several.iter().map(|new| (*new, "Invalid")));
                 }
             }
         }
-        for new in self.unmade(|file| !file.broken && file.from.is_some()) {
-            let stands = |old: Id| self.files.contains_key(old);
-            if self.files[new].from.is_some_and(stands) {
-                held.insert(new, "LooksLikeAMove");
-            }
-        }
+        let stands = |file: &File| file.from.is_some_and(|old| self.files.contains_key(old));
+        let too_early = self.unmade(|id, file| self.wanted[id].is_ok() && stands(file));
+        held.extend(too_early.into_iter().map(|new| (new, "LooksLikeAMove")));
     }
 
     /// What went while something like it came is held together with that.
-    fn alike(&mut self, held: &mut BTreeMap<Id, &'static str>) {
+    fn alike(&mut self, held: &mut Held) {
         for old in self.gone() {
             // Of several that say so, none is right before one is left.
-            if self.unmade(|file| file.from == Some(old) && !file.broken).len() > 1 {
+            if self.unmade(|id, file| file.from == Some(old) && self.wanted[id].is_ok()).len() > 1 {
                 continue;
             }
-            let (value, went) = (self.made[old].value, self.went[old]);
-            let astray = |file: &File| file.from.is_some_and(|from| !self.is_known(from));
-            let mut alike =
-                self.unmade(|file| !file.broken && (file.value == value || astray(file)));
+            let (value, went) = (self.made[old].what.value, self.went[old]);
+            let is_known = |id: Id| self.made.contains_key(id) || self.files.contains_key(id);
+            let astray = |file: &File| file.from.is_some_and(|from| !is_known(from));
+            let mut alike = self.unmade(|id, file| {
+                self.wanted[id].is_ok() && (file.value == value || astray(file))
+            });
             alike.retain(|new| !self.lay_there(new, went));
-            let near = |new: &Id| team(new) == team(old) || name(new) == name(old);
-            let later = |new: &Id| !self.views[went].contains_key(new);
-            let of = |is: &dyn Fn(&Id) -> bool| -> Vec<Id> {
-                alike.iter().copied().filter(|new| is(new)).collect()
-            };
-            let with = of(&|new| !later(new) && near(new));
-            let others = of(&|new| !later(new));
-            let alike = match (with.is_empty(), others.is_empty(), self.suspects.contains(old)) {
-                (false, _, _) => with,
-                (true, true, true) => of(&near),
-                (true, _, _) => others,
+            let is_near = |new: &Id| team(new) == team(old) || name(new) == name(old);
+            let near = |of: &[Id]| -> Vec<Id> { of.iter().copied().filter(is_near).collect() };
+            let (with, later): (Vec<Id>, Vec<Id>) =
+                alike.into_iter().partition(|new| self.views[went].contains_key(new));
+            let alike = match near(&with) {
+                near if !near.is_empty() => near,
+                _ if !with.is_empty() || !self.suspects.contains(old) => with,
+                _ => near(&later),
             };
             for new in alike {
                 if self.ask(Question::NoMove(old, new)) {
-                    held.extend([old, new].map(|id| (id, "LooksLikeAMove")));
+                    for id in [old, new] {
+                        held.entry(id).or_insert("LooksLikeAMove");
+                    }
                 }
             }
             // One question at a time.
-            if held.contains_key(old) {
-                continue;
-            }
-            let mut unread = self.unmade(|file| file.broken);
+            let is_free = !held.contains_key(old);
+            let mut unread = self.unmade(|id, _| self.wanted[id].is_err());
             unread.retain(|new| team(new) == team(old) && !self.lay_there(new, went));
-            if unread.into_iter().any(|new| self.ask(Question::NoMove(old, new))) {
+            if is_free && unread.into_iter().any(|new| self.ask(Question::NoMove(old, new))) {
                 held.insert(old, "LooksLikeAMove");
             }
         }
@@ -227,44 +225,32 @@ impl Reference {
 
     /// Whether a new file, of which nothing could come, lay there already when another went.
     fn lay_there(&self, new: Id, went: usize) -> bool {
-        let at = |view: usize| self.views.get(view).and_then(|files| files.get(new));
+        let at = |view: usize| self.views[view].get(new);
+        let is_same = went > 0 && at(went).is_some() && at(went) == at(went - 1);
         let file = &self.files[new];
-        let then = at(went);
-        went > 0
-            && then.is_some()
-            && then == at(went - 1)
-            && (file.suspend && !file.broken
-                || file.broken && then.is_some_and(|f| f.from.is_none()))
+        is_same && if self.wanted[new].is_ok() { file.suspend } else { file.from.is_none() }
     }
 
-    fn is_known(&self, id: Id) -> bool {
-        self.made.contains_key(id) || self.files.contains_key(id)
-    }
-
-    fn delete(&mut self, held: &mut BTreeMap<Id, &'static str>) {
+    fn delete(&mut self, held: &mut Held) {
         for id in self.gone() {
             let last = self.views[self.went[id] - 1].get(id).filter(|file| !file.broken);
             let made = self.made[id];
-            let protect = made.protect || last.is_some_and(|file| file.protect);
-            let confirm = made.confirm || last.is_some_and(|file| file.confirm);
-            if protect && !confirm {
+            let says = |made: bool, file: fn(&File) -> bool| made || last.is_some_and(file);
+            if says(made.protect, |f| f.protect) && !says(made.confirm, |f| f.confirm) {
                 held.entry(id).or_insert("Protected");
             }
         }
         let free: BTreeSet<Id> =
             self.gone().into_iter().filter(|id| !held.contains_key(id)).collect();
-        let of = |team_of: &str, ids: &mut dyn Iterator<Item = Id>| -> BTreeSet<Id> {
-            ids.filter(|id| team(id) == team_of).collect()
-        };
-        let mut sets = Vec::new();
+        let of = |team_of: &str| self.made.keys().filter(|id| team(id) == team_of).count();
+        let mut sets: Vec<BTreeSet<Id>> = Vec::new();
         if free.len() > usize::max(3, self.made.len() / 10) {
             sets.push(free.clone());
         } else {
-            for team in free.iter().map(|id| team(id)).collect::<BTreeSet<_>>() {
-                let set = of(team, &mut free.iter().copied());
-                if set.len() >= 3 && set.len() == of(team, &mut self.made.keys().copied()).len() {
-                    sets.push(set);
-                }
+            for whole in free.iter().map(|id| team(id)).collect::<BTreeSet<_>>() {
+                let set: BTreeSet<Id> =
+                    free.iter().copied().filter(|id| team(id) == whole).collect();
+                sets.extend((set.len() >= 3 && set.len() == of(whole)).then_some(set));
             }
         }
         // What comes meanwhile makes no set smaller, and neither does what else holds one of it.
@@ -284,16 +270,30 @@ impl Reference {
         self.made.retain(|id, _| !free.contains(id) || held.contains_key(id));
     }
 
-    fn apply(&mut self, held: &BTreeMap<Id, &'static str>) {
-        for (id, file) in &self.files {
-            let File { value, protect, confirm, .. } = *file;
-            if !file.broken && (!file.suspend || self.is_so(id)) && !held.contains_key(id) {
-                self.made.insert(id, Made { value, protect, confirm });
-                self.settled.insert(id, *file);
+    fn apply(&mut self, held: &mut Held) {
+        for (id, file) in self.files.clone() {
+            let (Ok(what), false) = (self.wanted[id], held.contains_key(id)) else { continue };
+            let made = self.made.get(id).copied();
+            let is_so = made.is_some_and(|made| made.what == what);
+            let is_older = made.is_some_and(|made| made.what.version > what.version);
+            // What was removed is made again; what was changed stays while nothing else is asked for.
+            let by_hand = made.filter(|_| is_so).and_then(|made| made.by_hand);
+            let may_stay = by_hand != Some(Hand::Removed) && !self.reverts;
+            let is_done = is_so && (by_hand.is_none() || may_stay);
+            if !is_done && file.suspend {
+                held.insert(id, "Suspended");
+            } else if is_older && self.ask(Question::Back(id)) {
+                held.insert(id, "NeedsApproval");
+            }
+            let is_held = held.contains_key(id);
+            if is_so || !is_held {
+                let by_hand = by_hand.filter(|_| is_done || is_held);
+                let File { protect, confirm, .. } = file;
+                self.made.insert(id, Made { what, by_hand, protect, confirm });
+                self.settled.insert(id, file);
             }
         }
         self.settled.retain(|id, _| self.made.contains_key(id));
-        let files = &self.files;
-        self.claims.retain(|(old, _)| !files.contains_key(old));
+        self.claims.retain(|(old, _)| !self.files.contains_key(old));
     }
 }

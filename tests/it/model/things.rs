@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use vend::digest::Digest;
 use vend::model::{
-    Action, Artifact, Change, Live, Map, Observation, Owner, Preview, Progress, Target, Ticket,
-    Token,
+    Action, Artifact, Change, DriftItem, Live, Map, Observation, Owner, Preview, Progress, Target,
+    Ticket, Token,
 };
 use vend::provider::{Provider, ProviderError};
+
+use super::words::Hand;
 
 /// How one call goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,8 @@ pub struct Thing {
     pub digest: Option<Digest>,
     pub token: Token,
     pub text: String,
+    /// A person changed it.
+    pub by_hand: bool,
 }
 
 /// One effect on the world.
@@ -68,7 +72,22 @@ impl Things {
     }
 }
 
+impl Thing {
+    fn drift(&self) -> Vec<DriftItem> {
+        self.by_hand.then(|| DriftItem::new("note.yaml", "changed")).into_iter().collect()
+    }
+}
+
 impl State {
+    /// A person changes or removes what is there. The mark on it stays.
+    pub fn touch(&mut self, name: &str, how: Hand) {
+        match (how, self.things.get_mut(name)) {
+            (Hand::Removed, _) => drop(self.things.remove(name)),
+            (Hand::Changed, Some(thing)) => thing.by_hand = true,
+            (Hand::Changed, None) => {}
+        }
+    }
+
     /// Makes the effect, once for each token.
     fn make(&mut self, change: &Change) {
         self.under_way.remove(change.token.as_str());
@@ -102,7 +121,8 @@ impl State {
             self.things.remove(&name);
         } else {
             let digest = change.artifact.as_ref().and_then(|a| a.digest);
-            self.things.insert(name, Thing { digest, token: change.token.clone(), text });
+            let token = change.token.clone();
+            self.things.insert(name, Thing { digest, token, text, by_hand: false });
         }
     }
 }
@@ -142,7 +162,7 @@ impl Provider for Things {
                     token: Some(thing.token.clone()),
                     state: "THERE".into(),
                     busy: state.under_way.values().any(|change| change.target.name == target.name),
-                    drift: Vec::new(),
+                    drift: thing.drift(),
                     pending: false,
                     adoptable: false,
                     stuck: None,

@@ -43,6 +43,7 @@ fn each_story_has_its_conclusion_and_its_title() {
     conflict: Failure: Conflicts with its base in 2 files
     catalog: Success: 3 to update
     blast: Failure: 1 error in 1 file; 500 to update; replaces 30 resources
+    waves: Success: 2 requests at once, 1 later, in waves; replaces 1 resource; 1 cannot take it
     nothing-any-more: Success: Nothing here for vend to do
     asked: Success: 1 to create
     ");

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
-    Action, Applying, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic, Discount,
-    Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId, LastApply, Need,
-    Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates, Remark, Reply,
-    RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten, Since, Stage,
-    Status, Step, Symbol, Target, TargetKey, TargetName, TemplateId, Warned,
+    Action, Applying, Arrival, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic,
+    Discount, Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId,
+    LastApply, Need, Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates,
+    Remark, Reply, RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten,
+    Since, Stage, Status, Step, Symbol, Target, TargetKey, TargetName, TemplateId, Warned,
 };
 
 /// A brief, and what was rendered before and after for its targets.
@@ -56,6 +56,7 @@ pub fn all() -> Vec<(&'static str, Story)> {
         ("conflict", conflict()),
         ("catalog", catalog()),
         ("blast", blast()),
+        ("waves", waves()),
         ("nothing-any-more", nothing_any_more()),
         ("asked", asked()),
     ]
@@ -725,6 +726,7 @@ fn radius(plan: &Plan) -> Blast {
         settings: Vec::new(),
         problems: Vec::new(),
         held: None,
+        arrival: None,
     };
     let version = |patch| semver::Version::new(1, 2, patch);
     let mut blast = Blast {
@@ -775,10 +777,56 @@ fn blast() -> Story {
         settings: Vec::new(),
         problems: vec![problem],
         held: None,
+        arrival: None,
     });
     blast.sort();
     story.brief.blast = Some(blast);
     for at in &names {
+        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
+    }
+    story
+}
+
+/// A new version that the catalog's rollout brings: at once to some, later to others, and one cannot take it.
+fn waves() -> Story {
+    let mut story = story(Stage::Planned, Vec::new());
+    story.brief.blind = Some(Blind::Catalog);
+    let at = ["orders/dev/events#queue", "web/dev/jobs#queue", "orders/prod/events#queue"];
+    let mut steps: Vec<Step> = at.map(|at| step(at, Action::Update)).into();
+    let mut queue = resource(ResourceAction::Replace, "AWS::SQS::Queue", "Queue");
+    queue.cause = Some("QueueName".into());
+    steps[2].preview =
+        Some(Preview { resources: vec![queue], foretold: true, ..Preview::default() });
+    let mut blast = radius(&Plan { steps, ..Plan::default() });
+    let version = blast.reaches[0].version.clone();
+    let arrival = |wave: usize| Arrival {
+        version: version.clone(),
+        wave,
+        of: 2,
+        environment: ["dev", "prod"][wave - 1].into(),
+        share: 100,
+        stop_after: 1,
+        at_once: wave == 1,
+    };
+    for hit in &mut blast.hits {
+        let wave = if hit.request.environment() == "dev" { 1 } else { 2 };
+        hit.arrival = Some(arrival(wave));
+    }
+    let shop = "requests/web/prod/shop.yaml";
+    let message = "there is no parameter `fifo`";
+    blast.hits.push(Hit {
+        request: id("web/prod/shop"),
+        template: Some(version.clone()),
+        effect: Effect::CannotTake,
+        steps: Vec::new(),
+        settings: Vec::new(),
+        problems: vec![Diagnostic::error("SCH001", place(shop, 7, 5, 9), message)],
+        held: None,
+        arrival: Some(arrival(2)),
+    });
+    blast.sort();
+    story.brief.blast = Some(blast);
+    for at in at {
         story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
     }
     story

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::cli::Laptop;
 use crate::daemon::eventually;
 use crate::github::Opened;
-use crate::world::{ask, catalog, note, path_of, request};
+use crate::world::{ask, catalog, note, path_of, request, write};
 
 /// Requests that are behind are applied and proposals are asked for, one at a time.
 fn desk(limit: u64) -> Desk {
@@ -113,6 +113,49 @@ fn what_is_overtaken_is_taken_back_and_a_forge_that_refuses_delays_nobody() {
     // That was nobody's no.
     desk.world.catalog.commit([crate::world::remove("templates/note/1.2.0")]);
     desk.again_nothing();
+}
+
+#[test]
+fn what_no_wave_brings_is_proposed_and_what_was_stopped_is_not() {
+    let desk = desk(9);
+    let waves = "spec: {format: 1, rollout: [{environment: dev}]}\n";
+    let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
+    desk.world.catalog.commit([write("catalog.yaml", format!("{head}{waves}"))]);
+    let far = ask("orders/prod/far", request("note@^1.1", "{text: far}"));
+    desk.repo().push("grace", "main", [far]);
+    let _daemon = desk.serve();
+    desk.ready("orders/prod/far");
+    let has = |id: &str, version: &str| {
+        eventually(&format!("{id} has {version}"), || {
+            let status = desk.world.status_or_none(id)?;
+            (status["template"]["version"] == version).then_some(())
+        });
+    };
+    desk.world.catalog.commit(catalog::note("1.2.0"));
+    has("orders/dev/range", "1.2.0");
+    // No wave is of `prod`.
+    let body = eventually("it is proposed", || {
+        let open = desk.repo().open_pulls();
+        let ours = |pull: &&Opened| pull.branch == "vend/upgrade/note-1.2.0/orders";
+        open.iter().find(ours).map(|p| p.body.clone()).filter(|b| b.contains("orders/prod/far"))
+    });
+    assert!(body.contains("`orders/dev/one`") && !body.contains("orders/dev/range"), "{body}");
+
+    desk.world.vend_ends(0, &["catalog", "rollout", "stop", "note@1.3.0"]);
+    desk.world.catalog.commit(catalog::note("1.3.0"));
+    eventually("it is there, and stopped", || {
+        let shown = desk.world.vend_ends(0, &["catalog", "rollout"]).stdout;
+        shown.contains("the rollout of `note@1.3.0` was stopped by").then_some(())
+    });
+    let polls = || desk.hub.calls("GET", "/repos/acme/requests/pulls").len();
+    let asked = polls();
+    eventually("some more turns", || (polls() >= asked + 8).then_some(()));
+    let open = desk.repo().open_pulls();
+    assert!(open.iter().all(|pull| !pull.branch.contains("1.3.0")), "{open:?}");
+    assert!(open.iter().any(|pull| pull.branch == "vend/upgrade/note-1.2.0/orders"), "{open:?}");
+    desk.world.vend_ends(0, &["catalog", "rollout", "resume", "note@1.3.0"]);
+    has("orders/dev/range", "1.3.0");
+    opened(&desk, "vend/upgrade/note-1.3.0/orders");
 }
 
 #[test]

@@ -103,3 +103,48 @@ fn the_picture_of_a_catalogs_change_comes_first_and_nothing_is_touched() {
     assert_eq!(desk.world.output.refs(), made, "nothing was touched");
     desk.again_nothing();
 }
+
+#[test]
+fn a_new_version_is_told_wave_by_wave_before_it_is_merged() {
+    let desk = desk();
+    let text = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\nspec: {format: 1, rollout: [{environment: dev}, {environment: prod}]}\n";
+    desk.hub.repo("acme/catalog").push("grace", "main", vec![write("catalog.yaml", text)]);
+    let edits = [
+        ask("orders/dev/a", request("note@~1.1", "{text: hello}")),
+        ask("orders/dev/pinned", request("note@1.1.0", "{text: hello}")),
+        ask("orders/prod/b", request("note@^1.1", "{text: hello}")),
+        ask("orders/prod/long", request("note@~1.1", "{text: a long one}")),
+    ];
+    desk.repo().push("grace", "main", edits);
+    let _daemon = desk.serve();
+    for id in ["orders/dev/a", "orders/prod/b", "orders/prod/long"] {
+        desk.ready(id);
+    }
+    let made = desk.world.output.refs();
+    let change = |edit| match edit {
+        Edit::Write(path, text) => Edit::Write(path, text.replace("\ntone: ", "\nmood: ")),
+        other => other,
+    };
+    let (head, n) =
+        propose(&desk, "waves", catalog::note("1.1.1").into_iter().map(change).collect());
+    let said =
+        says(&desk, n, &["1 request at once, 2 later, in waves", "3 of 4 requests would change"]);
+    for part in [
+        "- at once: 0 resources are replaced",
+        "- later, wave by wave: 0 resources are replaced",
+        "dev | updates | 1 | `orders`: `dev` 1 |",
+        "prod | updates | 2 | `orders`: `prod` 2 |",
+        "<b>updates</b> <code>orders/dev/a</code>",
+        "+mood: plain",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let check = eventually("the check", || {
+        let repo = desk.hub.repo("acme/catalog");
+        repo.checks(&head).into_iter().rfind(|run| run.name == "vend" && run.conclusion.is_some())
+    });
+    let title = check.title.unwrap_or_default();
+    assert!(title.contains("1 request at once, 2 later, in waves"), "{title}");
+    assert_eq!(desk.world.output.refs(), made, "nothing was touched");
+    desk.again_nothing();
+}

@@ -18,3 +18,4 @@ mod rule;
 mod source;
 mod takeover;
 mod template;
+mod waves;

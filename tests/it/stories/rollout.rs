@@ -4,22 +4,22 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Edit, World, ask, catalog, drop_request, note, remove, request, write};
 
-const DEV: &str = "orders/dev/a";
-const PROD: &str = "orders/prod/b";
+pub(super) const DEV: &str = "orders/dev/a";
+pub(super) const PROD: &str = "orders/prod/b";
 const SHORT: &str = "orders/dev/short";
-const PINNED: &str = "orders/dev/pinned";
+pub(super) const PINNED: &str = "orders/dev/pinned";
 
-fn version(world: &World, id: &str) -> String {
+pub(super) fn version(world: &World, id: &str) -> String {
     world.status(id)["template"]["version"].as_str().unwrap().to_owned()
 }
 
-fn waves(waves: &str) -> Edit {
+pub(super) fn waves(waves: &str) -> Edit {
     let head = "apiVersion: vend.dev/v1\nkind: Catalog\nmetadata: {name: stories}\n";
     write("catalog.yaml", format!("{head}spec: {{format: 1, rollout: [{waves}]}}\n"))
 }
 
 /// A world in which all have 1.1.0, and newer versions are rolled out so.
-fn world(rollout: &str) -> World {
+pub(super) fn world(rollout: &str) -> World {
     let world = World::new();
     world.catalog.commit([waves(rollout)]);
     world.requests.commit([
@@ -35,7 +35,7 @@ fn world(rollout: &str) -> World {
     world
 }
 
-fn shown(world: &World) -> String {
+pub(super) fn shown(world: &World) -> String {
     world.vend_ends(0, &["catalog", "rollout"]).stdout
 }
 
@@ -55,7 +55,7 @@ fn tight(version: &str) -> Vec<Edit> {
 }
 
 /// The same version with another text, so that there is something to do and to approve.
-fn moody(version: Vec<Edit>) -> Vec<Edit> {
+pub(super) fn moody(version: Vec<Edit>) -> Vec<Edit> {
     let change = |edit| match edit {
         Edit::Write(path, text) => Edit::Write(path, text.replace("\ntone: ", "\nmood: ")),
         other => other,
