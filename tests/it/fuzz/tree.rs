@@ -68,23 +68,27 @@ fn hold(mirror: &Mirror, known: ObjectId, tree: ObjectId) {
     let found = match mirror.entries(tree, 1_000) {
         Ok(found) => found,
         // It is no tree, names what is not here, or has too many.
-        Err(GitError::Corrupt { .. } | GitError::Missing { .. } | GitError::TooMany { .. }) => return,
+        Err(GitError::Corrupt { .. } | GitError::Missing { .. } | GitError::TooMany { .. }) => {
+            return;
+        }
         Err(other) => panic!("{other}"),
     };
     assert!(found.is_sorted_by(|a, b| a.path <= b.path), "{found:?}");
     for entry in &found {
         assert!(!entry.path.contains(|c: char| c.is_control()), "{entry:?}");
         if !matches!(entry.kind, Kind::Unsafe(_)) {
-            let is_odd = |part: &str| {
-                ["", ".", ".."].contains(&part) || part.eq_ignore_ascii_case(".git")
-            };
+            let is_odd =
+                |part: &str| ["", ".", ".."].contains(&part) || part.eq_ignore_ascii_case(".git");
             assert!(!entry.path.split('/').any(is_odd), "{entry:?}");
         }
     }
     let Some(wanted) = unique(&found) else { return };
     let all = mirror.diff(None, Some(tree)).unwrap();
     let all: Vec<_> = all.into_iter().map(|d| (d.path, d.new)).collect();
-    assert_eq!(all, found.iter().map(|e| (e.path.clone(), Some((e.kind, e.id)))).collect::<Vec<_>>());
+    assert_eq!(
+        all,
+        found.iter().map(|e| (e.path.clone(), Some((e.kind, e.id)))).collect::<Vec<_>>()
+    );
     for (from, to) in [(known, tree), (tree, known)] {
         let mut have = unique(&mirror.entries(from, 1_000).unwrap()).unwrap();
         let deltas = mirror.diff(Some(from), Some(to)).unwrap();
@@ -96,7 +100,11 @@ fn hold(mirror: &Mirror, known: ObjectId, tree: ObjectId) {
                 have.insert(delta.path, new);
             }
         }
-        let to = if to == tree { wanted.clone() } else { unique(&mirror.entries(to, 1_000).unwrap()).unwrap() };
+        let to = if to == tree {
+            wanted.clone()
+        } else {
+            unique(&mirror.entries(to, 1_000).unwrap()).unwrap()
+        };
         assert_eq!(have, to);
     }
 }
