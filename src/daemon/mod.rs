@@ -484,6 +484,9 @@ impl Daemon {
         self.watcher = watch::Watcher::start(engine.sources(), self.change_sender.clone());
         self.pulls = self.open_pulls(&engine).await?;
         self.open_notices(&config).await?;
+        if self.pulls.is_some() {
+            engine.answered();
+        }
         self.engine = Some(engine);
         self.config = config;
         Ok(())

@@ -110,12 +110,43 @@ impl Mirror {
         tip: &Revision,
         most: usize,
     ) -> Result<Option<Revision>, GitError> {
+        self.touching(path, tip, most, None)
+    }
+
+    /// As [`Mirror::last_commit_touching`], where the answer for an earlier `tip` is known: the walk ends there,
+    /// if it comes by.
+    ///
+    /// # Errors
+    /// `Missing` when `tip` is not here.
+    pub fn last_commit_touching_since(
+        &self,
+        path: &str,
+        tip: &Revision,
+        most: usize,
+        earlier: &Revision,
+        then: Option<&Revision>,
+    ) -> Result<Option<Revision>, GitError> {
+        self.touching(path, tip, most, Some((oid(earlier)?, then)))
+    }
+
+    fn touching(
+        &self,
+        path: &str,
+        tip: &Revision,
+        most: usize,
+        known: Option<(Oid, Option<&Revision>)>,
+    ) -> Result<Option<Revision>, GitError> {
         let Ok(parts) = path::parts(path) else { return Ok(None) };
         self.with(|repository| {
             // Like `git log`: follow the parent that has the same content, when there is one.
             let mut at = commit(repository, tip)?;
             let mut here = stands_at(repository, at.id(), &parts)?;
             for _ in 0..most {
+                if let Some((earlier, then)) = known
+                    && at.id() == earlier
+                {
+                    return Ok(then.cloned());
+                }
                 let mut same = None;
                 for parent in at.parents() {
                     if stands_at(repository, parent.id(), &parts)? == here {

@@ -35,6 +35,26 @@ impl Target {
     }
 }
 
+/// Settings that say where a target is. Another value is another place, and the target that is there
+/// does not follow.
+pub const LOCATION: [&str; 7] =
+    ["account", "region", "stackName", "repository", "branch", "path", "directory"];
+
+/// Where settings say that a target is, or is to be made: by its account, region and name, or its repository,
+/// branch and folder. By whose rights that is reached is no part of it, but for a role that alone names
+/// the account.
+pub fn place(settings: &Map) -> Map {
+    let said = LOCATION.into_iter().filter_map(|key| Some((key.to_owned(), settings.get(key)?.clone())));
+    let mut place: Map = said.collect();
+    // `arn:aws:iam::ACCOUNT:role/NAME`
+    let role = settings.get("role").and_then(Value::as_str);
+    let account = role.and_then(|role| role.split(':').nth(4)).filter(|account| !account.is_empty());
+    if let Some(account) = account {
+        place.entry("account".into()).or_insert_with(|| account.into());
+    }
+    place
+}
+
 /// The name that settings give, where they do.
 pub fn called(settings: &Map) -> Option<&str> {
     settings.get("stackName").and_then(Value::as_str)

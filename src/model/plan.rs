@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, Map, Preview, RequestId, Revision, Target, TargetKey, Term};
+use super::{Hold, Map, Preview, RequestId, Revision, Target, TargetKey, Term, place};
 use crate::digest::{self, Digest};
 
 /// What is done to a target.
@@ -137,8 +137,8 @@ pub enum Remark {
 }
 
 impl Step {
-    /// Covers target, action, artifact and what is replaced or deleted: no commit, time, wording or
-    /// provider id, so that an approval holds for as long as the effect is the same.
+    /// Covers target, action, artifact, what is replaced or deleted, and of what comes to be where: no commit,
+    /// time, wording or provider id, so that an approval holds for as long as the effect is the same.
     pub fn digest(&self) -> Digest {
         let Self {
             target,
@@ -160,7 +160,17 @@ impl Step {
         let lost = lost.filter(|r| r.loses());
         let lost: std::collections::BTreeSet<_> =
             lost.map(|r| (&r.name, &r.kind, r.action)).collect();
-        digest::of(&(&target.name, &target.key, action, artifact, moved_from, lost))
+        let effect = (&target.name, &target.key, action, artifact, moved_from, lost);
+        match action {
+            Action::Create => digest::of(&(effect, &target.provider, place(&target.settings))),
+            // It stays where it is: another place is a deletion and a creation.
+            Action::Update
+            | Action::Replace
+            | Action::Delete
+            | Action::Restore
+            | Action::Forget
+            | Action::Move => digest::of(&effect),
+        }
     }
 
     /// Whether it comes only if outputs that are not known yet change.

@@ -4,14 +4,9 @@ use serde_json::Value;
 
 use crate::digest;
 use crate::model::{
-    ChangeRule, ComponentName, ComponentRecord, DesiredComponent, Map, Record, Remark, RequestId,
-    Spec, symbol_text,
+    ChangeRule, ComponentName, ComponentRecord, DesiredComponent, LOCATION, Map, Record, Remark,
+    RequestId, Spec, symbol_text,
 };
-
-/// Settings that say where a target is. Another value is another place, and the target that is there
-/// does not follow.
-pub const LOCATION: [&str; 7] =
-    ["account", "region", "stackName", "repository", "branch", "path", "directory"];
 
 /// The branch that `files` commits to when none is named.
 const DEFAULT_BRANCH: &str = "main";

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, Live, Map,
-    Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target, TargetKey,
+    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, LOCATION, Live,
+    Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target, TargetKey,
     TargetName,
 };
 
 use super::Context;
-use super::change::{self, LOCATION, Shift};
+use super::change::{self, Shift};
 use super::decide::{Past, Sight, Verdict, Want, decide};
 use super::draft::{Draft, Lane, Removal, drift_items};
 use super::retry;

@@ -42,7 +42,7 @@ use crate::model::{Plan, RequestId, Target};
 
 pub use assess::{Foretold, assess, wants_preview};
 pub use bind::{Bounds, bind, reviewed_as};
-pub use change::{LOCATION, forbidden, settings};
+pub use change::{forbidden, settings};
 pub use exposure::{Exposed, exposures};
 pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;

@@ -59,6 +59,7 @@ impl Pass<'_> {
         }
         self.use_up(plan.spent.iter().copied(), &mut writes);
         for id in &plan.forget {
+            self.use_up_passage(id, &mut writes);
             writes.push(Write::DropRecord(id.clone()));
             writes.push(Write::Value { key: gone_key(id), value: None });
             self.memory.drop_record(id);
@@ -79,7 +80,11 @@ impl Pass<'_> {
     }
 
     /// What was approved is done, or is approved part by part: the same asks again when it comes again.
-    fn use_up(&mut self, approvals: impl Iterator<Item = Digest>, writes: &mut Vec<Write>) {
+    pub(super) fn use_up(
+        &mut self,
+        approvals: impl Iterator<Item = Digest>,
+        writes: &mut Vec<Write>,
+    ) {
         for digest in approvals {
             self.memory.approvals.remove(&digest);
             writes.push(Write::DropApproval(digest));
@@ -265,9 +270,14 @@ impl Pass<'_> {
     }
 
     pub(super) async fn drop_record(&mut self, id: &RequestId) -> Result<(), PassError> {
+        let mut writes = vec![Write::Value { key: gone_key(id), value: None }];
+        // While the record still tells where the file was. What is made anew is not done with.
+        if !self.memory.desired().contains(id) {
+            self.use_up_passage(id, &mut writes);
+        }
         self.memory.drop_record(id);
         self.records.insert(id.clone(), None);
-        self.commit(vec![Write::Value { key: gone_key(id), value: None }]).await
+        self.commit(writes).await
     }
 
     /// What a record says of a request besides its components.

@@ -179,7 +179,7 @@ impl Pass<'_> {
             Ok(None) => return Ok(Ok(())),
             Err(error) => return Ok(Err(error)),
         };
-        self.let_go(&snapshot.source.name, &over).await?;
+        self.let_go(&snapshot.source.name, &over, &revision).await?;
         point!("pass.expire.before")?;
         match mirror.push(&revision, Some(&tip)).await {
             Ok(()) => {
@@ -193,23 +193,28 @@ impl Pass<'_> {
             Err(error) => {
                 // It may have arrived: then it is let through.
                 if !matches!(error, GitError::Unknown { .. }) {
-                    self.take_back(&over).await?;
+                    self.take_back(&over, &revision).await?;
                 }
                 Ok(Err(error))
             }
         }
     }
 
-    /// Where others need a pull request, and the settings let vend do without: its own removal is let
-    /// through before it is made, so that a crash in between holds nothing up.
-    async fn let_go(&mut self, source: &SourceName, over: &[Over]) -> Result<(), PassError> {
-        if !self.engine.gated.contains(source) {
+    /// Where it is asked how what is there came: vend's own removal is let through before it is made, so
+    /// that a crash in between holds nothing up. Of that very commit alone.
+    async fn let_go(
+        &mut self,
+        source: &SourceName,
+        over: &[Over],
+        revision: &Revision,
+    ) -> Result<(), PassError> {
+        if !self.engine.followed.contains(source) {
             return Ok(());
         }
         let at = (self.clock)();
         let mut writes = Vec::new();
         for one in over {
-            let digest = let_through(&one.id, None);
+            let digest = let_through(&one.id, None, Some(revision));
             let approval = Approval { digest, by: "vend".into(), teams: Some(Vec::new()), at };
             if let Entry::Vacant(entry) = self.memory.approvals.entry(digest) {
                 entry.insert(vec![approval.clone()]);
@@ -220,10 +225,10 @@ impl Pass<'_> {
     }
 
     /// Nothing was removed: whoever removes it now needs a pull request again.
-    async fn take_back(&mut self, over: &[Over]) -> Result<(), PassError> {
+    async fn take_back(&mut self, over: &[Over], revision: &Revision) -> Result<(), PassError> {
         let mut writes = Vec::new();
         for one in over {
-            let digest = let_through(&one.id, None);
+            let digest = let_through(&one.id, None, Some(revision));
             if self.memory.approvals.remove(&digest).is_some() {
                 writes.push(Write::DropApproval(digest));
             }

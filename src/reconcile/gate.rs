@@ -2,12 +2,15 @@
 //!
 //! A pass asks no forge: it holds what nobody has spoken for, and whoever talks with the forge writes
 //! down how it came. Files as they stood when this began are taken as they are.
+//!
+//! What came with a pull request is held to its review wherever the forge is known; the settings say only what
+//! becomes of what came without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PassError;
 use super::foresee::Foresight;
 use super::pass::Pass;
+use super::{Engine, PassError};
 use crate::digest::{self, Digest};
 use crate::fault::planted;
 use crate::model::{
@@ -17,17 +20,19 @@ use crate::model::{
 use crate::plan::Bounds;
 use crate::store::{Write, passage_key};
 
-/// Commits looked through for one that touched a file.
-const SEARCH: usize = 2_000;
-
-/// Where the commit is kept from which on everything of a source needs a pull request.
+/// Where the commit is kept from which on it is asked how what is in a source came.
 pub(super) fn since_key(source: &SourceName) -> String {
     format!("gate/{source}")
 }
 
-/// What a person approves who lets a file through that came without a pull request.
-pub(super) fn let_through(id: &RequestId, content: Option<Digest>) -> Digest {
-    digest::of(&("without a pull request", id, content))
+/// What a person approves who lets through what that commit brought without a pull request. The same content, or
+/// the same deletion, of another commit is another one's doing and asks again.
+pub(super) fn let_through(
+    id: &RequestId,
+    content: Option<Digest>,
+    commit: Option<&Revision>,
+) -> Digest {
+    digest::of(&("without a pull request", id, content, commit))
 }
 
 /// Whether all of what a file says was applied.
@@ -40,14 +45,20 @@ fn is_begun(content: Option<Digest>, recorded: Option<&Record>) -> bool {
     content.is_some() && recorded.and_then(|r| r.observed.request_digest) == content
 }
 
+/// Whether a passage is of what that commit brought. Where the forge was asked about a commit that was too far
+/// back to be found, it came without a pull request as far as anybody knows.
+pub(super) fn speaks_of(passage: &Passage, commit: Option<&Revision>) -> bool {
+    passage.commit.as_ref() == commit || passage.commit.is_none() && passage.pull.is_none()
+}
+
 impl Pass<'_> {
-    /// Notes from which commit on each gated source needs pull requests: the last one that was
+    /// Notes from which commit on it is asked how what is in each source came: the last one that was
     /// believed before, else the first.
     pub(super) async fn begin_gates(&mut self, writes: &mut Vec<Write>) -> Result<(), PassError> {
         for snapshot in &self.snapshots {
             let name = &snapshot.source.name;
             if self.lease.is_none()
-                || !self.engine.gated.contains(name)
+                || !self.engine.followed.contains(name)
                 || self.memory.gates.contains_key(name)
             {
                 continue;
@@ -78,35 +89,42 @@ impl Pass<'_> {
             return Ok(Some(reason));
         }
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
-        let Some(origin) = origin.filter(|o| self.engine.gated.contains(&o.source)) else {
+        let Some(origin) = origin.filter(|o| self.engine.followed.contains(&o.source)) else {
             return Ok(None);
         };
         let content = desired.map(|d| d.content);
         if self.lease.is_none() || self.stood_before(id, &origin.source, &origin.path) {
             return Ok(None);
         }
-        let key = let_through(id, content);
-        let is_free = is_done(content, recorded) || planted!("pull-request-unasked");
-        if is_free || self.memory.approvals.contains_key(&key) {
+        if is_done(content, recorded) || planted!("pull-request-unasked") {
             return Ok(None);
         }
+        let commit = self.bringing(&origin.source, &origin.path);
+        let key = let_through(id, content, commit.as_ref());
+        if self.memory.approvals.contains_key(&key) {
+            return Ok(None);
+        }
+        let Engine { gated, is_answered, .. } = self.engine;
+        let asks = gated.contains(&origin.source);
+        // What was begun goes on: its file has not changed since.
+        let is_begun = is_begun(content, recorded);
         let passage = self.passage(id).await?.filter(|p| p.content == content);
+        let passage = passage.filter(|p| is_begun || speaks_of(p, commit.as_ref()));
         let Some(passage) = passage else {
-            // What was begun goes on: its file has not changed since.
-            return Ok((!is_begun(content, recorded)).then_some(HoldReason::NeedsPullRequest {
+            // Where nobody would ever say how it came, nobody waits for that unless the settings want it.
+            let waits = !is_begun && (asks || *is_answered);
+            return Ok(waits.then_some(HoldReason::NeedsPullRequest {
                 direct: false,
                 commit: None,
                 digest: key,
             }));
         };
         Ok(match (passage.pull, passage.bound, passage.changed) {
-            (None, _, _) => {
-                (!is_begun(content, recorded)).then_some(HoldReason::NeedsPullRequest {
-                    direct: true,
-                    commit: passage.commit,
-                    digest: key,
-                })
-            }
+            (None, _, _) => (asks && !is_begun).then_some(HoldReason::NeedsPullRequest {
+                direct: true,
+                commit,
+                digest: key,
+            }),
             (Some(_), Some(_), Some(_)) if planted!("review-binds-nothing") => None,
             (Some(_), Some(reviewed), Some(now)) => {
                 (!self.memory.approvals.contains_key(&now.plan)).then_some(
@@ -122,6 +140,23 @@ impl Pass<'_> {
         })
     }
 
+    /// The commit of the tip that this pass works on that brought what a file says.
+    fn bringing(&self, source: &SourceName, path: &str) -> Option<Revision> {
+        let snapshot = self.snapshots.iter().find(|s| s.source.name == *source)?;
+        let (mirror, tip) = (snapshot.source.mirror(), snapshot.commit.as_ref()?);
+        // What cannot be told was brought by a commit that nobody has spoken for.
+        self.memory.brought.by(source, mirror, path, tip).ok().flatten()
+    }
+
+    /// The approval that lets through what stands in a request's file now, or that it is gone.
+    fn key_of(&self, id: &RequestId) -> Option<Digest> {
+        let desired = self.desired_of(id);
+        let recorded = self.records.get(id).and_then(Option::as_ref);
+        let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin))?;
+        let commit = self.bringing(&origin.source, &origin.path);
+        Some(let_through(id, desired.map(|d| d.content), commit.as_ref()))
+    }
+
     async fn passage(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
         let passage = self.engine.store.value(&passage_key(id)).await?;
         Ok(passage.and_then(|v| serde_json::from_value(v).ok()))
@@ -130,7 +165,7 @@ impl Pass<'_> {
     /// Reads what was reviewed of the requests of a plan, as far as it binds what may be done, and what
     /// their components render to without what was not known then.
     pub(super) async fn read_bounds(&mut self, plan: &Plan) -> Result<(), PassError> {
-        let is_free = self.engine.gated.is_empty() || planted!("review-binds-nothing");
+        let is_free = self.engine.followed.is_empty() || planted!("review-binds-nothing");
         if self.lease.is_none() || is_free {
             return Ok(());
         }
@@ -194,33 +229,53 @@ impl Pass<'_> {
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
         let content = desired.map(|d| d.content);
         let free = origin.is_none_or(|o| {
-            !self.engine.gated.contains(&o.source) || self.stood_before(id, &o.source, &o.path)
+            !self.engine.followed.contains(&o.source) || self.stood_before(id, &o.source, &o.path)
         });
-        if free
-            || is_done(content, recorded)
-            || self.memory.approvals.contains_key(&let_through(id, content))
-        {
+        if free || is_done(content, recorded) {
             return Ok(None);
         }
-        Ok(self.passage(id).await?.filter(|p| p.content == content && p.bound.is_some()))
+        let passage = self.passage(id).await?;
+        let Some(passage) = passage.filter(|p| p.content == content && p.bound.is_some()) else {
+            return Ok(None);
+        };
+        let is_let_through =
+            self.key_of(id).is_some_and(|key| self.memory.approvals.contains_key(&key));
+        Ok((!is_let_through).then_some(passage))
     }
 
-    /// Once a request is as it was reviewed, what comes later is not held against that.
+    /// Once a request is as it was reviewed, what comes later is not held against that, and what was
+    /// approved on the way is used up.
     pub(super) async fn unbind(
         &mut self,
         id: &RequestId,
         writes: &mut Vec<Write>,
     ) -> Result<(), PassError> {
-        if self.lease.is_none() || self.engine.gated.is_empty() {
+        if self.lease.is_none() || self.engine.followed.is_empty() {
             return Ok(());
         }
         if let Some(passage) = self.binding(id).await? {
+            let bound = passage.bound.iter().flat_map(|bound| &bound.steps);
+            let given: Vec<Digest> = bound
+                .map(|step| step.digest)
+                .filter(|digest| self.memory.approvals.contains_key(digest))
+                .collect();
+            self.use_up(given.into_iter(), writes);
             let passage = Passage { bound: None, changed: None, ..passage };
             let value = serde_json::to_value(&passage).ok();
             writes.push(Write::Value { key: passage_key(id), value });
         }
         self.bounds.remove(id);
+        self.use_up_passage(id, writes);
         Ok(())
+    }
+
+    /// What was let through is done: the same asks again when it comes again.
+    pub(super) fn use_up_passage(&mut self, id: &RequestId, writes: &mut Vec<Write>) {
+        if self.memory.approvals.is_empty() || self.engine.followed.is_empty() {
+            return;
+        }
+        let key = self.key_of(id).filter(|key| self.memory.approvals.contains_key(key));
+        self.use_up(key.into_iter(), writes);
     }
 
     /// What components render to while what was not known at the review still is not.
@@ -253,7 +308,7 @@ impl Pass<'_> {
             return false;
         }
         // It may have been otherwise in between, and have come back to what it was.
-        match mirror.last_commit_touching(path, tip, SEARCH) {
+        match self.memory.brought.by(source, mirror, path, tip) {
             Ok(Some(commit)) => mirror.is_ancestor(&commit, since).unwrap_or(false),
             Ok(None) => true,
             Err(_) => false,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::DriftClock;
+use super::brought::Brought;
 use super::ends::Ends;
 use super::preview::Prepared;
 use super::table::{Entry, Table};
@@ -85,6 +86,8 @@ pub struct Memory {
     pub told: BTreeMap<SourceName, Revision>,
     /// From which commit on sources need pull requests.
     pub gates: BTreeMap<SourceName, Revision>,
+    /// Which commits brought what is not applied yet.
+    pub(super) brought: Brought,
     /// Sources of which nothing was listed yet since the store was made anew: what they ask for is not
     /// known to have been there.
     pub rebuilt: BTreeSet<SourceName>,

@@ -7,6 +7,7 @@
 mod announce;
 mod arrive;
 mod bookkeeping;
+mod brought;
 mod call;
 pub mod case;
 mod compare;
@@ -245,8 +246,12 @@ pub struct Engine {
     looked: Option<Timestamp>,
     stop: Arc<AtomicBool>,
     watch: Arc<dyn Watch>,
-    /// Sources of which nothing is done that came without a pull request.
+    /// Sources whose forge tells how what is in them came: what was reviewed of it binds.
+    followed: BTreeSet<SourceName>,
+    /// Those of them of which nothing is done that came without a pull request.
     gated: BTreeSet<SourceName>,
+    /// Somebody asks the forge, beside the passes.
+    is_answered: bool,
     /// How old what was fetched may be for the next pass.
     spare: Option<std::time::Duration>,
     /// Where pull requests live.
@@ -297,8 +302,10 @@ impl Engine {
         let sources = source::Sources::open(settings, &state, &transport)?;
         let status = Front::open(settings, &state, &transport)?;
         let instance = store.instance().await?;
+        let followed: BTreeSet<SourceName> =
+            repos(&config).into_keys().filter(|n| n.as_str() != source::CATALOG).collect();
         let gated = match settings.require_pull_request {
-            true => repos(&config).into_keys().filter(|n| n.as_str() != source::CATALOG).collect(),
+            true => followed.clone(),
             false => BTreeSet::new(),
         };
         Ok(Self {
@@ -315,7 +322,9 @@ impl Engine {
             looked: None,
             stop: Arc::new(AtomicBool::new(false)),
             watch: Arc::new(Unwatched),
+            followed,
             gated,
+            is_answered: false,
             spare: None,
             forge,
             shelf: None,
@@ -325,6 +334,12 @@ impl Engine {
     /// Tells `watch` what happens from now on.
     pub fn watched(&mut self, watch: Arc<dyn Watch>) {
         self.watch = watch;
+    }
+
+    /// Somebody looks after pull requests from now on, and says how what was merged came: passes wait for that
+    /// word.
+    pub fn answered(&mut self) {
+        self.is_answered = true;
     }
 
     /// The forge in use, if any.

@@ -151,6 +151,7 @@ impl Engine {
         let Pass { mut memory, mut report, lease, planned, unfinished, checked, .. } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
+        memory.brought.tidy();
         if let Some(lease) = lease {
             self.maintain(lease, &mut memory, clock()).await?;
         }

@@ -277,9 +277,14 @@ fn the_last_content_of_a_removed_file_is_found() {
     assert_eq!(mirror.last_blob("a", Some(&gone), &tip).unwrap(), None);
     assert_eq!(mirror.last_blob("never", None, &tip).unwrap(), None);
     assert_eq!(mirror.last_commit_touching("a", &tip, 100).unwrap(), Some(gone));
-    assert_eq!(mirror.last_commit_touching("k", &second, 100).unwrap(), Some(first));
+    assert_eq!(mirror.last_commit_touching("k", &second, 100).unwrap(), Some(first.clone()));
     assert_eq!(mirror.last_commit_touching("k", &tip, 100).unwrap(), Some(tip.clone()));
     assert_eq!(mirror.last_commit_touching("never", &tip, 100).unwrap(), None);
+    // Where the walk comes by what is known, that is believed.
+    let since = |path, then| mirror.last_commit_touching_since(path, &tip, 100, &second, then).unwrap();
+    assert_eq!(since("k", Some(&first)), Some(tip.clone()), "a later commit touched it");
+    assert_eq!(since("never", Some(&first)), Some(first.clone()));
+    assert_eq!(since("never", None), None);
 }
 
 #[tokio::test]

@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::kept::Kept;
+use super::whose::Whose;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::catalog;
 use crate::digest::Digest;
 use crate::forge::command::{self, Command};
 use crate::forge::{ForgeError, Permission, Reaction};
 use crate::model::{
-    Approval, Hold, HoldReason, Length, Passage, Pull, PullKey, Remarked, Reply, RequestId,
-    Requirement, Revision,
+    Approval, Hold, HoldReason, Length, PullKey, Remarked, Reply, RequestId, Requirement, Revision,
 };
 use crate::reconcile::view;
 use crate::report;
-use crate::store::{PersonWrite, passage_key};
+use crate::store::PersonWrite;
 
 /// A forge may show a comment a moment after it was written.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
@@ -36,6 +36,17 @@ const WRITERS: &str = "this takes somebody who may write to the repository";
 /// Said of a digest that stands for nothing here.
 const NOTHING: &str =
     "nothing of this pull request waits for that; the comment above has the line to paste";
+
+/// Requests that an answer names.
+const NAMED: usize = 20;
+
+/// Said to who may not write everywhere.
+const WRITERS_ALL: &str = "the same yes is for requests of other repositories: this takes somebody who may \
+     write there as well";
+
+/// Said where nothing tells whose all of it is.
+const PUSHED_ALL: &str = "the same yes is for others as well, of which some came without a pull request: who \
+     looks after vend approves it with `vend approve` where vend runs";
 
 /// Said where nothing tells whose it is.
 const PUSHED: &str = "it came without a pull request: bring it with one, or let it through with \
@@ -215,12 +226,14 @@ impl Reviewer {
     ) -> Result<Done, Trouble> {
         let own = |id: &RequestId| kept.shown.as_ref().is_some_and(|s| s.own.contains_key(id));
         let standing = self.store.standing().await?;
-        let held = standing.holds.iter().map(|row| &row.hold);
-        let asked: Vec<&Hold> = held
-            .filter(|hold| own(&hold.request))
+        // One yes is for all that wait for it, whatever pull requests they came with.
+        let asked: Vec<&Hold> = standing
+            .holds
+            .iter()
+            .map(|row| &row.hold)
             .filter(|hold| report::hold::digest(&hold.reason) == Some(digest))
             .collect();
-        if asked.is_empty() {
+        if !asked.iter().any(|hold| own(&hold.request)) {
             return Ok(no(match writes {
                 true => NOTHING,
                 false => WRITERS,
@@ -231,9 +244,15 @@ impl Reviewer {
             return Ok(no(PUSHED));
         }
         let requests: BTreeSet<RequestId> = asked.iter().map(|hold| hold.request.clone()).collect();
-        if self.is_author_of_any(visit, who, requests).await? {
-            return Ok(no(OWN));
-        }
+        let here = match self.whose(visit, who, &requests).await? {
+            Whose::Others { here } => here,
+            Whose::Elsewhere => return Ok(no(WRITERS_ALL)),
+            Whose::Theirs(id) if own(&id) => return Ok(no(OWN)),
+            Whose::Theirs(id) => return Ok(no(&format!("{OWN}: the same yes is for `{id}`"))),
+            Whose::Unknown(id) if own(&id) => return Ok(no(PUSHED)),
+            // It may lie in a repository that others read.
+            Whose::Unknown(_) => return Ok(no(PUSHED_ALL)),
+        };
         // As things stand now, and as they were reviewed: a rule may be newer than the review.
         let rules = asked.iter().filter_map(|hold| match &hold.reason {
             HoldReason::NeedsApproval { needs, .. } | HoldReason::PlanChanged { needs, .. } => {
@@ -269,62 +288,14 @@ impl Reviewer {
         let approval = Approval { digest, by: who.to_owned(), teams: Some(member), at };
         self.store.note(vec![PersonWrite::Approve(approval)]).await?;
         turn.wake = true;
-        Ok(yes(match lacking {
-            0 => "approved; it goes on with the next pass",
-            _ => "approved; it takes more people than that, whom the comment above names",
-        }))
-    }
-
-    /// Whether what stands in one of these files came with a pull request of theirs, if perhaps
-    /// another than the one where they speak.
-    async fn is_author_of_any(
-        &mut self,
-        visit: &Visit<'_>,
-        who: &str,
-        requests: BTreeSet<RequestId>,
-    ) -> Result<bool, Trouble> {
-        for request in &requests {
-            let passage = self.store.value(&passage_key(request)).await?;
-            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
-            let Some(number) = passage.and_then(|passage| passage.pull) else { continue };
-            match self.is_whose(visit, who, number, None).await {
-                Ok(false) => {}
-                Ok(true) => return Ok(true),
-                // Of what was deleted nobody can tell whose it was.
-                Err(Trouble::Forge(ForgeError::Gone { .. })) => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        // Where none is asked for there is no passage; the commit tells.
-        for asked in self.asked(visit, requests).await? {
-            let pull = self.brought(visit, &asked).await?;
-            if let Some(pull) = pull
-                && self.is_whose(visit, who, pull.number, Some(pull)).await?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether somebody opened a pull request or pushed to it.
-    async fn is_whose(
-        &self,
-        visit: &Visit<'_>,
-        who: &str,
-        number: u64,
-        pull: Option<Pull>,
-    ) -> Result<bool, Trouble> {
-        let known = self.kept.get(&visit.place.key(number));
-        if let Some(kept) = known.filter(|kept| kept.pushed.is_some()) {
-            return Ok(kept.is_whose(who));
-        }
-        let pull = match pull {
-            Some(pull) => pull,
-            None => self.forge.pull(&visit.place.repo, number).await?,
+        let what = match requests.len() {
+            1 => "approved".to_owned(),
+            n => format!("approved for {n} requests ({})", some_of(&here, n)),
         };
-        let (pushers, _) = self.pushers(visit, number).await?;
-        Ok(pull.author.eq_ignore_ascii_case(who) || pushers.contains(&who.to_lowercase()))
+        Ok(yes(&match lacking {
+            0 => format!("{what}; it goes on with the next pass"),
+            _ => format!("{what}; it takes more people than that, whom the comment above names"),
+        }))
     }
 
     /// What to write where. Extending is an edit, which comes to the branch as every other does: whoever
@@ -377,6 +348,16 @@ impl Reviewer {
             Some(explained) => yes(&report::explain::terminal(&explained.facts(request), false)),
         })
     }
+}
+
+/// The names of requests that lie here, of so many in all.
+fn some_of(here: &[RequestId], all: usize) -> String {
+    let mut said: Vec<String> = here.iter().take(NAMED).map(|id| format!("`{id}`")).collect();
+    let more = all - said.len();
+    if more > 0 {
+        said.push(format!("{more} more"));
+    }
+    said.join(", ")
 }
 
 fn yes(text: &str) -> Done {

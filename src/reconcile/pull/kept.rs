@@ -14,6 +14,7 @@ use crate::model::{
     Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
     Reply, RequestId, Revision, Stage, Step, Symbol, Verdict,
 };
+use crate::report;
 
 /// What is remembered of one pull request.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -157,6 +158,9 @@ pub(super) struct ShownStep {
     /// What it waits to learn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Symbol>,
+    /// Where it makes something, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// What a request's file said before and says after, by digest; `None`: there was, or is, no file.
@@ -303,6 +307,7 @@ impl Shown {
             digest: step.digest(),
             request: step.target.key.request.clone(),
             unknown: step.unknown.clone(),
+            place: report::pull::where_made(step),
         };
         let mut steps: Vec<ShownStep> = plan.steps.iter().map(shown).collect();
         steps.sort();
@@ -332,20 +337,30 @@ impl Shown {
         Self { rendered: Arc::new(rendered), ..self }
     }
 
+    /// The line of each step; of what `other` makes as well, and at another place, with its place.
+    pub fn lines(&self, other: &Self) -> Vec<String> {
+        let placed = |step: &ShownStep| Some((step.line.clone(), step.place.clone()?));
+        let theirs: BTreeMap<String, String> = other.steps.iter().filter_map(placed).collect();
+        let line = |step: &ShownStep| match (&step.place, theirs.get(&step.line)) {
+            (Some(mine), Some(other)) if mine != other => format!("{} in {mine}", step.line),
+            _ => step.line.clone(),
+        };
+        self.steps.iter().map(line).collect()
+    }
+
     /// The lines of steps that `other` has none of.
     pub fn not_in(&self, other: &Self) -> Vec<String> {
-        let theirs: BTreeSet<&String> = other.steps.iter().map(|step| &step.line).collect();
-        let mine = self.steps.iter().filter(|step| !theirs.contains(&step.line));
-        mine.map(|step| step.line.clone()).collect()
+        let theirs: BTreeSet<String> = other.lines(self).into_iter().collect();
+        self.lines(other).into_iter().filter(|line| !theirs.contains(line)).collect()
     }
 
     /// The lines of steps that `other` has too, and that come to something else there.
     pub fn differs(&self, other: &Self) -> Vec<String> {
         let theirs: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
-        let lines: BTreeSet<&String> = other.steps.iter().map(|step| &step.line).collect();
-        let is_other =
-            |step: &&ShownStep| lines.contains(&step.line) && !theirs.contains(&step.digest);
-        self.steps.iter().filter(is_other).map(|step| step.line.clone()).collect()
+        let lines: BTreeSet<String> = other.lines(self).into_iter().collect();
+        let mine = self.lines(other).into_iter().zip(&self.steps);
+        let others = mine.filter(|(line, step)| lines.contains(line) && !theirs.contains(&step.digest));
+        others.map(|(line, _)| line).collect()
     }
 
     /// What of it is some requests'.
@@ -353,6 +368,14 @@ impl Shown {
         let mine = |step: &&ShownStep| requests.contains(&step.request);
         let steps = self.steps.iter().filter(mine).cloned().collect();
         Self { steps, ..self.clone() }
+    }
+
+    /// As what a person approves of what one merge brought: the same plan of another merge asks again.
+    pub fn of_merge(self, pull: &Pull) -> Self {
+        let PullState::Merged { commit, .. } = &pull.state else { return self };
+        let digest =
+            digest::of(&("more than was reviewed", pull.number, commit, &self.digest));
+        Self { digest, ..self }
     }
 
     /// What of it is one request's.
@@ -422,7 +445,7 @@ mod tests {
     fn step(line: &str, content: &str) -> ShownStep {
         let request = RequestId::parse("orders/dev/it").unwrap();
         let digest = sha256(content.as_bytes());
-        ShownStep { line: line.into(), digest, request, unknown: Vec::new() }
+        ShownStep { line: line.into(), digest, request, unknown: Vec::new(), place: None }
     }
 
     #[test]
@@ -439,6 +462,17 @@ mod tests {
         assert_eq!(now.not_in(&before), ["update d"]);
         assert_eq!(before.not_in(&now), ["delete c"]);
         assert_eq!(now.differs(&before), ["create b"]);
+        // Somewhere else it is another thing that is made.
+        let mut there = shown(&[("create a", "1"), ("create b", "2"), ("update d", "1")]);
+        let mut here = there.clone();
+        for (shown, place) in [(&mut here, "main"), (&mut there, "other")] {
+            shown.steps.iter_mut().take(2).for_each(|step| step.place = Some(place.into()));
+        }
+        there.steps[0].place = Some("main".into());
+        there.steps[1].digest = sha256(b"elsewhere");
+        assert_eq!(there.not_in(&here), ["create b in other"]);
+        assert_eq!(here.not_in(&there), ["create b in main"]);
+        assert!(there.differs(&here).is_empty());
         assert!(now.differs(&now).is_empty() && now.not_in(&now).is_empty());
     }
 

@@ -27,6 +27,7 @@ mod publish;
 mod pushers;
 mod queue;
 mod survey;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

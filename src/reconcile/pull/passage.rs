@@ -11,14 +11,12 @@ use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, Requirement, Revision, Rewritten, Stage, Step, nothing_reviewed,
+    RequestId, Requirement, Revision, Rewritten, SourceName, Stage, Step, nothing_reviewed,
 };
+use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
 use crate::store::{Index, PersonWrite, passage_key};
 use crate::{plan, report};
-
-/// Commits looked through for the one that brought a file.
-const SEARCH: usize = 5_000;
 
 /// Bytes of what differs in rendered files that are kept for people to read.
 const REWRITTEN: usize = 20_000;
@@ -29,8 +27,9 @@ const DOUBT: SignedDuration = SignedDuration::from_secs(10);
 
 /// What stands in a request's file, and how it came.
 pub(super) struct Asked {
-    id: RequestId,
-    content: Option<Digest>,
+    pub(super) id: RequestId,
+    pub(super) content: Option<Digest>,
+    pub(super) source: SourceName,
     /// Which commit brought it to the branch, and as of which one this is.
     pub(super) commit: Option<Revision>,
     tip: Revision,
@@ -134,8 +133,9 @@ impl Reviewer {
             };
             let tip = read.get(&origin.source).and_then(|source| source.commit.clone());
             let tip = tip.unwrap_or_else(|| visit.base.clone());
-            let commit = source.mirror().last_commit_touching(&origin.path, &tip, SEARCH)?;
-            asked.push(Asked { id, content: now.map(|d| d.content), commit, tip });
+            let commit = bringing(source.mirror(), &origin.path, &tip)?;
+            let (content, source) = (now.map(|d| d.content), origin.source.clone());
+            asked.push(Asked { id, content, source, commit, tip });
         }
         Ok(asked)
     }
@@ -201,10 +201,11 @@ impl Reviewer {
             return Ok(Vec::new());
         }
         let key = visit.place.key(pull.number);
+        self.judge_again(visit, &key).await?;
         let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
         let reviewed = reviewed.filter(|shown| !shown.unseen);
         let mut writes = self.approvals(visit, &key, &now);
-        let after = shown_now(&now, &ids);
+        let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         if let Some(kept) = self.kept.get(&key).cloned()
             && kept.changed != changed
@@ -221,6 +222,19 @@ impl Reviewer {
             writes.push(through(asked, Some(pull.number), (Some(bound), changed)));
         }
         Ok(writes)
+    }
+
+    /// Whoever said yes may have left the team since, or may not write any more, and nobody tells of that: what
+    /// counts is who they are when it is let through.
+    async fn judge_again(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
+        let Some(known) = self.kept.get(key) else { return Ok(()) };
+        let mut kept = known.clone();
+        self.judge(visit, &mut kept).await?;
+        if self.kept.get(key) != Some(&kept) {
+            kept.over = false;
+            self.keep(visit, key, kept).await?;
+        }
+        Ok(())
     }
 
     /// What reviewers approved is approved.
@@ -273,7 +287,7 @@ fn through(
     pull: Option<u64>,
     (bound, changed): (Option<Bound>, Option<Bound>),
 ) -> PersonWrite {
-    let Asked { id, content, commit, tip: _ } = asked;
+    let Asked { id, content, source: _, commit, tip: _ } = asked;
     PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, bound, changed } }
 }
 
@@ -329,14 +343,13 @@ fn compare(
     if more.is_empty() {
         return None;
     }
-    let lines = |shown: &Shown| shown.steps.iter().map(|step| step.line.clone()).collect();
     // What else came with it may be done already, and does not come any more.
     let before = reviewed.map(|shown| shown.of(ids));
     Some(Changed {
         reviewed: reviewed.map_or_else(nothing_reviewed, |shown| shown.digest),
         now: after.digest,
-        before: before.as_ref().map(lines).unwrap_or_default(),
-        after: lines(after),
+        before: before.as_ref().map(|before| before.lines(after)).unwrap_or_default(),
+        after: before.as_ref().map_or_else(|| after.lines(after), |before| after.lines(before)),
         differs: before.as_ref().map(|before| after.differs(before)).unwrap_or_default(),
         rendered: rewritten(reviewed, now, &more),
     })

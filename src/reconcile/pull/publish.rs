@@ -113,17 +113,11 @@ impl Reviewer {
         if self.is_mute(visit) || self.refused.get(key).is_some_and(is_refused) {
             return Ok(false);
         }
-        let is_news = kept.pull.state == PullState::Open && !kept.is_seen();
-        if is_news {
-            // Whatever was said up to now was said of what could be seen up to now.
-            let verdicts = self.forge.verdicts(&visit.place.repo, kept.pull.number).await?;
-            kept.bind(&verdicts);
-        }
         let Some(mut wanted) = self.wanted.remove(key) else { return Ok(true) };
-        let before = (kept.checks.clone(), kept.said);
-        let said = self.say(visit, &mut wanted, kept).await;
-        if is_news && (said.is_ok() || before != (kept.checks.clone(), kept.said)) {
-            kept.seen();
+        let mut said = self.say(visit, &mut wanted, kept).await;
+        if said.is_ok() {
+            // It stood there already, word for word.
+            said = self.see(visit, kept).await;
         }
         let is_whole = wanted.not_before.is_none();
         // What was said is remembered with the pull request; what was not is said later.
@@ -209,6 +203,17 @@ impl Reviewer {
         refused.map_or(Ok(()), Err)
     }
 
+    /// From now on people can see the plan that is shown: something was written that shows it. Who said yes up to
+    /// this moment, while it was on its way too, said so of what could be seen before.
+    async fn see(&self, visit: &Visit<'_>, kept: &mut Kept) -> Result<(), Trouble> {
+        if kept.pull.state == PullState::Open && !kept.is_seen() {
+            let verdicts = self.forge.verdicts(&visit.place.repo, kept.pull.number).await?;
+            kept.bind(&verdicts);
+            kept.seen();
+        }
+        Ok(())
+    }
+
     async fn say_checks(
         &self,
         visit: &Visit<'_>,
@@ -225,6 +230,7 @@ impl Reviewer {
             let id = Some(self.forge.check(&visit.place.repo, check, id).await?);
             let said = SaidCheck { head: check.head.clone(), id, digest };
             kept.checks.insert(check.name.clone(), said);
+            self.see(visit, kept).await?;
         }
         Ok(())
     }
@@ -247,6 +253,7 @@ impl Reviewer {
                 kept.comment = Some(self.forge.say(repo, kept.pull.number, &saying).await?);
                 kept.said = Some(digest);
                 wanted.told = Some(now);
+                self.see(visit, kept).await?;
             }
         }
         Ok(())

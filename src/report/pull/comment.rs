@@ -8,7 +8,7 @@ use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options, ends};
 
-use super::{after, approval, changes, danger, link, problem, title, warning};
+use super::{after, approval, changes, danger, link, made, problem, title, warning};
 
 /// Room for what is said of what did not fit.
 const FRAME: usize = 300;
@@ -123,6 +123,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         errors,
         danger::alert(brief),
         radius(brief),
+        made::list(brief),
         approval::list(brief),
         changes::held(&holds),
         ends(&brief.plan),

@@ -8,6 +8,7 @@ mod check;
 mod comment;
 mod danger;
 mod link;
+mod made;
 mod problem;
 mod suggest;
 mod warning;
@@ -20,6 +21,7 @@ use crate::report::markdown::plural;
 pub use changes::rewritten;
 pub use check::{approval, check, of_branch};
 pub use comment::{comment, help};
+pub use made::where_made;
 pub use suggest::suggestions;
 
 /// What there is to say, in one line of plain text: the check's title.

@@ -83,7 +83,7 @@ fn commit(c: char) -> Revision {
 pub fn step(at: &str, action: Action) -> Step {
     let instance = InstanceId::new("i");
     let key = key(at);
-    let settings = json!({"region": "eu-west-1"});
+    let settings = json!({"region": "eu-west-1", "account": "123456789012"});
     Step {
         target: Target {
             name: TargetName::compute(&instance, &key),

@@ -118,6 +118,39 @@ fn a_yes_to_a_plan_that_nobody_could_see_yet_is_of_the_one_before() {
 }
 
 #[test]
+fn b95_a_yes_while_the_plan_is_being_said_is_of_the_one_before() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let n = desk.propose("ada", "swap", [ask("orders/dev/it", request("pair@^1.0.0", "{text: b}"))]);
+    let head = desk.repo().at("swap");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.says(n, &["**Missing**", "**create** `top`"]);
+    desk.again_nothing();
+    // The same commit comes to something else now, and to say so takes its time.
+    let slow = Fault::Slow(std::time::Duration::from_secs(4));
+    desk.hub.fault("PATCH", "/repos/*/*/check-runs/*", Some(1), slow);
+    desk.hub.forget();
+    desk.world.catalog.commit(catalog::pair("1.1.0", false));
+    // What is to be edited was looked for, and the edit is on its way.
+    eventually("it is about to be said", || {
+        desk.hub.calls("GET", "/repos/*/*/commits/*/check-runs").last().map(|_| ())
+    });
+    desk.repo().review("grace", n, Verdict::Approve);
+    assert!(desk.hub.calls("PATCH", "/repos/*/*/check-runs/*").is_empty(), "it is not said yet");
+    desk.saysnot(n, "**create** `top`");
+    desk.says(n, &["**Missing**", "`grace` said yes to another plan"]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.again_nothing();
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
 fn a_limit_on_what_is_said_keeps_back_nothing_that_was_merged() {
     let desk = Desk::new();
     let _daemon = desk.serve();

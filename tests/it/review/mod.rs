@@ -1,5 +1,6 @@
 //! Pull requests from end to end: the real daemon, real Git over HTTP, and the tests' own GitHub.
 
+mod again;
 mod approval;
 mod command;
 mod expiry;
@@ -8,8 +9,10 @@ mod gate;
 mod health;
 mod hook;
 mod life;
+mod loose;
 mod merge;
 mod offer;
+mod place;
 mod queue;
 mod radius;
 mod strange;
