@@ -44,11 +44,13 @@ pub const LOCATION: [&str; 7] =
 /// branch and folder. By whose rights that is reached is no part of it, but for a role that alone names
 /// the account.
 pub fn place(settings: &Map) -> Map {
-    let said = LOCATION.into_iter().filter_map(|key| Some((key.to_owned(), settings.get(key)?.clone())));
+    let said =
+        LOCATION.into_iter().filter_map(|key| Some((key.to_owned(), settings.get(key)?.clone())));
     let mut place: Map = said.collect();
     // `arn:aws:iam::ACCOUNT:role/NAME`
     let role = settings.get("role").and_then(Value::as_str);
-    let account = role.and_then(|role| role.split(':').nth(4)).filter(|account| !account.is_empty());
+    let account =
+        role.and_then(|role| role.split(':').nth(4)).filter(|account| !account.is_empty());
     if let Some(account) = account {
         place.entry("account".into()).or_insert_with(|| account.into());
     }

@@ -192,6 +192,39 @@ mod tests {
     }
 
     #[test]
+    fn f29_another_place_is_another_thing_and_what_only_tunes_is_not() {
+        let role = |account: &str| format!("arn:aws:iam::{account}:role/vend");
+        let at = |action, settings: serde_json::Value| {
+            let mut step = step("a/dev/one", action, "new");
+            step.target.settings = serde_json::from_value(settings).unwrap();
+            step
+        };
+        let here =
+            serde_json::json!({"region": "eu-west-1", "role": role("1"), "tags": {"a": "b"}});
+        let seen = at(Action::Create, here.clone());
+        let go = |now: &Step| bound(vec![now.clone()], bounds(std::slice::from_ref(&seen)), &[]);
+        let tuned = serde_json::json!({
+            "region": "eu-west-1", "account": "1", "role": "arn:aws:iam::1:role/other", "previewRole": "p",
+        });
+        assert_eq!(go(&at(Action::Create, tuned)), (1, vec![]));
+        for elsewhere in [
+            serde_json::json!({"region": "eu-north-1", "role": role("1")}),
+            serde_json::json!({"region": "eu-west-1", "role": role("2")}),
+            serde_json::json!({"region": "eu-west-1", "account": "2", "role": role("1")}),
+            serde_json::json!({"region": "eu-west-1", "role": role("1"), "stackName": "that"}),
+            serde_json::json!({"repository": "https://h/o/r", "branch": "main", "path": "k8s"}),
+        ] {
+            assert_eq!(
+                go(&at(Action::Create, elsewhere.clone())),
+                (0, vec!["PlanChanged"]),
+                "{elsewhere}"
+            );
+        }
+        // It has been made meanwhile, and is not recorded yet.
+        assert_eq!(go(&at(Action::Update, here)), (1, vec![]));
+    }
+
+    #[test]
     fn all_of_the_request_waits_and_what_comes_after_it() {
         let seen = step("a/dev/one", Action::Update, "new");
         let mut second = seen.clone();

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, LOCATION, Live,
-    Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target, TargetKey,
-    TargetName,
+    Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, LOCATION,
+    Live, Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target,
+    TargetKey, TargetName,
 };
 
 use super::Context;

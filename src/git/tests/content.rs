@@ -281,7 +281,8 @@ fn the_last_content_of_a_removed_file_is_found() {
     assert_eq!(mirror.last_commit_touching("k", &tip, 100).unwrap(), Some(tip.clone()));
     assert_eq!(mirror.last_commit_touching("never", &tip, 100).unwrap(), None);
     // Where the walk comes by what is known, that is believed.
-    let since = |path, then| mirror.last_commit_touching_since(path, &tip, 100, &second, then).unwrap();
+    let since =
+        |path, then| mirror.last_commit_touching_since(path, &tip, 100, &second, then).unwrap();
     assert_eq!(since("k", Some(&first)), Some(tip.clone()), "a later commit touched it");
     assert_eq!(since("never", Some(&first)), Some(first.clone()));
     assert_eq!(since("never", None), None);

@@ -359,7 +359,8 @@ impl Shown {
         let theirs: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
         let lines: BTreeSet<String> = other.lines(self).into_iter().collect();
         let mine = self.lines(other).into_iter().zip(&self.steps);
-        let others = mine.filter(|(line, step)| lines.contains(line) && !theirs.contains(&step.digest));
+        let others =
+            mine.filter(|(line, step)| lines.contains(line) && !theirs.contains(&step.digest));
         others.map(|(line, _)| line).collect()
     }
 
@@ -373,8 +374,7 @@ impl Shown {
     /// As what a person approves of what one merge brought: the same plan of another merge asks again.
     pub fn of_merge(self, pull: &Pull) -> Self {
         let PullState::Merged { commit, .. } = &pull.state else { return self };
-        let digest =
-            digest::of(&("more than was reviewed", pull.number, commit, &self.digest));
+        let digest = digest::of(&("more than was reviewed", pull.number, commit, &self.digest));
         Self { digest, ..self }
     }
 
@@ -474,6 +474,23 @@ mod tests {
         assert_eq!(here.not_in(&there), ["create b in main"]);
         assert!(there.differs(&here).is_empty());
         assert!(now.differs(&now).is_empty() && now.not_in(&now).is_empty());
+    }
+
+    #[test]
+    fn what_is_approved_of_one_merge_is_not_approved_of_another() {
+        let plan = Plan::default();
+        let shown = |pull: &Pull| {
+            let head = Revision::new("1");
+            let shown = Shown::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
+            shown.of_merge(pull).digest
+        };
+        let merged = |commit: &str| {
+            let (commit, at) = (Revision::new(commit), Timestamp::UNIX_EPOCH);
+            Pull { state: PullState::Merged { commit, at, by: None }, ..kept().pull }
+        };
+        assert_eq!(shown(&merged("2")), shown(&merged("2")));
+        assert_ne!(shown(&merged("2")), shown(&merged("3")));
+        assert_ne!(shown(&merged("2")), shown(&kept().pull));
     }
 
     #[test]

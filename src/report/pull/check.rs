@@ -7,7 +7,7 @@ use crate::model::{
 use crate::report::markdown::{Page, words};
 use crate::report::plan::{Artifacts, Options, markdown, new_ends};
 
-use super::{after, approval as needs, danger, has_errors, is_planned, problem, title};
+use super::{after, approval as needs, danger, has_errors, is_planned, made, problem, title};
 
 /// GitHub's limit of a summary or text, in bytes.
 const TEXT_MAX: usize = 65_535;
@@ -110,7 +110,12 @@ fn summary(brief: &Brief) -> String {
         _ => String::new(),
     };
     let radius = super::comment::radius(brief);
-    let sections = [unknown, errors, danger::alert(brief), radius, needs::list(brief), others];
+    let made = match &brief.stage {
+        Stage::Planned => made::list(brief),
+        _ => String::new(),
+    };
+    let sections =
+        [unknown, errors, danger::alert(brief), radius, made, needs::list(brief), others];
     let whole = sections.iter().all(|section| page.put(&[section]));
     let mut text = page.into_text();
     if !whole {

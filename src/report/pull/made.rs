@@ -35,7 +35,8 @@ pub(super) fn list(brief: &Brief) -> String {
         }
     }
     if places.len() == 1 {
-        let one = places.iter().map(|(place, targets)| format!("Made in {place}{}.\n\n", at(targets)));
+        let one =
+            places.iter().map(|(place, targets)| format!("Made in {place}{}.\n\n", at(targets)));
         return one.collect();
     }
     let mut lines: Vec<String> = places
@@ -87,8 +88,7 @@ fn path(target: &Target) -> Option<String> {
 fn at(targets: &[&Target]) -> String {
     let is_other = |target: &&&Target| {
         let (id, component) = (&target.key.request, &target.key.component);
-        let usual =
-            format!("{}/{}/{}/{component}", id.environment(), id.team(), id.name());
+        let usual = format!("{}/{}/{}/{component}", id.environment(), id.team(), id.name());
         target.settings.contains_key("path") && path(target).as_ref() != Some(&usual)
     };
     let paths: Vec<String> =
@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn only_a_folder_that_is_not_the_usual_one_is_named() {
-        let folder = |name: &str, path: &str| target(name, json!({"directory": "/o", "path": path}));
+        let folder =
+            |name: &str, path: &str| target(name, json!({"directory": "/o", "path": path}));
         let (usual, other) = (folder("a", "dev/orders/a/note"), folder("b", "k8s/b"));
         assert_eq!(at(&[&usual]), "");
         assert_eq!(at(&[&usual, &other]), ", at `k8s/b`");

@@ -19,9 +19,7 @@ fn direct(desk: &Desk, id: &str) -> String {
 
 #[track_caller]
 fn gone(desk: &Desk, id: &str) {
-    eventually(&format!("{id} is gone"), || {
-        desk.world.status_or_none(id).is_none().then_some(())
-    });
+    eventually(&format!("{id} is gone"), || desk.world.status_or_none(id).is_none().then_some(()));
 }
 
 /// What is made of `id`, a `note`.
@@ -71,14 +69,17 @@ fn b97_a_content_that_was_let_through_asks_again_when_it_comes_again() {
     desk.repo().push("ada", "main", [ask("orders/dev/it", note("b"))]);
     let first = direct(&desk, "orders/dev/it");
     desk.world.vend_ends(0, &["approve", &first]);
-    eventually("it is applied", || (made(&desk, "it").as_deref() == Some("text: b\n")).then_some(()));
+    eventually("it is applied", || {
+        (made(&desk, "it").as_deref() == Some("text: b\n")).then_some(())
+    });
     bring(&desk, "other", "orders/dev/it", "c");
     desk.repo().push("ada", "main", [ask("orders/dev/it", note("b"))]);
     let second = direct(&desk, "orders/dev/it");
     assert_ne!(first, second);
     assert_eq!(made(&desk, "it").as_deref(), Some("text: c\n"));
     // A pull request that says the same is reviewed, and is as good as any other.
-    let n = desk.propose("ada", "words", [ask("orders/dev/it", format!("# Words.\n{}", note("b")))]);
+    let n =
+        desk.propose("ada", "words", [ask("orders/dev/it", format!("# Words.\n{}", note("b")))]);
     desk.says(n, &["orders/dev/it"]);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);

@@ -122,7 +122,8 @@ fn b95_a_yes_while_the_plan_is_being_said_is_of_the_one_before() {
     let desk = Desk::new();
     let _daemon = desk.serve();
     settled(&desk, "orders/dev/it");
-    let n = desk.propose("ada", "swap", [ask("orders/dev/it", request("pair@^1.0.0", "{text: b}"))]);
+    let n =
+        desk.propose("ada", "swap", [ask("orders/dev/it", request("pair@^1.0.0", "{text: b}"))]);
     let head = desk.repo().at("swap");
     desk.check(&head, "vend/approval", "action_required");
     desk.says(n, &["**Missing**", "**create** `top`"]);
