@@ -17,7 +17,7 @@ use crate::error::chain;
 use crate::forge::Secret;
 use crate::model::PassReport;
 use crate::reconcile::Ask;
-use crate::reconcile::pull::Turn;
+use crate::reconcile::pull::{Nudges, Turn};
 use crate::server::{self, Hook, Metrics, Pace, Shared};
 
 /// Asks that wait for the loop; more than this and the asker waits.
@@ -36,7 +36,7 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening");
     }
-    let pulls = Arc::new(Notify::new());
+    let (pulls, nudges) = (Arc::new(Notify::new()), Nudges::default());
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
         let listen = hook.listen;
         let (turns, passes) = (pulls.clone(), shared.asks.clone());
@@ -53,15 +53,15 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
             tracing::error!(error, "webhooks are refused until their secret can be read");
         }
         let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
-        let hook = Hook { secret_file, pace, metrics };
+        let hook = Hook { secret_file, pace, nudges: nudges.clone(), metrics };
         let served = server::serve_webhooks(listen, hook).await;
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening for webhooks");
     }
     let hooks = Arc::new(Servers { socket: config.settings.socket(), shared });
     let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
-    match daemon::run(Setup { config, store, reload, now: context::now, asks, hooks, pulls }).await
-    {
+    let now = context::now;
+    match daemon::run(Setup { config, store, reload, now, asks, hooks, pulls, nudges }).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(DaemonError::Pass(error)) => Err(error.into()),
         Err(DaemonError::Store(error)) => Err(error.into()),

@@ -36,7 +36,7 @@ use crate::config::Config;
 use crate::error::chain;
 use crate::model::PassReport;
 use crate::reconcile::notify::Receiver;
-use crate::reconcile::pull::{Reviewer, Turn};
+use crate::reconcile::pull::{Nudges, Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError, Write, unattended_key};
 
@@ -103,6 +103,8 @@ pub struct Setup {
     pub hooks: Arc<dyn Hooks>,
     /// Wakes whoever looks after pull requests.
     pub pulls: Arc<Notify>,
+    /// Where those look besides.
+    pub nudges: Nudges,
 }
 
 /// Who is told how the daemon fares.
@@ -519,6 +521,7 @@ impl Daemon {
         let (config, store) = (engine.config().clone(), engine.store().clone());
         let interval = config.settings.reconcile.interval.unsigned_abs();
         let reviewer = Reviewer::open(config, store, forge).await?;
+        let reviewer = reviewer.nudged_by(self.setup.nudges.clone());
         Ok(Some(Pulls::start(pulls::Start {
             reviewer,
             lease: self.keeper.lease().clone(),

@@ -84,12 +84,13 @@ pub trait Forge: Send + Sync {
     ) -> Result<Vec<Remarked>, ForgeError>;
 
     /// Brings our one comment to `body`, which holds `marker`: the comment `id` if it is there, else
-    /// the one of ours with the marker, else a new one. Gives its id.
-    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<u64, ForgeError>;
+    /// the one of ours with the marker, else a new one.
+    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<Stood, ForgeError>;
 
     /// Brings the check of that name and external id on its commit to what it should be; the same
-    /// care as [`Self::say`]. Gives its id.
-    async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>) -> Result<u64, ForgeError>;
+    /// care as [`Self::say`].
+    async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>)
+    -> Result<Stood, ForgeError>;
 
     /// Sets a commit status.
     async fn status(&self, repo: &Repo, status: &CommitStatus) -> Result<(), ForgeError>;
@@ -168,6 +169,15 @@ pub struct Queued {
     pub head: Revision,
     /// The last of them, where the branch's name tells.
     pub number: Option<u64>,
+}
+
+/// Something of ours that stands there now as it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stood {
+    /// The forge's id.
+    pub id: u64,
+    /// It was not there, or not so.
+    pub wrote: bool,
 }
 
 /// Our one comment on a pull request.

@@ -13,7 +13,9 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::Repo;
+use super::github::revision;
 use super::secret::Secret;
+use crate::model::Revision;
 
 /// The header that holds the signature; the older one with SHA-1 is not looked at.
 pub const SIGNATURE: &str = "x-hub-signature-256";
@@ -48,6 +50,19 @@ pub struct Wake {
     pub repo: Repo,
     /// The pull request, when it is about one.
     pub pull: Option<u64>,
+    /// The commit, when it is about what stands on one.
+    pub commit: Option<Revision>,
+    /// What for.
+    pub wanted: Wanted,
+}
+
+/// What somebody wants.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Wanted {
+    /// Something is new there.
+    Look,
+    /// The checks are to be made again.
+    Rerun,
 }
 
 /// Holds a body against its signature, `sha256=` and 64 hexadecimal digits, in constant time.
@@ -84,21 +99,36 @@ pub fn parse(event: &str, body: &[u8]) -> Option<Wake> {
     let payload: Payload = serde_json::from_slice(body).ok()?;
     let action = payload.action.as_deref().unwrap_or_default();
     let is_again = matches!(action, "rerequested" | "requested_action");
-    let number = match about {
-        About::Repository => None,
-        About::Pull => Some(payload.number.or_else(|| payload.pull_request?.number)?),
+    let (pull, sha, wanted) = match about {
+        About::Repository => (None, None, Wanted::Look),
+        About::Pull => {
+            let number = payload.number.or_else(|| payload.pull_request?.number)?;
+            (Some(number), None, Wanted::Look)
+        }
         // The number is of an issue too, which is nothing of ours.
         About::Remark => {
             let issue = payload.issue?;
             issue.pull_request?;
-            Some(issue.number?)
+            (Some(issue.number?), None, Wanted::Look)
         }
-        About::CheckRun if is_again => payload.check_run?.first(),
-        About::CheckSuite if is_again => payload.check_suite?.first(),
-        About::CheckRun | About::CheckSuite => return None,
+        // Others say much on a commit that is nothing of ours.
+        About::Status => {
+            payload.context.filter(|context| context.starts_with(OURS))?;
+            (None, Some(payload.sha?), Wanted::Look)
+        }
+        About::CheckRun | About::CheckSuite if !is_again => return None,
+        About::CheckRun | About::CheckSuite => {
+            let checked = payload.check_run.or(payload.check_suite)?;
+            let sha = checked.head_sha.clone();
+            (checked.first(), sha, Wanted::Rerun)
+        }
     };
-    Some(Wake { repo: payload.repository?.repo()?, pull: number })
+    let commit = sha.as_deref().and_then(revision);
+    Some(Wake { repo: payload.repository?.repo()?, pull, commit, wanted })
 }
+
+/// What the names of our checks and statuses begin with.
+const OURS: &str = "vend";
 
 /// What an event is about.
 enum About {
@@ -107,6 +137,7 @@ enum About {
     Remark,
     CheckRun,
     CheckSuite,
+    Status,
 }
 
 impl About {
@@ -120,6 +151,7 @@ impl About {
             "issue_comment" => Self::Remark,
             "check_run" => Self::CheckRun,
             "check_suite" => Self::CheckSuite,
+            "status" => Self::Status,
             _ => return None,
         })
     }
@@ -134,6 +166,8 @@ struct Payload {
     issue: Option<Issue>,
     check_run: Option<Checked>,
     check_suite: Option<Checked>,
+    context: Option<String>,
+    sha: Option<String>,
     repository: Option<Named>,
 }
 
@@ -150,6 +184,7 @@ struct Issue {
 
 #[derive(Deserialize)]
 struct Checked {
+    head_sha: Option<String>,
     pull_requests: Option<Vec<Option<Numbered>>>,
 }
 
@@ -277,6 +312,28 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_on_a_commit_is_named_by_that_commit() {
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        let of = |event: &str, rest: &str| {
+            let body = format!(r#"{{{rest},"repository":{{"full_name":"acme/requests"}}}}"#);
+            let wake = parse(event, body.as_bytes())?;
+            Some((wake.commit.map(|commit| commit.to_string()), wake.wanted))
+        };
+        let status = |context: &str, sha: &str| {
+            of("status", &format!(r#""context":"{context}","sha":"{sha}""#))
+        };
+        for ours in ["vend", "vend/approval", "vend/approval (next)"] {
+            assert_eq!(status(ours, sha), Some((Some(sha.to_owned()), Wanted::Look)), "{ours}");
+        }
+        assert_eq!(status("ci/build", sha), None);
+        assert_eq!(status("vend", "../../x"), Some((None, Wanted::Look)), "no commit is named so");
+        let run = format!(r#""action":"rerequested","check_run":{{"head_sha":"{sha}"}}"#);
+        assert_eq!(of("check_run", &run), Some((Some(sha.to_owned()), Wanted::Rerun)));
+        let suite = format!(r#""action":"rerequested","check_suite":{{"head_sha":"{sha}"}}"#);
+        assert_eq!(of("check_suite", &suite), Some((Some(sha.to_owned()), Wanted::Rerun)));
+    }
+
+    #[test]
     fn f60_hostile_bodies_wake_nobody() {
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         let within = format!(
@@ -305,7 +362,7 @@ mod tests {
             r#"{"repository":{"full_name":"a/b"},"pull_request":null}"#,
             r#"{"repository":{"full_name":"a/b"},"issue":{"number":null,"pull_request":{}}}"#,
         ] {
-            for event in ["pull_request", "issue_comment", "check_run"] {
+            for event in ["pull_request", "issue_comment", "check_run", "status"] {
                 assert_eq!(wake(event, body), None, "{event} {}", &body[..body.len().min(80)]);
             }
         }
@@ -320,7 +377,7 @@ mod tests {
 
     /// Any JSON with any field of any kind, of names that are read.
     fn value() -> impl Strategy<Value = serde_json::Value> {
-        let names = "number|repository|full_name|issue|pull_request|check_run|pull_requests|action";
+        let names = "number|repository|full_name|issue|pull_request|check_run|pull_requests|action|sha|context";
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
             any::<bool>().prop_map(Into::into),
@@ -341,7 +398,7 @@ mod tests {
         #[test]
         fn f60_no_json_makes_it_panic(
             value in value(),
-            event in "push|pull_request|issue_comment|check_run|check_suite",
+            event in "push|pull_request|issue_comment|check_run|check_suite|status",
         ) {
             let _ = parse(&event, value.to_string().as_bytes());
         }

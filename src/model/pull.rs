@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName, Status,
-    Symbol,
+    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName,
+    SourceProblem, Status, Symbol,
 };
 use crate::digest::{self, Digest};
 
@@ -145,6 +145,11 @@ pub struct Brief {
     pub warnings: Vec<Warned>,
     /// Against what was said of the last commit; `None`: this is the first.
     pub since: Option<Since>,
+    /// What is wrong with the branch that it is merged into: until that is over, what is merged waits.
+    pub troubles: Vec<(SourceName, SourceProblem)>,
+    /// After the merge: no pass has ended yet that worked on the branch with it in it. What is known of
+    /// its requests is of the time before, and says nothing of it.
+    pub awaited: bool,
     /// After the merge: how the requests stand that it touched. One that the plan deletes and that is
     /// not among them is gone.
     pub standing: Vec<Status>,

@@ -66,16 +66,6 @@ pub struct Reviewed {
 }
 
 impl Engine {
-    /// The commits that the last pass worked on, by source.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn commits(&self) -> Result<BTreeMap<SourceName, Revision>, PassError> {
-        let standing = self.store.standing().await?;
-        let known = standing.sources.into_iter();
-        Ok(known.filter_map(|(name, record)| Some((name, record.commit?))).collect())
-    }
-
     /// All sources as the last pass has read them, but for those that are to be at other commits.
     pub(super) fn snapshots_at(
         &self,

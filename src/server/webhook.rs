@@ -3,8 +3,8 @@
 //! # Guarantees
 //! - Nothing is parsed before the signature over the raw body was found good, and no body is read that
 //!   has no signature.
-//! - A delivery only wakes: what is true is asked for. A forged, lost, doubled or belated one changes
-//!   nothing but when that happens.
+//! - A delivery only wakes, and says where to look: what is true is asked for. A forged, lost, doubled or
+//!   belated one changes nothing but when that happens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::{Metrics, Pace};
 use crate::error::chain;
 use crate::fault::planted;
 use crate::forge::{Secret, webhook};
+use crate::reconcile::pull::Nudges;
 
 /// What a delivery needs.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub struct Hook {
     pub secret_file: PathBuf,
     /// Wakes a pass and whoever looks after pull requests.
     pub pace: Pace,
+    /// Where those look besides.
+    pub nudges: Nudges,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -82,9 +85,10 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         );
         return StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }
-    let matters = webhook::parse(event, &body).is_some();
-    hook.metrics.delivered(if matters { Delivery::Woke } else { Delivery::Ignored });
-    if matters {
+    let wake = webhook::parse(event, &body);
+    hook.metrics.delivered(if wake.is_some() { Delivery::Woke } else { Delivery::Ignored });
+    if let Some(wake) = wake {
+        hook.nudges.take(wake);
         hook.pace.wake();
     }
     StatusCode::NO_CONTENT

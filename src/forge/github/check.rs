@@ -14,7 +14,7 @@ use super::auth::{Identity, Who};
 use super::call::{Trouble, encode, lost, read};
 use crate::digest;
 use crate::fault::point;
-use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level, Repo};
+use crate::forge::{Annotation, Check, CheckState, CommitStatus, Level, Repo, Stood};
 
 /// GitHub's own cap on annotations in one call.
 const BATCH: usize = 50;
@@ -153,15 +153,15 @@ impl GitHub {
         repo: &Repo,
         check: &Check,
         id: Option<u64>,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<Stood, Trouble> {
         let (who, wanted) = (Who::Of(repo), Wanted::of(check));
         let mut run = self.newest_run(repo, check, id).await?.filter(|run| wanted.fits(run));
-        let mut losses = 0;
+        let (mut losses, mut wrote_some) = (0, false);
         loop {
             let noted = run.as_ref().map_or(0, |run| noted(run).min(wanted.notes.len()));
             let wrote = match &run {
                 Some(run) if noted == wanted.notes.len() && wanted.is_said(run) => {
-                    return Ok(run.id);
+                    return Ok(Stood { id: run.id, wrote: wrote_some });
                 }
                 Some(run) => {
                     let path = format!("/repos/{repo}/check-runs/{}", run.id);
@@ -173,6 +173,7 @@ impl GitHub {
                     self.post(who, Method::POST, &path, &wanted.body(Some(named), 0)).await
                 }
             };
+            wrote_some = true;
             let wrote = wrote.and_then(|body| {
                 point!("forge.check.after").map_err(lost)?;
                 Ok(body)
@@ -186,7 +187,7 @@ impl GitHub {
                     output.annotations_count =
                         Some(sent.max(output.annotations_count.unwrap_or(0)));
                     if sent == wanted.notes.len() {
-                        return Ok(now.id);
+                        return Ok(Stood { id: now.id, wrote: true });
                     }
                     run = Some(now);
                 }
@@ -254,7 +255,7 @@ impl GitHub {
         &self,
         repo: &Repo,
         status: &CommitStatus,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<Stood, Trouble> {
         let state = match status.state {
             // Waiting for a person is not a failure, and stands in the way as much.
             CheckState::Queued | CheckState::Running | CheckState::ActionRequired => "pending",
@@ -272,7 +273,7 @@ impl GitHub {
                 && found.state.as_deref() == Some(state)
                 && found.description.unwrap_or_default() == description
             {
-                return Ok(found.id);
+                return Ok(Stood { id: found.id, wrote: losses > 0 });
             }
             let path = format!("/repos/{repo}/statuses/{commit}");
             match self.post(Who::Of(repo), Method::POST, &path, &body).await {
@@ -280,7 +281,9 @@ impl GitHub {
                     losses += 1;
                     self.pause().await;
                 }
-                other => return Ok(read::<StatusShape>(&other?)?.id),
+                other => {
+                    return Ok(Stood { id: read::<StatusShape>(&other?)?.id, wrote: true });
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use super::auth::Who;
 use super::call::{Trouble, encode, lost, read};
 use super::pull::{UserShape, login};
 use crate::fault::point;
-use crate::forge::{Reaction, Repo, Saying};
+use crate::forge::{Reaction, Repo, Saying, Stood};
 use crate::model::Remarked;
 
 #[derive(Deserialize)]
@@ -69,14 +69,16 @@ impl GitHub {
         repo: &Repo,
         number: u64,
         saying: &Saying,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<Stood, Trouble> {
         let me = self.who_we_are().await?.login;
         let (who, said) = (Who::Of(repo), json!({"body": saying.body}));
         let (mut id, mut losses) = (saying.id, 0);
         loop {
             let found = self.our_comment(repo, number, &me, id, &saying.marker).await?;
             let wrote = match found {
-                Some(comment) if comment.says(&saying.body) => return Ok(comment.id),
+                Some(comment) if comment.says(&saying.body) => {
+                    return Ok(Stood { id: comment.id, wrote: losses > 0 });
+                }
                 Some(comment) => {
                     let path = format!("/repos/{repo}/issues/comments/{}", comment.id);
                     let wrote = self.post(who, Method::PATCH, &path, &said).await;
@@ -101,7 +103,7 @@ impl GitHub {
                 Ok(body)
             });
             match wrote {
-                Ok(body) => return Ok(read::<Numbered>(&body)?.id),
+                Ok(body) => return Ok(Stood { id: read::<Numbered>(&body)?.id, wrote: true }),
                 Err(Trouble::Lost { text }) => {
                     losses += 1;
                     self.pause().await;
@@ -122,10 +124,12 @@ impl GitHub {
         me: &str,
         saying: &Saying,
         text: String,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<Stood, Trouble> {
         let found = self.our_comment(repo, number, me, saying.id, &saying.marker).await;
         match found {
-            Ok(Some(comment)) if comment.says(&saying.body) => Ok(comment.id),
+            Ok(Some(comment)) if comment.says(&saying.body) => {
+                Ok(Stood { id: comment.id, wrote: true })
+            }
             _ => Err(Trouble::Lost { text }),
         }
     }

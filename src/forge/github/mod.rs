@@ -38,13 +38,15 @@ use octocrab::Octocrab;
 
 use super::{
     Check, CommitStatus, Forge, ForgeError, Me, Permission, Proposal, Proposed, Pushed, Queued,
-    Reaction, Repo, Saying, Secret, Suggestion,
+    Reaction, Repo, Saying, Secret, Stood, Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
 use cache::Cache;
 use manners::Gate;
 use wire::Api;
+
+pub(super) use pull::revision;
 
 /// The API of github.com.
 pub const API: &str = "https://api.github.com";
@@ -199,11 +201,16 @@ impl Forge for GitHub {
         Ok(self.comments(repo, number, since).await?)
     }
 
-    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<u64, ForgeError> {
+    async fn say(&self, repo: &Repo, number: u64, saying: &Saying) -> Result<Stood, ForgeError> {
         Ok(self.bring_comment(repo, number, saying).await?)
     }
 
-    async fn check(&self, repo: &Repo, check: &Check, id: Option<u64>) -> Result<u64, ForgeError> {
+    async fn check(
+        &self,
+        repo: &Repo,
+        check: &Check,
+        id: Option<u64>,
+    ) -> Result<Stood, ForgeError> {
         if self.may_check(repo).await? {
             Ok(self.bring_check(repo, check, id).await?)
         } else {

@@ -107,7 +107,7 @@ fn believed(repo: &Repo, shapes: impl Iterator<Item = PullShape>) -> Vec<Pull> {
 }
 
 /// A commit's id as Git has them.
-pub(super) fn revision(sha: &str) -> Option<Revision> {
+pub(in crate::forge) fn revision(sha: &str) -> Option<Revision> {
     let is_sha = matches!(sha.len(), 40 | 64) && sha.bytes().all(|b| b.is_ascii_hexdigit());
     is_sha.then(|| Revision::new(sha.to_ascii_lowercase()))
 }

@@ -11,10 +11,11 @@ use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::model::{
     Blast, Blind, Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, Revision,
-    Since, Stage, Warned,
+    Since, SourceName, SourceProblem, Stage, Warned,
 };
 
-/// Comments older than this, when a pull request is first seen, were not written to us.
+/// Comments older than this, when a pull request is first seen, were not written to us; unless we have
+/// not looked since.
 const HEARD: SignedDuration = SignedDuration::from_mins(10);
 
 /// A forge counts whole seconds, by a clock that may be a little off from ours.
@@ -40,12 +41,13 @@ impl Reviewer {
         {
             (kept.over, kept.late) = (true, true);
         }
-        let news = is_new || kept.fresh || kept.pull != pull;
+        let is_changed = is_new || kept.pull != pull;
+        let news = is_changed || kept.fresh;
         let was_open = kept.pull.state == PullState::Open;
         kept.pull = pull;
         let now = (visit.clock)();
         if kept.heard.is_none() {
-            kept.heard = Some(now - HEARD);
+            kept.heard = Some(first_heard(visit.last, now));
         }
         let repo = &visit.place.repo;
         if (kept.pull.state == PullState::Open || was_open)
@@ -68,7 +70,13 @@ impl Reviewer {
             }
             self.listen(visit, key, &mut kept, turn).await?;
             kept.fresh = now.duration_since(kept.pull.updated) < FRESH;
+            // What changed may be what we have said, by the hand of others: once at the first sight of it,
+            // and once when nothing more can have come in the same second.
+            if is_changed || !kept.fresh {
+                self.unsure.insert(key.clone());
+            }
         }
+        self.asked_again(visit, key, &mut kept, turn).await?;
         self.react(visit, &mut kept).await?;
         if kept.pull.state != PullState::Open && kept.ended.is_none() {
             kept.ended = Some(now);
@@ -108,6 +116,7 @@ impl Reviewer {
             &kept.asked,
             visit.world,
             self.engine.reading(),
+            refused(visit),
         ));
         let now = (visit.clock)();
         if self.looked.get(key) == Some(&inputs) {
@@ -128,6 +137,11 @@ impl Reviewer {
         let none = Artifacts::default();
         let mut ends = None;
         let found = match survey {
+            // The branch may have what it is said to conflict with no more.
+            Survey::Conflict(_) if !refused(visit).is_empty() => {
+                let error = "its branch is not as vend knows it, and is not read now".to_owned();
+                (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
+            }
             Survey::Conflict(paths) => {
                 (self.brief_of_stage(visit, kept, Stage::Conflict { paths }), none)
             }
@@ -239,12 +253,14 @@ impl Reviewer {
             blast: reviewed.blast,
             warnings,
             since: since(kept),
+            troubles: refused(visit),
             ..self.brief_of(kept, stage)
         }
     }
 
     fn brief_of_stage(&self, visit: &Visit<'_>, kept: &Kept, stage: Stage) -> Brief {
-        Brief { base: Some(visit.base.clone()), ..self.brief_of(kept, stage) }
+        let troubles = refused(visit);
+        Brief { base: Some(visit.base.clone()), troubles, ..self.brief_of(kept, stage) }
     }
 
     /// With what is remembered, and nothing that was only just found.
@@ -265,12 +281,28 @@ impl Reviewer {
             discounted: shown.map(|s| s.discounted.clone()).unwrap_or_default(),
             warnings: Vec::new(),
             since: None,
+            troubles: Vec::new(),
+            awaited: false,
             standing: Vec::new(),
             holds: Vec::new(),
             applying: Vec::new(),
             replies: kept.replies.clone(),
         }
     }
+}
+
+/// From when on what was written on a pull request that is new to us was written to us. Of one that
+/// was opened while nobody looked, that is when somebody looked last.
+fn first_heard(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let recent = now - HEARD;
+    last.map_or(recent, |last| last.min(recent))
+}
+
+/// What keeps the branch from being used until a person does something. That it cannot be fetched for a
+/// while changes nothing of what a plan comes to.
+fn refused(visit: &Visit<'_>) -> Vec<(SourceName, SourceProblem)> {
+    let is_refused = |problem: &SourceProblem| !matches!(problem, SourceProblem::Stale { .. });
+    visit.troubles.iter().filter(|(_, problem)| is_refused(problem)).cloned().collect()
 }
 
 /// When a refusal is tried again is counted anew by each look, and is no news while it is to come.
@@ -297,4 +329,18 @@ fn since(kept: &Kept) -> Option<Since> {
     let head: Revision = before.head.clone();
     let differs = now.differs(before);
     Some(Since { head, added: now.not_in(before), gone: before.not_in(now), differs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_while_nobody_looked_was_written_to_us() {
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let now = at(1_000);
+        assert_eq!(first_heard(Some(at(400)), now), at(400), "down for ten hours");
+        assert_eq!(first_heard(Some(at(998)), now), at(990));
+        assert_eq!(first_heard(None, now), at(990), "nothing that was said before the first start");
+    }
 }

@@ -11,7 +11,7 @@ use crate::forge::{ForgeError, marker};
 use crate::git::GitError;
 use crate::model::{
     Action, Brief, Hold, HoldReason, Life, Plan, Pull, PullKey, PullState, RequestId, RequestPhase,
-    Revision, SourceName, Stage, Status,
+    Revision, SourceName, Sources, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
 use crate::reconcile::source::Source;
@@ -29,18 +29,21 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let now = (visit.clock)();
-        let is_due = |kept: &Kept| !kept.over || kept.again.is_some_and(|at| at <= now);
+        let is_due = |key: &PullKey, kept: &Kept| {
+            let is_asked = self.rerun.contains(key);
+            !kept.over || is_asked || kept.again.is_some_and(|at| at <= now)
+        };
         let keys: Vec<PullKey> = self
             .kept
             .iter()
             .filter(|(key, kept)| {
                 let is_open = kept.pull.state == PullState::Open;
-                key.source == *visit.place.name() && !is_open && is_due(kept)
+                key.source == *visit.place.name() && !is_open && is_due(key, kept)
             })
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            let followed = self.follow(visit, &key).await;
+            let followed = self.follow(visit, &key, turn).await;
             self.own_trouble(visit, &key, followed).await?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
@@ -51,8 +54,14 @@ impl Reviewer {
         Ok(())
     }
 
-    async fn follow(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
+    async fn follow(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
         let Some(mut kept) = self.kept.get(key).cloned() else { return Ok(()) };
+        self.asked_again(visit, key, &mut kept, turn).await?;
         let PullState::Merged { commit, .. } = kept.pull.state.clone() else {
             let brief = self.brief_of(&kept, Stage::Closed);
             self.want(visit, key, &kept, &brief, (&Default::default(), false));
@@ -61,13 +70,15 @@ impl Reviewer {
         self.take_stock(visit, &mut kept).await?;
         let own: BTreeMap<RequestId, Before> =
             kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
-        let arrived = self.has_arrived(visit, &commit).await?;
-        let standing = self.standing(&own).await?;
+        kept.arrived |= kept.over || self.has_arrived(visit, &commit).await?;
         let is_own = |id: &RequestId| own.contains_key(id);
         let applying = view::applying(self.store.as_ref(), &is_own).await?;
-        let held = self.store.standing().await?.holds.into_iter().map(|row| row.hold);
+        // Before the statuses: what was held a moment ago and is not any more reads as that.
+        let now = self.store.standing().await?;
+        let held = now.holds.into_iter().map(|row| row.hold);
         let holds: Vec<Hold> = held.filter(|hold| is_own(&hold.request)).collect();
-        let is_over = arrived && is_settled(&own, &standing);
+        let standing = self.standing(&own).await?;
+        let is_over = kept.arrived && is_settled(&own, &standing);
         kept.over &= is_over;
         let known = standing.iter().filter_map(|s| Some((s.metadata.id.clone(), s.expires_at?)));
         kept.ends.extend(known);
@@ -79,7 +90,7 @@ impl Reviewer {
                 holds.iter().any(|hold| matches!(hold.reason, HoldReason::PlanChanged { .. }));
             let changed = kept.changed.clone().filter(|_| is_held);
             let stage = Stage::Merged { commit: commit.clone(), changed };
-            let base = Some(commit);
+            let base = Some(commit.clone());
             let mut brief = self.brief_of(&kept, stage);
             // What had an end and is there no more has come to it.
             let stands = |id: &RequestId| standing.iter().any(|s| s.metadata.id == *id);
@@ -89,7 +100,16 @@ impl Reviewer {
                     step.action = Action::Delete;
                 }
             }
-            let brief = Brief { standing, holds, applying, base, ..brief };
+            let brief = match kept.arrived {
+                true => Brief { standing, holds, applying, base, ..brief },
+                // What is under way may be of the time before as well.
+                false => {
+                    let is_read = self.is_read(visit, &commit, &now.sources)?;
+                    let applying = if is_read { applying } else { Vec::new() };
+                    let troubles = visit.troubles.clone();
+                    Brief { awaited: true, troubles, applying, base, ..brief }
+                }
+            };
             self.want(visit, key, &kept, &brief, (&Default::default(), !is_over));
         }
         self.tell(visit, key, kept, is_over).await
@@ -198,6 +218,22 @@ impl Reviewer {
         let source = self.engine.sources().all().find(ours);
         let Some(source) = source else { return Ok(false) };
         Ok(source.mirror().is_ancestor(commit, &told[&source.name])?)
+    }
+
+    /// Whether a pass has read the branch with this commit in it, and may be at work on it.
+    fn is_read(
+        &self,
+        visit: &Visit<'_>,
+        commit: &Revision,
+        sources: &Sources,
+    ) -> Result<bool, Trouble> {
+        for source in self.engine.sources().all() {
+            let read = sources.get(&source.name).and_then(|record| record.commit.as_ref());
+            if let Some(read) = read.filter(|_| visit.place.sources.contains(&source.name)) {
+                return Ok(source.mirror().is_ancestor(commit, read)?);
+            }
+        }
+        Ok(false)
     }
 
     async fn standing(&self, own: &BTreeMap<RequestId, Before>) -> Result<Vec<Status>, Trouble> {

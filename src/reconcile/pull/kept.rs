@@ -48,12 +48,18 @@ pub(super) struct Kept {
     /// Our comment.
     #[serde(default)]
     pub comment: Option<u64>,
-    /// Digest of what it says.
+    /// Digest of what is news in it.
     #[serde(default)]
     pub said: Option<Digest>,
+    /// The commits of its base and of the catalog that it names.
+    #[serde(default)]
+    pub said_of: [Option<Revision>; 2],
     /// Our checks, by name.
     #[serde(default)]
     pub checks: BTreeMap<String, SaidCheck>,
+    /// How often somebody had them made again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reruns: u32,
     /// Changes suggested already, by marker.
     #[serde(default)]
     pub suggested: BTreeSet<String>,
@@ -73,6 +79,10 @@ pub(super) struct Kept {
     /// The last answers.
     #[serde(default)]
     pub replies: Vec<Reply>,
+    /// A pass has ended that worked on the branch with its merge in it. It stays so, whatever becomes of
+    /// that branch's history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub arrived: bool,
     /// Nothing more is to be said.
     #[serde(default)]
     pub over: bool,
@@ -144,6 +154,11 @@ pub(super) struct Shown {
     pub rendered: Arc<BTreeMap<String, Arc<Artifact>>>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 fn is_none_rendered(rendered: &Arc<BTreeMap<String, Arc<Artifact>>>) -> bool {
     rendered.is_empty()
 }
@@ -202,13 +217,16 @@ impl Kept {
             asked: None,
             comment: None,
             said: None,
+            said_of: [None, None],
             checks: BTreeMap::new(),
+            reruns: 0,
             suggested: BTreeSet::new(),
             heard: None,
             fresh: false,
             answered: BTreeSet::new(),
             owed: BTreeMap::new(),
             replies: Vec::new(),
+            arrived: false,
             over: false,
             late: false,
             ends: BTreeMap::new(),

@@ -26,6 +26,7 @@ mod passage;
 mod publish;
 mod pushers;
 mod queue;
+mod stand;
 mod survey;
 mod whose;
 
@@ -37,6 +38,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::again::Again;
 use self::kept::Kept;
 pub use self::offer::change;
+pub use self::stand::Nudges;
 use super::{Engine, PassError};
 use crate::config::Config;
 use crate::digest::Digest;
@@ -44,7 +46,9 @@ use crate::error::chain;
 use crate::fault::point;
 use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
-use crate::model::{Pull, PullKey, PullState, RequestId, Revision, SourceName};
+use crate::model::{
+    Pull, PullKey, PullState, RequestId, Revision, SourceName, SourceProblem, SourceRecord, Sources,
+};
 use crate::report;
 use crate::store::{ASIDE, Lease, Store, Write};
 
@@ -125,6 +129,16 @@ pub struct Reviewer {
     queued: BTreeMap<(SourceName, Revision), Digest>,
     /// Those of them whose last look left something open.
     queued_again: Again<(SourceName, Revision)>,
+    /// Those where others may have changed what we have said: it is read back.
+    unsure: BTreeSet<PullKey>,
+    /// How often what stood there had to be set right, and when last.
+    righted: BTreeMap<PullKey, Pause>,
+    /// Those whose checks somebody wants made again.
+    rerun: BTreeSet<PullKey>,
+    /// When the checks of each were made again last.
+    reran: BTreeMap<PullKey, Timestamp>,
+    /// What webhooks say is worth a look.
+    nudges: Nudges,
     /// What the forge refused, as it was, and when it is said again.
     refused: BTreeMap<PullKey, (Digest, Timestamp)>,
     /// Repositories whose forge is not asked before then, and how often it failed in a row.
@@ -215,6 +229,11 @@ impl Reviewer {
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
             queued_again: Again::default(),
+            unsure: BTreeSet::new(),
+            righted: BTreeMap::new(),
+            rerun: BTreeSet::new(),
+            reran: BTreeMap::new(),
+            nudges: Nudges::default(),
             refused: BTreeMap::new(),
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
@@ -224,6 +243,12 @@ impl Reviewer {
             health: health::Health::default(),
             unoffered: BTreeMap::new(),
         })
+    }
+
+    /// Also looks where these say.
+    #[must_use]
+    pub fn nudged_by(self, nudges: Nudges) -> Self {
+        Self { nudges, ..self }
     }
 
     /// One turn over everything. `world` is another number whenever something was applied since.
@@ -237,7 +262,12 @@ impl Reviewer {
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Turn, PassError> {
         self.load(lease).await?;
-        let commits = self.engine.commits().await?;
+        let sources = self.store.standing().await?.sources;
+        let known = |(name, record): (&SourceName, &SourceRecord)| {
+            Some((name.clone(), record.commit.clone()?))
+        };
+        let commits: BTreeMap<SourceName, Revision> = sources.iter().filter_map(known).collect();
+        self.heed_nudges();
         let mut turn = Turn::default();
         for place in self.places.clone() {
             let now = clock();
@@ -246,9 +276,12 @@ impl Reviewer {
                 continue;
             }
             let Some(base) = commits.get(place.name()).cloned() else { continue };
-            let since = self.since(&place, now).await?;
+            let last = self.last_look(&place, now).await?;
+            let since = last.unwrap_or(now - FIRST);
+            let commits = &commits;
+            let troubles = troubles(&place, &sources);
             let visit =
-                Visit { place: &place, base, since, commits: &commits, world, lease, clock };
+                Visit { place: &place, base, last, since, commits, troubles, world, lease, clock };
             match self.visit(&visit, now, &mut turn).await {
                 Ok(()) => {
                     self.rest.remove(&place.repo);
@@ -258,6 +291,8 @@ impl Reviewer {
                 Err(error) => {
                     self.fares(&place, Some(&error), clock());
                     let until = wait(&mut self.rest, &place.repo, &error, clock());
+                    let (repo, error) = (&place.repo, chain(&error));
+                    tracing::warn!(%repo, error, %until, "pull requests cannot be looked after");
                     turn.is_due(until);
                 }
             }
@@ -303,7 +338,14 @@ impl Reviewer {
                 Err(error) => return Err(error.into()),
             }
         }
-        pulls.sort_by_key(|pull| pull.number);
+        // Of whose head nothing was said yet go first: people wait for those, and what may be said in a
+        // while has its limit.
+        pulls.sort_by_cached_key(|pull| {
+            let kept = self.kept.get(&place.key(pull.number));
+            let is_told = |kept: &Kept| kept.checks.values().any(|said| said.head == pull.head);
+            let is_open = pull.state == PullState::Open;
+            (!is_open || kept.is_some_and(is_told), pull.number)
+        });
         self.fetch_heads(visit, &pulls).await;
         for pull in pulls {
             let key = place.key(pull.number);
@@ -316,6 +358,7 @@ impl Reviewer {
         self.passages(visit, &standing, turn).await?;
         self.offer_if_due(visit, &standing, turn).await?;
         self.clear(visit, clock()).await?;
+        self.note_unsure(visit, turn);
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();
         let value = serde_json::to_value(began).ok();
@@ -366,11 +409,15 @@ impl Reviewer {
         }
     }
 
-    /// What changed at or after this moment is asked for.
-    async fn since(&self, place: &Place, now: Timestamp) -> Result<Timestamp, PassError> {
+    /// When it was looked last, and a little before: what changed since is asked for. `None`: never.
+    async fn last_look(
+        &self,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, PassError> {
         let lost = "what was merged more than an hour ago may be told by nobody: see `vend status`";
         let last: Option<Timestamp> = self.remembered(&since_key(place.name()), lost).await?;
-        Ok(last.map_or(now - FIRST, |last| last.min(now) - OVERLAP))
+        Ok(last.map(|last| last.min(now) - OVERLAP))
     }
 
     /// What was remembered when the last process ended.
@@ -441,6 +488,10 @@ impl Reviewer {
         self.lacking.remove(key);
         self.ending.remove(key);
         self.refused.remove(key);
+        self.unsure.remove(key);
+        self.righted.remove(key);
+        self.rerun.remove(key);
+        self.reran.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());
         }
@@ -492,7 +543,6 @@ fn wait(
     };
     let asked = asked.and_then(|d| SignedDuration::try_from(d).ok()).unwrap_or_default();
     *until = now + own.min(REST_MOST).max(asked);
-    tracing::warn!(%repo, error = chain(error), until = %until, "pull requests cannot be looked after");
     *until
 }
 
@@ -501,12 +551,25 @@ struct Visit<'a> {
     place: &'a Place,
     /// The commit of its branch that the last pass worked on.
     base: Revision,
-    /// What changed at or after it is asked for: when it was looked last, and a little.
+    /// When it was looked last, and a little before; `None`: never.
+    last: Option<Timestamp>,
+    /// What changed at or after it is asked for.
     since: Timestamp,
     commits: &'a BTreeMap<SourceName, Revision>,
+    /// What is wrong with its sources, as the last pass found them.
+    troubles: Vec<(SourceName, SourceProblem)>,
     world: u64,
     lease: &'a Lease,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// What is wrong with the sources of a branch.
+fn troubles(place: &Place, sources: &Sources) -> Vec<(SourceName, SourceProblem)> {
+    let wrong = |name: &SourceName| {
+        let problem = sources.get(name).and_then(|record| record.problem.clone())?;
+        Some((name.clone(), problem))
+    };
+    place.sources.iter().filter_map(wrong).collect()
 }
 
 /// The branches on the forge, each with all sources that read it.

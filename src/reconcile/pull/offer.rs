@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::{self, Digest};
+use crate::error::chain;
 use crate::fault::point;
 use crate::git::Edit;
 use crate::model::{Fate, HoldReason, RequestId, Revision, SourceName};
@@ -89,6 +90,8 @@ impl Reviewer {
             Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
             Err(error) => {
                 let until = super::wait(&mut self.unoffered, repo, &error, (visit.clock)());
+                let error = chain(&error);
+                tracing::warn!(%repo, error, %until, "what is to be proposed waits");
                 turn.is_due(until);
                 Ok(())
             }

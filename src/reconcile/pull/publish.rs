@@ -7,21 +7,26 @@ use jiff::{SignedDuration, Timestamp};
 use super::kept::{Kept, SaidCheck};
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::{self, Digest};
+use crate::error::chain;
 use crate::forge::{Check, ForgeError, Saying, Suggestion, marker};
-use crate::model::{Artifact, Brief, PullKey, PullState, Stage, Step};
+use crate::model::{Artifact, Brief, PullKey, PullState, Revision, Stage, Step};
 use crate::report;
 
 /// What is to be said on one pull request.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     checks: Vec<Check>,
-    comment: Option<String>,
+    comment: Option<report::pull::Comment>,
+    /// The commits of its base and of the catalog that the comment names.
+    of: [Option<Revision>; 2],
     marker: String,
     suggestions: Vec<Suggestion>,
     /// Progress need not be told more often.
     pub not_before: Option<Timestamp>,
     is_progress: bool,
     told: Option<Timestamp>,
+    /// Something stood there otherwise than it was said.
+    righted: bool,
 }
 
 /// While something is under way, the comment is edited at most so often.
@@ -34,7 +39,8 @@ const REFUSED: SignedDuration = SignedDuration::from_mins(15);
 impl Wanted {
     fn digest(&self) -> Digest {
         let suggested: Vec<&String> = self.suggestions.iter().map(|s| &s.marker).collect();
-        digest::of(&(&self.checks, &self.comment, suggested))
+        let comment = self.comment.as_ref().map(|comment| comment.news);
+        digest::of(&(&self.checks, comment, suggested))
     }
 }
 
@@ -68,7 +74,10 @@ impl Reviewer {
             let get = |digest: Option<Digest>| digest.and_then(|d| artifacts.get(&d)).cloned();
             (get(step.from), get(step.artifact))
         };
-        let external = key.to_string();
+        let external = match kept.reruns {
+            0 => key.to_string(),
+            times => format!("{key}/{times}"),
+        };
         let options = report::plan::Options::default();
         let is_elsewhere = matches!(brief.stage, Stage::Elsewhere { .. });
         let head = match &kept.pull.state {
@@ -83,7 +92,17 @@ impl Reviewer {
             checks.push(report::pull::approval(brief, head, &external));
         }
         let checks = checks.into_iter().map(|check| visit.place.named(check)).collect();
-        let comment = report::pull::comment(brief, &marker, &find, &options);
+        let mut of = [brief.base.clone(), brief.catalog.clone()];
+        let mut comment = report::pull::comment(brief, &marker, &find, &options);
+        if comment.as_ref().is_some_and(|comment| kept.said == Some(comment.news))
+            && of != kept.said_of
+        {
+            // Made of other commits and the same in all else, it stays as it was said.
+            of.clone_from(&kept.said_of);
+            let [base, catalog] = of.clone();
+            let brief = Brief { base, catalog, ..brief.clone() };
+            comment = report::pull::comment(&brief, &marker, &find, &options);
+        }
         // A pull request that is none of ours hears nothing, unless something was said already.
         let comment = comment.filter(|_| brief.stage != Stage::Nothing || kept.comment.is_some());
         let suggestions = match brief.stage {
@@ -93,8 +112,17 @@ impl Reviewer {
             _ => Vec::new(),
         };
         let told = self.wanted.get(key).and_then(|w| w.told);
-        let wanted =
-            Wanted { checks, comment, marker, suggestions, not_before: None, is_progress, told };
+        let wanted = Wanted {
+            checks,
+            comment,
+            of,
+            marker,
+            suggestions,
+            not_before: None,
+            is_progress,
+            told,
+            righted: false,
+        };
         self.wanted.insert(key.clone(), wanted);
     }
 
@@ -107,14 +135,22 @@ impl Reviewer {
         key: &PullKey,
         kept: &mut Kept,
     ) -> Result<bool, Trouble> {
-        let Some(wanted) = self.wanted.get(key) else { return Ok(true) };
+        let Some(wanted) = self.wanted.get(key) else {
+            self.unsure.remove(key);
+            return Ok(true);
+        };
         let (now, is) = ((visit.clock)(), wanted.digest());
         let is_refused = |(was, until): &(Digest, Timestamp)| *was == is && *until > now;
         if self.is_mute(visit) || self.refused.get(key).is_some_and(is_refused) {
             return Ok(false);
         }
         let Some(mut wanted) = self.wanted.remove(key) else { return Ok(true) };
-        let mut said = self.say(visit, &mut wanted, kept).await;
+        let is_back = self.is_read_back(key, now);
+        wanted.righted = false;
+        let mut said = self.say(visit, &mut wanted, kept, is_back).await;
+        if is_back && (said.is_ok() || wanted.righted) {
+            self.read_back(key, wanted.righted, now);
+        }
         if said.is_ok() {
             // It stood there already, word for word.
             said = self.see(visit, kept).await;
@@ -153,7 +189,9 @@ impl Reviewer {
             Err(
                 error @ Trouble::Forge(ForgeError::Unavailable { .. } | ForgeError::Unknown { .. }),
             ) => {
-                super::wait(&mut self.mute, repo, &error, (visit.clock)());
+                let until = super::wait(&mut self.mute, repo, &error, (visit.clock)());
+                let error = chain(&error);
+                tracing::warn!(%repo, error, %until, "what is to be said on pull requests waits");
                 Ok(false)
             }
             Err(other) => Err(other),
@@ -190,13 +228,14 @@ impl Reviewer {
         visit: &Visit<'_>,
         wanted: &mut Wanted,
         kept: &mut Kept,
+        is_back: bool,
     ) -> Result<(), Trouble> {
         // Where one kind may not be written, the others may.
         let mut refused = None;
         let number = kept.pull.number;
-        let said = self.say_checks(visit, wanted, kept).await;
+        let said = self.say_checks(visit, wanted, kept, is_back).await;
         note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
-        let said = self.say_comment(visit, wanted, kept).await;
+        let said = self.say_comment(visit, wanted, kept, is_back).await;
         note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
         let said = self.say_suggestions(visit, wanted, kept).await;
         note_refused(self.unless_hidden(visit, number, said).await, &mut refused)?;
@@ -217,17 +256,21 @@ impl Reviewer {
     async fn say_checks(
         &self,
         visit: &Visit<'_>,
-        wanted: &Wanted,
+        wanted: &mut Wanted,
         kept: &mut Kept,
+        is_back: bool,
     ) -> Result<(), Trouble> {
         for check in &wanted.checks {
             let digest = digest::of(check);
             let last = kept.checks.get(&check.name).filter(|last| last.head == check.head);
-            if last.is_some_and(|last| last.digest == digest) {
+            let is_said = last.is_some_and(|last| last.digest == digest);
+            if is_said && !is_back {
                 continue;
             }
             let id = last.and_then(|last| last.id);
-            let id = Some(self.forge.check(&visit.place.repo, check, id).await?);
+            let stood = self.forge.check(&visit.place.repo, check, id).await?;
+            wanted.righted |= is_said && stood.wrote;
+            let id = Some(stood.id);
             let said = SaidCheck { head: check.head.clone(), id, digest };
             kept.checks.insert(check.name.clone(), said);
             self.see(visit, kept).await?;
@@ -240,19 +283,22 @@ impl Reviewer {
         visit: &Visit<'_>,
         wanted: &mut Wanted,
         kept: &mut Kept,
+        is_back: bool,
     ) -> Result<(), Trouble> {
         let repo = &visit.place.repo;
-        if let Some(body) = &wanted.comment {
-            let digest = digest::sha256(body.as_bytes());
+        if let Some(report::pull::Comment { body, news }) = &wanted.comment {
+            let is_said = kept.said == Some(*news);
             let now = (visit.clock)();
             let next = wanted.told.map(|told| told + PROGRESS).filter(|next| *next > now);
-            wanted.not_before = next.filter(|_| wanted.is_progress && kept.said != Some(digest));
-            if kept.said != Some(digest) && wanted.not_before.is_none() {
+            wanted.not_before = next.filter(|_| wanted.is_progress && !is_said);
+            if (!is_said || is_back) && wanted.not_before.is_none() {
                 let (marker, body) = (wanted.marker.clone(), body.clone());
                 let saying = Saying { id: kept.comment, marker, body };
-                kept.comment = Some(self.forge.say(repo, kept.pull.number, &saying).await?);
-                kept.said = Some(digest);
-                wanted.told = Some(now);
+                let stood = self.forge.say(repo, kept.pull.number, &saying).await?;
+                (kept.comment, kept.said) = (Some(stood.id), Some(*news));
+                kept.said_of.clone_from(&wanted.of);
+                wanted.righted |= is_said && stood.wrote;
+                wanted.told = wanted.told.filter(|_| is_said).or(Some(now));
                 self.see(visit, kept).await?;
             }
         }

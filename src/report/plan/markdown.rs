@@ -1,7 +1,9 @@
 //! A plan as a comment on GitHub: text from files stays text, and it always fits.
 
 use super::diff;
-use super::{Artifacts, Options, is_dangerous, new_ends, notes, parts, sorted, summary, verb};
+use super::{
+    Artifacts, Options, changes, is_dangerous, new_ends, notes, parts, sorted, summary, verb,
+};
 use crate::model::{Action, Hold, NewEnd, Plan, RequestId, Step};
 use crate::report::markdown::{Page, code, fence, html, line, prose, short_code};
 use crate::report::{expiry, hold};
@@ -9,13 +11,17 @@ use crate::report::{expiry, hold};
 /// Room for the summary and the line on what did not fit.
 const FRAME: usize = 600;
 
+/// Requests that only get another end, of which each is named.
+const ENDS: usize = 200;
+
 /// The summary, then what is dangerous, unfolded; then what is held; then the rest, folded. What does
 /// not fit within `options.limit` bytes loses its difference first, and is then counted.
 pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String {
     let mut page = Page::new(options.limit.saturating_sub(FRAME));
     let mut hidden = 0;
     let mut put = |forms: &[String]| hidden += usize::from(!page.put(forms));
-    put(&[format!("### {}\n\n", summary(plan))]);
+    let head = if options.unchanged { summary(plan) } else { changes(plan) };
+    put(&[format!("### {head}\n\n")]);
     let (sure, may, more) = sorted(plan);
     let (dangerous, rest): (Vec<_>, Vec<_>) = sure.into_iter().partition(|s| is_dangerous(s));
     for step in dangerous {
@@ -42,7 +48,7 @@ pub fn markdown(plan: &Plan, artifacts: &Artifacts, options: &Options) -> String
     if more > 0 {
         put(&[format!("{more} more may change: known after apply\n\n")]);
     }
-    put(&[ends(plan)]);
+    put(&[ends(plan, ENDS)]);
     let mut out = page.into_text();
     if hidden > 0 {
         out.push_str(&format!(
@@ -72,13 +78,17 @@ pub fn difference(step: &Step, artifacts: &Artifacts, options: &Options) -> Stri
     if text.is_empty() { String::new() } else { fence("diff", &text.join("\n")) }
 }
 
-/// Requests that only get another end, a line each.
-pub(in crate::report) fn ends(plan: &Plan) -> String {
+/// Requests that only get another end, a line each of the first `most`.
+pub(in crate::report) fn ends(plan: &Plan, most: usize) -> String {
     let all = new_ends(plan);
     let line = |(id, end): &(&RequestId, &NewEnd)| {
         format!("- {} {}\n", code(id.as_str()), expiry::new_end(end))
     };
-    let lines: String = all.iter().map(line).collect();
+    let mut lines: String = all.iter().take(most).map(line).collect();
+    let more = all.len().saturating_sub(most);
+    if more > 0 {
+        lines.push_str(&format!("- {more} more get another end\n"));
+    }
     if lines.is_empty() { lines } else { format!("{lines}\n") }
 }
 

@@ -41,19 +41,35 @@ pub struct Options {
     pub secrets: Vec<String>,
     /// The most characters of Markdown.
     pub limit: usize,
+    /// Whether Markdown counts what stays as it is. On a pull request that is no part of it, and would be
+    /// news there whenever another one is merged.
+    pub unchanged: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let secrets = Vec::new();
         // GitHub takes 65,536 characters; the rest is room for what goes around the plan.
-        Self { colour: false, width: 120, diff_lines: 40, diff_total: 2000, secrets, limit: 60_000 }
+        Self {
+            colour: false,
+            width: 120,
+            diff_lines: 40,
+            diff_total: 2000,
+            secrets,
+            limit: 60_000,
+            unchanged: true,
+        }
     }
 }
 
 /// How many of each: `Plan: 2 to create, 1 to update; 3 held; 120 unchanged`. What may stay as it is
 /// is counted apart.
 pub fn summary(plan: &Plan) -> String {
+    format!("{}; {} unchanged", changes(plan), plan.settled)
+}
+
+/// The same without what stays as it is.
+fn changes(plan: &Plan) -> String {
     let sure = || plan.steps.iter().filter(|s| !s.may_change());
     let count = |action| sure().filter(|s| s.action == action).count();
     let always = [
@@ -69,7 +85,7 @@ pub fn summary(plan: &Plan) -> String {
     let may = plan.steps.len() - sure().count();
     let may = if may > 0 { format!("; {may} may change") } else { String::new() };
     let held = plan.holds.len();
-    format!("Plan: {}{may}; {held} held; {} unchanged", parts.join(", "), plan.settled)
+    format!("Plan: {}{may}; {held} held", parts.join(", "))
 }
 
 /// Requests of which nothing is applied but that they end at another time.

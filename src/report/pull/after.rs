@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::report::live::elapsed;
 use crate::report::markdown::{Page, capital, code, fence, html, plural, prose, short_code, words};
-use crate::report::{expiry, hold};
+use crate::report::{expiry, hold, markdown};
 
 use super::changes::{self, sentence};
 
@@ -36,6 +36,8 @@ enum State {
     Deleting,
     Waiting,
     Pending,
+    /// Nothing was begun: no pass has seen it yet, or none was told how it came.
+    Arriving,
     Ready,
     Suspended,
     Deleted,
@@ -58,6 +60,13 @@ pub(super) fn title(brief: &Brief) -> String {
     let of = plural(all.len(), "request");
     let failed = count(&[State::Failed, State::Unknown]);
     let held = count(&[State::Held]);
+    let arriving = count(&[State::Arriving]);
+    if arriving == all.len() && (brief.awaited || arriving > 0) {
+        return match brief.troubles.is_empty() {
+            true => "Merged: waits for a pass".to_owned(),
+            false => "Merged: waits until its branch can be used".to_owned(),
+        };
+    }
     match (all.len(), failed, held) {
         (0, ..) => "Merged: nothing to do".to_owned(),
         (_, 1.., _) => format!("Failed: {failed} of {of}; {over} done"),
@@ -74,6 +83,9 @@ pub(super) fn title(brief: &Brief) -> String {
 pub(super) fn is_good(brief: &Brief) -> Option<bool> {
     if matches!(&brief.stage, Stage::Merged { changed: Some(_), .. }) {
         return Some(false);
+    }
+    if brief.awaited {
+        return None;
     }
     let all = facts(brief);
     let is = |states: &[State]| all.iter().any(|f| states.contains(&f.state));
@@ -114,6 +126,7 @@ pub(super) fn put(page: &mut Page, brief: &Brief, changed: Option<&Changed>) -> 
     let held = changes::held(&held);
     whole &= held.is_empty() || page.put(&[held]);
     let going: String = all.iter().filter_map(under_way).collect();
+    let going = going + &arriving(&all);
     whole &= going.is_empty() || page.put(&[going.as_str()]);
     if !going.is_empty() && all.iter().all(|f| !f.is_over()) {
         page.put(&["\n"]);
@@ -154,7 +167,11 @@ fn facts(brief: &Brief) -> Vec<Facts<'_>> {
             let holds: Vec<&Hold> = holds.iter().filter(|held| held.request == *id).collect();
             let applying: Vec<_> = applying.iter().filter(|one| one.key.request == *id).collect();
             let gone = gone.get(id).copied().unwrap_or_default();
-            let state = state(status, &holds, &applying, gone);
+            let state = match brief.awaited {
+                true if applying.is_empty() => State::Arriving,
+                true => State::Applying,
+                false => state(status, &holds, &applying, gone),
+            };
             Facts { id, state, status, holds, applying }
         })
         .collect();
@@ -163,7 +180,12 @@ fn facts(brief: &Brief) -> Vec<Facts<'_>> {
 }
 
 fn state(status: Option<&Status>, holds: &[&Hold], applying: &[&Applying], gone: bool) -> State {
+    let is_asked =
+        |held: &&Hold| matches!(held.reason, HoldReason::NeedsPullRequest { direct: false, .. });
+    // The forge is asked how it came: nobody has to do anything.
+    let is_arriving = !holds.is_empty() && holds.iter().all(is_asked);
     match status.map(|status| status.phase) {
+        Some(RequestPhase::Held) | None if is_arriving => State::Arriving,
         Some(RequestPhase::Failed) => State::Failed,
         Some(RequestPhase::Unknown) => State::Unknown,
         Some(RequestPhase::Held) => State::Held,
@@ -189,6 +211,7 @@ fn word(state: State) -> &'static str {
         State::Deleting => "deleting",
         State::Waiting => "waiting",
         State::Pending => "pending",
+        State::Arriving => "waiting",
         State::Ready => "ready",
         State::Suspended => "suspended",
         State::Deleted => "deleted",
@@ -273,6 +296,7 @@ fn under_way(facts: &Facts) -> Option<String> {
         State::Failed
         | State::Unknown
         | State::Held
+        | State::Arriving
         | State::Ready
         | State::Suspended
         | State::Deleted => return None,
@@ -292,6 +316,18 @@ fn under_way(facts: &Facts) -> Option<String> {
     Some(out)
 }
 
+/// Those of which nothing was begun, together.
+fn arriving(all: &[Facts]) -> String {
+    let waits = all.iter().filter(|f| f.state == State::Arriving);
+    let ids: Vec<String> = waits.map(|f| code(f.id.as_str())).collect();
+    match ids.is_empty() {
+        true => String::new(),
+        false => {
+            format!("- **{}** {}\n", word(State::Arriving), markdown::listed(ids, UNFOLDED))
+        }
+    }
+}
+
 /// How far one component is. No moment but its beginning: a comment that ticks is noise.
 fn progress(one: &Applying) -> String {
     let Applying { key, action: _, since, error, resources } = one;
@@ -305,7 +341,7 @@ fn progress(one: &Applying) -> String {
     let busy = if busy.is_empty() {
         String::new()
     } else {
-        format!(", at {}", crate::report::markdown::listed(busy, PARTS))
+        format!(", at {}", markdown::listed(busy, PARTS))
     };
     let lost = error.as_ref().map(|e| format!("; its answer was lost: {}", short_code(e, 300)));
     let component = code(key.component.as_str());

@@ -46,7 +46,8 @@ pub fn check(
         Stage::Merged { .. } => is_good(brief),
         Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
     };
-    let options = Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, ..options.clone() };
+    let options =
+        Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, unchanged: false, ..options.clone() };
     let mut text = match &brief.stage {
         Stage::Planned
             if !brief.plan.is_empty()
@@ -114,9 +115,14 @@ fn summary(brief: &Brief) -> String {
         Stage::Planned => made::list(brief),
         _ => String::new(),
     };
-    let sections =
-        [unknown, errors, danger::alert(brief), radius, made, needs::list(brief), others];
-    let whole = sections.iter().all(|section| page.put(&[section]));
+    let troubles = problem::troubles(brief);
+    let danger = danger::alert(brief);
+    let sections = [troubles, unknown, errors, danger, radius, made, needs::list(brief), others];
+    // What does not fit keeps out nothing that comes after it.
+    let mut whole = true;
+    for section in &sections {
+        whole &= page.put(&[section]);
+    }
     let mut text = page.into_text();
     if !whole {
         text.push_str("\nNot all of it fits here; every problem stands on its line.\n");

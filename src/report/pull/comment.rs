@@ -1,5 +1,6 @@
 //! The one living comment.
 
+use crate::digest::{self, Digest};
 use crate::model::{
     Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
     visible,
@@ -17,25 +18,37 @@ const FRAME: usize = 300;
 const REPLIES: usize = 5;
 const REPLY_LINES: usize = 40;
 
-/// Lines of what a push did to the plan, and of two plans side by side.
+/// Lines of what a push did to the plan, of what only ends otherwise, and of two plans side by side.
 const SINCE: usize = 20;
+const ENDS: usize = 15;
 const BOTH: usize = 60;
 
 /// Said where what differs in rendered files does not fit.
 const IN_CHECK: &str = "What differs in the rendered files is in the check.\n\n";
 
-/// The comment's Markdown, within `options.limit` bytes, beginning with `marker`, which stands in it
+/// What the comment says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Comment {
+    /// Its Markdown.
+    pub body: String,
+    /// Digest of what is news in it: all but the commits that it was made of besides its own. What moves
+    /// those and nothing else is no reason to write it anew.
+    pub news: Digest,
+}
+
+/// The comment, within `options.limit` bytes, beginning with `marker`, which stands in it
 /// once, whatever else it says. `None`: there is nothing to say, and nobody was told otherwise.
 pub fn comment(
     brief: &Brief,
     marker: &str,
     artifacts: &Artifacts,
     options: &Options,
-) -> Option<String> {
+) -> Option<Comment> {
     if brief.stage == Stage::Nothing && brief.since.is_none() && brief.replies.is_empty() {
         return None;
     }
-    let foot = format!("{}{}", replies(brief), footer(brief));
+    let (replies, bottom) = (replies(brief), footer(brief, true));
+    let foot = format!("{replies}{bottom}");
     let room = options.limit.saturating_sub(marker.len() + foot.len() + FRAME);
     let mut page = Page::new(room);
     page.put(&[format!("### {}\n\n", heading(brief))]);
@@ -43,36 +56,41 @@ pub fn comment(
         let number = link::pull(brief, number);
         page.put(&[format!("It takes back {number} and restores the former state.\n\n")]);
     }
-    let whole = match &brief.stage {
-        Stage::Planned => planned(&mut page, brief, artifacts, options),
-        Stage::Conflict { paths } => page.put(&[conflict(paths)]),
-        Stage::Unknown { error } => page.put(&[format!(
-            "It could not be looked at, and is tried again by itself.\n\n{}\n",
-            words(error, 20)
-        )]),
-        Stage::Nothing => true,
-        Stage::Merged { commit: _, changed } => {
-            changed.as_ref().is_none_or(|changed| {
-                let rewrites = changes::rewrites(changed);
-                let who = brief.holds.iter().find_map(|hold| match &hold.reason {
-                    HoldReason::PlanChanged { now, needs, .. } if *now == changed.now => {
-                        (!needs.is_empty()).then(|| asked_for(needs))
-                    }
-                    _ => None,
-                });
-                let who = who.as_deref();
-                page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
-            }) & after::put(&mut page, brief, changed.as_ref())
-        }
-        Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
-        Stage::Elsewhere { base } => page.put(&[format!(
-            "It is aimed at {} now, which vend does not read.\n\n",
-            short_code(base, 200)
-        )]),
-    };
+    let troubles = problem::troubles(brief);
+    let told = troubles.is_empty() || page.put(&[troubles]);
+    let whole = told
+        & match &brief.stage {
+            Stage::Planned => planned(&mut page, brief, artifacts, options),
+            Stage::Conflict { paths } => page.put(&[conflict(paths)]),
+            Stage::Unknown { error } => page.put(&[format!(
+                "It could not be looked at, and is tried again by itself.\n\n{}\n",
+                words(error, 20)
+            )]),
+            Stage::Nothing => true,
+            Stage::Merged { commit: _, changed } => {
+                changed.as_ref().is_none_or(|changed| {
+                    let rewrites = changes::rewrites(changed);
+                    let who = brief.holds.iter().find_map(|hold| match &hold.reason {
+                        HoldReason::PlanChanged { now, needs, .. } if *now == changed.now => {
+                            (!needs.is_empty()).then(|| asked_for(needs))
+                        }
+                        _ => None,
+                    });
+                    let who = who.as_deref();
+                    page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
+                }) & after::put(&mut page, brief, changed.as_ref())
+            }
+            Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
+            Stage::Elsewhere { base } => page.put(&[format!(
+                "It is aimed at {} now, which vend does not read.\n\n",
+                short_code(base, 200)
+            )]),
+        };
     let rest = "Not all of it fits here; the whole plan is in the check and in `vend plan`.\n\n";
-    let body = format!("{}{}{foot}", page.into_text(), if whole { "" } else { rest });
-    Some(format!("{marker}\n{}", unmarked(&body, marker)))
+    let text = format!("{}{}", page.into_text(), if whole { "" } else { rest });
+    let news = digest::of(&(marker, &text, &replies, footer(brief, false)));
+    let body = format!("{marker}\n{}", unmarked(&format!("{text}{foot}"), marker));
+    Some(Comment { body, news })
 }
 
 /// The answer to `/vend help`, and to what was not understood.
@@ -126,11 +144,15 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         made::list(brief),
         approval::list(brief),
         changes::held(&holds),
-        ends(&brief.plan),
+        ends(&brief.plan, ENDS),
         warning::list(brief, &others),
         since(brief),
     ];
-    let whole = sections.iter().filter(|text| !text.is_empty()).all(|text| page.put(&[text]));
+    // What does not fit keeps out nothing that comes after it.
+    let mut whole = true;
+    for text in sections.iter().filter(|text| !text.is_empty()) {
+        whole &= page.put(&[text]);
+    }
     changes::put(page, brief, artifacts, options);
     whole & waves(brief, artifacts, options).iter().all(|fold| page.put(&[fold]))
 }
@@ -257,19 +279,20 @@ fn reply(reply: &Reply) -> String {
     }
 }
 
-/// Which commits it is about, and how to ask.
-fn footer(brief: &Brief) -> String {
+/// Which commits it is about, and how to ask; with those besides its own that it was made of, or without.
+fn footer(brief: &Brief, others: bool) -> String {
     let Brief { pull, stage, base, catalog, .. } = brief;
+    let (base, catalog) = (base.as_ref().filter(|_| others), catalog.as_ref().filter(|_| others));
     let mut said = match stage {
         Stage::Nothing | Stage::Closed | Stage::Elsewhere { .. } => return String::new(),
         Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
-            let onto = base.iter().map(|b| format!(" on {}", link::commit(brief, b)));
+            let onto = base.into_iter().map(|b| format!(" on {}", link::commit(brief, b)));
             let head = link::commit(brief, &pull.head);
             vec![format!("Commit {head}{}", onto.collect::<String>())]
         }
     };
-    said.extend(catalog.iter().map(|c| format!("catalog {}", code(c.short()))));
+    said.extend(catalog.into_iter().map(|c| format!("catalog {}", code(c.short()))));
     said.push("`/vend help` says what can be asked".to_owned());
     format!("<sub>{}</sub>\n", said.join(" &middot; "))
 }

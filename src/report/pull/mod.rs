@@ -20,7 +20,7 @@ use crate::report::markdown::plural;
 
 pub use changes::rewritten;
 pub use check::{approval, check, of_branch};
-pub use comment::{comment, help};
+pub use comment::{Comment, comment, help};
 pub use made::where_made;
 pub use suggest::suggestions;
 

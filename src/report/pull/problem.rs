@@ -1,8 +1,8 @@
 //! Problems of the files that a pull request changes.
 
-use crate::model::{Brief, Diagnostic, Severity};
-use crate::report::diagnostic;
+use crate::model::{Brief, Diagnostic, Severity, visible};
 use crate::report::markdown::{capital, prose};
+use crate::report::{diagnostic, source};
 
 use super::link;
 
@@ -10,9 +10,24 @@ use super::link;
 const ERRORS: usize = 10;
 const OTHERS: usize = 5;
 
+/// Characters of what is said of a branch.
+const TROUBLE: usize = 1_000;
+
 /// `2 errors, 1 warning in 2 files`.
 pub(super) fn count(brief: &Brief) -> String {
     diagnostic::summary(&brief.diagnostics)
+}
+
+/// What is wrong with its branch, with what helps: until that is over, what is merged waits.
+pub(super) fn troubles(brief: &Brief) -> String {
+    let said = brief.troubles.iter().map(|(name, problem)| {
+        format!("> - {}\n", prose(&visible(&source::sentence(name, problem), TROUBLE)))
+    });
+    let said: String = said.collect();
+    match said.is_empty() {
+        true => said,
+        false => format!("> [!WARNING]\n> What is merged waits:\n{said}\n"),
+    }
 }
 
 /// Errors, the first few, with where, what and how to mend it.

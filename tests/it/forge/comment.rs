@@ -19,7 +19,7 @@ impl Desk {
         let marker = self.marker(number);
         let body = format!("{marker}\n{text}\n");
         let saying = Saying { id, marker, body };
-        self.run(self.forge.say(&self.repo(), number, &saying))
+        Ok(self.run(self.forge.say(&self.repo(), number, &saying))?.id)
     }
 }
 

@@ -6,7 +6,7 @@ use super::GitHub;
 use super::action::Opening;
 use super::call::{Caller, Reply};
 use super::git::{self, Method};
-use super::state::AccountKind;
+use super::state::{AccountKind, Status};
 use crate::world::{Edit, Repository};
 
 /// A repository on the server.
@@ -108,6 +108,30 @@ impl Repo<'_> {
         edits: impl IntoIterator<Item = Edit>,
     ) -> String {
         self.push_branch(user, branch, from, edits)
+    }
+
+    /// Somebody puts another history in the place of what `main` held; its tip.
+    pub fn rewrite(&self, user: &str, edits: impl IntoIterator<Item = Edit>) -> String {
+        let new = self.git.rewrite(edits);
+        self.hub.state().sync(&self.full, user);
+        new
+    }
+
+    /// Somebody sets a commit status, as whoever may write can.
+    pub fn set_status(&self, user: &str, at: &str, context: &str, state: &str) {
+        let commit = Oid::from_str(&self.at(at)).unwrap();
+        let mut all = self.hub.state();
+        let status = Status {
+            id: all.fresh(),
+            author: user.into(),
+            commit,
+            state: state.into(),
+            context: context.into(),
+            description: Some("All is well".into()),
+            target_url: None,
+            created: all.now(),
+        };
+        all.repos.get_mut(&self.full).unwrap().statuses.push(status);
     }
 
     /// Somebody deletes a branch.

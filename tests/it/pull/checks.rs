@@ -34,6 +34,9 @@ fn each_story_has_its_conclusion_and_its_title() {
     invalid: Failure: 3 errors, 1 warning in 2 files; 1 to create
     many: Success: 28 to create, 260 to update, 12 to delete; replaces 2 resources
     pushed: Success: 2 to create
+    one-rule: Success: 600 to create
+    refused: Success: 1 to create
+    waiting: Running: Merged: waits until its branch can be used
     applying: Running: Applying: 1 of 3 requests done
     done: Success: Done: 2 requests
     failed: Failure: Failed: 1 of 3 requests; 1 done
@@ -95,6 +98,82 @@ fn an_approval_is_missing_until_every_need_is_met() {
     assert_eq!(approval(&story.brief), (CheckState::Success, "No approval is needed".to_owned()));
     assert_eq!(approval(&named("invalid").brief).0, CheckState::Queued);
     assert_eq!(approval(&named("conflict").brief).0, CheckState::Queued);
+}
+
+#[test]
+fn one_review_is_one_for_all_that_the_same_people_are_asked_for() {
+    let mut story = named("one-rule");
+    let (title, list) = {
+        let check = pull::approval(&story.brief, &story.brief.pull.head, "id-2");
+        (check.title, check.summary)
+    };
+    assert_eq!(title, "Missing: 1 of platform");
+    assert_eq!(list.matches("**Missing**").count(), 1, "{list}");
+    let said = super::written(&story);
+    for section in [
+        "600 to create; 1 approval is missing",
+        "#### Approvals",
+        "#### To know",
+        "Since [",
+        "Every",
+    ] {
+        assert!(said.contains(section), "{section}: {said}");
+    }
+    // Of other people, and for another reason.
+    story.brief.needs[7].teams = vec!["dba".into()];
+    story.brief.needs[8].why = "another rule".into();
+    let said = super::written(&story);
+    assert!(said.contains("2 approvals are missing"), "{said}");
+    assert_eq!(said.matches("**Missing**").count(), 3, "{said}");
+    for need in &mut story.brief.needs {
+        need.had.push("kim".into());
+    }
+    let said = super::written(&story);
+    assert!(said.contains("600 to create; approved") && !said.contains("**Missing**"), "{said}");
+    // However many reasons there are, there is room for what comes after them.
+    for (n, need) in story.brief.needs.iter_mut().enumerate() {
+        need.why = format!("rule {n}: {}", "why ".repeat(60));
+        need.had.clear();
+    }
+    let said = super::written(&story);
+    for section in ["585 more, 585 of them missing", "#### To know", "Since ["] {
+        assert!(said.contains(section), "{section}: {said}");
+    }
+}
+
+#[test]
+fn before_a_pass_has_it_nothing_is_over_whatever_was_known_before() {
+    let mut story = named("waiting");
+    story.brief.standing = named("done").brief.standing;
+    let said = super::written(&story);
+    for wrong in ["**ready**", "**deleted**", "Done"] {
+        assert!(!said.contains(wrong), "{wrong}: {said}");
+    }
+    assert_eq!(check(&story).state, CheckState::Running);
+    // Of a large plan the steps are not kept.
+    story.brief.plan.steps.clear();
+    story.brief.standing.clear();
+    let check = check(&story);
+    let title = "Merged: waits until its branch can be used";
+    assert_eq!((check.state, check.title.as_str()), (CheckState::Running, title));
+}
+
+#[test]
+fn only_what_is_news_is_news() {
+    let comment = |story: &Story| {
+        let options = Options::default();
+        pull::comment(&story.brief, super::MARKER, &story.artifacts(), &options).unwrap()
+    };
+    let mut story = named("replacement");
+    let (before, check_before) = (comment(&story), check(&story));
+    let other = Some(vend::model::Revision::new("9".repeat(40)));
+    (story.brief.base, story.brief.catalog) = (other.clone(), other);
+    story.brief.plan.settled += 1;
+    let after = comment(&story);
+    assert!(before.body != after.body && before.news == after.news);
+    assert_eq!(check(&story), check_before);
+    story.brief.needs[0].had.push("sam".into());
+    assert_ne!(comment(&story).news, before.news);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub fn written(story: &stories::Story) -> String {
     let Story { brief, .. } = story;
     pull::comment(brief, MARKER, &story.artifacts(), &Options::default())
         .expect("it says something")
+        .body
 }
 
 #[test]

@@ -126,7 +126,7 @@ proptest::proptest! {
         for story in [planted(&text), planted_after(&text)] {
             let options = super::Options { limit, ..super::Options::default() };
             let text = vend::report::pull::comment(&story.brief, MARKER, &story.artifacts(), &options);
-            let text = text.unwrap();
+            let text = text.unwrap().body;
             assert!(text.len() <= limit, "{} of {limit}", text.len());
             assert_frame_only(&text);
             let live = read(&text);

@@ -11,7 +11,8 @@ use vend::model::{
     Discount, Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId,
     LastApply, Need, Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates,
     Remark, Reply, RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten,
-    Since, Stage, Status, Step, Symbol, Target, TargetKey, TargetName, TemplateId, Warned,
+    Since, SourceName, SourceProblem, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
+    TemplateId, Warned,
 };
 
 /// A brief, and what was rendered before and after for its targets.
@@ -46,6 +47,9 @@ pub fn all() -> Vec<(&'static str, Story)> {
         ("invalid", invalid()),
         ("many", many()),
         ("pushed", pushed()),
+        ("one-rule", one_rule()),
+        ("refused", refused()),
+        ("waiting", waiting()),
         ("applying", applying()),
         ("done", done()),
         ("failed", failed()),
@@ -150,6 +154,8 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         discounted: Vec::new(),
         warnings: Vec::new(),
         since: None,
+        troubles: Vec::new(),
+        awaited: false,
         standing: Vec::new(),
         holds: Vec::new(),
         applying: Vec::new(),
@@ -401,6 +407,58 @@ fn happening(second: i64, what: &str, state: &str, message: Option<&str>) -> Hap
         state: state.into(),
         message: message.map(Into::into),
     }
+}
+
+/// One rule that asks the same of many requests, in a plan of which not all fits.
+fn one_rule() -> Story {
+    let names: Vec<String> = (0..600)
+        .map(|n| format!("team-{}/dev/a-queue-with-a-long-name-{n:03}#queue", n % 7))
+        .collect();
+    let mut story =
+        story(Stage::Planned, names.iter().map(|at| step(at, Action::Create)).collect());
+    let needs = names.iter().map(|at| Need {
+        requests: vec![key(at).request],
+        why: "the environment `dev` asks for it: `plan.creates > 0`".into(),
+        teams: vec!["platform".into()],
+        count: 1,
+        had: Vec::new(),
+    });
+    story.brief.needs = needs.collect();
+    let newer = names.iter().map(|at| Warned::Newer {
+        request: key(at).request,
+        template: "queue".into(),
+        version: "1.0.0".parse().unwrap(),
+        newer: "1.1.0".parse().unwrap(),
+    });
+    story.brief.warnings = newer.collect();
+    let added = names.iter().map(|at| format!("create {at}")).collect();
+    let (gone, differs) = (Vec::new(), Vec::new());
+    story.brief.since = Some(Since { head: commit('e'), added, gone, differs });
+    for at in &names {
+        story = story.rendered(at, None, Some(&format!("Name: {at}\nTimeout: 60\n").repeat(5)));
+    }
+    story
+}
+
+fn refused() -> Story {
+    let mut story = new_queue();
+    let problem = SourceProblem::HistoryRewritten { last: commit('b'), tip: commit('f') };
+    story.brief.troubles = vec![(SourceName::new("requests"), problem)];
+    story
+}
+
+/// Merged, and no pass has it yet: what is known of its requests is of the time before.
+fn waiting() -> Story {
+    let steps = vec![
+        step("orders/dev/events#queue", Action::Update),
+        step("orders/dev/old#queue", Action::Delete),
+    ];
+    let mut story = story(merged(), steps);
+    story.brief.awaited = true;
+    let error = "cannot fetch `https://github.com/acme/requests.git`: 503".into();
+    let problem = SourceProblem::Stale { error, since: at(3) };
+    story.brief.troubles = vec![(SourceName::new("requests"), problem)];
+    story
 }
 
 fn applying() -> Story {

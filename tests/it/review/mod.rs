@@ -2,6 +2,7 @@
 
 mod again;
 mod approval;
+mod arrive;
 mod command;
 mod expiry;
 mod fork;
@@ -15,6 +16,7 @@ mod offer;
 mod place;
 mod queue;
 mod radius;
+mod stand;
 mod strange;
 mod trouble;
 mod unseen;
