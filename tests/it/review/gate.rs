@@ -95,7 +95,7 @@ fn a_rule_of_an_environment_asks_a_team_and_only_a_team_satisfies_it() {
     desk.check(&head, "vend/approval", "success");
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
-    desk.world.ready("orders/dev/one");
+    desk.ready("orders/dev/one");
     desk.again_nothing();
 }
 
