@@ -30,6 +30,10 @@ const AT_ONCE: usize = 4;
 /// A detection that takes longer is given up, and begun anew by a later look.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
+/// For so long a detection that goes on already is waited for, asking so often whether it has ended.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// What a detection found, and what it could not look at.
 #[derive(Default)]
 struct Findings {
@@ -125,8 +129,13 @@ pub(super) async fn inspect(
     match before {
         Some(Detection::Found(found)) => {
             detections.put(&stack.id, None);
-            let Findings { items: drift, unchecked, touched } =
-                found.map_err(Trouble::of_a_look)?;
+            // The stack itself was seen, and stands as it stood: what could not be found out about drift
+            // holds nothing back.
+            let found = found.unwrap_or_else(|trouble| Findings {
+                unchecked: Some(Unchecked { why: Some(trouble.words()), parts: None }),
+                ..Findings::default()
+            });
+            let Findings { items: drift, unchecked, touched } = found;
             let (unchecked, touched) = (unchecked.map(Box::new), touched.map(Box::new));
             Ok(Observation::Present(Live { drift, unchecked, touched, ..live }))
         }
@@ -140,7 +149,10 @@ impl Session {
         let first = self.limits.detections.is_first(&stack.id);
         let failure = match first && is_fresh(stack) {
             true => None,
-            false => self.detect(stack).await?,
+            false => match self.detect(stack).await {
+                Err(trouble @ Trouble::Rejected { .. }) => Some(trouble.words()),
+                detected => detected?,
+            },
         };
         let mut found = self.differences(stack).await?;
         if self.by_another(stack).await? {
@@ -160,12 +172,23 @@ impl Session {
 
     /// Has CloudFormation look, and waits until it has; gives why it failed, if it did.
     async fn detect(&self, stack: &Stack) -> Result<Option<String>, Trouble> {
-        let room = self.limits.detections.room.acquire().await;
-        let _room = room.map_err(|_| Trouble::Unsent("looking for drift was given up".into()))?;
-        let call = |client: &aws_sdk_cloudformation::Client| {
-            client.detect_stack_drift().stack_name(&stack.id).send()
+        let since = Instant::now();
+        let (began, _room) = loop {
+            let room = self.limits.detections.room.acquire().await;
+            let room =
+                room.map_err(|_| Trouble::Unsent("looking for drift was given up".into()))?;
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.detect_stack_drift().stack_name(&stack.id).send()
+            };
+            match self.look(call).await {
+                // Somebody else's, or that of a process of ours which has ended: one at a time.
+                Err(trouble) if goes_on_already(&trouble) && since.elapsed() < PATIENCE => {
+                    drop(room)
+                }
+                began => break (began?, room),
+            }
+            tokio::time::sleep(AGAIN).await;
         };
-        let began = self.look(call).await?;
         let id = began.stack_drift_detection_id.unwrap_or_default();
         let mut wait = Duration::from_millis(200);
         let end = Instant::now() + DEADLINE;
@@ -229,6 +252,11 @@ impl Session {
         let ours = last.is_none() || token.is_some_and(|t| t.starts_with(OUR_TOKENS));
         Ok(!ours)
     }
+}
+
+/// Whether the service refuses to look since it is looking.
+fn goes_on_already(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Rejected { message, .. } if message.contains("already in progress"))
 }
 
 /// How the tokens of vend's changes begin.

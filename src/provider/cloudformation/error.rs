@@ -9,6 +9,7 @@ use aws_sdk_cloudformation::error::{
 };
 
 use super::settings::Place;
+use crate::error::chain;
 use crate::fault::Fault;
 use crate::model::Target;
 use crate::provider::ProviderError;
@@ -128,6 +129,16 @@ impl Trouble {
             | Self::Unsent(_)
             | Self::NoCredentials(_)
             | Self::Rejected { .. } => self.of_a_look(),
+        }
+    }
+
+    /// What went wrong, for people.
+    pub(super) fn words(self) -> String {
+        match self.of_a_look() {
+            ProviderError::Unavailable { error, .. } | ProviderError::Unknown { error } => {
+                chain(&*error)
+            }
+            ProviderError::Stale(words) | ProviderError::Refused(words) => words,
         }
     }
 

@@ -190,6 +190,34 @@ fn f40_a_look_for_drift_that_fails_is_not_taken_for_none() {
 }
 
 #[test]
+fn a_look_for_drift_that_is_refused_holds_nothing() {
+    let mut here = standing("");
+    let status = || here.it.world.status(ID);
+    let text = "Drift detection is already in progress for stack";
+    // Somebody else's look is waited for.
+    here.it
+        .aws
+        .rule(Rule::on("DetectStackDrift", Fault::Refuse(400, "ValidationError", text)).once());
+    let looks = here.it.aws.count("DetectStackDrift");
+    let twice = || (here.it.aws.count("DetectStackDrift") > looks + 2).then_some(());
+    here.it.aws.eventually("it is asked again", twice);
+    assert!(status()["drift"]["unchecked"].is_null(), "{}", status());
+
+    let denied = Fault::Refuse(403, "AccessDenied", "not authorized to perform: DetectStackDrift");
+    here.it.aws.rule(Rule::on("DetectStackDrift", denied));
+    let seen = here.until("it is said", |s| s["drift"]["unchecked"].is_object());
+    assert_eq!(seen["phase"], "Ready", "{seen}");
+    assert!(seen["drift"].to_string().contains("not authorized to perform"), "{seen}");
+    here.it.aws.no_rules();
+    here.until("all of it is looked at", |s| s["drift"]["state"] == "InSync");
+    here.daemon.stop();
+    let logs = here.it.world.vend_ends(0, &["logs", ID]).stdout;
+    assert!(!logs.contains("Held"), "{logs}");
+    assert_eq!(here.it.aws.effects(&here.stack), ["create"]);
+    here.it.aws.assert_sound();
+}
+
+#[test]
 fn what_somebody_changed_and_put_back_is_as_it_was_applied() {
     let it = Account::watchful();
     it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", "  onDrift: revert\n")]);
