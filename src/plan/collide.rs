@@ -75,5 +75,9 @@ fn holders<'a>(context: &'a Context) -> BTreeMap<Named<'a>, TargetKey> {
 
 fn named<'a>(provider: &'a str, settings: &Map) -> Option<Named<'a>> {
     let text = |key: &str| settings.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some((provider, text(NAME)?, WITHIN.map(text)))
+    // A role's account is in its ARN: `arn:aws:iam::ACCOUNT:role/NAME`.
+    let role = text("role");
+    let of_role = role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+    let [account, region, endpoint] = WITHIN.map(text);
+    Some((provider, text(NAME)?, [account.or(of_role), region, endpoint]))
 }

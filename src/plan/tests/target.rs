@@ -37,6 +37,20 @@ fn b77_of_two_that_come_to_one_name_the_first_has_it() {
     hold orders/prod/two#main Create: Invalid OWN001 `orders/prod/one` and `orders/prod/two` come to the same `stackName: orders-queue`, which the first one has
     0 settled
     ");
+    // In other accounts there are other names; a role tells its account.
+    let mut world = World::empty();
+    for (id, account) in [("orders/prod/one", 1), ("orders/dev/one", 2), ("orders/test/one", 1)] {
+        let mut file = named("{team}-queue");
+        let role = format!("arn:aws:iam::{account:012}:role/vend");
+        file.settings.insert("role".into(), role.into());
+        world.put(id, file);
+    }
+    assert_snapshot!(world.show(), @"
+    Create orders/dev/one#main
+    Create orders/prod/one#main
+    hold orders/test/one#main Create: Invalid OWN001 `orders/prod/one` and `orders/test/one` come to the same `stackName: orders-queue`, which the first one has
+    0 settled
+    ");
     // Who has it keeps it, whatever comes before in the order of names.
     let mut world = World::of([("orders/prod/two", named("{team}-queue").with("size", 1))]);
     world.file("orders/prod/two").parameters.insert("size".into(), 2.into());
