@@ -194,6 +194,10 @@ pub struct Change {
     /// Passed on as tags where the provider has such a thing.
     #[serde(default)]
     pub labels: std::collections::BTreeMap<String, String>,
+    /// What the target was given when it was last applied; `None`: nobody knows. What was given then
+    /// and is not now goes; what was never given is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
     /// Commit of the request file, for people; never part of a digest or comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<super::Revision>,
@@ -214,6 +218,17 @@ pub struct Change {
     /// to be carried out, if it still is what it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Value>,
+}
+
+/// See [`Change::former`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Former {
+    /// Names of the labels.
+    #[serde(default)]
+    pub labels: BTreeSet<String>,
+    /// The settings.
+    #[serde(default)]
+    pub settings: Map,
 }
 
 /// How to ask for a change that is under way.

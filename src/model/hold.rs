@@ -196,6 +196,9 @@ pub enum HoldReason {
         /// It was asked to stop.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         stopped: bool,
+        /// Why the provider could not be asked about it lately.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<String>,
     },
     /// Somebody else's change is under way there.
     Busy {

@@ -1,6 +1,6 @@
 //! What vend knows it has done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     Change, ComponentName, DriftItem, Happening, InstanceId, Life, Map, Origin, OutputSpec,
-    Reference, RequestId, Revision, SourceName, TargetKey, TargetName, TemplateId, Ticket, Token,
-    hidden_output, is_hidden_output,
+    Reference, RequestId, Revision, SourceName, Target, TargetKey, TargetName, TemplateId, Ticket,
+    Token, hidden_output, is_hidden_output,
 };
 use crate::digest::Digest;
 
@@ -148,6 +148,9 @@ pub struct ComponentRecord {
     /// that there was nothing to change, and let the mark be as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Digest>,
+    /// Names of the labels that it was last given: the record's own may be newer.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub labels: BTreeSet<String>,
     /// The provider's word for its state.
     pub state: String,
     /// What it gives.
@@ -306,6 +309,18 @@ pub struct Retry {
     /// It was carried out and failed: what is there now may be stuck.
     #[serde(default)]
     pub ended: bool,
+    /// What a creation that failed may have left, where nothing was ever recorded of its target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Box<Left>>,
+}
+
+/// A target that was begun and never made. It bears our marks, and no record tells of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Left {
+    /// Where to look for it.
+    pub target: Target,
+    /// What the record was to be: whose file asked for it, from which source.
+    pub record: Record,
 }
 
 /// What is known of a source.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::digest::{self, Digest};
 use crate::model::{
     Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, LOCATION,
-    Live, Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target,
+    Left, Live, Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target,
     TargetKey, TargetName,
 };
 
@@ -232,6 +232,13 @@ impl Draft {
             true => Some((Some(Action::Update), None)),
             false => subject.answer(verdict, past, seen, context.situation.now),
         };
+        // What a change of ours failed at may have gone, or be stuck, also where its file asks for what
+        // was there before.
+        let has_failed = subject.case.retries.get(name).is_some_and(|retry| retry.ended);
+        if let Some(recorded) = recorded.filter(|_| has_failed && seen.is_none()) {
+            let key = TargetKey { request: from.id.clone(), component: name.clone() };
+            self.failed.push(self.target(key, recorded));
+        }
         let Some((action, held)) = answer else { return };
         let mut target = fresh_target(context, subject, work, desired);
         if let Some(recorded) = recorded {
@@ -321,6 +328,64 @@ impl Draft {
         }
     }
 
+    /// What a creation that failed may have left, of which no record tells and which nothing asks for
+    /// any more: it goes, as what is left of a try always may. It never was of use to anybody, so that
+    /// no guard of what is in use is asked: protection, references, the number of deletions.
+    pub(super) fn leftover(
+        &mut self,
+        context: &Context,
+        case: &Case,
+        name: &ComponentName,
+        left: &Left,
+    ) {
+        let key = TargetKey { request: case.id.clone(), component: name.clone() };
+        let seen = case.live.get(name);
+        // What nobody has looked at may be there: it is looked at before anything is done.
+        let sight = seen.map_or(Sight::Rubble, |_| Sight::of(seen, None));
+        let in_flight = case.in_flight.contains_key(name);
+        let past = if in_flight { Past::InFlight } else { Past::Begun };
+        let until = Some(retry::refused_until(context.situation.now));
+        let source = &left.record.origin.source;
+        let doubt = context.situation.sources.get(source).cloned();
+        let doubt = doubt.map(|problem| HoldReason::Source { source: source.clone(), problem });
+        let held = || doubt.or_else(|| case.barred.clone()).or_else(|| waits(context, case, name));
+        let (action, held) = match decide(Want::Gone, past, sight) {
+            Verdict::Delete => (Action::Delete, held()),
+            Verdict::Forget => (Action::Forget, None),
+            verdict @ (Verdict::NotObserved | Verdict::Busy) => {
+                (Action::Delete, Some(obstacle(verdict, seen, until)))
+            }
+            Verdict::Stuck => (Action::Delete, Some(unasked(&left.target, seen))),
+            Verdict::Await
+            | Verdict::Leave
+            | Verdict::Create
+            | Verdict::TakeUp
+            | Verdict::Update
+            | Verdict::CreateAgain
+            | Verdict::Drift
+            | Verdict::NotOurs
+            | Verdict::Adopt
+            | Verdict::Clear => return,
+        };
+        let target = Target { key: key.clone(), ..left.target.clone() };
+        if let Some(reason) = held {
+            // It is looked at all the same: it may be gone by now.
+            self.failed.push(target);
+            self.block(key.clone(), Lane::Remove);
+            return self.hold(key, Some(action), reason);
+        }
+        self.looks.insert((key.clone(), Lane::Remove), target.clone());
+        if seen.is_none() {
+            self.unlooked.insert((key.clone(), Lane::Remove));
+        }
+        let mut gone = step(target, action);
+        gone.from = mark(seen);
+        if action == Action::Delete {
+            gone.remarks.push(Remark::Rubble);
+        }
+        self.steps.insert((key, Lane::Remove), gone);
+    }
+
     /// The record takes another key; the world is not touched.
     pub(super) fn rekey(&mut self, subject: &Subject, work: &Work) {
         let Some((name, component)) = work.recorded else { return };
@@ -400,7 +465,7 @@ impl Subject<'_> {
             | Verdict::Stuck
             | Verdict::Clear => {
                 let pending = match past {
-                    Past::Unrecorded => Some(Action::Create),
+                    Past::Unrecorded | Past::Begun => Some(Action::Create),
                     Past::Other => Some(change),
                     Past::Same | Past::InFlight => None,
                 };
@@ -450,6 +515,21 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
             HoldReason::NotObserved { error: String::new() }
         }
     }
+}
+
+/// What was begun and came to nothing is whole by now, and nothing asks for it.
+fn unasked(target: &Target, seen: Option<&Seen>) -> HoldReason {
+    let state = match seen {
+        Some(Seen::Observed(Observation::Present(live))) => live.state.clone(),
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
+            String::new()
+        }
+    };
+    let advice = format!(
+        "vend began `{}` and saw it fail, somebody has made it whole since, and no file asks for it any more: put the file back, or delete it by hand",
+        target.called()
+    );
+    HoldReason::Stuck { state, advice, error: None, digest: None }
 }
 
 /// With what it is called that stands there.

@@ -17,6 +17,8 @@ pub(super) enum Want {
 pub(super) enum Past {
     /// Never applied.
     Unrecorded,
+    /// Never applied, and a creation of ours came to nothing there.
+    Begun,
     /// Applied from the very artifact that is desired.
     Same,
     /// Applied from another one.
@@ -79,7 +81,7 @@ pub(super) enum Verdict {
 /// The table. Nothing is created or deleted on the strength of not having looked, and what is
 /// neither desired nor recorded is a stranger's.
 pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
-    use Past::{InFlight, Other, Same, Unrecorded};
+    use Past::{Begun, InFlight, Other, Same, Unrecorded};
     use Sight::{Absent, AsApplied, Busy, Drifted, Failed, Foreign, Rubble, Stuck, Unclaimed};
     use Want::{Gone, Present};
     match (want, past, sight) {
@@ -89,26 +91,35 @@ pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
             Failed | Absent | Foreign | Unclaimed | AsApplied | Drifted | Busy | Stuck | Rubble,
         ) => Verdict::Await,
 
-        (Present, Unrecorded, Absent) => Verdict::Create,
-        (Present, Unrecorded, AsApplied | Drifted) => Verdict::TakeUp,
+        (Present, Unrecorded | Begun, Absent) => Verdict::Create,
+        (Present, Unrecorded | Begun, AsApplied | Drifted) => Verdict::TakeUp,
         (Present, Same, AsApplied | Busy) => Verdict::Leave,
         (Present, Same, Drifted) => Verdict::Drift,
         (Present, Other, AsApplied | Drifted) => Verdict::Update,
         (Present, Same | Other, Absent) => Verdict::CreateAgain,
-        (Present, Unrecorded, Unclaimed) => Verdict::Adopt,
-        (Present, Unrecorded | Same | Other, Foreign) => Verdict::NotOurs,
+        (Present, Unrecorded | Begun, Unclaimed) => Verdict::Adopt,
+        (Present, Unrecorded | Begun | Same | Other, Foreign) => Verdict::NotOurs,
         // It was ours: whoever took the mark away meant something by it.
         (Present, Same | Other, Unclaimed) => Verdict::NotOurs,
-        (Present, Unrecorded | Same | Other, Failed) => Verdict::NotObserved,
-        (Present, Unrecorded | Other, Busy) => Verdict::Busy,
-        (Present, Unrecorded | Same | Other, Stuck) => Verdict::Stuck,
-        (Present, Unrecorded | Same | Other, Rubble) => Verdict::Clear,
+        (Present, Unrecorded | Begun | Same | Other, Failed) => Verdict::NotObserved,
+        (Present, Unrecorded | Begun | Other, Busy) => Verdict::Busy,
+        (Present, Unrecorded | Begun | Same | Other, Stuck) => Verdict::Stuck,
+        (Present, Unrecorded | Begun | Same | Other, Rubble) => Verdict::Clear,
 
         (Gone, Same | Other, AsApplied | Drifted | Stuck | Rubble) => Verdict::Delete,
         (Gone, Same | Other, Absent) => Verdict::Forget,
         (Gone, Same | Other, Failed) => Verdict::NotObserved,
         (Gone, Same | Other, Foreign | Unclaimed) => Verdict::NotOurs,
         (Gone, Same | Other, Busy) => Verdict::Busy,
+
+        (Gone, Begun, Rubble | Stuck) => Verdict::Delete,
+        // Somebody took it away, and the name is free, or another's by now.
+        (Gone, Begun, Absent | Foreign | Unclaimed) => Verdict::Forget,
+        // Somebody made it whole: a file has to say what is meant with it.
+        (Gone, Begun, AsApplied | Drifted) => Verdict::Stuck,
+        (Gone, Begun, Failed) => Verdict::NotObserved,
+        (Gone, Begun, Busy) => Verdict::Busy,
+
         (
             Gone,
             Unrecorded,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Action, ComponentName, ComponentRecord, Dependency, Drift, DriftItem, Hold, HoldReason,
-    InstanceId, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target, TargetKey,
-    Unchecked, Wanted,
+    InstanceId, Left, Observation, Owner, RequestId, Revision, Settle, Spec, Step, Target,
+    TargetKey, Unchecked, Wanted,
 };
 
 use super::Context;
@@ -124,7 +124,7 @@ impl Draft {
     fn in_flight(&mut self, case: &Case) {
         let spec = case.desired.as_ref().and_then(|d| d.spec());
         for (name, flight) in &case.in_flight {
-            let InFlight { action, artifact, since, unknown, stopped } = flight;
+            let InFlight { action, artifact, since, unknown, stopped, silent } = flight;
             let component = spec.map(|spec| spec.component(name));
             let next = match (case.desired.is_some(), component, *action) {
                 (false, _, Action::Delete) | (true, Some(None), Action::Delete) => None,
@@ -136,7 +136,11 @@ impl Draft {
                 (true, None, _) => None,
             };
             let reason = match unknown.clone() {
-                None => HoldReason::InFlight { since: *since, stopped: *stopped },
+                None => HoldReason::InFlight {
+                    since: *since,
+                    stopped: *stopped,
+                    silent: silent.clone(),
+                },
                 Some(error) => HoldReason::Unknown { since: *since, error },
             };
             let key = TargetKey { request: case.id.clone(), component: name.clone() };
@@ -176,6 +180,9 @@ impl Draft {
     }
 
     fn gone(&mut self, context: &Context, case: &Case) {
+        for (name, left) in leftovers(case, &[]) {
+            self.leftover(context, case, name, left);
+        }
         let Some(record) = &case.recorded else { return };
         if record.components.is_empty() && case.in_flight.is_empty() {
             self.forget.push(case.id.clone());
@@ -207,6 +214,8 @@ impl Draft {
         match subject.gate(context) {
             Some(gate) => {
                 let pending = works.iter().find_map(|w| self.pending(context, &subject, w));
+                let left = leftovers(case, &works).next().map(|_| Action::Delete);
+                let pending = pending.or(left);
                 match (pending, gate) {
                     (pending, Gate::Always(reason)) => {
                         self.expiring(&subject, &reason);
@@ -218,7 +227,12 @@ impl Draft {
                     (None, Gate::IfPending(_)) => {}
                 }
             }
-            None => works.iter().for_each(|w| self.work(context, &subject, w)),
+            None => {
+                works.iter().for_each(|w| self.work(context, &subject, w));
+                for (name, left) in leftovers(case, &works) {
+                    self.leftover(context, case, name, left);
+                }
+            }
         }
         if subject.trusted(context) {
             works.iter().for_each(|w| self.rekey(&subject, w));
@@ -270,6 +284,21 @@ impl Draft {
         }
         self.holds.push(Hold { request: case.id.clone(), component: None, action, reason });
     }
+}
+
+/// What creations that failed may have left, of components that are neither desired nor recorded.
+fn leftovers<'a>(
+    case: &'a Case,
+    works: &[Work],
+) -> impl Iterator<Item = (&'a ComponentName, &'a Left)> {
+    let is_known = |name: &ComponentName| {
+        let recorded = case.recorded.as_ref();
+        recorded.is_some_and(|r| r.components.contains_key(name))
+            || works.iter().any(|work| work.key.component == *name)
+    };
+    let left = case.retries.iter().filter_map(|(name, retry)| Some((name, retry.left.as_deref()?)));
+    let left: Vec<_> = left.filter(|(name, _)| !is_known(name)).collect();
+    left.into_iter()
 }
 
 /// Whether those that stand on a request wait for it too. One that is not looked at for reasons of

@@ -39,7 +39,8 @@ pub(super) fn pending(
     retry: &Retry,
     fingerprint: Option<Digest>,
 ) -> Option<HoldReason> {
-    let Retry { fingerprint: of, attempts, until, error, refused, ended: _ } = retry.clone();
+    let Retry { fingerprint: of, attempts, until, error, refused, ended: _, left: _ } =
+        retry.clone();
     if until <= now || of != fingerprint {
         return None;
     }

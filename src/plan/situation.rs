@@ -178,4 +178,6 @@ pub struct InFlight {
     pub unknown: Option<String>,
     /// It was asked to stop.
     pub stopped: bool,
+    /// Why the provider could not be asked about it lately.
+    pub silent: Option<String>,
 }

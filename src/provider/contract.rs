@@ -52,6 +52,7 @@ pub(crate) fn change(
         artifact: artifact.map(Arc::new),
         expect,
         labels: Default::default(),
+        former: None,
         commit: None,
         template: None,
         protect: false,

@@ -99,6 +99,10 @@ impl Provider for Metered {
         self.0.lane(target)
     }
 
+    fn view(&self, target: &Target) -> String {
+        self.0.view(target)
+    }
+
     fn batch(&self) -> usize {
         self.0.batch()
     }

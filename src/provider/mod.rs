@@ -71,6 +71,12 @@ pub trait Provider: Send + Sync {
     /// What bounds concurrency: the account or the repository that the target lives in. Pure.
     fn lane(&self, target: &Target) -> String;
 
+    /// Targets that are looked at together: one of them that hangs keeps those waiting, and no others.
+    /// Pure.
+    fn view(&self, target: &Target) -> String {
+        self.lane(target)
+    }
+
     /// How many changes of one lane one `submit` may carry.
     fn batch(&self) -> usize;
 

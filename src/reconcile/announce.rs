@@ -156,7 +156,8 @@ impl Pass<'_> {
         let drifted = said.as_ref().map(DriftCounts::of).unwrap_or_default();
         let flights: Vec<&Journalled> =
             self.components(id, &self.memory.journal).map(|(_, row)| row).collect();
-        if desired.is_none() && record.is_none() && flights.is_empty() {
+        let left = self.components(id, &self.memory.retries).any(|(_, retry)| retry.left.is_some());
+        if desired.is_none() && record.is_none() && flights.is_empty() && !left {
             if last.is_some() {
                 writes.push(Write::DropStatus(id.clone()));
             }

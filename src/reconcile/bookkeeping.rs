@@ -227,7 +227,9 @@ impl Pass<'_> {
 
     pub(super) async fn forget(&mut self, step: &Step) -> Result<(), PassError> {
         let key = &step.target.key;
-        let Some(Some(mut record)) = self.records.get(&key.request).cloned() else { return Ok(()) };
+        let recorded = self.records.get(&key.request).cloned().flatten();
+        let recorded = recorded.filter(|r| r.components.contains_key(&key.component));
+        let Some(mut record) = recorded else { return self.forget_left(step).await };
         record.components.remove(&key.component);
         record.settled = None;
         let event =
@@ -252,6 +254,18 @@ impl Pass<'_> {
             self.put_record(record);
             Ok(())
         }
+    }
+
+    /// What a creation left that had failed is gone, and nothing else was known of it.
+    async fn forget_left(&mut self, step: &Step) -> Result<(), PassError> {
+        let key = step.target.key.clone();
+        if self.memory.retries.remove(&key).is_none() {
+            return Ok(());
+        }
+        let message = format!("{} was gone already", key.component);
+        let event = self.event(&key.request, "Forgotten", message);
+        self.touched.insert(key.request.clone());
+        self.commit(vec![Write::Retry { key, retry: None }, Write::Event(event)]).await
     }
 
     pub(super) fn event(&self, id: &RequestId, kind: &str, message: String) -> Event {

@@ -12,8 +12,8 @@ use super::ledger::End;
 use crate::error::chain;
 use crate::fault::{planted, point};
 use crate::model::{
-    Change, Happening, Journalled, Observation, Owner, Preview, Progress, Target, TargetKey,
-    Ticket, Token,
+    Change, Happening, Journalled, Map, Observation, Owner, Preview, Progress, Target, TargetKey,
+    Ticket, Token, hidden_output, is_hidden_output,
 };
 use crate::provider::{self, Provider, ProviderError, masked};
 
@@ -26,8 +26,11 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 pub(super) enum Answer {
     /// The end was seen.
     Ended(End, Vec<Happening>),
-    /// Under way; the provider's wish when to ask again.
-    Running(Ticket, Vec<Happening>, Option<Duration>),
+    /// Under way.
+    Running(Ticket, Vec<Happening>),
+    /// Under way by all that is known, and the provider could not be asked: why, and its wish when to
+    /// ask again.
+    Silent(Ticket, String, Option<Duration>),
     /// It may have happened.
     Unknown(String),
     /// Nothing happened, and the target is not what was planned for.
@@ -44,9 +47,11 @@ impl Answer {
     pub(super) fn of_a_resumed(self) -> Self {
         match self {
             Self::Later(error, _) | Self::Refused(error) => Self::Unknown(error),
-            sure @ (Self::Ended(..) | Self::Running(..) | Self::Unknown(_) | Self::Stale(_)) => {
-                sure
-            }
+            sure @ (Self::Ended(..)
+            | Self::Running(..)
+            | Self::Silent(..)
+            | Self::Unknown(_)
+            | Self::Stale(_)) => sure,
         }
     }
 }
@@ -136,20 +141,23 @@ pub(super) async fn poll(
     row: Journalled,
     ticket: Ticket,
 ) -> (Journalled, Answer) {
-    let asked = ticket.clone();
+    let ticket_asked = ticket.clone();
     if point!("pass.poll.before").is_err() {
-        return (row, Answer::Running(ticket, Vec::new(), None));
+        return (row, Answer::Running(ticket, Vec::new()));
     }
-    let call = apart(async move { provider.poll(&asked).await }).await;
+    let call = async move { provider.poll(&ticket_asked).await };
+    let call = tokio::time::timeout(ASKED, self::asked(call)).await;
+    let call = call.unwrap_or(Err("the provider gave no answer in half a minute"));
     if point!("pass.poll.after").is_err() {
-        return (row, Answer::Running(ticket, Vec::new(), None));
+        return (row, Answer::Running(ticket, Vec::new()));
     }
     let answer = match call {
         // Failing to ask is not an end: the change goes on at the provider.
-        Ok(Err(ProviderError::Unavailable { retry_after, .. })) => {
-            Answer::Running(ticket, Vec::new(), retry_after)
+        Ok(Err(ProviderError::Unavailable { retry_after, error })) => {
+            let why = masked(chain(&*error), &hidden(&row.change));
+            Answer::Silent(ticket, why, retry_after)
         }
-        Err(_) => Answer::Running(ticket, Vec::new(), None),
+        Err(lost) => Answer::Silent(ticket, lost.to_owned(), None),
         Ok(answer) => answer_of(answer, &row.change),
     };
     (row, answer)
@@ -162,7 +170,7 @@ pub(super) async fn preview(
 ) -> Result<Preview, ProviderError> {
     point!("pass.preview.before")?;
     let hidden = hidden(&change);
-    let call = apart(async move { provider.preview(&change).await }).await;
+    let call = asked(async move { provider.preview(&change).await }).await;
     point!("pass.preview.after")?;
     let answer = call.unwrap_or_else(|lost| Err(ProviderError::unavailable(lost)));
     answer.map_err(|error| error.reworded(|text| masked(text, &hidden)))
@@ -182,18 +190,68 @@ pub(super) async fn cancel(
 ) -> (Journalled, Answer) {
     let asked = ticket.clone();
     if point!("pass.cancel.before").is_err() {
-        return (row, Answer::Running(ticket, Vec::new(), None));
+        return (row, Answer::Running(ticket, Vec::new()));
     }
     let call = apart(async move { provider.cancel(&asked).await }).await;
     if point!("pass.cancel.after").is_err() {
-        return (row, Answer::Running(ticket, Vec::new(), None));
+        return (row, Answer::Running(ticket, Vec::new()));
     }
     let answer = match call {
         Ok(Ok(progress)) => answer_of(Ok(progress), &row.change),
         // It goes on, and is asked to stop again.
-        Ok(Err(_)) | Err(_) => return (row, Answer::Running(ticket, Vec::new(), None)),
+        Ok(Err(error)) => {
+            let why = masked(chain(&error), &hidden(&row.change));
+            return (row, Answer::Silent(ticket, why, None));
+        }
+        Err(lost) => return (row, Answer::Silent(ticket, lost.to_owned(), None)),
     };
     (Journalled { cancelled: true, ..row }, answer)
+}
+
+/// Looks at targets, for drift too where `deep` says so.
+pub(super) async fn look(
+    provider: Arc<dyn Provider>,
+    targets: Vec<Target>,
+    deep: bool,
+) -> Vec<(Target, Result<Observation, ProviderError>)> {
+    let asked = targets.clone();
+    let call = self::asked(async move {
+        if deep { provider.inspect(&asked).await } else { provider.observe(&asked).await }
+    });
+    call.await.unwrap_or_else(|lost| {
+        targets.into_iter().map(|target| (target, Err(ProviderError::unavailable(lost)))).collect()
+    })
+}
+
+/// Clears away what previews left at targets.
+pub(super) async fn sweep(provider: Arc<dyn Provider>, targets: Vec<Target>) {
+    let _ = asked(async move { provider.sweep(&targets).await }).await;
+}
+
+/// How long a change is asked about: it is under way whether somebody tells or not, and is asked about
+/// again.
+const ASKED: Duration = Duration::from_secs(30);
+
+/// Ends a task that only asks, together with whoever waits for it.
+struct Ends(tokio::task::AbortHandle);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a call that only asks: apart, and no longer than somebody waits for it.
+async fn asked<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> Result<T, &'static str> {
+    let mut task = tokio::spawn(call.in_current_span());
+    let _ends = Ends(task.abort_handle());
+    match tokio::time::timeout(DEADLINE, &mut task).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err("the provider's code failed while it was asked"),
+        Err(_) => Err("the provider gave no answer in half an hour"),
+    }
 }
 
 /// Runs a call where its panic or its silence is its own; else says why there is no answer.
@@ -223,8 +281,9 @@ fn answer_of(answer: Result<Progress, ProviderError>, change: &Change) -> Answer
         told.map(|event| Happening { message: event.message.map(safe), ..event }).collect()
     };
     match answer.map_err(|error| error.reworded(safe)) {
-        Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, told(events), None),
+        Ok(Progress::Running { ticket, events }) => Answer::Running(ticket, told(events)),
         Ok(Progress::Succeeded { outputs, state, mark, events }) => {
+            let outputs = unechoed(outputs, &change.target, &hidden);
             Answer::Ended(End::Done { outputs, state, mark }, told(events))
         }
         Ok(Progress::Failed { error, state: _, events }) => {
@@ -237,6 +296,21 @@ fn answer_of(answer: Result<Progress, ProviderError>, change: &Change) -> Answer
         Err(ProviderError::Refused(error)) => Answer::Refused(error),
         Err(ProviderError::Unknown { error }) => Answer::Unknown(chain(&*error)),
     }
+}
+
+/// What a target gives, without what it repeats of values that nobody is to see: other requests take
+/// outputs for their parameters, so that none of such a value is kept.
+pub(super) fn unechoed(outputs: Map, target: &Target, hidden: &[String]) -> Map {
+    let kept = |(name, value): (String, Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let repeats = !is_hidden_output(&value) && masked(text.clone(), hidden) != text;
+        let value = match repeats {
+            true => hidden_output(&target.provider, &target.name, &name),
+            false => value,
+        };
+        (name, value)
+    };
+    outputs.into_iter().map(kept).collect()
 }
 
 fn hidden(change: &Change) -> Vec<String> {

@@ -27,7 +27,7 @@ use crate::digest;
 use crate::fault::{planted, point};
 use crate::model::{
     Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
-    Token,
+    Ticket, Token,
 };
 use crate::provider::Providers;
 use crate::report;
@@ -348,7 +348,13 @@ impl Executor<'_> {
                         true => report::hold::too_slow(row.change.timeout, &error),
                         false => error,
                     };
-                    let failure = Failure { error, hopeless: true, ..Failure::default() };
+                    let key = &row.change.target.key;
+                    let record = done.records.get(&key.request).or(records.get(&key.request));
+                    let record = record.and_then(Option::as_ref);
+                    let is_recorded =
+                        record.is_some_and(|r| r.components.contains_key(&key.component));
+                    let failure =
+                        Failure { error, hopeless: true, is_recorded, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
                 Answer::Refused(error) => {
@@ -365,14 +371,12 @@ impl Executor<'_> {
                     let failure = Failure { error, after, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
-                Answer::Running(ticket, events, after) => {
+                Answer::Running(ticket, events) => {
                     self.tell(&row, events, &mut writes);
-                    let wait = after.and_then(|a| SignedDuration::try_from(a).ok());
-                    let wait = wait.unwrap_or_default().max(ledger::poll_after(&row, now));
-                    let (next, ticket) = (Some(now + wait), Some(ticket));
-                    let row = Journalled { phase: Phase::Sent, ticket, next, error: None, ..row };
-                    writes.push(Write::Progress(Box::new(row.clone())));
-                    done.under_way.push(row);
+                    wait_on(row, ticket, None, None, now, &mut writes, done);
+                }
+                Answer::Silent(ticket, error, after) => {
+                    wait_on(row, ticket, Some(error), after, now, &mut writes, done);
                 }
                 Answer::Unknown(error) => self.lose(row, error, now, &mut writes, done),
             }
@@ -430,7 +434,7 @@ impl Executor<'_> {
     fn fail(
         &self,
         row: Journalled,
-        Failure { error, hopeless, refused, stale, after }: Failure,
+        Failure { error, hopeless, refused, is_recorded, stale, after }: Failure,
         retries: &BTreeMap<TargetKey, Retry>,
         now: Timestamp,
         writes: &mut Vec<Write>,
@@ -439,6 +443,10 @@ impl Executor<'_> {
         let key = row.change.target.key.clone();
         let mut retry = ledger::retry(&row, retries.get(&key), error.clone(), hopeless, now);
         retry.ended = hopeless && !refused;
+        if retry.ended && !is_recorded {
+            // With the end, in one transaction: nothing else will ever tell of it.
+            retry.left = ledger::left(&row).or(retry.left);
+        }
         let again = stale && retry.attempts == 1;
         if again {
             retry.until = now;
@@ -498,6 +506,24 @@ impl Executor<'_> {
     }
 }
 
+/// Its end is asked for later; with why it could not be asked for now, where that is so.
+fn wait_on(
+    row: Journalled,
+    ticket: Ticket,
+    error: Option<String>,
+    after: Option<Duration>,
+    now: Timestamp,
+    writes: &mut Vec<Write>,
+    done: &mut Done,
+) {
+    let wait = after.and_then(|a| SignedDuration::try_from(a).ok());
+    let wait = wait.unwrap_or_default().max(ledger::poll_after(&row, now));
+    let (next, ticket) = (Some(now + wait), Some(ticket));
+    let row = Journalled { phase: Phase::Sent, ticket, next, error, ..row };
+    writes.push(Write::Progress(Box::new(row.clone())));
+    done.under_way.push(row);
+}
+
 /// A provider's words as far as they are kept.
 fn bounded(happening: Happening) -> Happening {
     let cut = |text: String, most: usize| match text.char_indices().nth(most) {
@@ -523,6 +549,8 @@ struct Failure {
     hopeless: bool,
     /// The provider would not even begin.
     refused: bool,
+    /// A record tells of its target.
+    is_recorded: bool,
     stale: bool,
     after: Option<Duration>,
 }

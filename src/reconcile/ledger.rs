@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::digest::Digest;
 use crate::fault::planted;
 use crate::model::{
-    Action, ComponentRecord, Journalled, LastApply, Map, Outcome, Phase, Record, Retry,
+    Action, ComponentRecord, Journalled, LastApply, Left, Map, Outcome, Phase, Record, Retry,
 };
 use crate::plan;
 
@@ -67,6 +67,10 @@ pub fn apply(
             let same = before.filter(|c| c.provider == target.provider && c.target == target.name);
             let link = link.or_else(|| same.and_then(|c| c.link.clone()));
             let id = id.or_else(|| same.and_then(|c| c.id.clone()));
+            // Where nothing was to be changed, what was given before is there still.
+            let still = same.filter(|_| mark.is_some()).map(|c| c.labels.clone());
+            let labels = row.change.labels.keys().cloned().chain(still.into_iter().flatten());
+            let labels = labels.collect();
             let mut record = Record { components, ..applied.record.clone() };
             let digest = row.artifact.expect("an applied change has an artifact");
             let made = ComponentRecord {
@@ -76,6 +80,7 @@ pub fn apply(
                 id,
                 digest,
                 mark: mark.filter(|mark| *mark != digest),
+                labels,
                 state,
                 outputs,
                 link,
@@ -139,7 +144,16 @@ pub fn retry(
         error,
         refused,
         ended: false,
+        left: before.and_then(|b| b.left.clone()),
     }
+}
+
+/// What a creation that failed may have left.
+pub fn left(row: &Journalled) -> Option<Box<Left>> {
+    let Outcome::Applied(applied) = &row.outcome else { return None };
+    let creates = row.change.action == Action::Create && row.change.expect.is_none();
+    let left = Left { target: row.change.target.clone(), record: applied.record.clone() };
+    creates.then(|| Box::new(left))
 }
 
 /// How long until a change that is under way is asked about again: a tenth of the time it has been

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::DriftClock;
 use super::brought::Brought;
 use super::ends::Ends;
-use super::preview::Prepared;
+use super::observe::LooksOpen;
+use super::preview::{Prepared, Previewing};
 use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
@@ -48,6 +49,10 @@ pub struct Memory {
     /// Previews that were made and not yet carried out. What a memory that is thrown away had
     /// prepared, its provider clears away.
     pub(super) prepared: BTreeMap<TargetKey, Prepared>,
+    /// Previews that are asked for, by what they are of.
+    pub(super) previewing: Previewing,
+    /// Looks that go on: a pass that only plans has it at hand too.
+    pub(super) looks_open: std::sync::Mutex<LooksOpen>,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
     /// Targets that failed.
@@ -358,7 +363,9 @@ impl Memory {
         let looks = overdue.into_iter().chain(next);
         let blind = self.is_blind().then_some(poll);
         let looking = self.looking.values().copied();
-        let due = retries.chain(looks).chain(looking).chain(blind);
+        // What is asked already is answered soon, most likely.
+        let asked = (self.previewing.len() > 0).then(|| now + ASKED);
+        let due = retries.chain(looks).chain(looking).chain(blind).chain(asked);
         let waves = self.rollouts.values().filter_map(|r| plan::rollout::due(r, &self.waves));
         let due = due.chain(waves).map(|due| if due > now { due } else { poll });
         let ends = self.ends.next(warn, self.marked.unwrap_or(now));
@@ -389,6 +396,9 @@ impl Memory {
         self.holds.values().flatten().any(|row| passing(&row.hold.reason))
     }
 }
+
+/// When a pass comes back for previews that it did not wait for.
+const ASKED: SignedDuration = SignedDuration::from_secs(5);
 
 impl Entry for DesiredEntry {
     fn id(&self) -> &RequestId {

@@ -44,6 +44,7 @@ pub mod rebuild;
 pub mod review;
 pub mod rollout;
 mod round;
+mod slow;
 pub mod source;
 mod step;
 mod table;

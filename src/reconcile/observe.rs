@@ -1,8 +1,14 @@
 //! Looking at the targets on which a decision depends, and at what a file that is gone last said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::PoisonError;
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::call;
 use super::pass::Pass;
+use super::slow::{PATIENCE, Questions};
 use crate::catalog;
 use crate::error::chain;
 use crate::fault::planted;
@@ -11,54 +17,79 @@ use crate::model::{DriftItem, Live, Observation, Owner, RequestId, Revision, Tar
 use crate::plan::{self, Case, Gone, Looks, Seen, Situation};
 use crate::provider::{Provider, ProviderError};
 
+/// What is looked at together: the provider's kind, whether for drift, and the provider's word.
+type View = (String, bool, String);
+
+/// A target, and what was seen of it.
+type Looked = (Target, Result<Observation, ProviderError>);
+
+/// Looks that go on, with when each began.
+pub(super) type LooksOpen = Questions<View, (Instant, Vec<Looked>)>;
+
+/// A look that began longer ago tells nothing any more.
+const FRESH: Duration = Duration::from_secs(120);
+
+/// Stands behind a view's name for what is cleared away there.
+const SWEEP: &str = "(sweep)";
+
+/// What is said of what does not answer as long as a pass waits.
+const SLOW: &str = "it has not answered yet; nobody else waits for that, and it is asked still";
+
 impl Pass<'_> {
     /// Fills in what providers see; what was seen in an earlier round and not touched since is not
-    /// looked at again.
+    /// looked at again. What tries of ours have left goes into `rubble`.
     pub(super) async fn observe(
         &self,
         situation: &mut Situation<'_>,
         live: &mut HashMap<TargetKey, Seen>,
+        rubble: &mut HashMap<TargetKey, Target>,
     ) {
         let Looks { targets, drift } = plan::needs_observing(situation);
-        let mut asked: BTreeMap<(String, bool), Vec<Target>> = BTreeMap::new();
+        let mut asked: BTreeMap<View, Vec<Target>> = BTreeMap::new();
         let each =
             targets.into_iter().map(|t| (t, false)).chain(drift.into_iter().map(|t| (t, true)));
         for (target, deep) in each {
-            if !live.contains_key(&target.key) {
-                asked.entry((target.provider.clone(), deep)).or_default().push(target);
+            if live.contains_key(&target.key) {
+                continue;
             }
+            let Some(provider) = self.engine.providers.get(&target.provider) else {
+                let why = format!("this vend has no provider `{}`", target.provider);
+                live.insert(target.key, Seen::Failed(why));
+                continue;
+            };
+            let view = (target.provider.clone(), deep, provider.view(&target));
+            asked.entry(view).or_default().push(target);
         }
-        for ((kind, deep), targets) in asked {
-            match self.engine.providers.get(&kind) {
-                Some(provider) => {
-                    let seen = if deep {
-                        provider.inspect(&targets).await
-                    } else {
-                        provider.observe(&targets).await
-                    };
-                    if deep && self.lease.is_some() {
-                        provider.sweep(&ours(&seen)).await;
-                    }
-                    for (target, mut seen) in seen {
-                        if let Ok(Observation::Present(live)) = &mut seen {
-                            self.judge_touched(provider.as_ref(), &target, live).await;
-                        }
-                        let seen = match seen {
-                            Ok(observation) => Seen::Observed(observation),
-                            Err(_) if planted!("error-is-absent") => {
-                                Seen::Observed(Observation::Absent)
-                            }
-                            Err(error @ ProviderError::Refused(_)) => Seen::Refused(chain(&error)),
-                            Err(error) => Seen::Failed(chain(&error)),
-                        };
-                        live.insert(target.key, seen);
-                    }
+        // What is not put back, since this was given up half-way, is asked again.
+        let mut open = std::mem::take(&mut *self.looks_open());
+        let answers = self.look(&asked, &mut open).await;
+        *self.looks_open() = open;
+        let mut silent: HashMap<TargetKey, Target> =
+            asked.into_values().flatten().map(|t| (t.key.clone(), t)).collect();
+        for (target, mut seen) in answers {
+            // What an earlier pass asked about may be of no concern now.
+            if silent.get(&target.key) != Some(&target) {
+                continue;
+            }
+            silent.remove(&target.key);
+            if let Ok(Observation::Present(live)) = &mut seen {
+                if is_rubble(live) {
+                    rubble.insert(target.key.clone(), target.clone());
                 }
-                None => {
-                    let why = format!("this vend has no provider `{kind}`");
-                    live.extend(targets.into_iter().map(|t| (t.key, Seen::Failed(why.clone()))));
+                if let Some(provider) = self.engine.providers.get(&target.provider) {
+                    self.judge_touched(provider.as_ref(), &target, live).await;
                 }
             }
+            let seen = match seen {
+                Ok(observation) => Seen::Observed(observation),
+                Err(_) if planted!("error-is-absent") => Seen::Observed(Observation::Absent),
+                Err(error @ ProviderError::Refused(_)) => Seen::Refused(chain(&error)),
+                Err(error) => Seen::Failed(chain(&error)),
+            };
+            live.insert(target.key, seen);
+        }
+        for key in silent.into_keys() {
+            live.entry(key).or_insert_with(|| Seen::Failed(SLOW.to_owned()));
         }
         let mut cases: HashMap<RequestId, &mut Case> =
             situation.cases.iter_mut().map(|c| (c.id.clone(), c)).collect();
@@ -67,6 +98,51 @@ impl Pass<'_> {
                 case.live.insert(key.component.clone(), seen.clone());
             }
         }
+    }
+
+    fn looks_open(&self) -> std::sync::MutexGuard<'_, LooksOpen> {
+        self.memory.looks_open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at targets, and waits as long as a pass has patience; who only looks waits for all. While a
+    /// look of a view goes on, no other of it is begun.
+    async fn look(&self, asked: &BTreeMap<View, Vec<Target>>, open: &mut LooksOpen) -> Vec<Looked> {
+        let patience = self.lease.is_some().then_some(PATIENCE);
+        let mut new = BTreeSet::new();
+        for (view, targets) in asked {
+            let Some(provider) = self.engine.providers.get(&view.0).cloned() else { continue };
+            let (targets, deep, began) = (targets.clone(), view.1, Instant::now());
+            let look = async move { (began, call::look(provider, targets, deep).await) };
+            if open.ask(view.clone(), look) || patience.is_none() {
+                new.insert(view.clone());
+            }
+        }
+        let mut answers = Vec::new();
+        let mut sweeps = BTreeSet::new();
+        for (view, (began, seen)) in open.answers(&new, patience).await {
+            if let Some(provider) = self.engine.providers.get(&view.0).cloned()
+                && view.1
+                && self.lease.is_some()
+            {
+                let (kind, deep, of) = &view;
+                let key = (kind.clone(), *deep, format!("{of} {SWEEP}"));
+                let targets = ours(&seen);
+                let sweep = async move {
+                    call::sweep(provider, targets).await;
+                    (began, Vec::new())
+                };
+                if open.ask(key.clone(), sweep) {
+                    sweeps.insert(key);
+                }
+            }
+            // What was seen long ago may be otherwise by now; that nobody can look is as true as ever.
+            let is_fresh = began.elapsed() < FRESH;
+            answers.extend(seen.into_iter().filter(|(_, seen)| is_fresh || seen.is_err()));
+        }
+        for (_, (_, seen)) in open.answers(&sweeps, patience).await {
+            answers.extend(seen);
+        }
+        answers
     }
 
     /// What somebody else changed last is drift, unless it was put back to what was applied.
@@ -98,6 +174,11 @@ impl Pass<'_> {
         let gone = last_words(snapshot.source.mirror(), id, path, after, commit, max)?;
         Some(Gone { commit: Some(commit.clone()), before: after.cloned(), ..gone })
     }
+}
+
+/// Whether it is what is left of a try of ours.
+fn is_rubble(live: &Live) -> bool {
+    live.owner == Owner::Ours && live.stuck.as_ref().is_some_and(|stuck| stuck.unmade)
 }
 
 /// Those that are there, ours, and at rest.

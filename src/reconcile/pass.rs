@@ -176,7 +176,7 @@ impl Engine {
         report.counts = memory.counts.clone();
         (report.drift, report.since) = (memory.drifted, memory.since());
         report.rollouts_stopped = memory.stopped_rollouts().count();
-        report.under_way = memory.journal.len();
+        report.under_way = memory.journal.len() + memory.previewing.len();
         self.checked |= checked;
         self.memory = Some(memory);
         Ok(report)

@@ -24,6 +24,7 @@ use tracing::Instrument as _;
 use super::PassError;
 use super::call;
 use super::pass::Pass;
+use super::slow::{PATIENCE, Questions};
 use super::turn::Room;
 use crate::digest::{self, Digest};
 use crate::error::chain;
@@ -56,6 +57,26 @@ pub(super) struct Prepared {
     previewed: Previewed,
 }
 
+/// What a preview is of: whose, and the digest of all that it is made of.
+type Of = (TargetKey, Digest);
+
+/// The previews that are asked for, and how many each lane may answer at once.
+#[derive(Default)]
+pub(super) struct Previewing {
+    questions: Questions<Of, (Target, Result<Preview, ProviderError>)>,
+    lanes: HashMap<String, Arc<Semaphore>>,
+}
+
+impl Previewing {
+    pub fn len(&self) -> usize {
+        self.questions.len()
+    }
+}
+
+/// What is said of a step whose preview takes longer than a pass waits.
+const SLOW: &str =
+    "it has not said yet what this would do; nobody else waits for that, and it is asked still";
+
 /// What a pass was told.
 #[derive(Default)]
 pub(super) struct Told {
@@ -87,7 +108,7 @@ impl Pass<'_> {
             .iter()
             .filter(|step| self.must_preview(step))
             .filter(|step| !(too_many && step.action == Action::Create))
-            .map(|step| (step.target.key.clone(), basis(step, live.get(&step.target.key))))
+            .map(|step| (step.target.key.clone(), self.basis(step, live.get(&step.target.key))))
             .collect();
         self.drop_others(&wanted).await;
         self.look_at_deletions(&plan).await?;
@@ -117,20 +138,23 @@ impl Pass<'_> {
                 .filter(|step| !foretold.contains_key(&step.target.key))
                 .copied()
                 .collect();
-            self.ask(&asked, digest, &wanted, &mut foretold).await?;
+            let slow = self.ask(&asked, digest, &wanted, &mut foretold).await?;
             let judged =
                 Plan { steps: begun.iter().map(|s| (*s).clone()).collect(), ..Plan::default() };
             let judged = self.assess(judged, &plan.steps, &foretold);
+            let mut freed = false;
             for hold in &judged.holds {
                 let held = begun.iter().find(|s| {
                     s.target.key.request == hold.request
                         && Some(&s.target.key.component) == hold.component.as_ref()
                 });
-                if let Some(step) = held {
+                // What is asked still keeps its room: else all others would be asked about at once.
+                if let Some(step) = held.filter(|step| !slow.contains(&step.target.key)) {
                     room.give_back(&self.queue_of(step));
+                    freed = true;
                 }
             }
-            if judged.holds.is_empty() {
+            if !freed {
                 break;
             }
         }
@@ -258,16 +282,16 @@ impl Pass<'_> {
         })
     }
 
-    /// Asks the providers, all at once and so many in each lane.
+    /// Asks the providers, all at once and so many in each lane; gives those that have not answered as
+    /// long as a pass waits. Who only looks waits for all of them.
     async fn ask(
         &mut self,
         steps: &[&Step],
         plan: Digest,
         wanted: &BTreeMap<TargetKey, Digest>,
         foretold: &mut BTreeMap<TargetKey, Foretold>,
-    ) -> Result<(), PassError> {
-        let mut lanes: HashMap<String, Arc<Semaphore>> = HashMap::new();
-        let mut asked = JoinSet::new();
+    ) -> Result<BTreeSet<TargetKey>, PassError> {
+        let mut asked = BTreeSet::new();
         for row in self.rows(steps, plan).await? {
             let target = row.change.target.clone();
             let (Some(provider), Some(basis)) =
@@ -277,17 +301,21 @@ impl Pass<'_> {
             };
             let (provider, basis) = (provider.clone(), *basis);
             let change = Change { token: self.token(&target, &basis), ..row.change };
-            let lane = lanes.entry(self.lane_of(&target));
-            let lane = lane.or_insert_with(|| Arc::new(Semaphore::new(CALLS))).clone();
-            let told = async move {
+            let lane = self.lane_of(&target);
+            let Previewing { questions, lanes } = &mut self.memory.previewing;
+            let lane = lanes.entry(lane).or_insert_with(|| Arc::new(Semaphore::new(CALLS))).clone();
+            let of = (target.key.clone(), basis);
+            let question = async move {
                 let _turn = lane.acquire_owned().await;
-                (target, basis, call::preview(provider, change).await)
+                (target, call::preview(provider, change).await)
             };
-            asked.spawn(told.in_current_span());
+            if questions.ask(of.clone(), question.in_current_span()) || self.lease.is_none() {
+                asked.insert(of);
+            }
         }
-        while let Some(answered) = asked.join_next().await {
-            let (target, basis, answer) = answered.map_err(PassError::task)?;
-            let key = target.key.clone();
+        let patience = self.lease.is_some().then_some(PATIENCE);
+        let answers = self.memory.previewing.questions.answers(&asked, patience).await;
+        for ((key, basis), (target, answer)) in answers {
             let told = match answer {
                 Ok(preview) => {
                     let previewed = Previewed { of: basis, at: (self.clock)() };
@@ -310,7 +338,29 @@ impl Pass<'_> {
             };
             foretold.insert(key, told);
         }
-        Ok(())
+        let silent = steps.iter().map(|step| &step.target.key);
+        let slow: BTreeSet<TargetKey> =
+            silent.filter(|key| !foretold.contains_key(*key)).cloned().collect();
+        for key in &slow {
+            let reason = HoldReason::NotObserved { error: SLOW.to_owned() };
+            foretold.insert(key.clone(), Foretold::Held(reason));
+        }
+        Ok(slow)
+    }
+
+    /// What a preview is made of: the step with all that it hands over, and what is there. What was
+    /// prepared is carried out as it is: with other labels or by another role it is another one.
+    fn basis(&self, step: &Step, seen: Option<&Seen>) -> Digest {
+        let there = match seen {
+            Some(Seen::Observed(Observation::Present(live))) => {
+                Some((live.digest, live.token.as_ref(), &live.state))
+            }
+            Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_))
+            | None => None,
+        };
+        let spec = self.desired_of(&step.target.key.request).and_then(|desired| desired.spec());
+        let given = (spec.map(|spec| &spec.labels), &step.target.settings);
+        digest::of(&("preview", step.digest(), there, given))
     }
 
     /// The same for the same change of the same thing, so that a preview which is asked for again,
@@ -321,6 +371,8 @@ impl Pass<'_> {
 
     /// Drops what was prepared for steps that are planned no more, or otherwise.
     async fn drop_others(&mut self, wanted: &BTreeMap<TargetKey, Digest>) {
+        let unwanted = |(key, basis): &Of| wanted.get(key) != Some(basis);
+        self.memory.previewing.questions.take_back(unwanted);
         let stale = |(key, p): &(&TargetKey, &Prepared)| wanted.get(*key) != Some(&p.previewed.of);
         let stale: Vec<_> =
             self.memory.prepared.iter().filter(stale).map(|(key, _)| key.clone()).collect();
@@ -367,17 +419,4 @@ async fn discard(
 ) {
     let _turn = turns.acquire_owned().await;
     call::discard(provider, target, handle).await;
-}
-
-/// What a preview is made of: the step, and what is there.
-fn basis(step: &Step, seen: Option<&Seen>) -> Digest {
-    let there = match seen {
-        Some(Seen::Observed(Observation::Present(live))) => {
-            Some((live.digest, live.token.as_ref(), &live.state))
-        }
-        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
-            None
-        }
-    };
-    digest::of(&("preview", step.digest(), there))
 }

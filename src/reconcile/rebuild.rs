@@ -15,7 +15,7 @@
 //! Approvals, tries and history are on no branch. What was under way is found by the next pass, by its
 //! marks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use serde_json::json;
 use super::front::{self, Front, InstanceFile};
 use super::local::{self, Published};
 use super::pass::{COUNTS, DRIFTED, REBUILT, TAKEN};
-use super::{PassError, announce, gate, providers, rollout, source, state_of, transport};
+use super::{PassError, announce, call, gate, providers, rollout, source, state_of, transport};
 use crate::config::Config;
 use crate::digest::{self, Digest};
 use crate::error::chain;
@@ -35,7 +35,7 @@ use crate::model::{
     RequestPhase, Revision, Rollouts, SourceName, SourceRecord, Status, Target, TargetKey,
     TemplateId,
 };
-use crate::provider::Providers;
+use crate::provider::{self, Providers};
 use crate::render;
 use crate::store::{Lease, Store, Write};
 use crate::yaml;
@@ -225,6 +225,11 @@ impl Remains {
             applied: self.records.len(),
             ..Rebuilt::default()
         };
+        let secrets = self.artifacts.iter().filter_map(|artifact| {
+            let hidden = provider::hidden(artifact);
+            (!hidden.is_empty()).then_some((artifact.digest?, hidden))
+        });
+        let secrets: HashMap<Digest, Vec<String>> = secrets.collect();
         for (kind, targets) in asked {
             let Some(provider) = self.providers.get(&kind) else {
                 return Err(PassError::Settings(format!("this vend has no provider `{kind}`")));
@@ -234,7 +239,7 @@ impl Remains {
             let mut problems: BTreeMap<String, usize> = BTreeMap::new();
             for (target, seen) in seen {
                 match seen {
-                    Ok(Observation::Present(live)) if self.take(&target, &live) => {
+                    Ok(Observation::Present(live)) if self.take(&target, &live, &secrets) => {
                         left.remove(&target.key);
                     }
                     Ok(_) => {}
@@ -254,8 +259,14 @@ impl Remains {
         Ok(rebuilt)
     }
 
-    /// Takes up what a target that is there tells; whether it is as it was recorded.
-    fn take(&mut self, target: &Target, live: &crate::model::Live) -> bool {
+    /// Takes up what a target that is there tells, without the secrets of its artifact; whether it is as
+    /// it was recorded.
+    fn take(
+        &mut self,
+        target: &Target,
+        live: &crate::model::Live,
+        secrets: &HashMap<Digest, Vec<String>>,
+    ) -> bool {
         let Some(record) = self.records.get_mut(&target.key.request) else { return false };
         let Some(known) = record.components.get_mut(&target.key.component) else { return false };
         let is_same = live.owner == Owner::Ours
@@ -263,7 +274,8 @@ impl Remains {
             && !live.busy
             && live.stuck.is_none();
         if is_same {
-            known.outputs.extend(live.outputs.clone());
+            let hidden = secrets.get(&known.digest).map(Vec::as_slice).unwrap_or_default();
+            known.outputs.extend(call::unechoed(live.outputs.clone(), target, hidden));
             known.state.clone_from(&live.state);
             record.hide_outputs();
         }

@@ -19,8 +19,8 @@ use crate::digest::Digest;
 use crate::fault::planted;
 use crate::git::Blob;
 use crate::model::{
-    Artifact, ComponentName, Desired, Fate, Hold, HoldReason, Observation, Phase, Plan, Record,
-    RequestId, Retry, Revision, SourceName, Step, TargetKey, TargetName,
+    Artifact, ComponentName, Desired, Fate, Hold, HoldReason, Left, Observation, Phase, Plan,
+    Record, RequestId, Retry, Revision, SourceName, Step, Target, TargetKey, TargetName,
 };
 use crate::plan::{self, Case, Gone, Guards, InFlight, Situation, Totals};
 use crate::provider::Providers;
@@ -46,6 +46,7 @@ impl Pass<'_> {
     /// `again`: requests that may read otherwise than they did, by effects that ended before.
     pub(super) async fn rounds(&mut self, mut again: BTreeSet<RequestId>) -> Result<(), PassError> {
         let mut live: HashMap<TargetKey, plan::Seen> = HashMap::new();
+        let mut rubble = HashMap::new();
         for round in 0..MAX_ROUNDS {
             self.planned = (self.clock)();
             self.read_again(std::mem::take(&mut again)).await?;
@@ -55,7 +56,7 @@ impl Pass<'_> {
             };
             let looked = ids.clone();
             let cases = self.cases(ids).await?;
-            let (plan, cases) = self.look_and_plan(cases, &mut live).await;
+            let (plan, cases) = self.look_and_plan(cases, &mut live, &mut rubble).await;
             if round == 0 {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });
                 self.foresee(plan.clone(), cases).await?;
@@ -67,6 +68,7 @@ impl Pass<'_> {
             }
             self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
+            self.note_left(std::mem::take(&mut rubble)).await?;
             let mut changed = self.settle(&plan).await?;
             self.drop_retries(&plan).await?;
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();
@@ -299,6 +301,7 @@ impl Pass<'_> {
         let in_flight = self.components(&id, &self.memory.journal).map(|(c, row)| {
             let unknown =
                 (row.phase == Phase::Unknown).then(|| row.error.clone().unwrap_or_default());
+            let silent = row.error.clone().filter(|_| row.phase == Phase::Sent);
             (
                 c,
                 InFlight {
@@ -307,13 +310,18 @@ impl Pass<'_> {
                     since: row.since,
                     unknown,
                     stopped: row.cancelled,
+                    silent,
                 },
             )
         });
         let in_flight = in_flight.collect();
-        let retries =
+        let retries: BTreeMap<ComponentName, Retry> =
             self.components(&id, &self.memory.retries).map(|(c, r)| (c, r.clone())).collect();
-        let barred = self.barred(&id, desired.as_deref(), recorded.as_ref()).await?;
+        // Of what was never made, what it was to be says where its file lay.
+        let left = retries.values().find_map(|retry: &Retry| retry.left.as_deref());
+        let known =
+            recorded.as_ref().or(left.map(|left| &left.record).filter(|_| desired.is_none()));
+        let barred = self.barred(&id, desired.as_deref(), known).await?;
         let drift_due = self
             .memory
             .records()
@@ -391,11 +399,12 @@ impl Pass<'_> {
         &self,
         cases: Vec<Case>,
         live: &mut HashMap<TargetKey, plan::Seen>,
+        rubble: &mut HashMap<TargetKey, Target>,
     ) -> (Plan, Vec<Case>) {
         let ground = self.ground();
         let mut situation = ground.situation(cases);
         if !self.blind {
-            self.observe(&mut situation, live).await;
+            self.observe(&mut situation, live, rubble).await;
         }
         (plan::plan(&situation), situation.cases)
     }
@@ -488,9 +497,16 @@ impl Pass<'_> {
         // What could not be read was not looked at.
         let looked =
             |id: &RequestId| !self.memory.desired().contains(id) || self.fresh.contains_key(id);
+        // What a try left is let go of when it was seen to be gone, and not before.
+        let is_left = |key: &TargetKey| {
+            let left = self.memory.retries.get(key).is_some_and(|retry| retry.left.is_some());
+            let record = self.records.get(&key.request).and_then(Option::as_ref);
+            left && !record.is_some_and(|r| r.components.contains_key(&key.component))
+        };
         let is_over = |key: &&TargetKey| {
             let id = &key.request;
             looked(id)
+                && !is_left(key)
                 && !held.contains(id)
                 && !steps.contains(id)
                 && !self.memory.journal.contains_key(key)
@@ -599,6 +615,37 @@ impl Pass<'_> {
         }
     }
 
+    /// What a failed creation left, and a store that is lost knew of: from now on it is known again, so
+    /// that it goes when its file does.
+    async fn note_left(&mut self, rubble: HashMap<TargetKey, Target>) -> Result<(), PassError> {
+        let now = (self.clock)();
+        let mut writes = Vec::new();
+        for (key, target) in rubble {
+            let record = self.records.get(&key.request).and_then(Option::as_ref);
+            let is_recorded = record.is_some_and(|r| r.components.contains_key(&key.component));
+            let before = self.memory.retries.get(&key);
+            let is_known = is_recorded || before.is_some_and(|b| b.left.is_some());
+            let Some(desired) = self.desired_of(&key.request).filter(|_| !is_known).cloned() else {
+                continue;
+            };
+            let Some(spec) = desired.spec() else { continue };
+            let left = Some(Box::new(Left { target, record: self.facts(&desired, spec) }));
+            let retry = before.cloned().unwrap_or_else(|| Retry {
+                fingerprint: Some(desired.fingerprint()),
+                attempts: 1,
+                until: now + plan::backoff(1, 0.0, true),
+                error: "an earlier try to make it failed".into(),
+                refused: true,
+                ended: true,
+                left: None,
+            });
+            let retry = Retry { left, ..retry };
+            writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
+            self.memory.retries.insert(key, retry);
+        }
+        self.commit(writes).await
+    }
+
     /// A provider that refused even to be looked at is asked again when the hold says so, not at
     /// every pass.
     async fn note_refusals(&mut self, plan: &Plan) -> Result<(), PassError> {
@@ -628,6 +675,7 @@ impl Pass<'_> {
                 error: error.clone(),
                 refused: true,
                 ended,
+                left: before.and_then(|b| b.left.clone()),
             };
             writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
             self.memory.retries.insert(key, retry);

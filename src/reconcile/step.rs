@@ -12,8 +12,8 @@ use super::ledger;
 use super::pass::Pass;
 use crate::digest::Digest;
 use crate::model::{
-    Action, AppliedOutcome, Artifact, Change, Desired, Journalled, Outcome, Phase, RequestId,
-    Revision, SourceName, Step, TargetKey, Token,
+    Action, AppliedOutcome, Artifact, Change, Desired, Former, Journalled, Outcome, Phase,
+    RequestId, Revision, SourceName, Step, TargetKey, Token,
 };
 
 /// What comes due within that time is asked about with what is due.
@@ -151,6 +151,11 @@ impl Pass<'_> {
             let (template, protect) = of_spec.or(of_record).unzip();
             let template = template.cloned();
             let protect = protect.unwrap_or(false) && step.action != Action::Delete;
+            let before = record.as_ref().and_then(|r| r.components.get(&key.component));
+            let former = before.map(|before| Former {
+                labels: before.labels.clone(),
+                settings: before.settings.clone(),
+            });
             let outcome = match (step.action, desired, spec) {
                 (Action::Delete, _, _) => Outcome::Deleted,
                 (_, Some(desired), Some(spec)) => {
@@ -191,6 +196,7 @@ impl Pass<'_> {
                     artifact,
                     expect: step.mark.or(step.from),
                     labels,
+                    former,
                     commit: desired.and_then(|d| self.commit_of(&d.origin.source)),
                     template,
                     protect,

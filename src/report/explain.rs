@@ -318,6 +318,7 @@ mod tests {
             error,
             refused: false,
             ended: true,
+            left: None,
         };
         let retries = [(key(), retry)];
         let events = [Event {

@@ -281,11 +281,15 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::Source { source, problem } => {
             format!("its source `{source}` is not used: {}", trouble(source.as_str(), problem))
         }
-        HoldReason::InFlight { since, stopped: false } => {
-            format!("a change begun at {} is under way; its end is waited for", time(*since))
-        }
-        HoldReason::InFlight { since, stopped: true } => {
-            format!("a change begun at {} was asked to stop, and is rolled back", time(*since))
+        HoldReason::InFlight { since, stopped, silent } => {
+            let far = match stopped {
+                false => "is under way; its end is waited for",
+                true => "was asked to stop, and is rolled back",
+            };
+            let silent = silent.as_ref();
+            let silent =
+                silent.map(|e| format!("; nobody can ask how it gets on now: {}", words(e)));
+            format!("a change begun at {} {far}{}", time(*since), silent.unwrap_or_default())
         }
         HoldReason::Busy { state } => format!(
             "somebody else's change is under way there (`{}`); its end is waited for",
@@ -695,7 +699,7 @@ mod tests {
             request: RequestId::parse("a/b/c").unwrap(),
             component: None,
             action: Some(Action::Update),
-            reason: HoldReason::InFlight { since: at(), stopped: false },
+            reason: HoldReason::InFlight { since: at(), stopped: false, silent: None },
         };
         insta::assert_snapshot!(sentence(&hold), @"a change begun at 2027-01-15 08:00:00 UTC is under way; its end is waited for; a newer version waits for that");
     }

@@ -121,6 +121,7 @@ pub(crate) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         needs: vec![],
         attempts: 1,
         drift: vec![],
+        labels: Default::default(),
         drift_since: None,
         checked,
         unchecked: None,
@@ -168,6 +169,7 @@ pub(crate) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         artifact: Some(Arc::new(artifact(text))),
         expect: None,
         labels: BTreeMap::new(),
+        former: None,
         commit: None,
         template: None,
         protect: false,
@@ -214,6 +216,7 @@ pub(super) fn retry(attempts: u32) -> Retry {
         error: "throttled".into(),
         refused: false,
         ended: false,
+        left: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One that goes wrong among many: how long the others wait for it, counted in passes.
 
-use crate::aws::{Fault, Rule};
+use crate::aws::{Fault, Gate, Rule};
 use crate::stacks::{Account, catalog};
 use crate::world::catalog::template;
 use crate::world::{Edit, ask, request};
@@ -53,6 +53,60 @@ fn both(it: &Account, beside: impl Fn(&str) -> Vec<Edit>) -> [usize; 2] {
         it.world.requests.commit([beside(parameters), others(parameters)].concat());
         passes(it, seconds)
     })
+}
+
+#[test]
+fn i7_what_hangs_keeps_nobody_else_waiting() {
+    let it = Account::new();
+    let role = format!(", role: \"arn:aws:iam::{}:role/vend\"", it.aws.account());
+    it.world.catalog.commit([catalog::environment(&it.aws, "far", &role, "")]);
+    let (slow, quick) = ("aaa/far/queue", "orders/dev/queue");
+    let both = |seconds: u32| {
+        let text = request("queue@1.0.0", &format!("{{seconds: {seconds}}}"));
+        it.world.requests.commit([slow, quick].map(|id| ask(id, text.clone())));
+    };
+    both(60);
+    it.apply();
+    let (stack, other) = (it.stack(slow), it.stack(quick));
+
+    // An account that does not answer: whoever would wait for it would see it asked a second time.
+    let gate = Gate::closed();
+    it.aws.rule(Rule::on("DescribeStacks", Fault::Hold(gate.clone())).stack(&stack));
+    let looks = || {
+        let calls = it.aws.calls().into_iter();
+        calls.filter(|c| c.action == "DescribeStacks" && c.stack == stack).count()
+    };
+    let before = looks();
+    both(90);
+    it.world.vend(&["apply"]);
+    assert_eq!(looks(), before + 1, "{}", it.aws.history());
+    assert_eq!(it.aws.effects(&other), ["create", "update"], "{}", it.aws.history());
+    let sentence = it.world.held(slow, "NotObserved");
+    assert!(sentence.contains("has not answered yet"), "{sentence}");
+    gate.open();
+    it.aws.no_rules();
+    it.apply();
+    it.world.ready(slow);
+    assert_eq!(it.aws.effects(&stack), ["create", "update"], "{}", it.aws.history());
+    it.again_nothing();
+
+    // A change set that is not worked out.
+    let going = Fault::answer(|_, answer| {
+        answer.edit(|text| {
+            text.replace("<Status>CREATE_COMPLETE</Status>", "<Status>CREATE_IN_PROGRESS</Status>")
+        });
+    });
+    it.aws.rule(Rule::on("DescribeChangeSet", going).stack(&stack));
+    both(120);
+    it.world.vend(&["apply"]);
+    assert_eq!(it.aws.effects(&other), ["create", "update", "update"], "{}", it.aws.history());
+    let sentence = it.world.held(slow, "NotObserved");
+    assert!(sentence.contains("has not said yet"), "{sentence}");
+    it.aws.no_rules();
+    it.apply();
+    it.world.ready(slow);
+    assert_eq!(it.aws.effects(&stack), ["create", "update", "update"], "{}", it.aws.history());
+    it.again_nothing();
 }
 
 #[test]

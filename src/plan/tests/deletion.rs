@@ -314,8 +314,14 @@ fn b84_one_that_is_under_way_counts_among_those_that_go() {
     names.iter().for_each(|name| world.remove(name));
     let key = key("a/prod/one#main");
     let (action, since) = (crate::model::Action::Update, at(1));
-    let flight =
-        crate::plan::InFlight { action, artifact: None, since, unknown: None, stopped: false };
+    let flight = crate::plan::InFlight {
+        action,
+        artifact: None,
+        since,
+        unknown: None,
+        stopped: false,
+        silent: None,
+    };
     world.in_flight.insert(key, flight);
     let plan = world.plan();
     assert!(plan.steps.is_empty(), "{}", show(&plan));

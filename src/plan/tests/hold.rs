@@ -7,7 +7,7 @@ use crate::model::{Action, Retry};
 use crate::plan::InFlight;
 
 fn flight(action: Action) -> InFlight {
-    InFlight { action, artifact: None, since: at(5), unknown: None, stopped: false }
+    InFlight { action, artifact: None, since: at(5), unknown: None, stopped: false, silent: None }
 }
 
 #[test]
@@ -88,6 +88,7 @@ fn what_failed_waits_its_time_and_another_wish_is_tried_at_once() {
         error: "throttled".into(),
         refused: false,
         ended: false,
+        left: None,
     };
     world.retries.insert(key("a/prod/one#main"), retry.clone());
     assert_snapshot!(world.show(), @"

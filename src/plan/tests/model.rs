@@ -184,6 +184,7 @@ impl Game {
                         since: at(1),
                         unknown: None,
                         stopped: false,
+                        silent: None,
                     };
                     self.world.in_flight.insert(target(&self.world, *n).1, flight);
                     self.pass(usize::MAX);

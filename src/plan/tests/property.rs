@@ -161,6 +161,7 @@ impl World {
                     since: at(1),
                     unknown: None,
                     stopped: false,
+                    silent: None,
                 };
                 self.in_flight.insert(key(&format!("{}#main", NAMES[n])), flight);
             }
@@ -175,8 +176,15 @@ impl World {
                     .contains_key(&id(NAMES[n]))
                     .then(|| self.desired_fingerprint(NAMES[n]));
                 let (until, error) = (at(2_000_000), "no".into());
-                let retry =
-                    Retry { fingerprint, attempts: 1, until, error, refused: false, ended: false };
+                let retry = Retry {
+                    fingerprint,
+                    attempts: 1,
+                    until,
+                    error,
+                    refused: false,
+                    ended: false,
+                    left: None,
+                };
                 self.retries.insert(key(&format!("{}#main", NAMES[n])), retry);
             }
             Act::Source(None) => self.sources.clear(),

@@ -49,6 +49,79 @@ fn what_carries_no_mark_is_taken_over_only_when_the_request_says_so() {
     world.done();
 }
 
+/// A request whose creation failed, and left that.
+fn failed(thing: Option<Thing>) -> World {
+    let mut world = match thing {
+        Some(thing) => met(File::default(), thing),
+        None => {
+            let mut world = World::empty();
+            world.put("a/prod/one", File::default());
+            world
+        }
+    };
+    let target = crate::model::Target { id: None, ..first_target() };
+    let record = World::of([("a/prod/one", File::default())]).records.into_values().next().unwrap();
+    let record = crate::model::Record { components: Default::default(), ..record };
+    let retry = Retry {
+        fingerprint: Some(world.desired_fingerprint("a/prod/one")),
+        attempts: 1,
+        until: at(2_000_000_000),
+        error: "no room".into(),
+        refused: true,
+        ended: true,
+        left: Some(Box::new(crate::model::Left { target, record })),
+    };
+    world.retries.insert(key("a/prod/one#main"), retry);
+    world.files.clear();
+    world
+}
+
+fn first_target() -> crate::model::Target {
+    let mut world = World::empty();
+    world.put("a/prod/one", File::default());
+    world.plan().steps[0].target.clone()
+}
+
+#[test]
+fn what_a_failed_creation_left_goes_with_its_file_and_nothing_else_does() {
+    let unmade = || left(Owner::Ours, Some(true));
+    assert_snapshot!(failed(Some(unmade())).show(), @"
+    Delete a/prod/one#main (Rubble)
+    0 settled
+    ");
+    assert_snapshot!(failed(Some(left(Owner::Ours, Some(false)))).show(), @"
+    Delete a/prod/one#main (Rubble)
+    0 settled
+    ");
+    assert_snapshot!(failed(None).show(), @"
+    Forget a/prod/one#main
+    0 settled
+    ");
+    assert_snapshot!(failed(Some(left(Owner::Nobody, None))).show(), @"
+    Forget a/prod/one#main
+    0 settled
+    ");
+    assert_snapshot!(failed(Some(left(Owner::Ours, None))).show(), @"
+    hold a/prod/one#main Delete: Stuck
+    0 settled
+    ");
+    assert_snapshot!(failed(Some(Thing { busy: true, ..unmade() })).show(), @"
+    hold a/prod/one#main Delete: Busy
+    0 settled
+    ");
+    let mut world = failed(Some(unmade()));
+    let name = first_target().name;
+    world.unseen.insert(name);
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Delete: NotObserved throttled
+    0 settled
+    ");
+    // What nobody knows of is a stranger's, whatever it says.
+    let mut world = failed(Some(unmade()));
+    world.retries.clear();
+    assert_snapshot!(world.show(), @"0 settled");
+}
+
 #[test]
 fn anothers_is_never_taken_over_and_neither_is_what_is_at_work_or_stuck() {
     let adopt = || File { adopt: true, ..File::default() };
@@ -142,6 +215,7 @@ fn what_failed_is_looked_at_while_it_waits_since_it_may_be_stuck() {
         error: "no".into(),
         refused: true,
         ended: false,
+        left: None,
     };
     world.retries.insert(key("a/prod/one#main"), retry.clone());
     assert_snapshot!(world.show(), @"

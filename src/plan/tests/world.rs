@@ -571,6 +571,7 @@ impl World {
             token: Token::new("t"),
             attempts: 0,
             drift: Vec::new(),
+            labels: Default::default(),
             drift_since: None,
             checked: None,
             unchecked: None,

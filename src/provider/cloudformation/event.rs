@@ -89,6 +89,8 @@ pub(super) struct Story {
     events: Vec<Event>,
     /// Our token stands in at least one event: the operation has begun.
     pub(super) begun: bool,
+    /// What happened under no token of ours after our own last event, oldest first.
+    later: Vec<Event>,
 }
 
 /// How an operation begins by the stack's own event.
@@ -102,6 +104,7 @@ impl Session {
     /// older than the operation is not read.
     pub(super) async fn story(&self, stack: &str, token: &Token) -> Result<Story, Trouble> {
         let (mut events, mut begun, mut next) = (Vec::new(), false, None::<String>);
+        let mut later = Vec::new();
         for _ in 0..PAGES {
             let page = next.take();
             let call = |client: &aws_sdk_cloudformation::Client| {
@@ -118,7 +121,11 @@ impl Session {
                 // Another's event, once ours were seen, is older than the operation.
                 older |= begun && !ours && event.token.is_some();
                 begun |= ours;
-                if older || !begun {
+                if !begun {
+                    later.push(event);
+                    continue;
+                }
+                if older {
                     continue;
                 }
                 // The stack's own first event is where the operation began.
@@ -130,8 +137,12 @@ impl Session {
                 break;
             }
         }
+        if !begun {
+            later.clear();
+        }
         events.reverse();
-        Ok(Story { events, begun })
+        later.reverse();
+        Ok(Story { events, begun, later })
     }
 }
 
@@ -177,6 +188,18 @@ impl Story {
         let ours = |e: &&Event| e.of_stack && is_of(e.token.as_deref(), token);
         let last = self.events.iter().rev().find(ours)?;
         Some((status::ending(&last.state)?, last.state.as_str()))
+    }
+
+    /// Whether somebody else took the operation over: one that they cancel comes to its end under their
+    /// token, or under none. What they did up to that end is part of the story then.
+    pub(super) fn is_overtaken(&mut self, token: &Token) -> bool {
+        if !self.begun || self.ending(token).is_some() {
+            return false;
+        }
+        let is_end = |e: &Event| e.of_stack && status::ending(&e.state).is_some();
+        let Some(end) = self.later.iter().position(is_end) else { return false };
+        self.events.extend(self.later.drain(..=end));
+        true
     }
 
     /// What went wrong, the first cause first, in the service's words.

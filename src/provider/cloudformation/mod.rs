@@ -6,6 +6,7 @@
 
 mod console;
 mod drift;
+mod each;
 mod echo;
 mod error;
 mod event;
@@ -64,6 +65,9 @@ impl CloudFormation {
     }
 }
 
+/// The type of a resource that is a stack itself.
+const NESTED: &str = "AWS::CloudFormation::Stack";
+
 /// What a target's stack is called.
 fn stack_name(place: &Place, target: &Target) -> String {
     place.stack_name.clone().unwrap_or_else(|| target.name.to_string())
@@ -77,6 +81,13 @@ impl Provider for CloudFormation {
 
     fn lane(&self, target: &Target) -> String {
         Place::read(&target.settings).map_or_else(|_| "cloudformation".into(), |p| p.lane())
+    }
+
+    /// By one role, at one account's region.
+    fn view(&self, target: &Target) -> String {
+        let place = Place::read(&target.settings);
+        let view = |place: Place| format!("{} {}", place.lane(), place.role.unwrap_or_default());
+        place.map_or_else(|_| "cloudformation".into(), view)
     }
 
     /// One operation is one call: they go side by side, as fast as the limiter lets them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::template;
+use super::{each, template};
 use crate::model::{Action, Artifact, Preview, ResourceAction, ResourceChange};
 
 /// What becomes of a resource when its stack is deleted.
@@ -16,7 +16,8 @@ pub(super) struct Fate {
 
 /// `None`: the artifact is not a template that can be read, or the action says more than it.
 pub(super) fn outline(action: Action, artifact: &Artifact) -> Option<Preview> {
-    let template: Value = serde_json::from_str(template::text(artifact).ok()?).ok()?;
+    let template = serde_json::from_str(template::text(artifact).ok()?).ok()?;
+    let template = each::written_out(template);
     let resources = template.get("Resources")?.as_object()?.iter();
     let resources = match action {
         Action::Create => resources.map(|(name, r)| change(name, r, made(r))).collect(),

@@ -45,7 +45,7 @@ impl CloudFormation {
             seen = session.stack(&id).await.map_err(Trouble::of_a_look)?;
         }
         session.explain(&mut story, &id, &ticket.token).await;
-        let told = tell(ticket, notes, seen.as_deref(), &story);
+        let told = tell(ticket, notes, seen.as_deref(), &mut story);
         if !matches!(told, Progress::Running { .. }) {
             limits.flights.end(&id);
         }
@@ -135,7 +135,15 @@ async fn must_be_there(
 
 /// What CloudFormation says of a change set in which nothing would change.
 pub(super) fn says_no_changes(reason: &str) -> bool {
-    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+    !is_of_nested(Some(reason))
+        && (reason.contains("didn't contain changes")
+            || reason.contains("No updates are to be performed"))
+}
+
+/// Whether it failed since one of a stack within the stack did: that nothing would change in one says
+/// nothing of the others.
+pub(super) fn is_of_nested(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason.contains("ested change set"))
 }
 
 /// What it means that CloudFormation made no change set.
@@ -171,6 +179,7 @@ fn of_ticket(ticket: &Ticket) -> Change {
         artifact: None,
         expect: None,
         labels: Default::default(),
+        former: None,
         commit: None,
         protect: false,
         adopt: false,
@@ -191,7 +200,11 @@ async fn find(session: &Session, ticket: &Ticket, name: &str) -> Result<Notes, P
 }
 
 /// What the stack and its events come to.
-fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &Story) -> Progress {
+fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &mut Story) -> Progress {
+    let state = stack.map_or_else(|| "DELETE_COMPLETE".into(), Stack::state);
+    let gone = stack.is_none_or(|s| s.standing() == Standing::Gone);
+    let busy = stack.is_some_and(|s| s.standing() == Standing::Busy);
+    let overtaken = !busy && story.is_overtaken(&ticket.token);
     let (events, cursor) = story.after(notes.cursor.as_deref());
     let ending = match (stack, story.ending(&ticket.token)) {
         (_, Some((ending, _))) => ending,
@@ -199,13 +212,12 @@ fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &Story) -> 
         (Some(stack), None) if notes.operation == Operation::Create => {
             status::row(&stack.status).ending
         }
-        (None, None) if notes.operation == Operation::Delete => Ending::Good,
+        // What is gone by its id is gone for good, whoever saw to that: to an update it is told below.
+        (_, None) if gone && notes.operation != Operation::Create => Ending::Good,
+        (Some(_), None) if overtaken => Ending::Bad,
         // What was read may be older than what was begun.
         (_, None) => Ending::Open,
     };
-    let state = stack.map_or_else(|| "DELETE_COMPLETE".into(), Stack::state);
-    let gone = stack.is_none_or(|s| s.standing() == Standing::Gone);
-    let busy = stack.is_some_and(|s| s.standing() == Standing::Busy);
     match ending {
         Ending::Good if gone && notes.operation != Operation::Delete => {
             let error = "the stack was deleted while it was being changed".to_owned();
@@ -214,6 +226,10 @@ fn tell(ticket: &Ticket, notes: Notes, stack: Option<&Stack>, story: &Story) -> 
         Ending::Good if !busy => {
             let outputs = stack.filter(|_| !gone).map(|s| s.outputs.clone()).unwrap_or_default();
             Progress::Succeeded { outputs, state, mark: None, events }
+        }
+        Ending::Bad if overtaken => {
+            let error = format!("somebody else stopped it, and it came to {state}");
+            Progress::Failed { error, state, events }
         }
         Ending::Bad if !busy => {
             let reason = || stack.and_then(|s| s.reason.clone());

@@ -1,5 +1,6 @@
 //! What a change would do, resource by resource, by a change set that is not executed.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
@@ -9,16 +10,16 @@ use aws_sdk_cloudformation::types::{
 };
 use serde_json::Value;
 
-use super::echo;
 use super::error::Trouble;
 use super::outline::{self, Fate};
-use super::poll::says_no_changes;
+use super::poll::{is_of_nested, says_no_changes};
 use super::session::{Purpose, Session};
 use super::settings::Place;
 use super::stack::Stack;
 use super::status::Standing;
 use super::submit::{Work, is_available};
-use super::{CloudFormation, stack_name, template};
+use super::{CloudFormation, NESTED, stack_name, template};
+use super::{each, echo};
 use crate::digest;
 use crate::fault::point;
 use crate::model::{
@@ -28,6 +29,9 @@ use crate::provider::ProviderError;
 
 /// How long CloudFormation may take to work out a change set.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+/// Change sets of stacks within the stack that are read at most; what is in more is not looked at.
+const NESTED_MAX: usize = 100;
 
 /// A change set older than this tells of a world that may have moved.
 const OLD: Duration = Duration::from_secs(60 * 60);
@@ -52,8 +56,11 @@ impl CloudFormation {
             Some(stack) if stack.standing() != Standing::Rubble => {
                 work.foresee_update(&stack).await
             }
-            // CloudFormation works out no change set for it before it is deleted.
-            Some(stack) if !stack.is_in_review() => Ok(work.outline()),
+            // CloudFormation works out no change set for it before it is deleted; and in what somebody else
+            // has made to look at, nobody else makes one.
+            Some(stack) if !stack.is_in_review() || !work.is_left(&stack).await => {
+                Ok(work.outline())
+            }
             Some(_) | None => work.foresee_creation().await,
         }
     }
@@ -68,24 +75,30 @@ impl CloudFormation {
 }
 
 impl Work<'_> {
-    /// From (instance, target, artifact): the same preview twice is one change set.
-    fn preview_name(&self) -> String {
-        let target = &self.change.target;
+    /// From all that the change set is made with: the same preview twice is one change set, and one that
+    /// was made with other tags, by another role or in another way is not taken for it.
+    fn preview_name(&self, there: Option<&Stack>) -> Result<String, ProviderError> {
+        let (target, place) = (&self.change.target, &self.place);
         let artifact = self.change.artifact.as_ref().and_then(|a| a.digest);
-        let seed = digest::of(&("preview", &target.instance, &target.name, artifact));
-        format!("vend-preview-{}", &seed.hex()[..24])
+        let rights = (&place.service_role, &place.capabilities, &place.role, &place.preview_role);
+        let what = (artifact, self.tags(there)?, rights, self.reverts());
+        let seed = digest::of(&("preview", &target.instance, &target.name, what));
+        Ok(format!("vend-preview-{}", &seed.hex()[..24]))
     }
 
     async fn foresee_update(&self, stack: &Stack) -> Result<Preview, ProviderError> {
-        let name = self.preview_name();
-        let mut id = self.change_set(&stack.name, &name, None, false).await?;
-        let mut first = self.session.worked_out(&id).await?;
-        if !is_fresh(&first) {
+        let name = self.preview_name(Some(stack))?;
+        let nests = self.nests();
+        let (mut id, mut first) = self.fresh_change_set(&name, stack, nests).await?;
+        let is_failed =
+            |made: &DescribeChangeSetOutput| made.status == Some(ChangeSetStatus::Failed);
+        // One stack within it in which nothing would change makes all of it fail. Without those, nobody
+        // has looked into any.
+        if nests && is_failed(&first) && is_of_nested(first.status_reason()) {
             self.session.drop_change_set(&id).await;
-            id = self.change_set(&stack.name, &name, None, false).await?;
-            first = self.session.worked_out(&id).await?;
+            (id, first) = self.fresh_change_set(&format!("{name}-flat"), stack, false).await?;
         }
-        if first.status == Some(ChangeSetStatus::Failed) {
+        if is_failed(&first) {
             let reason = first.status_reason.unwrap_or_default();
             self.session.drop_change_set(&id).await;
             if says_no_changes(&reason) {
@@ -104,6 +117,24 @@ impl Work<'_> {
         }
     }
 
+    /// A change set of that name that is worked out, made now or good still.
+    async fn fresh_change_set(
+        &self,
+        name: &str,
+        stack: &Stack,
+        nested: bool,
+    ) -> Result<(String, DescribeChangeSetOutput), ProviderError> {
+        let id = self.change_set(name, None, Some(stack), nested).await?;
+        let made = self.session.worked_out(&id).await?;
+        if is_fresh(&made) {
+            return Ok((id, made));
+        }
+        self.session.drop_change_set(&id).await;
+        let id = self.change_set(name, None, Some(stack), nested).await?;
+        let made = self.session.worked_out(&id).await?;
+        Ok((id, made))
+    }
+
     /// What a change set that is worked out would do.
     async fn told(
         &self,
@@ -117,7 +148,7 @@ impl Work<'_> {
 
     /// A change set for a stack that is not there makes a stack that holds nothing, which goes again.
     async fn foresee_creation(&self) -> Result<Preview, ProviderError> {
-        let id = self.change_set(&self.name, &self.preview_name(), None, true).await?;
+        let id = self.change_set(&self.preview_name(None)?, None, None, self.nests()).await?;
         let first = self.session.worked_out(&id).await;
         let preview = match first {
             Ok(first) if first.status == Some(ChangeSetStatus::Failed) => {
@@ -136,15 +167,26 @@ impl Work<'_> {
     }
 
     /// The stack goes, and the change set with it. Where it may not be deleted, both stay: by the
-    /// change set's tags the stack is known as one that a preview left, and as nothing more.
+    /// change set's tags the stack is known as one that a preview left, and as nothing more. Where
+    /// somebody else has something in it too, the change set goes alone.
     async fn clear_away(&self, change_set: &str) -> Result<(), Trouble> {
         match self.session.stack(&self.name).await?.filter(|s| s.is_in_review()) {
-            Some(left) => self.session.delete_empty(&left.id).await,
-            None => {
+            Some(left) if self.is_left(&left).await => self.session.delete_empty(&left.id).await,
+            Some(_) | None => {
                 self.session.drop_change_set(change_set).await;
                 Ok(())
             }
         }
+    }
+
+    /// Whether an empty stack holds nothing but previews of this instance's. Where nobody may look, it
+    /// is somebody else's.
+    async fn is_left(&self, stack: &Stack) -> bool {
+        let left = self.session.is_lost_preview(&stack.id, &self.change.target.instance).await;
+        left.unwrap_or_else(|trouble| {
+            tracing::warn!(stack = stack.name, ?trouble, "what is in an empty stack is not known");
+            false
+        })
     }
 
     /// As the template alone tells.
@@ -217,14 +259,69 @@ impl Session {
         first: DescribeChangeSetOutput,
         hidden: &[String],
     ) -> Result<Vec<ResourceChange>, ProviderError> {
-        let (mut changes, mut page) = (Vec::new(), first);
+        let mut changes = Vec::new();
+        // Of each stack within it the name that what is in it is told by, and its own change set.
+        let mut nested = VecDeque::new();
+        self.read_changes(id, first, "", hidden, (&mut changes, &mut nested)).await?;
+        let mut looked = 0;
+        while let Some((name, kind, id)) = nested.pop_front() {
+            looked += 1;
+            let first = match looked <= NESTED_MAX {
+                true => self.change_set_page(&id, None).await,
+                false => Ok(DescribeChangeSetOutput::builder().build()),
+            };
+            let first = match first {
+                // Who may not look there has not looked.
+                Err(ProviderError::Refused(_)) => DescribeChangeSetOutput::builder().build(),
+                first => first?,
+            };
+            match first.status {
+                Some(ChangeSetStatus::CreateComplete) => {
+                    let told = (&mut changes, &mut nested);
+                    self.read_changes(&id, first, &format!("{name}/"), hidden, told).await?;
+                }
+                Some(ChangeSetStatus::Failed)
+                    if says_no_changes(first.status_reason.as_deref().unwrap_or_default()) => {}
+                _ => changes.push(unseen(name, kind)),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// All pages of one change set; what is in it is told by names that begin with `within`.
+    async fn read_changes(
+        &self,
+        id: &str,
+        first: DescribeChangeSetOutput,
+        within: &str,
+        hidden: &[String],
+        (changes, nested): (&mut Vec<ResourceChange>, &mut VecDeque<(String, String, String)>),
+    ) -> Result<(), ProviderError> {
+        let mut page = first;
         loop {
             let described = page.changes.unwrap_or_default().into_iter();
-            let described = described.filter_map(|c| c.resource_change);
-            changes.extend(described.filter_map(|c| resource(c, hidden)));
+            for change in described.filter_map(|c| c.resource_change) {
+                let name = format!("{within}{}", change.logical_resource_id().unwrap_or_default());
+                let kind = change.resource_type.clone().unwrap_or_default();
+                let changes_inside = kind == NESTED && change.action == Some(ChangeAction::Modify);
+                let inside = change.change_set_id.clone().filter(|_| changes_inside);
+                let own = resource(change, hidden)
+                    .map(|own| ResourceChange { name: name.clone(), ..own });
+                match inside {
+                    Some(id) => {
+                        changes.extend(own);
+                        nested.push_back((name, kind, id));
+                    }
+                    // The service reads its template anew whatever else of it changes.
+                    None if changes_inside && own.as_ref().is_none_or(|own| !own.loses()) => {
+                        changes.push(unseen(name, kind));
+                    }
+                    None => changes.extend(own),
+                }
+            }
             match page.next_token {
                 Some(next) => page = self.change_set_page(id, Some(next)).await?,
-                None => return Ok(changes),
+                None => return Ok(()),
             }
         }
     }
@@ -255,7 +352,7 @@ impl Session {
 
     /// What deleting a stack takes along, and what stays by its own policy.
     async fn deletions(&self, stack: &Stack) -> Result<Preview, ProviderError> {
-        let template = self.template(stack).await?;
+        let template = self.template(stack).await?.map(each::written_out);
         let fates = template.as_ref().map(outline::fates).unwrap_or_default();
         let unknown = || Fate {
             action: ResourceAction::Delete,
@@ -289,6 +386,13 @@ impl Session {
             }
         }
     }
+}
+
+/// A stack within a stack, into which nobody has looked: all that is in it may go.
+fn unseen(name: String, kind: String) -> ResourceChange {
+    let cause = Some("what is in it was not looked at".into());
+    let (action, properties) = (ResourceAction::MayReplace, Vec::new());
+    ResourceChange { name, kind, action, cause, properties, left: None }
 }
 
 /// One resource's change; `None`: only our own tags on it change, or nothing does.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::status::{self, Standing};
 use crate::digest::Digest;
-use crate::model::{Change, Live, Map, Observation, Owner, Stuck, Target};
+use crate::model::{Change, Former, Live, Map, Observation, Owner, Stuck, Target};
 
 /// Whose a stack is.
 pub(super) const INSTANCE: &str = "vend:instance";
@@ -70,6 +70,18 @@ impl Stack {
 
     fn tag(&self, name: &str) -> Option<&str> {
         self.tags.get(name).map(String::as_str)
+    }
+
+    /// The tags that somebody else gave it: bills and rights may go by them. What vend gave when it
+    /// last changed the stack is not among them, nor what is the service's own.
+    fn foreign(&self, former: Option<&Former>) -> impl Iterator<Item = (&String, &String)> {
+        let given = former.and_then(|f| f.settings.get("tags")).and_then(Value::as_object);
+        let is_ours = move |key: &String| {
+            key.starts_with("vend:")
+                || former.is_some_and(|f| f.labels.contains(key))
+                || given.is_some_and(|tags| tags.contains_key(key))
+        };
+        self.tags.iter().filter(move |(key, _)| !is_ours(key) && !is_reserved(key))
     }
 
     /// Whether it still has the tags that its environment gives.
@@ -196,7 +208,7 @@ pub(super) const OUR_TAGS: usize = 6;
 pub(super) fn too_many(count: usize) -> Option<String> {
     (count > MAX_TAGS).then(|| {
         format!(
-            "{count} tags with vend's own, and a stack has at most {MAX_TAGS}: use fewer labels"
+            "{count} tags with vend's own and those of others, and a stack has at most {MAX_TAGS}: use fewer labels"
         )
     })
 }
@@ -204,16 +216,17 @@ pub(super) fn too_many(count: usize) -> Option<String> {
 /// What is wrong with a tag.
 pub(super) fn not_a_tag(key: &str, value: &str) -> Option<String> {
     (!is_tag(key, value)).then(|| format!(
-        "the tag `{key}: {value}` is not one that AWS takes: keys have 1 to 128 and values at most 256 letters, digits, spaces and `_.:/=+-@`, and no key starts with `aws:`"
+        "the tag `{key}: {value}` is not one that AWS takes: keys have 1 to 128 and values 1 to 256 letters, digits, spaces and `_.:/=+-@`, and no key starts with `aws:`"
     ))
 }
 
-/// The tags of a stack that is made or changed by `change`. The error says which one the service
-/// would not take.
+/// The tags of a stack that is made or changed by `change`, with those of others that it has already:
+/// the service takes away what is not said again. The error says which one it would not take.
 pub(super) fn tags(
     change: &Change,
     settings: &BTreeMap<String, String>,
-) -> Result<Vec<Tag>, String> {
+    there: Option<&Stack>,
+) -> Result<BTreeMap<String, String>, String> {
     let target = &change.target;
     let mut tags = given(&change.labels, settings);
     let mut ours = |name: &str, value: String| tags.insert(name.to_owned(), value);
@@ -230,16 +243,54 @@ pub(super) fn tags(
     if let Some(commit) = &change.commit {
         ours(COMMIT, commit.to_string());
     }
-    let refused = too_many(tags.len()).or_else(|| tags.iter().find_map(|(k, v)| not_a_tag(k, v)));
-    if let Some(why) = refused {
+    if let Some(why) = tags.iter().find_map(|(key, value)| not_a_tag(key, value)) {
         return Err(why);
     }
-    let tag = |(key, value): (String, String)| Tag::builder().key(key).value(value).build();
-    Ok(tags.into_iter().map(tag).collect())
+    for (key, value) in there.into_iter().flat_map(|stack| stack.foreign(change.former.as_ref())) {
+        tags.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    too_many(tags.len()).map_or(Ok(tags), Err)
 }
 
+/// As the service takes them.
+pub(super) fn sent(tags: BTreeMap<String, String>) -> Vec<Tag> {
+    let tag = |(key, value): (String, String)| Tag::builder().key(key).value(value).build();
+    tags.into_iter().map(tag).collect()
+}
+
+/// The beginning of the service's own tags, in whatever letters.
+fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
+/// Source: the shapes `TagKey` and `TagValue` of CloudFormation's published model.
 fn is_tag(key: &str, value: &str) -> bool {
     let safe = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
-    let fits = |text: &str, max: usize| text.chars().count() <= max && text.chars().all(safe);
-    !key.is_empty() && !key.starts_with("aws:") && fits(key, 128) && fits(value, 256)
+    let fits = |text: &str, max: usize| {
+        !text.is_empty() && text.chars().count() <= max && text.chars().all(safe)
+    };
+    !is_reserved(key) && fits(key, 128) && fits(value, 256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_would_not_take_as_a_tag_is_none() {
+        for (key, value) in [("cost", "a b"), ("vend:x", "1"), ("aws", "x"), ("été", "ü@=")] {
+            assert_eq!(not_a_tag(key, value), None, "{key}: {value}");
+        }
+        let long = "x".repeat(257);
+        for (key, value) in [
+            ("cost", ""),
+            ("", "a"),
+            ("aws:cost", "a"),
+            ("AwS:cost", "a"),
+            ("a", &long),
+            ("a", "!"),
+        ] {
+            assert!(not_a_tag(key, value).is_some(), "{key}: {value}");
+        }
+    }
 }

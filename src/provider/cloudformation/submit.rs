@@ -10,6 +10,7 @@
 //! and what the first call did is found by the token, which stands in the stack's events and in the
 //! names of change sets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::stack::{self, Stack};
 use super::status::Standing;
 use super::template::{self, Sent};
 use super::ticket::{Notes, Operation};
-use super::{CloudFormation, stack_name};
+use super::{CloudFormation, NESTED, stack_name};
 use crate::fault::point;
 use crate::model::{Action, Change, Owner, Progress, Token};
 use crate::provider::ProviderError;
@@ -73,7 +74,7 @@ impl Work<'_> {
 
     async fn create(&self) -> Result<Progress, ProviderError> {
         let change = self.change;
-        let tags = stack::tags(change, &self.place.tags).map_err(ProviderError::Refused)?;
+        let tags = stack::sent(self.tags(None)?);
         let Sent { body, url } = template::send(&self.session, &self.place, change).await?;
         let call = |client: &aws_sdk_cloudformation::Client| {
             client
@@ -170,7 +171,7 @@ impl Work<'_> {
         self.must_be_as_planned(&stack)?;
         self.guard(&stack).await?;
         let token = self.change.token.as_str();
-        let made = self.change_set(&stack.name, token, Some(token), false).await?;
+        let made = self.change_set(token, Some(token), Some(&stack), self.nests()).await?;
         Ok(self.running(&Notes { change_set: Some(made), reverts: self.reverts(), ..notes }))
     }
 
@@ -208,18 +209,19 @@ impl Work<'_> {
     /// Makes a change set of that name, or finds the one that was made; gives its id.
     ///
     /// A preview has no `token`: one that outlives its change set would give an answer that names
-    /// what is gone. Its name alone makes it one.
+    /// what is gone. Its name alone makes it one. Without a stack that is `there` it is for a new one.
     pub(super) async fn change_set(
         &self,
-        stack: &str,
         name: &str,
         token: Option<&str>,
-        creates: bool,
+        there: Option<&Stack>,
+        nested: bool,
     ) -> Result<String, ProviderError> {
         let change = self.change;
-        let tags = stack::tags(change, &self.place.tags).map_err(ProviderError::Refused)?;
+        let stack = there.map_or(self.name.as_str(), |stack| stack.name.as_str());
+        let tags = stack::sent(self.tags(there)?);
         let Sent { body, url } = template::send(&self.session, &self.place, change).await?;
-        let kind = if creates { ChangeSetType::Create } else { ChangeSetType::Update };
+        let kind = if there.is_none() { ChangeSetType::Create } else { ChangeSetType::Update };
         let call = |client: &aws_sdk_cloudformation::Client| {
             client
                 .create_change_set()
@@ -233,6 +235,7 @@ impl Work<'_> {
                 .set_role_arn(self.place.service_role.clone())
                 .set_tags(Some(tags.clone()))
                 .set_deployment_mode(self.reverts().then_some(DeploymentMode::RevertDrift))
+                .set_include_nested_stacks(nested.then_some(true))
                 .send()
         };
         point!("aws.changeset.before")?;
@@ -377,12 +380,26 @@ impl Work<'_> {
         again.map_err(Trouble::of_a_look)
     }
 
+    pub(super) fn tags(
+        &self,
+        there: Option<&Stack>,
+    ) -> Result<BTreeMap<String, String>, ProviderError> {
+        stack::tags(self.change, &self.place.tags, there).map_err(ProviderError::Refused)
+    }
+
+    /// Whether the template has stacks within it: only where they are asked for does a change set tell
+    /// what changes in those.
+    pub(super) fn nests(&self) -> bool {
+        let text = self.change.artifact.as_deref().and_then(|a| template::text(a).ok());
+        text.is_some_and(|text| text.contains(NESTED))
+    }
+
     fn capabilities(&self) -> Vec<Capability> {
         self.place.capabilities.iter().map(|c| Capability::from(c.as_str())).collect()
     }
 
     /// Whether what is there is to be brought back to what the template says, whoever changed it.
-    fn reverts(&self) -> bool {
+    pub(super) fn reverts(&self) -> bool {
         self.change.action == Action::Restore && self.change.expect.is_some()
     }
 

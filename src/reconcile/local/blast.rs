@@ -268,6 +268,7 @@ fn change_of(step: &Step, artifact: Option<Arc<Artifact>>, template: Option<Temp
         artifact,
         expect: step.mark.or(step.from),
         labels: BTreeMap::new(),
+        former: None,
         commit: None,
         template,
         protect: false,

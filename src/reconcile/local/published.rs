@@ -183,6 +183,7 @@ pub fn record(status: &Status) -> Option<Record> {
             id: c.id.clone(),
             digest: c.digest,
             mark: c.mark,
+            labels: status.labels.keys().cloned().collect(),
             state: c.state.clone(),
             link: c.link.clone(),
             outputs: c.outputs.clone(),

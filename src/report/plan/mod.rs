@@ -295,7 +295,7 @@ fn remark(remark: &Remark) -> String {
         Remark::Guards => "its termination protection is off, and is turned on".into(),
         Remark::Ends(term) => expiry::term(*term),
         Remark::Rubble => {
-            "it is what is left of an earlier try: it is deleted, with what may still be in it, and then made anew"
+            "it is what is left of an earlier try: it is deleted, with what may still be in it; where its file asks for it, it is made anew"
                 .into()
         }
     }

@@ -81,7 +81,14 @@ pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
             put_event(db, &event, None)
         }
         PersonWrite::RetryNow { request } => {
-            run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])
+            let tries = read::retries(db, Some(&request))?;
+            run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])?;
+            // It is due now; what the try left is still to be cleared away.
+            for (key, retry) in tries.into_iter().filter(|(_, retry)| retry.left.is_some()) {
+                let retry = Retry { until: jiff::Timestamp::UNIX_EPOCH, ..retry };
+                put_retry(db, &key, Some(&retry))?;
+            }
+            Ok(())
         }
     }
 }

@@ -291,6 +291,19 @@ impl Aws {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
+    /// A file in a bucket.
+    #[track_caller]
+    pub fn put_object(&self, bucket: &str, key: &str, body: &str) {
+        let path = format!("/{bucket}/{key}");
+        let answer = self.send("s3", hyper::Method::PUT, &path, "text/plain", body, &[]);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Where the server itself finds that.
+    pub fn object_url(&self, bucket: &str, key: &str) -> String {
+        format!("http://{}/{bucket}/{key}", self.upstream)
+    }
+
     /// Whether a bucket of that name is there.
     pub fn has_bucket(&self, name: &str) -> bool {
         self.send("s3", hyper::Method::HEAD, &format!("/{name}"), "", "", &[]).status == 200

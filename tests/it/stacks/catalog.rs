@@ -188,6 +188,19 @@ pub fn chain(length: usize) -> Vec<Edit> {
 
 /// A parameter that is not to be echoed, with this value, and an output that is not to be shown.
 pub fn secret(version: &str, value: &str) -> Vec<Edit> {
+    let outputs = "{url: {from: secret.QueueUrl, sensitive: true}}";
+    secret_of(version, value, "", outputs)
+}
+
+/// As [`secret`], with an output beside it that repeats the parameter's value.
+pub fn repeating(version: &str, value: &str) -> Vec<Edit> {
+    let more = "  Repeated:\n    Value: !Sub \"it is ${Password}\"\n";
+    let outputs =
+        "{url: {from: secret.QueueUrl, sensitive: true}, repeated: {from: secret.Repeated}}";
+    secret_of(version, value, more, outputs)
+}
+
+fn secret_of(version: &str, value: &str, more: &str, outputs: &str) -> Vec<Edit> {
     let schema = r#"{"type": "object", "additionalProperties": false}"#;
     let source = format!(
         r#"AWSTemplateFormatVersion: "2010-09-09"
@@ -208,10 +221,9 @@ Resources:
 Outputs:
   QueueUrl:
     Value: !Ref Queue
-"#
+{more}"#
     );
     let components = "    - {name: secret, provider: cloudformation, source: stack.yaml.hbs}\n";
-    let outputs = "{url: {from: secret.QueueUrl, sensitive: true}}";
     template("secret", version, components, outputs, schema, &[("stack.yaml.hbs", &source)])
 }
 
@@ -309,6 +321,31 @@ Resources:
 "#;
     let components = "    - {name: handle, provider: cloudformation, source: stack.yaml.hbs}\n";
     template("handle", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A thing that does not go, and after it one that does not come.
+pub fn stubborn() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let mut source = stack::moody("ok", "ok", "fail", "none");
+    let mut other = source["Resources"]["Thing"].clone();
+    other["DependsOn"] = "Thing".into();
+    other["Properties"]["OnCreate"] = "fail".into();
+    source["Resources"]["Other"] = other;
+    let source = serde_json::to_string_pretty(&source).unwrap();
+    let components = "    - {name: stubborn, provider: cloudformation, source: stack.json.hbs, with: {capabilities: [CAPABILITY_IAM]}}\n";
+    template("stubborn", "1.0.0", components, "{}", schema, &[("stack.json.hbs", &source)])
+}
+
+/// A stack within the stack, of the template `inner` that lies at this address.
+pub fn nested(url: &str) -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["inner"], "properties": {
+        "inner": {"type": "string"}
+    }}"#;
+    let source = format!(
+        "Resources:\n  Inner:\n    Type: AWS::CloudFormation::Stack\n    Properties:\n      TemplateURL: \"{url}{{{{parameters.inner}}}}\"\n"
+    );
+    let components = "    - {name: outer, provider: cloudformation, source: stack.yaml.hbs}\n";
+    template("nested", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", &source)])
 }
 
 /// A thing that fails where its parameters say so.

@@ -1,7 +1,8 @@
 //! What goes wrong at the provider, and what is said of it.
 
 use super::Account;
-use crate::world::{ask, request};
+use crate::aws::{Fault, Rule};
+use crate::world::{ask, drop_request, request};
 
 const ID: &str = "orders/dev/thing";
 
@@ -27,12 +28,65 @@ fn a_creation_that_fails_names_the_resource_and_offers_to_make_it_anew() {
     let (_, _, sentence) = it.world.standing(ID);
     it.world.approve(&sentence);
     let plan = it.world.vend_ends(0, &["plan", "--preview"]).stdout;
-    assert!(plan.contains("and then made anew"), "{plan}");
+    assert!(plan.contains("it is made anew"), "{plan}");
     it.apply();
     it.world.ready(ID);
     assert_eq!(it.aws.count("CreateChangeSet"), 0, "AWS refuses one for such a stack");
     assert!(it.aws.has_bucket("our-own"));
     assert_eq!(it.aws.effects(&stack), ["create", "delete", "create"]);
+    it.again_nothing();
+}
+
+#[test]
+fn what_a_failed_creation_left_goes_with_its_file() {
+    let it = Account::new();
+    it.aws.make_bucket("taken");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.apply_fails();
+    let (stack, state) = it.aws.stacks().pop().unwrap();
+    assert_eq!(state, "ROLLBACK_COMPLETE");
+    it.world.requests.commit([drop_request(ID)]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("1 to delete"), "{plan}");
+    it.apply();
+    assert!(it.aws.stacks().is_empty(), "{}", it.aws.history());
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"]);
+    assert!(it.world.status_or_none(ID).is_none());
+    it.again_nothing();
+
+    // One that a person has taken away already is none.
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.apply_fails();
+    it.aws.remove(&stack);
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.apply());
+    assert!(it.world.status_or_none(ID).is_none());
+    it.again_nothing();
+}
+
+#[test]
+fn what_cannot_be_deleted_of_a_failed_creation_is_held_until_it_can() {
+    let it = Account::new();
+    it.world.catalog.commit(super::catalog::stubborn());
+    it.world.requests.commit([ask(ID, request("stubborn@1.0.0", "{}"))]);
+    it.apply_fails();
+    let (stack, state) = it.aws.stacks().pop().unwrap();
+    assert_eq!(state, "ROLLBACK_FAILED", "{}", it.aws.history());
+    let text = "a policy says that it stays";
+    it.aws.rule(Rule::on("DeleteStack", Fault::Refuse(403, "AccessDenied", text)));
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply_fails();
+    let (phase, _, sentence) = it.world.standing(ID);
+    assert!(phase == "Failed" && sentence.contains(text), "{phase}: {sentence}");
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    assert!(it.world.status_or_none(ID).is_some(), "it is not forgotten");
+
+    // A person sees to that; the stack goes with the next try.
+    it.aws.no_rules();
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"], "{}", it.aws.history());
+    assert!(it.world.status_or_none(ID).is_none());
     it.again_nothing();
 }
 

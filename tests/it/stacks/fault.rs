@@ -342,6 +342,7 @@ fn f43_credentials_that_run_out_in_the_middle() {
     it.aws.only_looks(|| it.world.vend(&["apply"]));
     let (phase, reason, sentence) = it.world.standing(ID);
     assert!(!["Failed", "Ready"].contains(&phase.as_str()), "{phase} {reason}: {sentence}");
+    assert!(sentence.contains("is under way") && sentence.contains("is expired"), "{sentence}");
     it.aws.no_rules();
     it.aws.signal(&stack, "Handle1", "SUCCESS");
     until_settled(&it, "it is found", || is_ready(&it));

@@ -7,12 +7,12 @@ use crate::world::{ask, request};
 
 const ID: &str = "orders/dev/steps";
 
-fn steps(template: &str, round: u32) -> String {
+pub(super) fn steps(template: &str, round: u32) -> String {
     request(&format!("{template}@1.0.0"), &format!("{{round: {round}, seconds: {}}}", 60 + round))
 }
 
 /// A queue that stands, and an update of it under way that waits at its handle.
-fn under_way(it: &Account, template: &str) -> String {
+pub(super) fn under_way(it: &Account, template: &str) -> String {
     it.world.requests.commit([ask(ID, steps(template, 0))]);
     it.apply();
     let stack = it.stack(ID);
@@ -26,7 +26,7 @@ fn under_way(it: &Account, template: &str) -> String {
 }
 
 /// How long its queue keeps messages now.
-fn seconds(it: &Account, stack: &str) -> String {
+pub(super) fn seconds(it: &Account, stack: &str) -> String {
     it.aws.retention(&it.aws.output(stack, "QueueUrl").unwrap())
 }
 

@@ -14,6 +14,8 @@ mod import;
 mod large;
 mod late;
 mod many;
+mod nested;
+mod others;
 mod remove;
 mod rights;
 mod secret;

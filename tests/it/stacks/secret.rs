@@ -10,8 +10,8 @@ const ID: &str = "orders/dev/secret";
 #[test]
 fn b74_what_is_not_to_be_echoed_is_told_nowhere() {
     let it = Account::new();
-    it.world.catalog.commit(catalog::secret("1.0.0", "canary-the-first"));
-    it.world.catalog.commit(catalog::secret("1.1.0", "canary-the-second"));
+    it.world.catalog.commit(catalog::repeating("1.0.0", "canary-the-first"));
+    it.world.catalog.commit(catalog::repeating("1.1.0", "canary-the-second"));
     let mut said = String::new();
     let mut hear = |args: &[&str]| {
         let output = it.world.vend_ends(0, args);

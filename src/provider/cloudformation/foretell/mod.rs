@@ -17,8 +17,8 @@ use serde_json::Value;
 use self::compare::{Detail, Evidence, Property};
 use self::schema::Schema;
 use self::template::{Source, Template, text};
-use super::echo;
 use super::outline::{self, Fate};
+use super::{each, echo};
 use crate::model::{
     Artifact, HIDDEN, Preview, PropertyChange, Recreates, ResourceAction, ResourceChange,
 };
@@ -33,7 +33,10 @@ const VALUE_MAX: usize = 200;
 
 /// `None`: one of them is no template that can be read.
 pub(super) fn foretell(applied: &Artifact, desired: &Artifact) -> Option<Preview> {
-    let read = |artifact| serde_json::from_str::<Value>(super::template::text(artifact).ok()?).ok();
+    let read = |artifact| {
+        let template = serde_json::from_str::<Value>(super::template::text(artifact).ok()?).ok()?;
+        Some(each::written_out(template))
+    };
     let (before, after) = (read(applied)?, read(desired)?);
     let hidden: Vec<String> = [&before, &after].into_iter().flat_map(echo::values).collect();
     let resources = resources(Template::new(&before)?, Template::new(&after)?, &hidden);

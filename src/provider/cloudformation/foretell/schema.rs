@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::super::NESTED;
 use crate::model::Recreates;
 
 /// Made by `scripts/cloudformation-schemas`, which says from what; a test holds it against that.
@@ -42,10 +43,11 @@ pub(super) struct Part {
 
 impl Schema {
     /// Of a type such as `AWS::SQS::Queue`. What becomes of a custom resource is its function's to
-    /// say.
+    /// say, and what becomes of what is in a stack within the stack is its template's, which is not here.
     pub(super) fn of(kind: &str) -> Self {
+        let tells_nothing = ["AWS::CloudFormation::CustomResource", NESTED].contains(&kind);
         match TABLE.get(kind) {
-            Some(paths) if kind != "AWS::CloudFormation::CustomResource" => Self::Known(paths),
+            Some(paths) if !tells_nothing => Self::Known(paths),
             Some(_) | None => Self::Unknown,
         }
     }
@@ -90,6 +92,7 @@ mod tests {
         );
         assert_eq!(show("Custom::Seed", "Anything"), " Conditionally");
         assert_eq!(show("AWS::CloudFormation::CustomResource", "ServiceToken"), " Conditionally");
+        assert_eq!(show("AWS::CloudFormation::Stack", "TemplateURL"), " Conditionally");
         assert!(TABLE.len() > 1000);
     }
 }

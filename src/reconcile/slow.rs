@@ -1,0 +1,142 @@
+//! Questions to providers that may take their time: a pass waits for each as long as it has patience,
+//! and goes on without those that are not answered. One account that hangs keeps nobody else waiting.
+//!
+//! # Guarantees
+//! - One question of a key is open at a time, however many passes would ask it.
+//! - What is open stays so between passes, and ends with the memory that keeps it: only what changes
+//!   nothing is asked in this way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::Instant;
+
+/// How long a pass waits for what it asks: nearly all is answered within a second or two.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub(super) struct Questions<K, T> {
+    running: JoinSet<(K, T)>,
+    open: BTreeMap<K, AbortHandle>,
+}
+
+impl<K, T> Default for Questions<K, T> {
+    fn default() -> Self {
+        Self { running: JoinSet::new(), open: BTreeMap::new() }
+    }
+}
+
+impl<K, T> Questions<K, T>
+where
+    K: Ord + Clone + Send + 'static,
+    T: Send + 'static,
+{
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Asks, unless that is asked already; whether it was not.
+    pub fn ask(&mut self, key: K, question: impl Future<Output = T> + Send + 'static) -> bool {
+        if self.open.contains_key(&key) {
+            return false;
+        }
+        let own = key.clone();
+        let handle = self.running.spawn(async move { (own, question.await) });
+        self.open.insert(key, handle);
+        true
+    }
+
+    /// Takes back what nobody wants to know any more.
+    pub fn take_back(&mut self, is_unwanted: impl Fn(&K) -> bool) {
+        self.open.retain(|key, handle| {
+            let unwanted = is_unwanted(key);
+            if unwanted {
+                handle.abort();
+            }
+            !unwanted
+        });
+    }
+
+    /// Waits until all of `keys` are answered, and no longer than `patience` where there is one; gives
+    /// whatever was answered by then, of earlier passes too.
+    pub async fn answers(&mut self, keys: &BTreeSet<K>, patience: Option<Duration>) -> Vec<(K, T)> {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let mut answers = Vec::new();
+        loop {
+            while let Some(answer) = self.running.try_join_next() {
+                answers.extend(self.take(answer));
+            }
+            if !keys.iter().any(|key| self.open.contains_key(key)) {
+                return answers;
+            }
+            let next = self.running.join_next();
+            let next = match until {
+                Some(until) => match tokio::time::timeout_at(until, next).await {
+                    Ok(next) => next,
+                    Err(_) => return answers,
+                },
+                None => next.await,
+            };
+            let Some(answer) = next else { return answers };
+            answers.extend(self.take(answer));
+        }
+    }
+
+    fn take(&mut self, answer: Result<(K, T), JoinError>) -> Option<(K, T)> {
+        match answer {
+            // One that was taken back as it was answered is nobody's any more.
+            Ok((key, answer)) => self.open.remove(&key).map(|_| (key, answer)),
+            // It was taken back.
+            Err(lost) if lost.is_cancelled() => None,
+            // A bug of ours: which one it was is told by nothing but that it is over, and what is asked
+            // again costs less than what stays open for ever.
+            Err(_) => {
+                self.open.retain(|_, handle| !handle.is_finished());
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(all: &[u8]) -> BTreeSet<u8> {
+        all.iter().copied().collect()
+    }
+
+    #[tokio::test]
+    async fn what_hangs_keeps_nobody_waiting_and_is_asked_once() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut questions = Questions::default();
+        assert!(questions.ask(1, async { "one" }));
+        assert!(questions.ask(2, async move { told.await.unwrap_or("lost") }));
+        assert_eq!(questions.answers(&keys(&[1]), None).await, [(1, "one")]);
+        assert_eq!(questions.answers(&keys(&[2]), Some(Duration::ZERO)).await, []);
+
+        assert!(!questions.ask(2, async { "again" }), "it is open still");
+        assert!(questions.ask(3, async { "three" }));
+        // Were the second waited for, this would never end.
+        assert_eq!(questions.answers(&keys(&[3]), None).await, [(3, "three")]);
+
+        tell.send("two").unwrap();
+        assert_eq!(questions.answers(&keys(&[2]), None).await, [(2, "two")]);
+        assert_eq!(questions.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_is_never_answered() {
+        let mut questions = Questions::default();
+        questions.ask(1, std::future::pending::<()>());
+        questions.take_back(|key| *key == 1);
+        assert_eq!(questions.len(), 0);
+        questions.ask(1, async {});
+        assert_eq!(questions.answers(&keys(&[1]), None).await, [(1, ())]);
+        // One that broke leaves the way free.
+        questions.ask(2, async { panic!("as a bug would") });
+        assert_eq!(questions.answers(&keys(&[2]), None).await, []);
+        assert_eq!(questions.len(), 0);
+    }
+}
