@@ -183,7 +183,7 @@ impl Session {
             match self.look(call).await {
                 // Somebody else's, or that of a process of ours which has ended: one at a time.
                 Err(trouble) if goes_on_already(&trouble) && since.elapsed() < PATIENCE => {
-                    drop(room)
+                    drop(room);
                 }
                 began => break (began?, room),
             }

@@ -35,7 +35,8 @@ impl Reviewer {
         let (mut left, mut here) = (requests.clone(), Vec::new());
         for place in self.places.clone() {
             let Some(base) = visit.commits.get(place.name()).cloned() else { continue };
-            let there = Visit { place: &place, base, ..*visit };
+            // It tells nobody anything: what is wrong with its branch is told where it is attended.
+            let there = Visit { place: &place, base, troubles: Vec::new(), ..*visit };
             let asked = self.asked(&there, left.clone()).await?;
             let is_here = place.name() == visit.place.name();
             if !asked.is_empty() && !is_here && !self.may_write(&place, who).await? {

@@ -294,7 +294,7 @@ fn redaction(data: &[u8]) {
     };
     let (old, new) = (artifact("before"), artifact(&format!("after {secret}")));
     let hidden = vend::provider::hidden(&new);
-    assert_eq!(hidden, [secret.clone()]);
+    assert_eq!(hidden, std::slice::from_ref(&secret));
     let said = format!("Value {secret} at 'Word' failed: {secret}{secret}");
     let masked = vend::provider::masked(said, &hidden);
     assert!(!masked.contains(&secret), "{masked:?}");

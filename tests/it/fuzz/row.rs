@@ -94,7 +94,7 @@ fn writes() -> Vec<Write> {
         Write::Record(Box::new(record)),
         Write::Intent(Box::new(journal)),
         Write::Retry { key: TargetKey { request: a.clone(), component }, retry },
-        Write::Hold { request: a.clone(), holds: vec![sample::<HeldRow>("hold")] },
+        Write::Hold { request: a, holds: vec![sample::<HeldRow>("hold")] },
         Write::Status(status),
         Write::Source { name: SourceName::new("main"), record: source },
         Write::Template { id: template, digest, commit: None, at },
