@@ -247,6 +247,7 @@ mod world {
             state: "Written".into(),
             outputs: Map::new(),
             mark: None,
+            labels: std::collections::BTreeSet::new(),
             link: None,
             needs: vec![],
             attempts: 1,
