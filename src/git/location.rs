@@ -53,8 +53,8 @@ impl Location {
     pub fn parse(url: &str, branch: &str, trust: Trust) -> Result<Self, GitError> {
         let refused = |text: &str| refuse("SRC001", url, text);
         // A folder on this machine may well be called `My Repositories`; a URL is written without.
-        let is_bad = |b: u8| b.is_ascii_control() || (b == b' ' && !url.starts_with('/'));
-        if url.bytes().any(is_bad) {
+        let is_bad = |c: char| c.is_control() || (c == ' ' && !url.starts_with('/'));
+        if url.contains(is_bad) {
             return Err(refused("an address holds no white space or control character"));
         }
         if url.starts_with('-') {

@@ -123,8 +123,11 @@ impl Pass<'_> {
         }
         let is_new = |row: &&HeldRow| {
             let name = row.hold.reason.name();
+            // One that goes by the same name and was no news, as what waits for the forge, was not told.
             let same = |b: &HeldRow| {
-                b.hold.component == row.hold.component && b.hold.reason.name() == name
+                b.hold.component == row.hold.component
+                    && b.hold.reason.name() == name
+                    && b.hold.reason.is_told()
             };
             row.hold.reason.is_told() && !before.iter().any(same)
         };

@@ -152,6 +152,10 @@ impl Pass<'_> {
     fn key_of(&self, id: &RequestId) -> Option<Digest> {
         let desired = self.desired_of(id);
         let recorded = self.records.get(id).and_then(Option::as_ref);
+        // Of what was begun and never made, what it was to be says where its file lay.
+        let mut left =
+            self.components(id, &self.memory.retries).filter_map(|(_, r)| r.left.as_deref());
+        let recorded = recorded.or_else(|| left.next().map(|left| &left.record));
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin))?;
         let commit = self.bringing(&origin.source, &origin.path);
         Some(let_through(id, desired.map(|d| d.content), commit.as_ref()))

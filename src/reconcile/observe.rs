@@ -23,11 +23,17 @@ type View = (String, bool, String);
 /// A target, and what was seen of it.
 type Looked = (Target, Result<Observation, ProviderError>);
 
-/// Looks that go on, with when each began.
+/// Looks that go on, and of what was answered when that was.
 pub(super) type LooksOpen = Questions<View, (Instant, Vec<Looked>)>;
 
-/// A look that began longer ago tells nothing any more.
+/// An answer that was given longer ago tells nothing any more. How long it took does not count: where a role
+/// may not list, hundreds of targets are asked about one by one, and whoever changes one says what they saw.
 const FRESH: Duration = Duration::from_secs(120);
+
+/// How much longer a pass waits for a look at many targets, for each of them: five a second are asked about
+/// where they cannot be listed; and how long it waits at most.
+const EACH: Duration = Duration::from_millis(300);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Stands behind a view's name for what is cleared away there.
 const SWEEP: &str = "(sweep)";
@@ -107,19 +113,41 @@ impl Pass<'_> {
     /// Looks at targets, and waits as long as a pass has patience; who only looks waits for all. While a
     /// look of a view goes on, no other of it is begun.
     async fn look(&self, asked: &BTreeMap<View, Vec<Target>>, open: &mut LooksOpen) -> Vec<Looked> {
-        let patience = self.lease.is_some().then_some(PATIENCE);
+        let many = asked.values().map(Vec::len).max().and_then(|n| u32::try_from(n).ok());
+        let patience = EACH.saturating_mul(many.unwrap_or_default()).saturating_add(PATIENCE);
+        let patience = self.lease.is_some().then_some(patience.min(LONGEST));
+        // What earlier passes asked about is not asked again, once it is answered.
+        let mut ended = open.answers(&BTreeSet::new(), Some(Duration::ZERO)).await;
+        let fresh = ended.iter().filter(|(_, (at, _))| at.elapsed() < FRESH);
+        let known: HashMap<(bool, TargetKey), Target> = fresh
+            .flat_map(|((_, deep, _), (_, seen))| {
+                seen.iter().map(|(target, _)| ((*deep, target.key.clone()), target.clone()))
+            })
+            .collect();
         let mut new = BTreeSet::new();
         for (view, targets) in asked {
             let Some(provider) = self.engine.providers.get(&view.0).cloned() else { continue };
-            let (targets, deep, began) = (targets.clone(), view.1, Instant::now());
-            let look = async move { (began, call::look(provider, targets, deep).await) };
+            let deep = view.1;
+            let targets: Vec<Target> = targets
+                .iter()
+                .filter(|t| known.get(&(deep, t.key.clone())) != Some(*t))
+                .cloned()
+                .collect();
+            if targets.is_empty() {
+                continue;
+            }
+            let look = async move {
+                let seen = call::look(provider, targets, deep).await;
+                (Instant::now(), seen)
+            };
             if open.ask(view.clone(), look) || patience.is_none() {
                 new.insert(view.clone());
             }
         }
+        ended.extend(open.answers(&new, patience).await);
         let mut answers = Vec::new();
         let mut sweeps = BTreeSet::new();
-        for (view, (began, seen)) in open.answers(&new, patience).await {
+        for (view, (at, seen)) in ended {
             if let Some(provider) = self.engine.providers.get(&view.0).cloned()
                 && view.1
                 && self.lease.is_some()
@@ -129,14 +157,14 @@ impl Pass<'_> {
                 let targets = ours(&seen);
                 let sweep = async move {
                     call::sweep(provider, targets).await;
-                    (began, Vec::new())
+                    (at, Vec::new())
                 };
                 if open.ask(key.clone(), sweep) {
                     sweeps.insert(key);
                 }
             }
             // What was seen long ago may be otherwise by now; that nobody can look is as true as ever.
-            let is_fresh = began.elapsed() < FRESH;
+            let is_fresh = at.elapsed() < FRESH;
             answers.extend(seen.into_iter().filter(|(_, seen)| is_fresh || seen.is_err()));
         }
         for (_, (_, seen)) in open.answers(&sweeps, patience).await {

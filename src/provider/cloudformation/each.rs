@@ -15,6 +15,9 @@ const DEPTH: usize = 5;
 /// Resources that are written out at most: CloudFormation's quota for a template. What is more is refused there.
 const MOST: usize = 500;
 
+/// Bodies that are gone through at most: what is written out may be one name again and again.
+const TURNS: usize = 20_000;
+
 /// The template with its resources written out.
 pub(super) fn written_out(mut template: Value) -> Value {
     let Some(resources) = template.get("Resources").and_then(Value::as_object) else {
@@ -23,9 +26,9 @@ pub(super) fn written_out(mut template: Value) -> Value {
     if !resources.keys().any(|name| name.starts_with(EACH)) {
         return template;
     }
-    let mut all = Map::new();
+    let (mut all, mut turns) = (Map::new(), TURNS);
     for (name, resource) in resources {
-        write_out(&template, name, resource, DEPTH, &mut all);
+        write_out(&template, name, resource, DEPTH, (&mut all, &mut turns));
     }
     template["Resources"] = Value::Object(all);
     template
@@ -36,11 +39,10 @@ fn write_out(
     name: &str,
     entry: &Value,
     depth: usize,
-    all: &mut Map<String, Value>,
+    (all, turns): (&mut Map<String, Value>, &mut usize),
 ) {
-    if all.len() >= MOST {
-        return;
-    }
+    let Some(left) = turns.checked_sub(1).filter(|_| all.len() < MOST) else { return };
+    *turns = left;
     if !name.starts_with(EACH) || depth == 0 {
         all.insert(name.to_owned(), entry.clone());
         return;
@@ -53,8 +55,11 @@ fn write_out(
     for value in values(template, collection).unwrap_or_else(|| vec![format!("${{{placeholder}}}")])
     {
         for (key, body) in bodies {
+            if *turns == 0 {
+                return;
+            }
             let put = |text: &str| put(text, placeholder, &value);
-            write_out(template, &put(key), &with(body, &put), depth - 1, all);
+            write_out(template, &put(key), &with(body, &put), depth - 1, (&mut *all, &mut *turns));
         }
     }
 }

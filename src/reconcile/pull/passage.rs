@@ -10,8 +10,9 @@ use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
 use crate::model::{
-    Action, Approval, Bound, Changed, Hold, HoldReason, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, Requirement, Revision, Rewritten, SourceName, Stage, Step, nothing_reviewed,
+    Action, Approval, Bound, Changed, Hold, HoldReason, Origin, Passage, Plan, Pull, PullKey,
+    PullState, RequestId, Requirement, Retry, Revision, Rewritten, SourceName, Stage, Step,
+    TargetKey, nothing_reviewed,
 };
 use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
@@ -58,11 +59,13 @@ impl Reviewer {
         }
         // What moved after it was let through is compared anew, once for each way that it moved.
         self.moved.retain(|known| moved.contains(known));
+        let mut fresh: BTreeMap<RequestId, Digest> = BTreeMap::new();
         for (request, now) in moved {
             let passage = self.store.value(&passage_key(&request)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
             let is_told = passage.is_none_or(|p| p.changed.is_some_and(|c| c.plan == now));
-            if !is_told && self.moved.insert((request.clone(), now)) {
+            if !is_told && !self.moved.contains(&(request.clone(), now)) {
+                fresh.insert(request.clone(), now);
                 held.insert(request);
             }
         }
@@ -93,7 +96,16 @@ impl Reviewer {
                 Some(pull) => self.through(visit, pull, asked).await?,
             };
             if !writes.is_empty() {
+                let through = writes.iter().filter_map(|write| match write {
+                    PersonWrite::Passage { request, .. } => {
+                        Some((request.clone(), *fresh.get(request)?))
+                    }
+                    _ => None,
+                });
+                // Others' files are not of this place, and what could not be compared is not known.
+                let through: Vec<(RequestId, Digest)> = through.collect();
                 self.store.note(writes).await?;
+                self.moved.extend(through);
                 turn.wake = true;
             }
         }
@@ -110,21 +122,26 @@ impl Reviewer {
         held: BTreeSet<RequestId>,
     ) -> Result<Vec<Asked>, Trouble> {
         let ids: Vec<RequestId> = held.iter().cloned().collect();
-        let mut read = self.store.standing().await?.sources;
+        let mut standing = self.store.standing().await?;
         let (desired, records) = loop {
             let found = (self.store.desired(&ids).await?, self.store.records(&ids).await?);
-            let again = self.store.standing().await?.sources;
-            if again == read {
+            let before = std::mem::replace(&mut standing, self.store.standing().await?);
+            if before.sources == standing.sources {
                 break found;
             }
-            read = again;
         };
+        let Index { sources: read, retries, .. } = standing;
+        // Of what was begun and never made, what it was to be says where its file lay.
+        let left =
+            |(key, retry): (TargetKey, Retry)| Some((key.request, retry.left?.record.origin));
+        let left: BTreeMap<RequestId, Origin> = retries.into_iter().filter_map(left).collect();
         let desired: BTreeMap<_, _> = desired.into_iter().map(|d| (d.id.clone(), d)).collect();
         let records: BTreeMap<_, _> = records.into_iter().map(|r| (r.id.clone(), r)).collect();
         let mut asked = Vec::new();
         for id in ids {
             let now = desired.get(&id);
-            let origin = now.map(|d| &d.origin).or_else(|| records.get(&id).map(|r| &r.origin));
+            let known = || records.get(&id).map(|r| &r.origin).or_else(|| left.get(&id));
+            let origin = now.map(|d| &d.origin).or_else(known);
             let Some(origin) = origin.filter(|o| visit.place.sources.contains(&o.source)) else {
                 continue;
             };

@@ -339,7 +339,12 @@ fn f43_credentials_that_run_out_in_the_middle() {
     it.world.vend(&["apply"]);
     let stack = it.aws.eventually("it is under way", || it.aws.stacks().pop()).0;
     it.aws.rule(Rule::any(expired()));
-    it.aws.only_looks(|| it.world.vend(&["apply"]));
+    // It is asked about again once that is due.
+    let is_said = || {
+        it.world.vend(&["apply"]);
+        it.world.standing(ID).2.contains("is expired").then_some(())
+    };
+    it.aws.only_looks(|| it.aws.eventually("it is said why nobody knows", is_said));
     let (phase, reason, sentence) = it.world.standing(ID);
     assert!(!["Failed", "Ready"].contains(&phase.as_str()), "{phase} {reason}: {sentence}");
     assert!(sentence.contains("is under way") && sentence.contains("is expired"), "{sentence}");
