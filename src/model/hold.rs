@@ -270,9 +270,7 @@ impl HoldReason {
             Self::InternalError { .. } => "InternalError",
         }
     }
-}
 
-impl HoldReason {
     /// Whether it stays until a person does something. The others end by themselves, or were meant.
     pub fn wants_a_person(&self) -> bool {
         match self {
@@ -313,9 +311,7 @@ impl HoldReason {
             | Self::Unknown { .. } => false,
         }
     }
-}
 
-impl HoldReason {
     /// Whether being held by it is a line of history of its own. The others go with such a line
     /// already, or are about a whole source.
     pub fn is_told(&self) -> bool {

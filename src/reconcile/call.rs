@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::ledger::End;
@@ -247,11 +248,7 @@ async fn asked<T: Send + 'static>(
 ) -> Result<T, &'static str> {
     let mut task = tokio::spawn(call.in_current_span());
     let _ends = Ends(task.abort_handle());
-    match tokio::time::timeout(DEADLINE, &mut task).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err("the provider's code failed while it was asked"),
-        Err(_) => Err("the provider gave no answer in half an hour"),
-    }
+    end_of(&mut task, "the provider's code failed while it was asked").await
 }
 
 /// Runs a call where its panic or its silence is its own; else says why there is no answer.
@@ -259,11 +256,16 @@ async fn apart<T: Send + 'static>(
     call: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, &'static str> {
     let mut task = tokio::spawn(call.in_current_span());
-    match tokio::time::timeout(DEADLINE, &mut task).await {
+    end_of(&mut task, "the provider's code failed in the middle of the change").await
+}
+
+/// What came of a call that runs apart; `broke` is said where it panicked.
+async fn end_of<T>(task: &mut JoinHandle<T>, broke: &'static str) -> Result<T, &'static str> {
+    match tokio::time::timeout(DEADLINE, &mut *task).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => {
             tracing::error!("a call of a provider panicked");
-            Err("the provider's code failed in the middle of the change")
+            Err(broke)
         }
         Err(_) => {
             task.abort();

@@ -151,10 +151,11 @@ impl Pass<'_> {
             if let Some(provider) = self.engine.providers.get(&view.0).cloned()
                 && view.1
                 && self.lease.is_some()
+                && let targets = ours(&seen)
+                && !targets.is_empty()
             {
                 let (kind, deep, of) = &view;
                 let key = (kind.clone(), *deep, format!("{of} {SWEEP}"));
-                let targets = ours(&seen);
                 let sweep = async move {
                     call::sweep(provider, targets).await;
                     (at, Vec::new())
