@@ -2,7 +2,8 @@
 //! and goes on without those that are not answered. One account that hangs keeps nobody else waiting.
 //!
 //! # Guarantees
-//! - One question of a key is open at a time, however many passes would ask it.
+//! - One question of a key is open at a time, however many passes would ask it, and only its own answer
+//!   is taken for its: one that was taken back as it was answered answers no later question.
 //! - What is open stays so between passes, and ends with the memory that keeps it: only what changes
 //!   nothing is asked in this way.
 
@@ -17,13 +18,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Questions<K, T> {
-    running: JoinSet<(K, T)>,
-    open: BTreeMap<K, AbortHandle>,
+    running: JoinSet<(K, u64, T)>,
+    /// By what they are of, under which number they were asked.
+    open: BTreeMap<K, (u64, AbortHandle)>,
+    asked: u64,
 }
 
 impl<K, T> Default for Questions<K, T> {
     fn default() -> Self {
-        Self { running: JoinSet::new(), open: BTreeMap::new() }
+        Self { running: JoinSet::new(), open: BTreeMap::new(), asked: 0 }
     }
 }
 
@@ -41,15 +44,16 @@ where
         if self.open.contains_key(&key) {
             return false;
         }
-        let own = key.clone();
-        let handle = self.running.spawn(async move { (own, question.await) });
-        self.open.insert(key, handle);
+        self.asked += 1;
+        let (own, number) = (key.clone(), self.asked);
+        let handle = self.running.spawn(async move { (own, number, question.await) });
+        self.open.insert(key, (number, handle));
         true
     }
 
     /// Takes back what nobody wants to know any more.
     pub fn take_back(&mut self, is_unwanted: impl Fn(&K) -> bool) {
-        self.open.retain(|key, handle| {
+        self.open.retain(|key, (_, handle)| {
             let unwanted = is_unwanted(key);
             if unwanted {
                 handle.abort();
@@ -83,16 +87,23 @@ where
         }
     }
 
-    fn take(&mut self, answer: Result<(K, T), JoinError>) -> Option<(K, T)> {
+    fn take(&mut self, answer: Result<(K, u64, T), JoinError>) -> Option<(K, T)> {
         match answer {
-            // One that was taken back as it was answered is nobody's any more.
-            Ok((key, answer)) => self.open.remove(&key).map(|_| (key, answer)),
+            Ok((key, number, answer)) => {
+                // One that was taken back as it was answered is nobody's any more, also where the same was
+                // asked again since.
+                let is_open = self.open.get(&key).is_some_and(|(open, _)| *open == number);
+                is_open.then(|| {
+                    self.open.remove(&key);
+                    (key, answer)
+                })
+            }
             // It was taken back.
             Err(lost) if lost.is_cancelled() => None,
             // A bug of ours: which one it was is told by nothing but that it is over, and what is asked
             // again costs less than what stays open for ever.
             Err(_) => {
-                self.open.retain(|_, handle| !handle.is_finished());
+                self.open.retain(|_, (_, handle)| !handle.is_finished());
                 None
             }
         }
@@ -123,6 +134,25 @@ mod tests {
 
         tell.send("two").unwrap();
         assert_eq!(questions.answers(&keys(&[2]), None).await, [(2, "two")]);
+        assert_eq!(questions.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_what_was_taken_back_is_none_to_what_was_asked_since() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let mut questions = Questions::default();
+        questions.ask(1, async move {
+            ended.send(()).unwrap();
+            "before"
+        });
+        end.await.unwrap();
+        questions.take_back(|key| *key == 1);
+        assert!(questions.ask(1, async move { told.await.unwrap_or("lost") }));
+        assert_eq!(questions.answers(&keys(&[1]), Some(Duration::ZERO)).await, []);
+        assert_eq!(questions.len(), 1);
+        tell.send("since").unwrap();
+        assert_eq!(questions.answers(&keys(&[1]), None).await, [(1, "since")]);
         assert_eq!(questions.len(), 0);
     }
 
