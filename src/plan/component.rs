@@ -8,7 +8,7 @@ use crate::digest::{self, Digest};
 use crate::model::{
     Action, ComponentName, ComponentRecord, DesiredComponent, DriftItem, HoldReason, LOCATION,
     Left, Live, Map, Observation, OnDrift, Owner, Record, Remark, RequestId, Spec, Step, Target,
-    TargetKey, TargetName,
+    TargetKey, TargetName, place,
 };
 
 use super::Context;
@@ -97,7 +97,10 @@ impl Draft {
                     Some(place) => self.displaced(context, subject, work, desired, place),
                 }
             }
-            (Some(desired), None) => self.apply(context, subject, work, desired),
+            (Some(desired), None) => match left_elsewhere(context, subject, work, desired) {
+                None => self.apply(context, subject, work, desired),
+                Some(left) => self.after_leftover(context, subject, work, desired, left),
+            },
         }
     }
 
@@ -200,12 +203,7 @@ impl Draft {
         }
         let released = approved.into_iter().collect();
         self.removal(context, subject.case, subject.owner, work, released);
-        let target = fresh_target(context, subject, work, desired);
-        let mut step = step(target, Action::Create);
-        step.released = subject.released(context);
-        step.artifact = Some(desired.digest);
-        step.unknown.clone_from(&desired.unknown);
-        self.steps.insert((work.key.clone(), Lane::Apply), step);
+        self.come_after(context, subject, work, desired);
     }
 
     fn apply(
@@ -318,44 +316,47 @@ impl Draft {
         gone.from = mark(seen);
         gone.remarks.push(Remark::Rubble);
         gone.released.push(rubble_digest(&rubble, seen));
-        let mut made = step(fresh_target(context, subject, work, desired), Action::Create);
-        made.released = subject.released(context);
-        made.artifact = Some(desired.digest);
-        made.unknown.clone_from(&desired.unknown);
-        for (lane, step) in [(Lane::Remove, gone), (Lane::Apply, made)] {
+        for lane in [Lane::Remove, Lane::Apply] {
             self.looks.insert((work.key.clone(), lane), rubble.clone());
-            self.steps.insert((work.key.clone(), lane), step);
         }
     }
+        self.steps.insert((work.key.clone(), Lane::Remove), gone);
+        self.come_after(context, subject, work, desired);
 
     /// What a creation that failed may have left, of which no record tells and which nothing asks for
     /// any more: it goes, as what is left of a try always may. It never was of use to anybody, so that
-    /// no guard of what is in use is asked: protection, references, the number of deletions.
+    /// no guard of what is in use is asked: protection, references, the number of deletions. `from` has the
+    /// try, and what was seen of it: the former identity, after a move.
     pub(super) fn leftover(
         &mut self,
         context: &Context,
         case: &Case,
         name: &ComponentName,
+        from: &Case,
         left: &Left,
     ) {
         let key = TargetKey { request: case.id.clone(), component: name.clone() };
-        let seen = case.live.get(name);
+        let seen = from.live.get(name);
         // What nobody has looked at may be there: it is looked at before anything is done.
         let sight = seen.map_or(Sight::Rubble, |_| Sight::of(seen, None));
-        let in_flight = case.in_flight.contains_key(name);
+        let in_flight = from.in_flight.contains_key(name);
         let past = if in_flight { Past::InFlight } else { Past::Begun };
         let until = Some(retry::refused_until(context.situation.now));
         let source = &left.record.origin.source;
         let doubt = context.situation.sources.get(source).cloned();
         let doubt = doubt.map(|problem| HoldReason::Source { source: source.clone(), problem });
-        let held = || doubt.or_else(|| case.barred.clone()).or_else(|| waits(context, case, name));
+        let held = || doubt.or_else(|| case.barred.clone()).or_else(|| waits(context, from, name));
         let (action, held) = match decide(Want::Gone, past, sight) {
             Verdict::Delete => (Action::Delete, held()),
             Verdict::Forget => (Action::Forget, None),
             verdict @ (Verdict::NotObserved | Verdict::Busy) => {
                 (Action::Delete, Some(obstacle(verdict, seen, until)))
             }
-            Verdict::Stuck => (Action::Delete, Some(unasked(&left.target, seen))),
+            Verdict::Stuck => {
+                let wanted = case.desired.as_ref().and_then(|d| d.spec());
+                let is_wanted = wanted.is_some_and(|spec| spec.component(name).is_some());
+                (Action::Delete, Some(unasked(&left.target, seen, is_wanted)))
+            }
             Verdict::Await
             | Verdict::Leave
             | Verdict::Create
@@ -369,12 +370,14 @@ impl Draft {
         };
         let target = Target { key: key.clone(), ..left.target.clone() };
         if let Some(reason) = held {
+        let look_key = TargetKey { request: from.id.clone(), component: name.clone() };
+        let look = Target { key: look_key, ..left.target.clone() };
             // It is looked at all the same: it may be gone by now.
-            self.failed.push(target);
+            self.failed.push(look);
             self.block(key.clone(), Lane::Remove);
             return self.hold(key, Some(action), reason);
         }
-        self.looks.insert((key.clone(), Lane::Remove), target.clone());
+        self.looks.insert((key.clone(), Lane::Remove), look);
         if seen.is_none() {
             self.unlooked.insert((key.clone(), Lane::Remove));
         }
@@ -387,6 +390,39 @@ impl Draft {
     }
 
     /// The record takes another key; the world is not touched.
+    /// What a creation that failed left where its file asked for it then goes, and the target comes
+    /// where it is desired now: that is looked at, and planned again, once the first has gone. Nothing
+    /// else remembers where that was, so that it is not begun elsewhere before.
+    fn after_leftover(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+        (from, left): (&Case, &Left),
+    ) {
+        let name = &work.key.component;
+        self.leftover(context, subject.case, from, name, left);
+        if !from.in_flight.contains_key(name) {
+            self.come_after(context, subject, work, desired);
+        }
+    }
+
+    /// What is made once that which is there under its key has gone.
+    fn come_after(
+        &mut self,
+        context: &Context,
+        subject: &Subject,
+        work: &Work,
+        desired: &DesiredComponent,
+    ) {
+        let mut made = step(fresh_target(context, subject, work, desired), Action::Create);
+        made.released = subject.released(context);
+        made.artifact = Some(desired.digest);
+        made.unknown.clone_from(&desired.unknown);
+        self.steps.insert((work.key.clone(), Lane::Apply), made);
+    }
+
     pub(super) fn rekey(&mut self, subject: &Subject, work: &Work) {
         let Some((name, component)) = work.recorded else { return };
         if subject.owner.in_flight.contains_key(name) {
@@ -517,16 +553,27 @@ fn obstacle(verdict: Verdict, seen: Option<&Seen>, until: Option<Timestamp>) -> 
     }
 }
 
-/// What was begun and came to nothing is whole by now, and nothing asks for it.
-fn unasked(target: &Target, seen: Option<&Seen>) -> HoldReason {
-    let state = match seen {
-        Some(Seen::Observed(Observation::Present(live))) => live.state.clone(),
+/// What was begun and came to nothing is whole by now, or was before it got stuck, and nothing asks for it
+/// there; `elsewhere`: its file asks for it at another place.
+fn unasked(target: &Target, seen: Option<&Seen>, elsewhere: bool) -> HoldReason {
+    let (state, stuck) = match seen {
+        Some(Seen::Observed(Observation::Present(live))) => {
+            (live.state.clone(), live.stuck.is_some())
+        }
         Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
-            String::new()
+            (String::new(), false)
         }
     };
     let advice = format!(
-        "vend began `{}` and saw it fail, somebody has made it whole since, and no file asks for it any more: put the file back, or delete it by hand",
+    let since = match stuck {
+        true => "it may have been of use since",
+        false => "somebody has made it whole since",
+    };
+    let (asks, back) = match elsewhere {
+        true => ("its file asks for it elsewhere now", "let the file say what it said"),
+        false => ("no file asks for it any more", "put the file back"),
+    };
+        "vend began `{}` and saw it fail, {since}, and {asks}: {back}, or delete it by hand",
         target.called()
     );
     HoldReason::Stuck { state, advice, error: None, digest: None }
@@ -626,6 +673,25 @@ fn fresh_target(
 }
 
 /// What a person approves who says that a changed place is meant: this target goes, that one comes.
+/// What a creation that failed may have left at another place than the one that is desired now, and who has
+/// the try.
+fn left_elsewhere<'a>(
+    context: &Context,
+    subject: &Subject<'a>,
+    work: &Work,
+    desired: &DesiredComponent,
+) -> Option<(&'a Case, &'a Left)> {
+    let left = |from: &'a Case| {
+        let retry = from.retries.get(&work.key.component)?;
+        Some((from, retry.left.as_deref()?))
+    };
+    let (from, left) = left(subject.case).or_else(|| left(subject.owner))?;
+    let fresh = fresh_target(context, subject, work, desired);
+    let at =
+        |target: &Target| (target.provider.clone(), target.name.clone(), place(&target.settings));
+    (at(&left.target) != at(&fresh)).then_some((from, left))
+}
+
 fn place_digest(work: &Work, desired: &DesiredComponent) -> Digest {
     let places = |settings: &Map| -> Map {
         let at =

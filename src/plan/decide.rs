@@ -45,7 +45,7 @@ pub(super) enum Sight {
     Drifted,
     /// It is there, ours, and a change that we did not begin is under way.
     Busy,
-    /// It is there, ours, and nothing can be done to it as it is.
+    /// It is there, ours, and nothing can be done to it as it is. It was whole once, or may have been.
     Stuck,
     /// As `Stuck`, and never made whole: what is left of an earlier try.
     Rubble,
@@ -112,11 +112,12 @@ pub(super) fn decide(want: Want, past: Past, sight: Sight) -> Verdict {
         (Gone, Same | Other, Foreign | Unclaimed) => Verdict::NotOurs,
         (Gone, Same | Other, Busy) => Verdict::Busy,
 
-        (Gone, Begun, Rubble | Stuck) => Verdict::Delete,
+        (Gone, Begun, Rubble) => Verdict::Delete,
         // Somebody took it away, and the name is free, or another's by now.
         (Gone, Begun, Absent | Foreign | Unclaimed) => Verdict::Forget,
-        // Somebody made it whole: a file has to say what is meant with it.
-        (Gone, Begun, AsApplied | Drifted) => Verdict::Stuck,
+        // Somebody made it whole, or may have before it got stuck: what may have been of use is deleted
+        // by no try's end, and no record tells the guards of it. A file has to say what is meant with it.
+        (Gone, Begun, AsApplied | Drifted | Stuck) => Verdict::Stuck,
         (Gone, Begun, Failed) => Verdict::NotObserved,
         (Gone, Begun, Busy) => Verdict::Busy,
 

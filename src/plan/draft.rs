@@ -181,7 +181,7 @@ impl Draft {
 
     fn gone(&mut self, context: &Context, case: &Case) {
         for (name, left) in leftovers(case, &[]) {
-            self.leftover(context, case, name, left);
+            self.leftover(context, case, case, name, left);
         }
         let Some(record) = &case.recorded else { return };
         if record.components.is_empty() && case.in_flight.is_empty() {
@@ -230,7 +230,7 @@ impl Draft {
             None => {
                 works.iter().for_each(|w| self.work(context, &subject, w));
                 for (name, left) in leftovers(case, &works) {
-                    self.leftover(context, case, name, left);
+                    self.leftover(context, case, case, name, left);
                 }
             }
         }

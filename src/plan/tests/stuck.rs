@@ -89,8 +89,9 @@ fn what_a_failed_creation_left_goes_with_its_file_and_nothing_else_does() {
     Delete a/prod/one#main (Rubble)
     0 settled
     ");
+    // What is stuck may have been whole since, and of use.
     assert_snapshot!(failed(Some(left(Owner::Ours, Some(false)))).show(), @"
-    Delete a/prod/one#main (Rubble)
+    hold a/prod/one#main Delete: Stuck
     0 settled
     ");
     assert_snapshot!(failed(None).show(), @"
@@ -120,6 +121,86 @@ fn what_a_failed_creation_left_goes_with_its_file_and_nothing_else_does() {
     let mut world = failed(Some(unmade()));
     world.retries.clear();
     assert_snapshot!(world.show(), @"0 settled");
+}
+
+/// Its file asks for it at another place.
+fn moved_elsewhere(world: &mut World) {
+    let mut file = File::default();
+    file.settings.insert("path".into(), "elsewhere".into());
+    world.put("a/prod/one", file);
+}
+
+fn paths(world: &World) -> Vec<serde_json::Value> {
+    let steps = world.plan().steps;
+    steps.into_iter().map(|step| step.target.settings["path"].clone()).collect()
+}
+
+#[test]
+fn what_a_failed_creation_left_goes_before_it_is_made_elsewhere() {
+    let mut world = failed(Some(left(Owner::Ours, Some(true))));
+    moved_elsewhere(&mut world);
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/one#main (Rubble)
+    Create a/prod/one#main after a/prod/one#main
+    0 settled
+    ");
+    assert_eq!(paths(&world), ["prod/a/one/main", "elsewhere"]);
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main", "Create a/prod/one#main"]);
+
+    // Where somebody took it away, nothing is to be deleted.
+    let mut world = failed(None);
+    moved_elsewhere(&mut world);
+    world.done();
+    assert_eq!(world.log, ["Create a/prod/one#main"]);
+
+    // Somebody has to say what is meant with what may be of use, and it is not forgotten meanwhile.
+    let mut world = failed(Some(left(Owner::Ours, Some(false))));
+    moved_elsewhere(&mut world);
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Delete: Stuck
+    hold a/prod/one#main Create: WaitingFor a/prod/one#main
+    0 settled
+    ");
+    world.things.clear();
+    world.done();
+    assert_eq!(world.log, ["Create a/prod/one#main"]);
+}
+
+#[test]
+fn what_a_failed_creation_left_is_remembered_over_a_move() {
+    let one = || File { components: vec![("main", None, "files", vec![])], ..File::default() };
+    let two = || File {
+        components: vec![("main", None, "files", vec![]), ("more", None, "files", vec![])],
+        ..File::default()
+    };
+    let mut world = World::of([("a/prod/one", one())]);
+    world.put("a/prod/one", two());
+    let target = world.plan().steps[0].target.clone();
+    let record = world.records[&id("a/prod/one")].clone();
+    let retry = Retry {
+        fingerprint: Some(world.desired_fingerprint("a/prod/one")),
+        attempts: 1,
+        until: at(2_000_000_000),
+        error: "no room".into(),
+        refused: true,
+        ended: true,
+        left: Some(Box::new(crate::model::Left { target: target.clone(), record })),
+    };
+    world.retries.insert(key("a/prod/one#more"), retry);
+    let place = ("files".to_owned(), target.name);
+    world.things.insert(place.clone(), left(Owner::Ours, Some(true)));
+    world.remove("a/prod/one");
+    world.put("a/prod/two", File { moved_from: Some(id("a/prod/one")), ..two() });
+    assert_snapshot!(world.show(), @"
+    Move a/prod/two#main from a/prod/one#main
+    Delete a/prod/two#more (Rubble)
+    Create a/prod/two#more after a/prod/two#more
+    0 settled
+    ");
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/two#more", "Create a/prod/two#more"]);
+    assert!(!world.things.contains_key(&place) && world.retries.is_empty());
 }
 
 #[test]

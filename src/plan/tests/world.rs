@@ -500,6 +500,11 @@ impl World {
                     record.id = key.request.clone();
                     record.settled = None;
                     self.records.insert(key.request.clone(), record);
+                    for (tried, retry) in std::mem::take(&mut self.retries) {
+                        let moves = tried.request == from.request;
+                        let request = if moves { key.request.clone() } else { tried.request };
+                        self.retries.insert(TargetKey { request, ..tried }, retry);
+                    }
                 }
                 let record = self.records.get_mut(&key.request).unwrap();
                 assert!(record.rename_component(&from.component, &key.component));
@@ -517,6 +522,7 @@ impl World {
     }
 
     fn forget(&mut self, key: &TargetKey) {
+        self.retries.remove(key);
         // What is left of a failed try has no record.
         let Some(record) = self.records.get_mut(&key.request) else { return };
         record.components.remove(&key.component);
@@ -577,6 +583,7 @@ impl World {
             unchecked: None,
             guarded: None,
         };
+        self.retries.remove(&key);
         record.components.insert(key.component, applied);
         self.records.insert(key.request, record);
     }

@@ -96,6 +96,9 @@ pub(super) struct Story {
 /// How an operation begins by the stack's own event.
 const BEGINNINGS: [&str; 3] = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"];
 
+/// What the first event of a stack says of it: made by itself, or with a change set.
+const STARTS: [&str; 2] = ["CREATE_IN_PROGRESS", "REVIEW_IN_PROGRESS"];
+
 /// Pages read of one operation's events at most.
 const PAGES: usize = 50;
 
@@ -147,6 +150,32 @@ impl Session {
 }
 
 impl Session {
+    /// Whether a stack was never whole, as its own events tell from its beginning on. What they do not
+    /// tell, since they cannot be read or the first of them are gone after 90 days, is no yes.
+    pub(super) async fn was_never_whole(&self, stack: &str) -> bool {
+        let (mut first, mut next) = (None, None::<String>);
+        for _ in 0..PAGES {
+            let page = next.take();
+            let call = |client: &aws_sdk_cloudformation::Client| {
+                client.describe_stack_events().stack_name(stack).set_next_token(page).send()
+            };
+            let Ok(said) = self.look_among(&self.limits.events, call).await else { return false };
+            let events = said.stack_events.unwrap_or_default().into_iter().filter_map(Event::of);
+            for event in events.filter(|event| event.of_stack) {
+                if !status::is_before_whole(&event.state) {
+                    return false;
+                }
+                first = Some(event.state);
+            }
+            next = said.next_token;
+            if next.is_none() {
+                // Newest first they come.
+                return first.is_some_and(|first| STARTS.contains(&first.as_str()));
+            }
+        }
+        false
+    }
+
     /// Adds what CloudFormation found before it began, where that is why nothing began: those
     /// events it tells in another place. Best effort: what could not be read is not told.
     pub(super) async fn explain(&self, story: &mut Story, stack: &str, token: &Token) {

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_cloudformation::types::StackStatus;
 use tokio::time::Instant;
 
 use super::error::Trouble;
 use super::session::{Session, in_account};
 use super::settings::Place;
 use super::stack::{self, Stack};
-use crate::model::Target;
+use super::status;
+use crate::model::{Observation, Owner, Stuck, Target};
 
 /// All stacks that were there at a moment, by name and by id.
 pub(super) struct Listed {
@@ -194,6 +196,19 @@ impl Session {
                 self.stack(id).await
             }
         }
+    }
+
+    /// What was seen of a stack, with what its status does not tell: one of ours whose deletion failed was
+    /// of use to somebody, or is what is left of a creation that failed.
+    pub(super) async fn judged(&self, stack: &Stack, seen: Observation) -> Observation {
+        let Observation::Present(mut live) = seen else { return seen };
+        if live.owner == Owner::Ours
+            && stack.status == StackStatus::DeleteFailed
+            && self.was_never_whole(&stack.id).await
+        {
+            live.stuck = Some(Stuck { advice: status::UNMADE.to_owned(), unmade: true });
+        }
+        Observation::Present(live)
     }
 
     /// All stacks, as they were at `since` or later; `None`: they may not be listed.

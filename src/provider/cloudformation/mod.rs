@@ -277,7 +277,8 @@ impl CloudFormation {
                     continue;
                 }
             };
-            match (stack.observation(&targets[n]), depth) {
+            let observation = session.judged(&stack, stack.observation(&targets[n])).await;
+            match (observation, depth) {
                 (Observation::Present(live), Depth::Drift) => {
                     let session = session.clone();
                     deep.spawn(

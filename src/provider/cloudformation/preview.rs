@@ -53,6 +53,12 @@ impl CloudFormation {
         }
         let work = Work { session, place, change, name };
         match stack {
+            // One that is to go first, and that nothing can be done to as it is, has no change set either.
+            Some(stack)
+                if change.action == Action::Create && stack.standing() == Standing::Stuck =>
+            {
+                Ok(work.outline())
+            }
             Some(stack) if stack.standing() != Standing::Rubble => {
                 work.foresee_update(&stack).await
             }

@@ -57,7 +57,7 @@ pub(super) fn row(status: &S) -> Row {
         S::ReviewInProgress => (Rubble, Open, Some(REVIEW)),
         S::RollbackComplete => (Rubble, Bad, Some(ROLLED_BACK)),
         S::CreateFailed => (Rubble, Bad, Some(CREATE_FAILED)),
-        S::RollbackFailed => (Stuck, Bad, Some(ROLLBACK_FAILED)),
+        S::RollbackFailed => (Rubble, Bad, Some(ROLLBACK_FAILED)),
         S::UpdateFailed => (Stuck, Bad, Some(UPDATE_FAILED)),
         S::UpdateRollbackFailed => (Stuck, Bad, Some(UPDATE_ROLLBACK_FAILED)),
         S::ImportRollbackFailed => (Stuck, Bad, Some(IMPORT_ROLLBACK_FAILED)),
@@ -67,6 +67,21 @@ pub(super) fn row(status: &S) -> Row {
         _ => (Stuck, Open, Some(UNKNOWN)),
     };
     Row { standing, ending, advice }
+}
+
+/// Whether a stack may be in this status that was never whole. What came after this program is none.
+pub(super) fn is_before_whole(status: &str) -> bool {
+    matches!(
+        S::from(status),
+        S::ReviewInProgress
+            | S::CreateInProgress
+            | S::CreateFailed
+            | S::RollbackInProgress
+            | S::RollbackComplete
+            | S::RollbackFailed
+            | S::DeleteInProgress
+            | S::DeleteFailed
+    )
 }
 
 /// How the stack's own event ends an operation; `None`: it does not.
@@ -80,11 +95,13 @@ pub(super) fn ending(event: &str) -> Option<Ending> {
 const REVIEW: &str = "it holds nothing but a change set that was never executed: approve that it is deleted and made anew, or delete it with `aws cloudformation delete-stack --region {region} --stack-name {stack}`";
 const ROLLED_BACK: &str = "its creation failed and was rolled back (what its deletion policies keep stays), and CloudFormation changes no such stack: mend the cause, then approve that it is deleted and made anew";
 const CREATE_FAILED: &str = "its creation failed and was not rolled back, so that resources may be in it: look at them, mend the cause, then approve that it is deleted with all that is in it, and made anew";
-const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see in its events which resource could not be deleted, remove what holds it, and delete the stack with `aws cloudformation delete-stack --region {region} --stack-name {stack}`; it is then made anew";
+const ROLLBACK_FAILED: &str = "its creation failed, and so did the rollback: see in its events which resource could not be deleted, remove what holds it, mend the cause, then approve that it is deleted and made anew";
 const UPDATE_FAILED: &str = "an update failed with rollback turned off: roll it back with `aws cloudformation rollback-stack --region {region} --stack-name {stack}`, then run `vend retry`";
 const UPDATE_ROLLBACK_FAILED: &str = "an update failed, and so did the rollback: see in its events which resource could not be restored, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`, then `vend retry`; nothing is skipped without a person";
 const IMPORT_ROLLBACK_FAILED: &str = "an import failed, and so did its rollback: see its events, mend that, and run `aws cloudformation continue-update-rollback --region {region} --stack-name {stack}`";
 const DELETE_FAILED: &str = "its deletion failed: see in its events which resource could not be deleted, and remove what holds it; where it is to go, run `vend retry`, and where its file asks for it again, delete what is left with `aws cloudformation delete-stack --region {region} --stack-name {stack}`, and it is made anew; `--retain-resources …` keeps what cannot go";
+/// Of one that its own events say was never whole: its status alone does not tell that.
+pub(super) const UNMADE: &str = "its creation failed, and so did the deletion of what it had made: see in its events which resource could not be deleted, remove what holds it, mend the cause, then approve that it is deleted and made anew";
 const UNKNOWN: &str = "this vend does not know that status: look at the stack, and at a newer vend";
 
 #[cfg(test)]
@@ -105,6 +122,19 @@ mod tests {
             let open = matches!(row.ending, Ending::Open);
             assert_eq!(open, word.ends_with("_IN_PROGRESS"), "{word}");
         }
+    }
+
+    #[test]
+    fn what_may_have_been_whole_is_never_taken_for_the_rest_of_a_creation() {
+        for word in S::values() {
+            let never = row(&S::from(*word)).standing == Standing::Rubble;
+            assert!(!never || is_before_whole(word), "{word}");
+            let once = ["UPDATE", "IMPORT", "CREATE_COMPLETE"].iter().any(|w| word.starts_with(w));
+            assert!(!once || !is_before_whole(word), "{word}");
+        }
+        assert!(!is_before_whole("QUANTUM_COMPLETE"));
+        // One that lived and one that did not look the same by it: its events tell.
+        assert_eq!(row(&S::DeleteFailed).standing, Standing::Stuck);
     }
 
     #[test]

@@ -90,6 +90,83 @@ fn what_cannot_be_deleted_of_a_failed_creation_is_held_until_it_can() {
     it.again_nothing();
 }
 
+#[test]
+fn what_a_failed_creation_left_goes_though_its_deletion_failed_before() {
+    let it = Account::new();
+    it.world.catalog.commit(super::catalog::stubborn());
+    it.world.requests.commit([ask(ID, request("stubborn@1.0.0", "{}"))]);
+    it.apply_fails();
+    let (stack, _) = it.aws.stacks().pop().unwrap();
+    // By its status alone it may have been of use; its events tell that it never was.
+    let said = Fault::answer(|_, answer| {
+        answer.edit(|text| text.replace("ROLLBACK_FAILED", "DELETE_FAILED"));
+    });
+    it.aws.rule(Rule::on("DescribeStacks", said));
+    it.world.requests.commit([drop_request(ID)]);
+    let plan = it.world.vend_ends(0, &["plan"]).stdout;
+    assert!(plan.contains("1 to delete"), "{plan}");
+    it.aws.no_rules();
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"], "{}", it.aws.history());
+    assert!(it.world.status_or_none(ID).is_none());
+    it.again_nothing();
+}
+
+#[test]
+fn what_was_whole_since_is_not_taken_for_the_rest_of_a_failed_creation() {
+    let it = Account::new();
+    it.aws.make_bucket("taken");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.apply_fails();
+    let (stack, _) = it.aws.stacks().pop().unwrap();
+    let tags: Vec<(&str, String)> = ["vend:instance", "vend:target", "vend:request"]
+        .into_iter()
+        .map(|key| (key, it.aws.tag(&stack, key).unwrap()))
+        .collect();
+    let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (*key, value.as_str())).collect();
+
+    // Somebody made it by hand in vend's name, used it, and could not delete all of it.
+    it.aws.remove(&stack);
+    let thing = crate::aws::stack::moody("ok", "ok", "fail", "none");
+    assert_eq!(it.aws.make(&stack, &thing, &tags).as_str(), "CREATE_COMPLETE");
+    assert_eq!(it.aws.remove(&stack).unwrap().as_str(), "DELETE_FAILED");
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let (_, reason, sentence) = it.world.standing(ID);
+    assert_eq!(reason, "Stuck", "{sentence}");
+    let next = "it may have been of use since, and no file asks for it any more: put the file back, or delete it by hand";
+    assert!(sentence.contains(next), "{sentence}");
+
+    it.aws.remove_but(&stack, "Thing");
+    it.world.vend_ends(0, &["retry", ID]);
+    it.aws.only_looks(|| it.apply());
+    assert!(it.world.status_or_none(ID).is_none());
+    it.again_nothing();
+}
+
+#[test]
+fn what_a_failed_creation_left_goes_when_its_file_asks_for_another_name() {
+    let it = Account::new();
+    it.aws.make_bucket("taken");
+    let named = |name: &str| {
+        let settings = format!(", stackName: \"{name}-{{name}}\"");
+        it.world.catalog.commit([super::catalog::environment(&it.aws, "dev", &settings, "")]);
+    };
+    named("first");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.apply_fails();
+    assert_eq!(it.aws.stacks(), [("first-thing".to_owned(), "ROLLBACK_COMPLETE".to_owned())]);
+
+    named("second");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: our-own}"))]);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.stacks(), [("second-thing".to_owned(), "CREATE_COMPLETE".to_owned())]);
+    assert_eq!(it.aws.effects("first-thing"), ["create", "delete"], "{}", it.aws.history());
+    assert_eq!(it.aws.effects("second-thing"), ["create"]);
+    it.again_nothing();
+}
+
 /// A thing of somebody's own may be made anew by an update, as far as anybody can tell: a person says
 /// that it is meant.
 fn meant(it: &Account) {
