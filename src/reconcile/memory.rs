@@ -376,6 +376,11 @@ impl Memory {
     /// Since when what is under way or held is so.
     pub fn since(&self) -> Lasting {
         let mut since = Lasting {
+    /// How much goes on at providers: effects, and questions about what changes would do.
+    pub fn under_way(&self) -> usize {
+        self.journal.len() + self.previewing.len()
+    }
+
             under_way: self.journal.values().map(|row| row.since).min(),
             ..Lasting::default()
         };

@@ -176,7 +176,7 @@ impl Engine {
         report.counts = memory.counts.clone();
         (report.drift, report.since) = (memory.drifted, memory.since());
         report.rollouts_stopped = memory.stopped_rollouts().count();
-        report.under_way = memory.journal.len() + memory.previewing.len();
+        report.under_way = memory.under_way();
         self.checked |= checked;
         self.memory = Some(memory);
         Ok(report)
@@ -200,7 +200,7 @@ impl Engine {
         let problems =
             memory.sources.iter().filter_map(|(n, s)| Some((n.clone(), s.problem.clone()?)));
         let report = PassReport {
-            under_way: memory.journal.len(),
+            under_way: memory.under_way(),
             problems: problems.collect(),
             diagnostics: memory
                 .catalog_problems
