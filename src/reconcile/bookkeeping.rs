@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::fault::{planted, point};
 use crate::model::{
     Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observed, Plan, Record,
-    RequestId, Spec, Step, TargetName,
+    RequestId, Spec, Step, TargetKey, TargetName,
 };
 use crate::store::{RecordEntry, Write};
 
@@ -196,7 +196,13 @@ impl Pass<'_> {
         self.records.insert(from.clone(), None);
         self.memory.drop_record(&from);
         self.put_record(record);
-        self.memory.retries.retain(|k, _| k.request != from);
+        let failed = self.components(&from, &self.memory.retries);
+        let failed: Vec<_> = failed.map(|(name, retry)| (name, retry.clone())).collect();
+        for (component, retry) in failed {
+            let former = TargetKey { request: from.clone(), component: component.clone() };
+            self.memory.retries.remove(&former);
+            self.memory.retries.insert(TargetKey { request: to.clone(), component }, retry);
+        }
         self.touched.extend([from, to]);
         Ok(())
     }

@@ -13,7 +13,7 @@ use vend::model::{
 use vend::provider::{Provider, ProviderError, Providers};
 
 use super::lab::{Clock, Run, store};
-use crate::world::{World, ask, drop_request, note};
+use crate::world::{World, ask, drop_request, note, request_with};
 
 /// How what is at work ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -366,6 +366,30 @@ async fn a_failed_try_of_what_is_not_wanted_any_more_is_forgotten() {
     assert!(report.quiet, "{report:?}");
     let index = run.engine.store().index().await.unwrap();
     assert!(index.retries.is_empty(), "{:?}", index.retries);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_try_goes_along_with_a_move_and_is_forgotten_there() {
+    let story = Story::new(100);
+    let (id, moved) = ("orders/dev/queue", "orders/dev/events");
+    story.world.requests.commit([ask(id, note("one"))]);
+    let mut run = story.run().await;
+    story.pass(&mut run).await;
+    story.slow.end(End::Well);
+    story.clock.advance(60);
+    story.pass(&mut run).await;
+    story.slow.refuse([ProviderError::Refused("not allowed".into())]);
+    story.world.requests.commit([ask(id, note("two"))]);
+    assert_eq!(story.pass(&mut run).await.failures(), 1);
+    let renamed = request_with("note@1.0.0", "{text: one}", &format!("movedFrom: {id}"));
+    story.world.requests.commit([drop_request(id), ask(moved, renamed)]);
+    story.pass(&mut run).await;
+    assert_eq!(story.phase(moved), "Ready");
+    let index = run.engine.store().index().await.unwrap();
+    assert!(index.retries.is_empty(), "{:?}", index.retries);
+    story.clock.advance(3);
+    let report = story.pass(&mut run).await;
+    assert!(report.quiet, "again: nothing to do: {report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
