@@ -115,8 +115,8 @@ fn what_a_failed_creation_left_goes_though_its_deletion_failed_before() {
 #[test]
 fn what_was_whole_since_is_not_taken_for_the_rest_of_a_failed_creation() {
     let it = Account::new();
-    it.aws.make_bucket("taken");
-    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.aws.make_bucket("whole-since");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: whole-since}"))]);
     it.apply_fails();
     let (stack, _) = it.aws.stacks().pop().unwrap();
     let tags: Vec<(&str, String)> = ["vend:instance", "vend:target", "vend:request"]
@@ -147,18 +147,18 @@ fn what_was_whole_since_is_not_taken_for_the_rest_of_a_failed_creation() {
 #[test]
 fn what_a_failed_creation_left_goes_when_its_file_asks_for_another_name() {
     let it = Account::new();
-    it.aws.make_bucket("taken");
+    it.aws.make_bucket("first-taken");
     let named = |name: &str| {
         let settings = format!(", stackName: \"{name}-{{name}}\"");
         it.world.catalog.commit([super::catalog::environment(&it.aws, "dev", &settings, "")]);
     };
     named("first");
-    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken}"))]);
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: first-taken}"))]);
     it.apply_fails();
     assert_eq!(it.aws.stacks(), [("first-thing".to_owned(), "ROLLBACK_COMPLETE".to_owned())]);
 
     named("second");
-    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: our-own}"))]);
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: second-own}"))]);
     it.apply();
     it.world.ready(ID);
     assert_eq!(it.aws.stacks(), [("second-thing".to_owned(), "CREATE_COMPLETE".to_owned())]);
