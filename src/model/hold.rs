@@ -129,6 +129,9 @@ pub enum HoldReason {
         /// all that look like it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         set: Option<Digest>,
+        /// The other came later and cannot be read: what comes after it is not taken for its correction.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        later: bool,
     },
     /// Not now: the environment's windows are closed.
     OutsideWindow {
@@ -269,6 +272,12 @@ impl HoldReason {
             Self::Unknown { .. } => "Unknown",
             Self::InternalError { .. } => "InternalError",
         }
+    }
+
+    /// Whether it holds a request that has gone as one half of a move, whose other half may be corrected
+    /// by what comes next.
+    pub fn is_incomplete_move(&self) -> bool {
+        matches!(self, Self::LooksLikeAMove { other: Some(_), later: false, .. })
     }
 
     /// Whether it stays until a person does something. The others end by themselves, or were meant.

@@ -183,6 +183,7 @@ impl Draft {
             setting,
             digest,
             set: None,
+            later: false,
         };
         self.block(work.key.clone(), Lane::Apply);
         self.hold(work.key.clone(), Some(Action::Replace), reason);
@@ -319,9 +320,9 @@ impl Draft {
         for lane in [Lane::Remove, Lane::Apply] {
             self.looks.insert((work.key.clone(), lane), rubble.clone());
         }
-    }
         self.steps.insert((work.key.clone(), Lane::Remove), gone);
         self.come_after(context, subject, work, desired);
+    }
 
     /// What a creation that failed may have left, of which no record tells and which nothing asks for
     /// any more: it goes, as what is left of a try always may. It never was of use to anybody, so that
@@ -331,8 +332,8 @@ impl Draft {
         &mut self,
         context: &Context,
         case: &Case,
-        name: &ComponentName,
         from: &Case,
+        name: &ComponentName,
         left: &Left,
     ) {
         let key = TargetKey { request: case.id.clone(), component: name.clone() };
@@ -369,9 +370,9 @@ impl Draft {
             | Verdict::Clear => return,
         };
         let target = Target { key: key.clone(), ..left.target.clone() };
-        if let Some(reason) = held {
         let look_key = TargetKey { request: from.id.clone(), component: name.clone() };
         let look = Target { key: look_key, ..left.target.clone() };
+        if let Some(reason) = held {
             // It is looked at all the same: it may be gone by now.
             self.failed.push(look);
             self.block(key.clone(), Lane::Remove);
@@ -389,7 +390,6 @@ impl Draft {
         self.steps.insert((key, Lane::Remove), gone);
     }
 
-    /// The record takes another key; the world is not touched.
     /// What a creation that failed left where its file asked for it then goes, and the target comes
     /// where it is desired now: that is looked at, and planned again, once the first has gone. Nothing
     /// else remembers where that was, so that it is not begun elsewhere before.
@@ -423,6 +423,7 @@ impl Draft {
         self.steps.insert((work.key.clone(), Lane::Apply), made);
     }
 
+    /// The record takes another key; the world is not touched.
     pub(super) fn rekey(&mut self, subject: &Subject, work: &Work) {
         let Some((name, component)) = work.recorded else { return };
         if subject.owner.in_flight.contains_key(name) {
@@ -564,7 +565,6 @@ fn unasked(target: &Target, seen: Option<&Seen>, elsewhere: bool) -> HoldReason 
             (String::new(), false)
         }
     };
-    let advice = format!(
     let since = match stuck {
         true => "it may have been of use since",
         false => "somebody has made it whole since",
@@ -573,6 +573,7 @@ fn unasked(target: &Target, seen: Option<&Seen>, elsewhere: bool) -> HoldReason 
         true => ("its file asks for it elsewhere now", "let the file say what it said"),
         false => ("no file asks for it any more", "put the file back"),
     };
+    let advice = format!(
         "vend began `{}` and saw it fail, {since}, and {asks}: {back}, or delete it by hand",
         target.called()
     );
@@ -672,7 +673,6 @@ fn fresh_target(
     }
 }
 
-/// What a person approves who says that a changed place is meant: this target goes, that one comes.
 /// What a creation that failed may have left at another place than the one that is desired now, and who has
 /// the try.
 fn left_elsewhere<'a>(
@@ -692,6 +692,7 @@ fn left_elsewhere<'a>(
     (at(&left.target) != at(&fresh)).then_some((from, left))
 }
 
+/// What a person approves who says that a changed place is meant: this target goes, that one comes.
 fn place_digest(work: &Work, desired: &DesiredComponent) -> Digest {
     let places = |settings: &Map| -> Map {
         let at =

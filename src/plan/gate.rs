@@ -123,6 +123,7 @@ impl Subject<'_> {
             setting: Some("source".into()),
             digest: Some(digest),
             set: None,
+            later: false,
         })
     }
 

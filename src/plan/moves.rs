@@ -13,6 +13,7 @@
 //! One whose file came later is another thing, and so is one that was there before, suspended or broken, and
 //! that those commits left as it was: a rename is one change. Only where that change was held, as an
 //! incomplete move, and none of what came with it is left, is what came later taken for its correction.
+//! A file that cannot be read and that came later holds it too, and makes no incomplete move of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -238,11 +239,27 @@ impl<'a> Moves<'a> {
             let shape = shape(&record.template.name, &record.parameters, &record.references);
             let mut may_be = astray.clone();
             may_be.extend(alike.get(&shape).into_iter().flatten());
-            self.hold_alike(situation, old, &nearest(old, &may_be));
             let likes = whereabouts(&old.id).into_iter().chain([Like::Said]);
             let unread = likes.filter_map(|like| unreadable.get(&(old.id.team(), like))).flatten();
-            for new in unread.filter(|new| !stood_beside(old, new)) {
+            let unread: Vec<&Case> =
+                unread.copied().filter(|new| !stood_beside(old, new)).collect();
+            // What holds it in this very pass counts as what did in the last one: how often it was planned
+            // makes no difference.
+            let is_half = |new: &&Case| {
+                !is_later(old, new) && !situation.approvals.contains(&not_a_move(old, &new.id))
+            };
+            let is_incomplete =
+                old.may_have_moved || self.held.contains_key(&old.id) || unread.iter().any(is_half);
+            self.hold_alike(situation, old, &nearest(old, &may_be, is_incomplete));
+            let is_alike = self.held.contains_key(&old.id);
+            for new in unread {
                 self.hold_pair(situation, old, new, false);
+            }
+            if !is_incomplete
+                && !is_alike
+                && let Some(HoldReason::LooksLikeAMove { later, .. }) = self.held.get_mut(&old.id)
+            {
+                *later = true;
             }
         }
     }
@@ -254,11 +271,16 @@ fn stood_beside(old: &Case, new: &Case) -> bool {
     gone_at.is_some_and(|at| new.untouched.contains(at))
 }
 
+/// Whether the file of a new request came after that of the vanished one had gone.
+fn is_later(old: &Case, new: &Case) -> bool {
+    let gone_at = old.gone.as_ref().and_then(|gone| gone.commit.as_ref());
+    gone_at.is_some_and(|at| new.later.contains(at))
+}
+
 /// Those of the same shape that may be what became of a request; see the module.
-fn nearest<'a>(old: &Case, alike: &[&'a Case]) -> Vec<&'a Case> {
+fn nearest<'a>(old: &Case, alike: &[&'a Case], is_incomplete: bool) -> Vec<&'a Case> {
     let (id, record) = (&old.id, old.recorded.as_ref());
     let gone_at = old.gone.as_ref().and_then(|gone| gone.commit.as_ref());
-    let is_later = |new: &Case| gone_at.is_some_and(|at| new.later.contains(at));
     let is_near = |new: &Case| new.id.team() == id.team() || new.id.name() == id.name();
     let shares_source = |new: &Case| {
         let source = new.desired.as_ref().map(|desired| &desired.origin.source);
@@ -269,12 +291,12 @@ fn nearest<'a>(old: &Case, alike: &[&'a Case]) -> Vec<&'a Case> {
     let of = |test: &dyn Fn(&Case) -> bool| -> Vec<&'a Case> {
         here.iter().copied().filter(|new| test(new)).collect()
     };
-    let came_with_it = of(&|new| is_near(new) && !is_later(new));
+    let came_with_it = of(&|new| is_near(new) && !is_later(old, new));
     if !came_with_it.is_empty() {
         return came_with_it;
     }
-    let of_others = of(&|new| shares_source(new) && !is_later(new));
-    if !of_others.is_empty() || !old.may_have_moved {
+    let of_others = of(&|new| shares_source(new) && !is_later(old, new));
+    if !of_others.is_empty() || !is_incomplete {
         return of_others;
     }
     of(&is_near)
@@ -321,7 +343,14 @@ fn not_a_move(old: &Case, new: &RequestId) -> Digest {
 }
 
 fn looks_like(other: Option<RequestId>, digest: Option<Digest>) -> HoldReason {
-    HoldReason::LooksLikeAMove { other, also: Vec::new(), setting: None, digest, set: None }
+    HoldReason::LooksLikeAMove {
+        other,
+        also: Vec::new(),
+        setting: None,
+        digest,
+        set: None,
+        later: false,
+    }
 }
 
 fn across_environments(case: &Case, old: &RequestId) -> HoldReason {

@@ -105,7 +105,7 @@ pub struct Case {
     pub later: BTreeSet<Revision>,
     /// Those of them that left its file as it was, suspended or of no use: it did not come with them.
     pub untouched: BTreeSet<Revision>,
-    /// It was gone before, and the last pass held it as what may have moved.
+    /// It was gone before, and the last pass held it as one half of a move.
     pub may_have_moved: bool,
     /// The set of deletions with which it was held last, since then without a break, and how many requests
     /// that had.

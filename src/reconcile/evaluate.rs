@@ -445,6 +445,7 @@ impl Evaluator<'_> {
             setting: Some("source".into()),
             digest: Some(digest),
             set: None,
+            later: false,
         })
     }
 

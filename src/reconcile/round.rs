@@ -327,12 +327,8 @@ impl Pass<'_> {
             .records()
             .get(&id)
             .is_some_and(|r| self.engine.drift_clock().due(r) <= (self.clock)());
-        let may_have_moved = self.memory.holds.get(&id).is_some_and(|rows| {
-            let is_move = |reason: &HoldReason| {
-                matches!(reason, HoldReason::LooksLikeAMove { other: Some(_), .. })
-            };
-            rows.iter().any(|row| is_move(&row.hold.reason))
-        });
+        let mut held = self.memory.holds.get(&id).into_iter().flatten();
+        let may_have_moved = held.any(|row| row.hold.reason.is_incomplete_move());
         let stopped = self.memory.stopped.get(&id).copied();
         let taken = self.taken(&id, desired.as_deref());
         Ok(Case {

@@ -225,7 +225,7 @@ pub fn reason(reason: &HoldReason) -> String {
             };
             format!("its file left one source and appeared in another; put it back{yes}")
         }
-        HoldReason::LooksLikeAMove { other, also: _, setting, digest, set: _ } => {
+        HoldReason::LooksLikeAMove { other, also: _, setting, digest, set: _, later: _ } => {
             let yes =
                 digest.map(|d| format!(", or `vend approve {d}` if it is meant as two things"));
             let yes = yes.unwrap_or_default();
@@ -622,8 +622,15 @@ mod tests {
     fn alike(new: &str) -> Hold {
         let other = Some(RequestId::parse("orders/dev/old").unwrap());
         let digest = Some(sha256(b""));
-        HoldReason::LooksLikeAMove { other, also: Vec::new(), setting: None, digest, set: None }
-            .of(new)
+        HoldReason::LooksLikeAMove {
+            other,
+            also: Vec::new(),
+            setting: None,
+            digest,
+            set: None,
+            later: false,
+        }
+        .of(new)
     }
 
     impl HoldReason {

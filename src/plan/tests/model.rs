@@ -141,26 +141,12 @@ impl Game {
             !counts || left > 0
         });
         self.world.apply(&done);
-        let is_move = |reason: &HoldReason| {
-            matches!(reason, HoldReason::LooksLikeAMove { other: Some(_), .. })
-        };
-        let held = plan.holds.iter().filter(|hold| is_move(&hold.reason));
+        let held = plan.holds.iter().filter(|hold| hold.reason.is_incomplete_move());
         self.world.may_have_moved = held.map(|hold| hold.request.clone()).collect();
         plan
     }
 
-    /// What went earlier is held as what may have moved once a file that cannot be read comes. A pass that
-    /// made nothing of what came with that file leaves it for the next one, which then takes it for the
-    /// mending of an incomplete move: so far the rest depends on that pass, and such cases have no faults.
-    fn is_taken_for_a_mending(&self) -> bool {
-        let mut files = self.views.last().into_iter().flat_map(BTreeMap::values);
-        files.any(|file| file.broken) && IDS.iter().any(|name| self.is_long_gone(name))
-    }
-
     fn faults(&mut self, faults: &[Fault]) {
-        if self.is_taken_for_a_mending() {
-            return;
-        }
         let target = |world: &World, n: usize| {
             let key = world::key(&format!("{}#main", IDS[n]));
             let record = world.records.get(&key.request);

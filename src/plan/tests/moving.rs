@@ -195,6 +195,38 @@ fn b78_what_corrects_a_held_move_comes_later_and_is_held_as_well() {
 }
 
 #[test]
+fn b78_what_comes_with_a_later_file_that_cannot_be_read_corrects_nothing() {
+    let mut world = gone_and_protected();
+    later(&mut world, "a/prod/broken");
+    world.file("a/prod/broken").broken = true;
+    later(&mut world, "a/prod/new");
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    Create a/prod/new#main
+    hold a/prod/broken: Invalid
+    hold a/prod/old Delete: LooksLikeAMove a/prod/broken
+    1 settled
+    ");
+    // The next pass takes it for what this one took it for, also where this one made nothing.
+    assert!(!plan.holds.iter().any(|hold| hold.reason.is_incomplete_move()));
+
+    // One that came as the other went is half of a move, and what comes later may correct it at once.
+    world.later.remove(&id("a/prod/broken"));
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    hold a/prod/broken: Invalid
+    hold a/prod/new Create: LooksLikeAMove a/prod/old
+    hold a/prod/old Delete: LooksLikeAMove a/prod/new
+    1 settled
+    ");
+    assert!(plan.holds.iter().any(|hold| hold.reason.is_incomplete_move()));
+    world.file("a/prod/new").moved_from = Some(id("a/prod/old"));
+    world.remove("a/prod/broken");
+    world.done();
+    assert!(world.log.is_empty(), "again: nothing to do");
+}
+
+#[test]
 fn another_team_is_thought_of_where_the_own_has_nothing_like_it() {
     let mut world = gone_and_protected();
     world.put("b/prod/new", File::default().with("size", 1));

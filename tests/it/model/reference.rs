@@ -30,6 +30,8 @@ pub struct Reference {
     went: BTreeMap<Id, usize>,
     /// Those that were held as what may have moved.
     suspects: BTreeSet<Id>,
+    /// Those that are held only by what came later and cannot be read.
+    aside: BTreeSet<Id>,
     stopped: Vec<BTreeSet<Id>>,
     /// The files that were wholly applied last.
     settled: BTreeMap<Id, File>,
@@ -85,6 +87,7 @@ impl Reference {
 
     pub fn rest(&mut self) -> Rest {
         self.asked.clear();
+        self.aside.clear();
         self.wanted = self.files.iter().map(|(id, file)| (*id, self.want(id, file))).collect();
         let mut held = Held::new();
         self.moves(&mut held);
@@ -93,6 +96,7 @@ impl Reference {
         self.apply(&mut held);
         self.suspects =
             held.iter().filter(|(_, why)| **why == "LooksLikeAMove").map(|(id, _)| *id).collect();
+        self.suspects.retain(|id| !self.aside.contains(id));
         let (made, files, gone) = (&self.made, &self.files, self.gone());
         self.yes.retain(|question| match question {
             Question::Deletions(set) => set.iter().any(|id| gone.contains(id)),
@@ -201,9 +205,17 @@ impl Reference {
             let near = |of: &[Id]| -> Vec<Id> { of.iter().copied().filter(is_near).collect() };
             let (with, later): (Vec<Id>, Vec<Id>) =
                 alike.into_iter().partition(|new| self.views[went].contains_key(new));
+            let mut unread = self.unmade(|id, _| self.wanted[id].is_err());
+            unread.retain(|new| team(new) == team(old) && !self.lay_there(new, went));
+            let is_half = |new: &Id| {
+                self.views[went].contains_key(new)
+                    && !self.yes.contains(&Question::NoMove(old, new))
+            };
+            let is_incomplete =
+                self.suspects.contains(old) || held.contains_key(old) || unread.iter().any(is_half);
             let alike = match near(&with) {
                 near if !near.is_empty() => near,
-                _ if !with.is_empty() || !self.suspects.contains(old) => with,
+                _ if !with.is_empty() || !is_incomplete => with,
                 _ => near(&later),
             };
             for new in alike {
@@ -215,10 +227,9 @@ impl Reference {
             }
             // One question at a time.
             let is_free = !held.contains_key(old);
-            let mut unread = self.unmade(|id, _| self.wanted[id].is_err());
-            unread.retain(|new| team(new) == team(old) && !self.lay_there(new, went));
             if is_free && unread.into_iter().any(|new| self.ask(Question::NoMove(old, new))) {
                 held.insert(old, "LooksLikeAMove");
+                self.aside.extend((!is_incomplete).then_some(old));
             }
         }
     }
