@@ -121,18 +121,24 @@ impl Pass<'_> {
     }
 
     /// Notes that targets were looked at, so that the next look is an interval away. Those that
-    /// `pending` names are asked about again soon.
+    /// `pending` names are asked about again soon; those whose look goes on stay due, so that whichever
+    /// pass comes next takes its answer.
     pub(super) async fn note_looks(
         &mut self,
         pending: &BTreeSet<RequestId>,
     ) -> Result<(), PassError> {
         let now = (self.clock)();
         let interval = self.engine.config.settings.reconcile.drift_interval.as_secs_f64();
-        let due: Vec<RequestId> = self.memory.looks_due(now).cloned().collect();
+        let looking: BTreeSet<RequestId> =
+            self.looking.iter().map(|key| key.request.clone()).collect();
+        let soon = jiff::SignedDuration::from_secs_f64(interval.min(SOON));
+        self.memory.answers_at = (!looking.is_empty()).then(|| now + soon);
+        let due = self.memory.looks_due(now).filter(|id| !looking.contains(*id));
+        let due: Vec<RequestId> = due.cloned().collect();
         let mut writes = Vec::new();
         for id in due {
             if pending.contains(&id) {
-                let wait = interval.min(15.0) * (1.0 + super::ledger::jitter(id.as_str()));
+                let wait = interval.min(SOON) * (1.0 + super::ledger::jitter(id.as_str()));
                 self.memory.look_again(id, now + jiff::SignedDuration::from_secs_f64(wait));
                 continue;
             }
@@ -314,6 +320,9 @@ impl Pass<'_> {
         Record { life, ..record_of(desired, spec, observed) }
     }
 }
+
+/// After so many seconds at most a look that goes on is asked about again.
+const SOON: f64 = 15.0;
 
 /// A record of what is desired, without components.
 pub(super) fn record_of(desired: &Desired, spec: &Spec, observed: Observed) -> Record {

@@ -45,6 +45,8 @@ pub struct Memory {
     /// When a provider that is still looking for drift is asked again, by request. Kept only here:
     /// after a restart it is asked at once.
     looking: BTreeMap<RequestId, Timestamp>,
+    /// When a pass comes back for looks for drift that it did not wait for.
+    pub(super) answers_at: Option<Timestamp>,
     dependents: HashMap<RequestId, BTreeSet<RequestId>>,
     /// Previews that were made and not yet carried out. What a memory that is thrown away had
     /// prepared, its provider clears away.
@@ -366,6 +368,7 @@ impl Memory {
         // What is asked already is answered soon, most likely.
         let asked = (self.previewing.len() > 0).then(|| now + ASKED);
         let due = retries.chain(looks).chain(looking).chain(blind).chain(asked);
+        let due = due.chain(self.answers_at);
         let waves = self.rollouts.values().filter_map(|r| plan::rollout::due(r, &self.waves));
         let due = due.chain(waves).map(|due| if due > now { due } else { poll });
         let ends = self.ends.next(warn, self.marked.unwrap_or(now));
@@ -373,14 +376,14 @@ impl Memory {
         due.chain(flights).chain(ends).min()
     }
 
-    /// Since when what is under way or held is so.
-    pub fn since(&self) -> Lasting {
-        let mut since = Lasting {
     /// How much goes on at providers: effects, and questions about what changes would do.
     pub fn under_way(&self) -> usize {
         self.journal.len() + self.previewing.len()
     }
 
+    /// Since when what is under way or held is so.
+    pub fn since(&self) -> Lasting {
+        let mut since = Lasting {
             under_way: self.journal.values().map(|row| row.since).min(),
             ..Lasting::default()
         };

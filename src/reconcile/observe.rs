@@ -43,12 +43,14 @@ const SLOW: &str = "it has not answered yet; nobody else waits for that, and it 
 
 impl Pass<'_> {
     /// Fills in what providers see; what was seen in an earlier round and not touched since is not
-    /// looked at again. What tries of ours have left goes into `rubble`.
+    /// looked at again. What tries of ours have left goes into `rubble`, what is still looked at for drift
+    /// into `looking`.
     pub(super) async fn observe(
         &self,
         situation: &mut Situation<'_>,
         live: &mut HashMap<TargetKey, Seen>,
         rubble: &mut HashMap<TargetKey, Target>,
+        looking: &mut BTreeSet<TargetKey>,
     ) {
         let Looks { targets, drift } = plan::needs_observing(situation);
         let mut asked: BTreeMap<View, Vec<Target>> = BTreeMap::new();
@@ -70,11 +72,13 @@ impl Pass<'_> {
         let mut open = std::mem::take(&mut *self.looks_open());
         let answers = self.look(&asked, &mut open).await;
         *self.looks_open() = open;
-        let mut silent: HashMap<TargetKey, Target> =
-            asked.into_values().flatten().map(|t| (t.key.clone(), t)).collect();
+        let mut silent: HashMap<TargetKey, (Target, bool)> = HashMap::new();
+        for ((_, deep, _), targets) in asked {
+            silent.extend(targets.into_iter().map(|t| (t.key.clone(), (t, deep))));
+        }
         for (target, mut seen) in answers {
             // What an earlier pass asked about may be of no concern now.
-            if silent.get(&target.key) != Some(&target) {
+            if silent.get(&target.key).is_none_or(|(asked, _)| *asked != target) {
                 continue;
             }
             silent.remove(&target.key);
@@ -94,8 +98,13 @@ impl Pass<'_> {
             };
             live.insert(target.key, seen);
         }
-        for key in silent.into_keys() {
-            live.entry(key).or_insert_with(|| Seen::Failed(SLOW.to_owned()));
+        for (key, (_, deep)) in silent {
+            // Nothing is to be done there: nobody has looked yet, and nobody needs to wait for that.
+            if deep {
+                looking.insert(key);
+            } else {
+                live.entry(key).or_insert_with(|| Seen::Failed(SLOW.to_owned()));
+            }
         }
         let mut cases: HashMap<RequestId, &mut Case> =
             situation.cases.iter_mut().map(|c| (c.id.clone(), c)).collect();

@@ -71,6 +71,8 @@ pub(super) struct Pass<'a> {
     pub(super) blind: bool,
     /// What files that this pass found gone last said.
     pub(super) lost: BTreeMap<RequestId, Option<Gone>>,
+    /// Targets that are looked at for drift, and of which nothing was said yet in the last round.
+    pub(super) looking: BTreeSet<TargetKey>,
     /// When the last plan was made.
     pub(super) planned: Timestamp,
     /// Out of rounds, or told to stop, with steps left that are ready: it has not found that there
@@ -394,6 +396,7 @@ impl<'a> Pass<'a> {
             blind: false,
             lost: BTreeMap::new(),
             planned: clock(),
+            looking: BTreeSet::new(),
             unfinished: false,
             again: BTreeSet::new(),
             moved: false,

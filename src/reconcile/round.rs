@@ -56,7 +56,10 @@ impl Pass<'_> {
             };
             let looked = ids.clone();
             let cases = self.cases(ids).await?;
-            let (plan, cases) = self.look_and_plan(cases, &mut live, &mut rubble).await;
+            let mut looking = BTreeSet::new();
+            let (plan, cases) =
+                self.look_and_plan(cases, &mut live, &mut rubble, &mut looking).await;
+            self.looking = looking;
             if round == 0 {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });
                 self.foresee(plan.clone(), cases).await?;
@@ -396,11 +399,12 @@ impl Pass<'_> {
         cases: Vec<Case>,
         live: &mut HashMap<TargetKey, plan::Seen>,
         rubble: &mut HashMap<TargetKey, Target>,
+        looking: &mut BTreeSet<TargetKey>,
     ) -> (Plan, Vec<Case>) {
         let ground = self.ground();
         let mut situation = ground.situation(cases);
         if !self.blind {
-            self.observe(&mut situation, live, rubble).await;
+            self.observe(&mut situation, live, rubble, looking).await;
         }
         (plan::plan(&situation), situation.cases)
     }
@@ -487,7 +491,7 @@ impl Pass<'_> {
         if self.memory.retries.is_empty() {
             return Ok(());
         }
-        let held: BTreeSet<&RequestId> = plan.holds.iter().map(|h| &h.request).collect();
+        let held: BTreeSet<&RequestId> = self.report.holds.iter().map(|h| &h.request).collect();
         let steps: BTreeSet<&RequestId> =
             plan.steps.iter().map(|s| &s.target.key.request).collect();
         // What could not be read was not looked at.
@@ -551,17 +555,39 @@ impl Pass<'_> {
         self.note_refusals(plan).await?;
         self.note_stopped(plan).await?;
         self.report.holds.clone_from(&plan.holds);
+        self.report.holds.extend(self.unanswered(plan));
         self.note_void();
         for hold in &plan.holds {
             self.touched.insert(hold.request.clone());
         }
-        let held: BTreeSet<&RequestId> = plan.holds.iter().map(|h| &h.request).collect();
+        let held: BTreeSet<&RequestId> = self.report.holds.iter().map(|h| &h.request).collect();
         let stands = |id: &RequestId| !looked.contains(id) && self.stands(id);
         let stale = self.memory.holds.keys();
         let stale = stale.filter(|id| !held.contains(id) && !self.is_stuck(id) && !stands(id));
         let stale: Vec<RequestId> = stale.cloned().collect();
         self.touched.extend(stale);
         Ok(())
+    }
+
+    /// Holds by what was seen of targets that are still looked at: they stand until the look has its answer.
+    fn unanswered(&self, plan: &Plan) -> Vec<Hold> {
+        let is_by_sight = |reason: &HoldReason| {
+            matches!(reason, HoldReason::Stuck { .. } | HoldReason::NotObserved { .. })
+        };
+        let mut stand = Vec::new();
+        for key in &self.looking {
+            let said = |hold: &Hold| {
+                let component = hold.component.as_ref();
+                hold.request == key.request && component.is_none_or(|c| *c == key.component)
+            };
+            if plan.holds.iter().any(said) || plan.steps.iter().any(|s| s.target.key == *key) {
+                continue;
+            }
+            let rows = self.memory.holds.get(&key.request).into_iter().flatten();
+            let rows = rows.filter(|row| row.hold.component.as_ref() == Some(&key.component));
+            stand.extend(rows.map(|row| &row.hold).filter(|h| is_by_sight(&h.reason)).cloned());
+        }
+        stand
     }
 
     /// Remembers which deletions were too many, before any is done: what else holds one of them for a while
@@ -750,7 +776,7 @@ impl Ground<'_> {
     }
 }
 
-/// Requests of which a provider is still looking for drift.
+/// Requests of which a provider said that it is still looking for drift.
 fn pending(live: &HashMap<TargetKey, plan::Seen>) -> BTreeSet<RequestId> {
     let pending = live.iter().filter(|(_, seen)| {
         matches!(seen, plan::Seen::Observed(Observation::Present(live)) if live.pending)

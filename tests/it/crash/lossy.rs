@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use vend::digest::Digest;
 use vend::model::{
     Action, Approval, Artifact, Change, DriftItem, HoldReason, Live, Map, Observation, Owner,
-    PassReport, Preview, Progress, ResourceAction, ResourceChange, Stuck, Target, Ticket, Token,
+    PassReport, Preview, Progress, RequestId, ResourceAction, ResourceChange, Stuck, Target,
+    Ticket, Token,
 };
 use vend::provider::{Provider, ProviderError, Providers};
 use vend::store::{PersonWrite, Store};
@@ -38,6 +40,8 @@ struct State {
     /// How many looks for drift are not at their end.
     looking: usize,
     inspected: usize,
+    /// Looks for drift have no answer before it lets them through, one for each permit.
+    gate: Option<Arc<tokio::sync::Semaphore>>,
     drift: Vec<DriftItem>,
 }
 
@@ -94,6 +98,10 @@ impl Provider for Lossy {
     }
     async fn inspect(&self, targets: &[Target]) -> Observed {
         let mut seen = self.observe(targets).await;
+        let gate = self.with(|state| state.gate.clone());
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         self.with(|state| {
             state.inspected += 1;
             for (_, seen) in &mut seen {
@@ -352,6 +360,41 @@ async fn a_look_for_drift_that_goes_on_is_asked_about_soon_and_holds_nobody_up()
     story.clock.advance(60);
     story.pass(&mut run).await;
     assert_eq!(story.lossy.with(|s| s.inspected), inspected, "the next look is an interval away");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_for_drift_that_has_no_answer_yet_leaves_all_as_it_was() {
+    let (story, mut run) = Story::of(&[ONE], 100).await;
+    let ids = [RequestId::parse(ONE).unwrap()];
+    let record = run.engine.store().records(&ids).await.unwrap();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    story.lossy.with(|s| {
+        s.gate = Some(gate.clone());
+        s.drift = vec![DriftItem::new("Queue", "changed")];
+    });
+    story.clock.advance(4000);
+    // What it does not wait for holds nothing, and was not looked at.
+    let report = story.pass(&mut run).await;
+    assert!(report.holds.is_empty(), "{report:#?}");
+    assert_eq!(story.phase(ONE), "Ready");
+    assert_eq!(run.engine.store().records(&ids).await.unwrap(), record, "nobody has looked");
+    let soon = report.due.unwrap().duration_since(story.clock.now()).as_secs();
+    assert!((1..=15).contains(&soon), "{soon}");
+
+    // Whichever pass comes next takes the answer.
+    gate.add_permits(1);
+    let answered = async {
+        while story.world.status(ONE)["drift"]["state"] != "Drifted" {
+            story.clock.advance(16);
+            story.pass(&mut run).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answered).await.unwrap();
+    assert_eq!(story.phase(ONE), "Ready");
+    story.lossy.with(|s| s.gate = None);
+    story.clock.advance(60);
+    story.pass(&mut run).await;
+    assert_eq!(story.lossy.with(|s| s.inspected), 1, "again: nothing to do");
 }
 
 #[tokio::test(flavor = "multi_thread")]
