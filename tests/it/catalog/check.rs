@@ -402,6 +402,60 @@ fn what_tests_render_to_counts_as_a_change_too() {
     assert_eq!(check(0), [""; 0]);
 }
 
+#[test]
+fn tests_of_what_is_published_follow_what_they_render_with() {
+    let world = World::new();
+    let url = world.output.url();
+    let dev =
+        |mood: &str| catalog::environment("dev", &url, &format!("  variables: {{mood: {mood}}}\n"));
+    let components = "    - {name: mood, provider: files, source: mood.yaml.hbs}\n";
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: dev\n  expect: {rendered: golden/}\n";
+    let sources = [
+        ("mood.yaml.hbs", "mood: {{environment.variables.mood}}\n"),
+        ("tests/plain.yaml", test),
+        ("tests/golden/mood/mood.yaml", "mood: calm\n"),
+    ];
+    world.catalog.commit(
+        catalog::template("mood", "1.0.0", components, "{}", schema, &sources)
+            .into_iter()
+            .chain([dev("calm")]),
+    );
+    world.requests.commit([ask("orders/dev/a", request("mood@1.0.0", "{}"))]);
+    world.apply();
+    world.again_nothing();
+
+    // The environment changes, and with it what the version renders.
+    let clone = Clone::new(&world);
+    let put = |edit: Edit| match edit {
+        Edit::Write(path, text) => std::fs::write(clone.folder.join(path), text).unwrap(),
+        _ => panic!("a file is written"),
+    };
+    put(dev("bright"));
+    clone.ends(1, "test", &["mood"]);
+    clone.ends(0, "test", &["mood", "--bless"]);
+    clone.ends(0, "test", &["mood"]);
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+    clone.git(&["commit", "-qam", "Be bright"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    let said = world.apply();
+    assert!(!said.contains("CAT010"), "{said}");
+    assert_eq!(world.output_file("dev/orders/a/mood/mood.yaml").unwrap(), "mood: bright\n");
+    world.again_nothing();
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+
+    // All else stays as it was published.
+    put(write("templates/mood/1.0.0/mood.yaml.hbs", "mood: none\n"));
+    let edited = "CAT010 error templates/mood/1.0.0/template.yaml";
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), [edited]);
+    clone.git(&["commit", "-qam", "Have none"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(said.contains("CAT010"), "{said}");
+    assert_eq!(world.output_file("dev/orders/a/mood/mood.yaml").unwrap(), "mood: bright\n");
+    world.again_nothing();
+}
+
 /// One round is enough: what is wrong with one part hides nothing that is wrong with another.
 #[test]
 fn no_mistake_hides_another() {
