@@ -397,6 +397,18 @@ fn what_tests_render_to_counts_as_a_change_too() {
     let words =
         "in the test `plain`, `Queue` of type `AWS::SQS::Queue` would be replaced (`QueueName`)";
     assert!(said.contains(words), "{said}");
+    // Under another name it is the same component, and its queue is lost as well.
+    let renamed = |edit: Edit| match edit {
+        Edit::Write(path, text) => {
+            let other = "{name: jobs, movedFrom: queue, provider: cloudformation";
+            Edit::Write(path, text.replace("{name: queue, provider: cloudformation", other))
+        }
+        other => other,
+    };
+    desk.edit(queue("1.0.1", "second", "").into_iter().map(renamed));
+    assert_eq!(check(3), [format!("VER001 error {file}")]);
+    let said = desk.ends(3, &["catalog", "check", "--no-cfn-lint"]).stdout;
+    assert!(said.contains(words), "{said}");
     // One that another follows is published, as far as can be told here.
     desk.edit(queue("2.0.0", "third", ""));
     assert_eq!(check(0), [""; 0]);
