@@ -468,6 +468,37 @@ fn tests_of_what_is_published_follow_what_they_render_with() {
     world.again_nothing();
 }
 
+#[test]
+fn a_new_version_of_an_older_line_is_asked_for_what_it_lacks() {
+    let world = World::new();
+    world.catalog.commit(catalog::note("2.0.0"));
+    let clone = Clone::new(&world);
+    let lacks = || {
+        let said = clone.ends(0, "check", &CHECK);
+        let value: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let all = value["diagnostics"].as_array().unwrap().clone();
+        let lacking = all.into_iter().filter(|d| d["code"] == "CAT031");
+        let files = lacking.map(|d| d["place"]["file"].as_str().unwrap().to_owned());
+        files.filter(|file| file.starts_with("templates/note/")).collect::<BTreeSet<_>>()
+    };
+    let highest = "templates/note/2.0.0/template.yaml";
+    assert_eq!(lacks(), set([highest]));
+    for edit in catalog::note("1.1.1") {
+        let Edit::Write(path, text) = edit else { continue };
+        let path = clone.folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    assert_eq!(lacks(), set([highest, "templates/note/1.1.1/template.yaml"]));
+    // Once it has landed it can get none any more.
+    clone.git(&["add", "-A"]);
+    clone.git(&["commit", "-qm", "note 1.1.1"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    clone.git(&["commit", "-q", "--allow-empty", "-m", "Go on"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    assert_eq!(lacks(), set([highest]));
+}
+
 /// One round is enough: what is wrong with one part hides nothing that is wrong with another.
 #[test]
 fn no_mistake_hides_another() {
