@@ -723,6 +723,55 @@ fn one_schema_serves_editors_for_all_requests() {
     assert!(!valid("wob@1.0.0", json!({})));
 }
 
+/// A line of versions has its own parameters, and who stays in it makes no mistake.
+#[test]
+fn editors_judge_a_range_by_what_it_could_mean() {
+    let mut files = files();
+    let schema = |property: &str| {
+        format!(
+            "type: object\nadditionalProperties: false\nproperties:\n  {property}: {{type: string}}\n"
+        )
+    };
+    for (name, version, property) in [
+        ("web", "2.0.0", "container"),
+        ("web", "3.0.0-rc.1", "pod"),
+        ("job", "0.1.4", "script"),
+        ("job", "0.2.0", "command"),
+        ("job", "1.0.0", "steps"),
+    ] {
+        add(&mut files, name, version, "");
+        let folder = format!("templates/{name}/{version}");
+        put(&mut files, &format!("{folder}/schema.yaml"), &schema(property));
+        let source = format!("x: {{{{parameters.{property}}}}}\n");
+        put(&mut files, &format!("{folder}/app/a.yaml.hbs"), &source);
+    }
+    let schema = schema::Schema::compile(request_schema(&loaded(&files))).unwrap();
+    let valid = |template: &str, name: &str| {
+        let spec = json!({"template": template, "parameters": {name: "x"}});
+        let request = json!({"apiVersion": "vend.dev/v1", "kind": "Request", "spec": spec});
+        schema.validator.is_valid(&request)
+    };
+    for (template, name, other) in [
+        ("web@^1", "image", "container"),
+        ("web@~1.0", "image", "container"),
+        ("web@=1.1.0", "image", "container"),
+        ("web@1.0.0", "image", "container"),
+        ("web@^2", "container", "image"),
+        ("web@~2.0.0", "container", "image"),
+        ("web@^3.0.0-rc.1", "pod", "image"),
+        ("job@~0.1", "script", "command"),
+        ("job@^0.2.0", "command", "script"),
+        ("job@^1", "steps", "command"),
+    ] {
+        assert!(valid(template, name), "{template} has {name}");
+        assert!(!valid(template, other), "{template} has no {other}");
+    }
+    // Those admit versions of more than one line, or none that is there.
+    for template in ["web@>=1", "web@>=1, <3", "web@^1, <1.5", "job@~0", "web@^4", "job@^0.3"] {
+        assert!(valid(template, "image") && valid(template, "container"), "{template}");
+    }
+}
+
 #[test]
 fn the_sample_catalog_and_requests_are_well_formed() {
     fn read(root: &std::path::Path, at: &std::path::Path, files: &mut Files) {

@@ -1,5 +1,7 @@
 //! One schema for all requests of a catalog, for editors.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::file::Lifecycle;
@@ -9,7 +11,8 @@ use super::schema::Kind;
 use super::template::TemplateVersion;
 
 /// The schema of requests with the templates of this catalog: `template` lists every `name@version`,
-/// and `parameters` follows the template's own schema. Parameters that a template requires are not
+/// and `parameters` follows the template's own schema, of a range that of the newest version which it
+/// could mean. Parameters that a template requires are not
 /// required here, since a reference or the environment may fill them.
 pub fn request_schema(catalog: &Catalog) -> Value {
     let mut whole = Kind::Request.schema().raw.clone();
@@ -18,6 +21,7 @@ pub fn request_schema(catalog: &Catalog) -> Value {
     let (mut offers, mut retired) = (Vec::new(), Vec::new());
     for (name, versions) in &catalog.templates {
         let mut newest = None;
+        let mut lines: BTreeMap<String, &TemplateVersion> = BTreeMap::new();
         for version in versions.values().filter(|version| !version.is_broken()) {
             let id = version.id.to_string();
             cases.push(case(&json!({"const": id}), version));
@@ -30,13 +34,16 @@ pub fn request_schema(catalog: &Catalog) -> Value {
             if version.is_stable() || newest.is_none() {
                 newest = Some(version);
             }
+            let first = lines.entry(line(&version.id.version)).or_insert(version);
+            if version.is_stable() || !first.is_stable() {
+                *first = version;
+            }
+        }
+        for (line, newest) in lines {
+            cases.push(case(&json!({"pattern": of_line(name, &line)}), newest));
         }
         if let Some(newest) = newest {
-            cases.push(case(&json!({"pattern": format!("^{name}@[~^<>=]")}), newest));
-            let range = match &newest.id.version {
-                version if version.major > 0 => format!("{name}@^{}", version.major),
-                version => format!("{name}@^0.{}", version.minor),
-            };
+            let range = format!("{name}@^{}", line(&newest.id.version));
             offers.push(offer(&range, newest, "The newest of these versions. "));
         }
     }
@@ -65,6 +72,20 @@ pub fn request_schema(catalog: &Catalog) -> Value {
         top.insert("title".into(), json!(format!("Request to the catalog {}", catalog.name)));
     }
     whole
+}
+
+/// The numbers that versions have in common whose parameters suit one another: the first, and before
+/// 1.0.0 the second as well.
+fn line(version: &semver::Version) -> String {
+    match version.major {
+        0 => format!("0.{}", version.minor),
+        major => major.to_string(),
+    }
+}
+
+/// Ranges that stay in a line. What others admit may have any parameters: nothing is said of those.
+fn of_line(name: &str, line: &str) -> String {
+    format!(r"^{name}@[~^=] *{}(\.[-+.*0-9A-Za-z]*)?$", line.replace('.', r"\."))
 }
 
 fn key(id: &str) -> String {

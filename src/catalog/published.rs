@@ -2,7 +2,9 @@
 //! where they are for as long as anybody has them.
 //!
 //! How far a version has come is no part of that: `lifecycle` and `replacedBy` may be changed for as
-//! long as the version is there, since nothing that it makes depends on them.
+//! long as the version is there, since nothing that it makes depends on them. Nor are its tests: what they
+//! expect depends on environments, which change. The digest that is recorded is of the whole folder all the
+//! same, since stores have it so; where it differs, the files tell whether that counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::load::Catalog;
-use super::template::{Folder, TemplateVersion, template};
+use super::template::{Folder, TESTS, TemplateVersion, template};
 use crate::digest::Digest;
 use crate::model::{
     Diagnostic, File, Files, Hold, HoldReason, Place, RequestId, TemplateId, quote,
@@ -91,16 +93,31 @@ pub fn version(files: &Files, id: &TemplateId) -> Option<TemplateVersion> {
     (!folder.files.is_empty()).then(|| template(id.clone(), &folder, digest))
 }
 
-/// Whether a version's files are those that were published, but for how far it has come.
+/// Whether a version's files are those that were published, but for how far it has come and its tests. Where
+/// a schema lies among those, they are no longer tests alone.
 pub fn is_as_published(published: &Files, now: &Files, id: &TemplateId) -> bool {
     let prefix = prefix(id);
     let name = format!("{prefix}template.yaml");
+    let tests = format!("{prefix}{TESTS}");
+    let is_free =
+        |files: &Files| version(files, id).is_some_and(|v| !v.schema_among_tests && !v.is_broken());
+    let leaves_out = is_free(published) && is_free(now);
+    let counts = |path: &str| path != name && !(leaves_out && path.starts_with(&tests));
     let rest = |files: &Files| -> Vec<(String, File)> {
-        let all = files.under(&prefix).filter(|(path, _)| *path != name);
+        let all = files.under(&prefix).filter(|(path, _)| counts(path));
         all.map(|(path, file)| (path.to_owned(), file.clone())).collect()
     };
     let said = |files: &Files| timeless(&name, files.get(&name)?);
     rest(published) == rest(now) && said(published).is_some() && said(published) == said(now)
+}
+
+/// What the catalog says today of a version that is as it was published.
+pub fn take_todays(known: &mut TemplateVersion, now: &TemplateVersion) {
+    known.lifecycle = now.lifecycle;
+    known.replaced_by.clone_from(&now.replaced_by);
+    known.tests.clone_from(&now.tests);
+    known.test_files.clone_from(&now.test_files);
+    known.test_problems.clone_from(&now.test_problems);
 }
 
 /// Takes versions that were just read for those of `then` where only how far they have come differs:
@@ -158,5 +175,34 @@ mod tests {
         assert!(!is("metadata: {name: a, title: A}\nspec: {}\n", "x: 1\n"));
         assert!(!is("metadata: {name: a}\nspec: {}\n", "x: 2\n"));
         assert!(!is("metadata: [", "x: 1\n"));
+    }
+
+    #[test]
+    fn its_tests_may_change_where_they_are_nothing_else() {
+        let id = TemplateId::parse("a@1.0.0").unwrap();
+        let all = |parameters: &str, test: &str| {
+            let components = "[{name: a, provider: files, source: a.yaml.hbs}]";
+            let template = format!(
+                "apiVersion: vend.dev/v1\nkind: Template\nmetadata: {{name: a, version: 1.0.0}}\n\
+                 spec: {{parameters: {parameters}, components: {components}}}\n"
+            );
+            let mut files = files(&template, "x: 1\n");
+            files.insert("templates/a/1.0.0/tests/a.yaml", test.as_bytes());
+            files.insert("templates/a/1.0.0/schema.yaml", &b"type: object\n"[..]);
+            files
+        };
+        let is_same = |parameters: &str| {
+            let was = all(parameters, "type: object\n");
+            let is = all(parameters, "type: object\ntitle: Other\n");
+            is_as_published(&was, &is, &id)
+        };
+        assert!(is_same("schema.yaml"));
+        assert!(!is_same("tests/a.yaml"));
+        assert!(!is_same("{type: object, properties: {x: {$ref: tests/a.yaml}}}"));
+        // Nor is one added or taken away an edit.
+        let mut without = all("schema.yaml", "");
+        without.0.remove("templates/a/1.0.0/tests/a.yaml");
+        assert!(is_as_published(&all("schema.yaml", ""), &without, &id));
+        assert!(is_as_published(&without, &all("schema.yaml", ""), &id));
     }
 }

@@ -1,5 +1,6 @@
 //! One version of a template, from the files of its folder.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -82,6 +83,8 @@ pub struct TemplateVersion {
     pub problems: Vec<Diagnostic>,
     /// What is wrong with its tests, which does not stop requests.
     pub test_problems: Vec<Diagnostic>,
+    /// A schema lies in the folder of its tests.
+    pub schema_among_tests: bool,
     /// The schema's own `$id`.
     pub(super) schema_id: Option<(String, Place)>,
     pub(super) owner_place: Place,
@@ -254,6 +257,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
         test_files: BTreeMap::new(),
         problems: Vec::new(),
         test_problems: Vec::new(),
+        schema_among_tests: false,
         schema_id: None,
         owner_place: Place::file(Arc::clone(&file)),
         version_place: Place::file(Arc::clone(&file)),
@@ -273,7 +277,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
     };
     match decoded {
         Ok((document, node)) => {
-            let reader = Reader { folder, file, node };
+            let reader = Reader { folder, file, node, among_tests: Cell::new(false) };
             reader.read(document, &mut version, &mut problems);
         }
         Err(found) => {
@@ -284,7 +288,7 @@ pub(super) fn template(id: TemplateId, folder: &Folder<'_>, digest: Digest) -> T
             if let Some((document, node)) =
                 bytes.and_then(|b| schema::decode_anyway(Kind::Template, &file, b))
             {
-                let reader = Reader { folder, file, node };
+                let reader = Reader { folder, file, node, among_tests: Cell::new(false) };
                 reader.read(document, &mut version, &mut more);
             }
             more.retain(|problem| !found.iter().any(|known| known.place == problem.place));
@@ -324,9 +328,12 @@ pub(super) fn not_a_file(path: &str, file: &File) -> Option<Diagnostic> {
     }
 }
 
+/// Where a version has its tests. No source lies there.
+pub(super) const TESTS: &str = "tests/";
+
 fn tests(folder: &Folder<'_>, version: &mut TemplateVersion) {
     for (path, file) in &folder.files {
-        let (Some(path), Some(bytes)) = (path.strip_prefix("tests/"), file.bytes()) else {
+        let (Some(path), Some(bytes)) = (path.strip_prefix(TESTS), file.bytes()) else {
             continue;
         };
         let Some(stem) = path.strip_suffix(".yaml").filter(|stem| !stem.contains('/')) else {
@@ -364,6 +371,8 @@ struct Reader<'a> {
     folder: &'a Folder<'a>,
     file: Arc<str>,
     node: Node,
+    /// A schema was read from the folder of the tests.
+    among_tests: Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -404,6 +413,7 @@ impl Reader<'_> {
             version.parameters = parameters;
             version.has_schema = true;
         }
+        version.schema_among_tests = self.among_tests.get();
         for (n, component) in spec.components.iter().enumerate() {
             let component = self.component(n, component, &spec.components, out);
             version.components.push(component);
@@ -543,6 +553,7 @@ impl Reader<'_> {
     /// A schema in a file of its own.
     fn open(&self, path: &str) -> Option<Opened> {
         let bytes = self.folder.files.get(path)?.bytes()?;
+        self.among_tests.set(self.among_tests.get() || path.starts_with(TESTS));
         let file = self.folder.name(path);
         let mut read = match yaml::read(&file, bytes, &yaml::Options::request()) {
             Ok(read) => read,

@@ -10,8 +10,8 @@ use semver::Version;
 use serde_json::Value;
 
 use self::range::raised;
-use self::way::way;
 pub use self::way::{Unheard, unheard};
+use self::way::{become_of, way};
 use super::explain::escape;
 use super::file::Lifecycle;
 use super::load::Catalog;
@@ -184,15 +184,61 @@ fn decide(
     };
     let template = format!("{name}@{requirement}");
     let mut draft = Draft::of(request, &template);
-    for (step, starting) in way(versions, &from, to) {
-        for migration in starting {
-            draft.apply(migration, &step.parameters)?;
-        }
+    let steps: Vec<(&TemplateVersion, &Migration)> = way(versions, &from, to)
+        .into_iter()
+        .flat_map(|(step, starting)| starting.into_iter().map(move |migration| (step, migration)))
+        .collect();
+    let given = Given::of(catalog, request, target);
+    for (n, (step, migration)) in steps.iter().enumerate() {
+        let later = || steps[n + 1..].iter().map(|(_, migration)| *migration);
+        let called = |name: &str| become_of(name, later());
+        draft.apply(migration, &step.parameters, &|name| given.how(&called(name)))?;
     }
     still_locked(catalog, request, &from, target)?;
     let id = |version: Version| TemplateId { name: name.clone(), version };
     let (moves, edits) = (draft.moves, draft.edits);
     Ok(Some(Upgrade { from: id(from), to: target.id.clone(), template, moves, edits }))
+}
+
+/// What the environment gives a request at the version that it comes to. A value in its file would win over
+/// a default there, and be refused beside a lock.
+struct Given<'a> {
+    defaults: Option<&'a Map>,
+    locked: Option<&'a Map>,
+    version: &'a TemplateVersion,
+}
+
+/// How the environment fills a parameter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Locked,
+    Default,
+}
+
+impl<'a> Given<'a> {
+    fn of(catalog: &'a Catalog, request: &RequestFile, version: &'a TemplateVersion) -> Self {
+        let environment = catalog.environments.get(request.id.environment());
+        let name = &version.id.name;
+        let defaults = environment.and_then(|environment| environment.defaults.get(name));
+        let locked = environment.and_then(|environment| environment.locked.get(name));
+        Self { defaults, locked, version }
+    }
+
+    /// How it fills what is called so at that version, or became all of these. Names that the version
+    /// does not have reach nothing.
+    fn how(&self, names: &BTreeSet<String>) -> Option<Source> {
+        let of = |values: Option<&Map>, name: &String| {
+            values.is_some_and(|values| values.contains_key(name))
+                && self.version.parameters.names.contains(name)
+        };
+        let has_lock = names.iter().any(|name| of(self.locked, name));
+        let is_given = |name: &String| of(self.locked, name) || of(self.defaults, name);
+        match (has_lock, !names.is_empty() && names.iter().all(is_given)) {
+            (true, _) => Some(Source::Locked),
+            (false, true) => Some(Source::Default),
+            (false, false) => None,
+        }
+    }
 }
 
 /// A lock that holds at one version holds at the other: a name that is gone would set free what somebody
@@ -265,18 +311,24 @@ impl Draft {
         }
     }
 
-    /// Renames, all at once, splits, sets, gives what is missing, and drops, in that order.
-    fn apply(&mut self, migration: &Migration, new: &Parameters) -> Result<(), Why> {
+    /// Renames, all at once, splits, sets, gives what is missing, and drops, in that order. What is given
+    /// by others already is left to them.
+    fn apply(
+        &mut self,
+        migration: &Migration,
+        new: &Parameters,
+        given: &dyn Fn(&str) -> Option<Source>,
+    ) -> Result<(), Why> {
         let Migration { from: _, rename, split, set, default, drop } = migration;
         self.rename(rename)?;
         for (old, split) in split {
             self.split(old, split, new)?;
         }
-        for (name, value) in set {
+        for (name, value) in set.iter().filter(|(name, _)| given(name) != Some(Source::Locked)) {
             self.set(name, value);
         }
         for (name, value) in default {
-            if !self.has(name) {
+            if !self.has(name) && given(name).is_none() {
                 self.put(name, value.clone(), None);
                 self.moves.push(Moved::Defaulted(name.clone()));
             }

@@ -67,7 +67,7 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
     let is_for_findings = matches!(args.format, args::Format::Github | args::Format::Sarif);
     if is_for_findings && !finds_problems(&args.command) {
         return Err(Failure::usage(
-            "only `vend validate` and `vend catalog check` write the formats `github` and `sarif`",
+            "only `vend validate`, `vend catalog check` and `vend catalog test` write the formats `github` and `sarif`",
         )
         .hint("use `--format json`"));
     }
@@ -102,7 +102,9 @@ async fn dispatch(args: &Args) -> Result<ExitCode, Failure> {
 fn finds_problems(command: &Command) -> bool {
     match command {
         Command::Validate(_) => true,
-        Command::Catalog(catalog) => matches!(catalog.command, CatalogCommand::Check(_)),
+        Command::Catalog(catalog) => {
+            matches!(catalog.command, CatalogCommand::Check(_) | CatalogCommand::Test(_))
+        }
         _ => false,
     }
 }

@@ -8,11 +8,11 @@ use super::args::{Args, Format, Upgrade as UpgradeArgs};
 use super::failure::{Failure, Kind};
 use super::laptop::{self, Bench};
 use super::{context, output};
-use crate::catalog::RequestFile;
+use crate::catalog::{self, RequestFile};
 use crate::digest::{self, Digest};
 use crate::forge::Repo;
 use crate::git::{Author, Edit, blob_id};
-use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, Wanted, is_name};
+use crate::model::{Artifact, Diagnostic, Plan, Record, RequestId, TemplateId, Wanted, is_name};
 use crate::reconcile::desired::Evaluated;
 use crate::reconcile::foresee::Foreseen;
 use crate::reconcile::local::{self, Published, forbidden_changes};
@@ -45,7 +45,7 @@ pub async fn run(args: &Args, asked: &UpgradeArgs) -> Result<ExitCode, Failure> 
     try_out(&mut bench, &records, &mut work).await?;
     let (plan, artifacts) = plan(&bench, &mut published, &work).await?;
     let (done, proposed) = match asked.propose {
-        true => (Done::Proposed, propose(&bench, asked, &mut work).await?),
+        true => (Done::Proposed, propose(&bench, asked, &records, &mut work).await?),
         false => (apply(&bench, asked, &mut work)?, Vec::new()),
     };
     let max = bench.config.settings.limits.file_bytes;
@@ -215,6 +215,7 @@ async fn plan(
 async fn propose(
     bench: &Bench,
     asked: &UpgradeArgs,
+    records: &BTreeMap<RequestId, Record>,
     work: &mut Work,
 ) -> Result<Vec<Proposed>, Failure> {
     let source = &bench.requests.source;
@@ -267,18 +268,38 @@ async fn propose(
     for offer in offer::offers(work.edited.clone(), work.left.clone(), &templates) {
         let change = reconcile::pull::change(&offer, labels.clone());
         let nothing = async |_| Ok(());
-        let known = propose::Known::default();
+        // Nothing is kept between runs: what the branch has says whether it is ours.
+        let redo = |path: &str, text: &str| redone(bench, records, &offer.to, (path, text));
+        let known = propose::recognise(&desk, &change.branch(), &redo).await;
+        let known = known.map_err(|error| Failure::from(anyhow::Error::new(error)))?;
         let outcome = propose::bring(&desk, &change, &known, context::now(), nothing).await;
         let outcome = outcome.map_err(|error| Failure::from(anyhow::Error::new(error)))?;
         let fate = match outcome {
             propose::Outcome::Stands(_, Some(pull)) => Fate::Open(pull.url),
-            propose::Outcome::Stands(_, None) | propose::Outcome::Nothing => continue,
+            propose::Outcome::Stands(_, None) | propose::Outcome::Nothing => Fate::Merged,
             propose::Outcome::HandsOff(pull) => Fate::Theirs(pull.map(|pull| pull.url)),
             propose::Outcome::Declined(pull) => Fate::Declined(pull.url),
         };
-        proposed.push(Proposed { to: offer.to, team: offer.team, branch: change.branch(), fate });
+        let (branch, files) = (change.branch(), offer.edited.len());
+        proposed.push(Proposed { to: offer.to, team: offer.team, branch, files, fate });
     }
     Ok(proposed)
+}
+
+/// A request's file as this command brings it to a version, from another text than that which lies here.
+fn redone(
+    bench: &Bench,
+    records: &BTreeMap<RequestId, Record>,
+    to: &TemplateId,
+    (path, text): (&str, &str),
+) -> Option<String> {
+    let mut found = bench.requests.found.iter();
+    let (id, _) = found.find(|(_, found)| *found.origin.path == *path)?;
+    let file = catalog::request(&path.into(), id, text.as_bytes()).ok()?;
+    let recorded = records.get(id).map(|record| &record.template);
+    let asking = Asking { id, path, text, file: &file, recorded, users: &[] };
+    let edited = offer::edited(&bench.catalog.catalog, &asking, Some(&to.version)).ok()??;
+    (edited.upgrade.to == *to).then_some(edited.after)
 }
 
 /// Puts the edits where they were asked for.
@@ -348,7 +369,13 @@ fn print(
         out.push_str(&report::plan::terminal(plan, &of_step, &options));
     }
     out.push_str(&report::upgrade::proposed(proposed));
-    out.push_str(&report::upgrade::summary(edited.len(), left.len(), done));
+    // Of what is proposed only that counts which a pull request of ours has.
+    let all = edited.len() + left.len();
+    let edited = match done {
+        Done::Proposed => report::upgrade::open_files(proposed),
+        Done::Nothing | Done::Files | Done::Branch(_) => edited.len(),
+    };
+    out.push_str(&report::upgrade::summary(edited, all - edited, done));
     out.push('\n');
     output::print(&out);
 }

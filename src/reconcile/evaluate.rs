@@ -345,15 +345,20 @@ impl Evaluator<'_> {
         // A range keeps its version until a newer one reaches it, or the file changes; an exact
         // version speaks for itself.
         let is_changed = |r: &Record| r.observed.request_digest != Some(file.digest);
-        let stands = |version: &TemplateId| rollout::stands(self.memory, &found.id, version);
-        let version = record
-            .and_then(|r| catalog::kept(self.catalog, file, &r.template, is_changed(r), &stands));
+        let version = record.and_then(|r| {
+            let is_changed = is_changed(r);
+            let stands =
+                |version: &TemplateId| rollout::stands(self.memory, &found.id, version, is_changed);
+            catalog::kept(self.catalog, file, &r.template, is_changed, &stands)
+        });
         let outcome = self.render_as(found, file, shelf, version.as_ref());
         // What a file did not ask for makes nobody invalid: such a request stays where it was.
         match (record, version) {
             (Some(r), Some(version)) if version != r.template && !outcome.is_valid() => {
                 let kept = self.render_as(found, file, shelf, Some(&r.template));
-                if !is_changed(r) && (kept.is_valid() || kept.is_missing()) {
+                // Nor is an edit to blame for what did not fit before it.
+                let is_to_blame = is_changed(r) && !self.memory.was_refused(&found.id, &version);
+                if !is_to_blame && (kept.is_valid() || kept.is_missing()) {
                     kept.in_spite_of(version, file, &outcome)
                 } else {
                     outcome

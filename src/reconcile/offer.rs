@@ -182,7 +182,7 @@ impl Pass<'_> {
             // What its range takes by itself comes in waves; what no wave brings, nothing else does.
             if let Requirement::Range(range) = &file.template.requirement
                 && range.matches(&best.version)
-                && rollout::stands(&self.memory, id, &best) != Standing::Free
+                && rollout::stands(&self.memory, id, &best, false) != Standing::Free
             {
                 continue;
             }

@@ -44,9 +44,7 @@ impl Pass<'_> {
             if let Some(now) = versions.get(&id.version) {
                 known.read = now.read;
                 if published::is_as_published(&then, files, &id) {
-                    // How far it has come is the catalog's word of today.
-                    known.lifecycle = now.lifecycle;
-                    known.replaced_by.clone_from(&now.replaced_by);
+                    published::take_todays(&mut known, now);
                 } else {
                     let message =
                         format!("{}; it is used as it was at {}", problem.message, commit.short());

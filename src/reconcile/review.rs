@@ -14,13 +14,13 @@ use jiff::Timestamp;
 use super::pass::{Pass, Wake};
 use super::radius::{Former, radius};
 use super::source::{self, Snapshot};
-use super::{Engine, Memory, PassError, outline};
-use crate::catalog::published;
+use super::{Engine, Memory, PassError, case, outline};
+use crate::catalog::{Catalog, TemplateVersion, published};
 use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
     Approval, Artifact, Blast, Desired, Diagnostic, Life, Plan, Record, RequestId, Revision,
-    SourceName,
+    SourceName, TemplateId,
 };
 use crate::report;
 
@@ -157,10 +157,9 @@ impl Pass<'_> {
         }
         let was: HashMap<RequestId, Digest> =
             self.memory.desired().iter().map(|e| (e.id.clone(), e.fingerprint)).collect();
-        let former = (self.snapshots[0].commit != *catalog).then(|| {
-            let published = self.memory.templates.keys().cloned().collect();
-            Former::of(&self.memory, published)
-        });
+        let published: BTreeSet<TemplateId> = self.memory.templates.keys().cloned().collect();
+        let former = (self.snapshots[0].commit != *catalog)
+            .then(|| Former::of(&self.memory, published.clone()));
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes).await?;
         let found = self.list(seeds, &mut writes);
@@ -197,7 +196,9 @@ impl Pass<'_> {
             let name = SourceName::new(source::CATALOG);
             let problems = self.memory.catalog_problems.iter().cloned();
             let missed = published::missed(&self.report.holds);
-            diagnostics.extend(problems.chain(missed).map(|problem| (name.clone(), problem)));
+            let tested = self.tested(&published)?;
+            let all = problems.chain(missed).chain(tested);
+            diagnostics.extend(all.map(|problem| (name.clone(), problem)));
         }
         for (key, problem) in &self.memory.paths {
             if paths.contains(key)
@@ -251,6 +252,26 @@ impl Pass<'_> {
             diagnostics,
             catalog: self.snapshots[0].commit.clone(),
         })
+    }
+
+    /// What tests of templates find: those of versions that are new, which fail, and those of `published` ones
+    /// that were edited or whose environment was, which are told.
+    fn tested(&self, published: &BTreeSet<TemplateId>) -> Result<Vec<Diagnostic>, PassError> {
+        let former = self.former.as_deref();
+        let is_other_place = |name: &str| {
+            let of = |catalog: &Catalog| catalog.environments.get(name).map(|e| e.digest);
+            former.is_none_or(|former| of(former) != of(&self.catalog))
+        };
+        let is_edited = |version: &TemplateVersion| {
+            let was = former.and_then(|former| former.version(&version.id));
+            was.is_none_or(|was| was.tests != version.tests || was.test_files != version.test_files)
+        };
+        let trials = case::run(&self.catalog, &self.memory.catalog_problems, &|version, test| {
+            !published.contains(&version.id)
+                || is_other_place(&test.document.spec.environment)
+                || is_edited(version)
+        })?;
+        Ok(report::case::problems(&trials, &|id| published.contains(id)))
     }
 
     /// Fills in what the plan's creations and deletions come to; the artifacts that it speaks of, by

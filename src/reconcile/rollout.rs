@@ -41,11 +41,23 @@ const REFUSED_MOST: usize = 1_000;
 /// Tries after which a failure that may pass counts as one.
 const TRIES: u32 = 3;
 
-/// How a version stands to a request whose range admits it.
-pub(super) fn stands(memory: &Memory, id: &RequestId, version: &TemplateId) -> Standing {
+/// How a version stands to a request whose range admits it. An edit of its file is not what a stop holds:
+/// it is done with the version that the request has, as if the stopped one were still on its way.
+pub(super) fn stands(
+    memory: &Memory,
+    id: &RequestId,
+    version: &TemplateId,
+    is_changed: bool,
+) -> Standing {
     match memory.rollouts.get(version) {
         None => Standing::Free,
-        Some(known) if rollout::admits(known, id) => Standing::Reached,
+        Some(known) if rollout::admits(known, id) => {
+            let is_stopped = known.is_open() && known.stopped.is_some();
+            match is_stopped && is_changed && !memory.has_begun(id, version) {
+                true => Standing::OnTheWay,
+                false => Standing::Reached,
+            }
+        }
         Some(known) if known.is_open() => Standing::OnTheWay,
         Some(_) => Standing::Free,
     }
@@ -129,6 +141,19 @@ impl Memory {
         }
     }
 
+    /// Whether something of a version was done for a request already: going back would undo half of it,
+    /// and what failed with the version is mended with it.
+    fn has_begun(&self, id: &RequestId, version: &TemplateId) -> bool {
+        let entry = self.desired().get(id);
+        entry.and_then(|entry| entry.template.as_deref()) == Some(version)
+            && (self.has_failed(id) || self.journal.keys().any(|key| key.request == *id))
+    }
+
+    /// Whether a request could not take a version that had reached it.
+    pub(super) fn was_refused(&self, id: &RequestId, version: &TemplateId) -> bool {
+        self.rollouts.get(version).is_some_and(|rollout| rollout.refused.contains(id))
+    }
+
     /// Whether a target of it failed, and not only for the moment.
     fn has_failed(&self, id: &RequestId) -> bool {
         let counts = |retry: &Retry| retry.refused || retry.ended || retry.attempts >= TRIES;
@@ -209,17 +234,23 @@ impl Pass<'_> {
             let version = self.catalog.version(&id);
             rollout.absent = version.is_none();
             rollout.lapsed = version.is_some_and(|version| !version.is_sound());
-            let is_back = before.is_away() && !rollout.is_away();
+            let mut goes_on = before.is_away() && !rollout.is_away();
             let facts = self.memory.facts(&rollout);
             if let Some(word) = self.engine.store.value(&word_key(&id)).await?
                 && let Ok(word) = serde_json::from_value::<RolloutWord>(word)
             {
                 rollout::hear(&mut rollout, &word, facts);
+                goes_on |= before.stopped.is_some() && rollout.stopped.is_none();
             }
-            if is_back {
+            // Those whose file changed meanwhile stayed where they were, be it that they could not take it.
+            let late = match goes_on {
+                true => self.older(&rollout),
+                false => Vec::new(),
+            };
+            if !late.is_empty() {
                 // Who was let in and does not have it takes it up again when it is read, which is still
                 // to come: until then the wave looks as if it were through, and none begins.
-                seeds.extend(self.reached(&rollout));
+                seeds.extend(late);
             } else {
                 self.memory.weigh(&mut rollout, now);
                 while !self.memory.frozen && rollout::begin(&mut rollout, &self.memory.waves, now) {
@@ -241,9 +272,17 @@ impl Pass<'_> {
         Ok(seeds)
     }
 
+    /// Requests of older versions that a rollout has reached, and that are not known to be unable to take
+    /// its version.
+    fn reached(&self, rollout: &Rollout) -> Vec<RequestId> {
+        let mut reached = self.older(rollout);
+        reached.retain(|id| !rollout.refused.contains(id));
+        reached
+    }
+
     /// Requests of older versions that a rollout has reached. Which of them have a range is seen when
     /// they are read.
-    fn reached(&self, rollout: &Rollout) -> Vec<RequestId> {
+    fn older(&self, rollout: &Rollout) -> Vec<RequestId> {
         let version = &rollout.version;
         let is_older = |template: &TemplateId| {
             template.name == version.name && template.version < version.version
@@ -255,19 +294,23 @@ impl Pass<'_> {
             Some(template) => is_older(template),
             None => records.contains(&entry.id),
         });
-        let ids = older.map(|entry| &entry.id).filter(|id| rollout::admits(rollout, id));
-        ids.filter(|id| !rollout.refused.contains(id)).cloned().collect()
+        older.map(|entry| &entry.id).filter(|id| rollout::admits(rollout, id)).cloned().collect()
     }
 
     /// Notes which requests could not take the version that reached them.
     pub(super) fn note_refused(&mut self, evaluated: &Evaluated) {
-        let id = &evaluated.row.desired.id;
+        let desired = &evaluated.row.desired;
+        let id = &desired.id;
         for rollout in self.memory.rollouts.values_mut() {
+            // Who was read with another version has not shown that it can take this one now.
+            let is_open_question = rollout.is_open()
+                && rollout.stopped.is_some()
+                && desired.template() != Some(&rollout.version);
             if evaluated.refused.as_ref() == Some(&rollout.version) {
                 if rollout.refused.len() < REFUSED_MOST {
                     rollout.refused.insert(id.clone());
                 }
-            } else {
+            } else if !is_open_question {
                 rollout.refused.remove(id);
             }
             if evaluated.waits.contains(&rollout.version) {

@@ -176,6 +176,8 @@ pub struct Proposed {
     pub team: String,
     /// Its branch.
     pub branch: String,
+    /// How many files it edits.
+    pub files: usize,
     /// What became of it.
     pub fate: Fate,
 }
@@ -189,14 +191,25 @@ pub enum Fate {
     Theirs(Option<String>),
     /// Somebody closed it.
     Declined(String),
+    /// The branch that it would be merged into has it, or had it.
+    Merged,
+}
+
+/// How many files open pull requests of ours edit.
+pub fn open_files(all: &[Proposed]) -> usize {
+    let open = all.iter().filter(|one| matches!(one.fate, Fate::Open(_)));
+    open.map(|one| one.files).sum()
 }
 
 /// Each in a line.
 pub fn proposed(all: &[Proposed]) -> String {
     let line = |one: &Proposed| {
-        let Proposed { to, team, branch, fate } = one;
+        let Proposed { to, team, branch, files: _, fate } = one;
         let what = match fate {
             Fate::Open(url) => visible(url, 200),
+            Fate::Merged => {
+                "it was merged already; edit the files by hand if they were put back".into()
+            }
             Fate::Theirs(Some(url)) => format!("left to whoever works on {}", visible(url, 200)),
             Fate::Theirs(None) => format!(
                 "branch `{branch}` holds something else already: remove it to have it made anew"
@@ -216,9 +229,10 @@ pub fn proposed(all: &[Proposed]) -> String {
 /// For programs.
 pub fn proposed_json(all: &[Proposed]) -> Value {
     let one = |one: &Proposed| {
-        let Proposed { to, team, branch, fate } = one;
+        let Proposed { to, team, branch, files: _, fate } = one;
         let (state, url) = match fate {
             Fate::Open(url) => ("open", Some(url)),
+            Fate::Merged => ("merged", None),
             Fate::Theirs(url) => ("theirs", url.as_ref()),
             Fate::Declined(url) => ("declined", Some(url)),
         };

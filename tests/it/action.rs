@@ -236,6 +236,22 @@ fn a_catalog_is_checked_in_workflows_and_before_commits() {
     let fine = hooked(&world, &laptop, &clone.folder, "pre-commit");
     assert!(fine.status.success(), "{}", said(&fine));
 
+    // Its templates' tests, at the line of what they find.
+    let test = |templates: &str| {
+        let inputs = [("COMMAND", "test"), ("PATHS", templates)];
+        action_in(&laptop, &clone.folder, &inputs)
+    };
+    assert_eq!(test("").code, 0);
+    std::fs::create_dir(clone.path("1.1.0/tests")).unwrap();
+    let wrong = "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: dev\n  request: {parameters: {text: hi}}\n  expect: {outputs: {path: nowhere}}\n";
+    std::fs::write(clone.path("1.1.0/tests/plain.yaml"), wrong).unwrap();
+    let run = test("");
+    assert_eq!((run.code, run.outputs.as_str()), (1, "exit-code=1\n"), "{}", run.printed);
+    let marked = "::error file=templates/note/1.1.0/tests/plain.yaml,line=6";
+    assert!(run.printed.contains(marked), "{}", run.printed);
+    assert_eq!(test("pair\nnote@1.0.0").code, 0);
+    std::fs::remove_dir_all(clone.path("1.1.0/tests")).unwrap();
+
     let source = clone.read("1.1.0/note.yaml.hbs");
     std::fs::write(clone.path("1.1.0/note.yaml.hbs"), format!("more: 1\n{source}")).unwrap();
     let edited = "::error file=templates/note/1.1.0/template.yaml";

@@ -28,6 +28,8 @@ pub(super) fn translate(file: &str, text: &str, lookup: Lookup<'_>) -> Translate
         aliases: vec![Aliases::new()],
         loops: 0,
         alone: None,
+        marks: ("", ""),
+        is_marked: false,
     };
     all.run(text);
     Translated { text: all.out, notes: all.notes }
@@ -57,6 +59,10 @@ struct Translator<'a> {
     loops: usize,
     /// What stands before the tag on its line, where nothing but that and the tag does.
     alone: Option<String>,
+    /// The white-space control of the tag that stands for this one, in front and behind.
+    marks: (&'static str, &'static str),
+    /// A tag was written that has it.
+    is_marked: bool,
 }
 
 struct Scope<'a, 'b> {
@@ -132,14 +138,41 @@ impl Translator<'_> {
             let before = &self.out[self.out.rfind('\n').map_or(0, |at| at + 1)..];
             let is_alone =
                 before.trim().is_empty() && rest.trim_start_matches(' ').starts_with('\n');
-            self.alone = is_alone.then(|| before.to_owned());
+            let alone = is_alone.then(|| before.to_owned());
+            // A tag that is alone on its line takes all of it here, dash or not; so does the one beside it.
+            // White space that goes is left out then, so that neither is alone any more.
+            let takes_more = is_alone && left != right;
+            let mark =
+                |dash: bool, beside: bool| if dash && !takes_more && !beside { "~" } else { "" };
+            self.marks = (
+                mark(left, self.out.trim_end().ends_with("}}")),
+                mark(right, rest.trim_start().starts_with('{')),
+            );
+            self.is_marked = false;
+            if left && self.marks.0.is_empty() {
+                self.out.truncate(self.out.trim_end().len());
+            }
+            self.alone = alone.filter(|_| !left);
+            let at = self.out.len();
+            // What follows its own end is not what follows it.
+            let is_raw = close == "%}" && inner == "raw";
             match close {
-                "}}" => self.value(tag, inner, left, right),
+                "}}" => self.value(tag, inner),
                 "#}" => self.comment(inner),
-                _ if inner == "raw" => rest = self.raw(tag, rest),
+                _ if is_raw => rest = self.raw(tag, rest, right),
                 _ => self.statement(tag, inner),
             }
             self.line += newlines(tag);
+            // Nor has what stands for no tag anything to say it with.
+            if left && !self.is_marked {
+                let from = self.out[..at].trim_end().len();
+                self.out.replace_range(from..at, "");
+            }
+            if right && !is_raw && (self.marks.1.is_empty() || !self.is_marked) {
+                let left_out = rest.len() - rest.trim_start().len();
+                self.line += newlines(&rest[..left_out]);
+                rest = &rest[left_out..];
+            }
         }
         self.plain(rest);
         if !self.open.is_empty() {
@@ -156,15 +189,28 @@ impl Translator<'_> {
         self.line += newlines(text);
     }
 
-    /// Text up to `{% endraw %}`, as it stands.
-    fn raw<'t>(&mut self, tag: &str, rest: &'t str) -> &'t str {
+    /// A tag of its own, with white-space control as that which it stands for has it.
+    fn tag(&mut self, text: &str) {
+        let (left, right) = self.marks;
+        self.is_marked = true;
+        self.out.push_str(&format!("{{{{{left}{text}{right}}}}}"));
+    }
+
+    /// Text up to `{% endraw %}`, as it stands but for what dashes take of it.
+    fn raw<'t>(&mut self, tag: &str, rest: &'t str, right: bool) -> &'t str {
         let mut from = 0;
         while let Some(at) = rest[from..].find("{%").map(|at| at + from) {
             let Some(length) = end_of(&rest[at..], "%}") else { break };
-            if rest[at + 2..at + length - 2].trim_matches(['-', '+']).trim() == "endraw" {
-                self.plain(&rest[..at]);
-                self.line += newlines(&rest[at..at + length]);
-                return &rest[at + length..];
+            let end = &rest[at + 2..at + length - 2];
+            if end.trim_matches(['-', '+']).trim() == "endraw" {
+                let text = &rest[..at];
+                let text = if right { text.trim_start() } else { text };
+                let text = if end.starts_with('-') { text.trim_end() } else { text };
+                self.out.push_str(&escape_braces(text));
+                let behind = &rest[at + length..];
+                let behind = if end.ends_with('-') { behind.trim_start() } else { behind };
+                self.line += newlines(&rest[..rest.len() - behind.len()]);
+                return behind;
             }
             from = at + length;
         }
@@ -200,16 +246,13 @@ impl Translator<'_> {
         found
     }
 
-    fn value(&mut self, tag: &str, inner: &str, left: bool, right: bool) {
+    fn value(&mut self, tag: &str, inner: &str) {
         match self.expression(inner) {
             Ok(Hbs::Literal(text)) => {
                 let bare = text.trim_matches(['"', '\'']);
                 self.out.push_str(&escape_braces(bare));
             }
-            Ok(found) => {
-                let (left, right) = (if left { "~" } else { "" }, if right { "~" } else { "" });
-                self.out.push_str(&format!("{{{{{left}{}{right}}}}}", found.text(false)));
-            }
+            Ok(found) => self.tag(&found.text(false)),
             Err(why) => self.leave_out(tag, &why),
         }
     }
@@ -219,16 +262,14 @@ impl Translator<'_> {
         match word {
             "if" => match self.expression(rest) {
                 Ok(found) => {
-                    self.out.push_str(&format!("{{{{#if {}}}}}", found.text(true)));
+                    self.tag(&format!("#if {}", found.text(true)));
                     self.open.push(Open::If);
                 }
                 Err(why) => self.off(tag, &why, Open::LostIf),
             },
             "elif" => match self.open.last() {
                 Some(Open::If) => match self.expression(rest) {
-                    Ok(found) => {
-                        self.out.push_str(&format!("{{{{else if {}}}}}", found.text(true)));
-                    }
+                    Ok(found) => self.tag(&format!("else if {}", found.text(true))),
                     Err(why) => {
                         self.leave_out(tag, &why);
                         self.switch("{{else if false}}");
@@ -241,14 +282,14 @@ impl Translator<'_> {
                 _ => self.leave_out(tag, "an `elif` without its `if`"),
             },
             "else" => match self.open.last() {
-                Some(Open::If | Open::For) => self.out.push_str("{{else}}"),
+                Some(Open::If | Open::For) => self.tag("else"),
                 Some(Open::LostIf) => self.still_off(tag),
                 _ => self.leave_out(tag, "an `else` here"),
             },
             "endif" => self.close(tag, &[Open::If, Open::LostIf]),
             "for" => match self.each(rest) {
                 Ok(opened) => {
-                    self.out.push_str(&opened);
+                    self.tag(&opened);
                     self.open.push(Open::For);
                     self.loops += 1;
                 }
@@ -272,7 +313,7 @@ impl Translator<'_> {
                 None => match self.open.last() {
                     Some(Open::Other(last)) if *last == word => {
                         self.open.pop();
-                        self.out.push_str("{{/if}}");
+                        self.tag("/if");
                     }
                     _ => self.leave_out(tag, &format!("`{}`", escape(word, 40))),
                 },
@@ -305,9 +346,9 @@ impl Translator<'_> {
     fn close(&mut self, tag: &str, kinds: &[Open]) {
         match self.open.last() {
             Some(last) if kinds.contains(last) => {
-                let end = if *last == Open::For { "{{/each}}" } else { "{{/if}}" };
+                let end = if *last == Open::For { "/each" } else { "/if" };
                 self.open.pop();
-                self.out.push_str(end);
+                self.tag(end);
             }
             _ => self.leave_out(tag, "an end without its beginning"),
         }
@@ -337,7 +378,7 @@ impl Translator<'_> {
         let over = self.expression(of)?;
         let own = names.iter().map(|name| ((*name).to_owned(), Hbs::Path((*name).to_owned())));
         self.aliases.push(own.collect());
-        Ok(format!("{{{{#each {} as {shape}}}}}", over.text(true)))
+        Ok(format!("#each {} as {shape}", over.text(true)))
     }
 
     fn set(&mut self, tag: &str, rest: &str) {

@@ -258,7 +258,7 @@ fn odd_sources_are_never_passed_on() {
             "{{!-- not imported, see IMPORT.md: {% for k, v in x.items() %} --}}{{#if false}}{{!-- not imported, see IMPORT.md: {{ k }} --}}={{!-- not imported, see IMPORT.md: {{ v.a }} --}}{{/if}}",
         ),
         ("{% endif %}", "{{!-- not imported, see IMPORT.md: {% endif %} --}}"),
-        ("{%- if not x -%}a{%- endif -%}", "{{#if (not x)}}a{{/if}}"),
+        ("{%- if not x -%}a{%- endif -%}", "{{~#if (not x)~}}a{{~/if~}}"),
         ("{{- x -}}", "{{~parameters.x~}}"),
         ("{# a -- b #}", "{{!-- a - - b --}}"),
     ] {
@@ -272,4 +272,50 @@ fn odd_sources_are_never_passed_on() {
             assert_eq!(translated, expected, "{source}");
         }
     }
+}
+
+/// What dashes take away there is gone here too, and nothing else is: a tag that is alone on its line takes
+/// that line with it here, which no dash says.
+#[test]
+fn white_space_goes_where_dashes_say_so() {
+    let mut lookup = |path: &[String]| match path {
+        [only] if only == "yes" || only == "no" || only == "all" => {
+            Ok((expression::Hbs::Path(only.clone()), None))
+        }
+        _ => Err(path.join(".")),
+    };
+    let mut engine = handlebars::Handlebars::new();
+    engine.register_escape_fn(handlebars::no_escape);
+    let values = json!({"yes": true, "no": false, "all": ["a", "b"]});
+    for (source, expected) in [
+        ("a: 1\n{%- if yes %}\nb: 2\n{%- endif %}\nc: 3\n", "a: 1\nb: 2\nc: 3\n"),
+        ("a: 1\n{%- if no %}\nb: 2\n{%- endif %}\nc: 3\n", "a: 1\nc: 3\n"),
+        ("a: 1\n{% if yes -%}\nb: 2\n{% endif -%}\nc: 3\n", "a: 1\nb: 2\nc: 3\n"),
+        ("a: 1\n  {% if yes -%}\n  b: 2\n  {% endif -%}\n  c: 3\n", "a: 1\n  b: 2\n  c: 3\n"),
+        ("a: [{%- for x in all -%}\n  {{ x }},\n{%- endfor -%}\n]\n", "a: [a,b,]\n"),
+        ("a: {% if no -%} 1 {%- else -%} 2 {%- endif %} x\n", "a: 2 x\n"),
+        ("a: {% if no -%} 1 {%- elif yes -%} 3 {%- else -%} 2 {%- endif %} x\n", "a: 3 x\n"),
+        // Of two beside one another the first is alone on its line no more.
+        ("x: 1 {% if yes -%}\n{% if yes %}\ny: 2{% endif %}{% endif %}\n", "x: 1 \ny: 2\n"),
+        ("a\n  {% if yes %}\n{%- if yes -%}\n b{% endif %}{% endif %}\n", "a\n  b\n"),
+        // What stands for no tag takes it as well.
+        ("a \n{%- set v = yes -%}\n b {{- v -}} c\n", "abtruec\n"),
+        ("a\n{#- of old -#}\nb\n", "ab\n"),
+        ("a\n{{- \"b\" -}}\nc\n", "abc\n"),
+        ("a\n{%- raw -%}\n {{ b }} \n{%- endraw -%}\nc\n", "a{{ b }}c\n"),
+        ("a {% raw -%} {{ b }} {% endraw %} c\n", "a {{ b }}  c\n"),
+    ] {
+        let translated = jinja::translate("f", source, &mut lookup);
+        assert!(translated.notes.is_empty(), "{source}: {:?}", translated.notes);
+        let made = engine.render_template(&translated.text, &values).unwrap();
+        assert_eq!(made, expected, "{source}\n{}", translated.text);
+    }
+    // A block that is switched off goes with the white space around it.
+    let off = "a\n{%- if odd() -%}\nb\n{%- endif -%}\nc\n";
+    let translated = jinja::translate("f", off, &mut lookup).text;
+    assert_eq!(engine.render_template(&translated, &values).unwrap(), "ac\n", "{translated}");
+    // Where a note points is not moved by what is left out.
+    let notes =
+        jinja::translate("f", "a\n{%- if yes -%}\n\n{{ odd() }}{% endif %}\n", &mut lookup).notes;
+    assert_eq!(notes.iter().map(|note| note.place.line).collect::<Vec<_>>(), [4]);
 }

@@ -285,3 +285,49 @@ fn what_is_locked_stays_locked_or_the_file_stays() {
     let split = "  migrations: [{from: ^1, split: {tier: {by: x, into: [cipher, port]}}}]\n";
     assert_eq!(at("{tier: gold, port: 1}", "2.0.0", split).0, lost(&["cipher"]));
 }
+
+/// What an environment gives is the platform team's word for all requests there: a migration is for those
+/// that nobody gives anything.
+#[test]
+fn what_the_environment_gives_is_left_to_it() {
+    let at = |spec: &str, from: &str, to: &str| {
+        let mut files = files();
+        let dev = format!(
+            "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {{name: dev}}\nspec:\n  \
+             providers: {{files: {{directory: /srv/dev}}}}\n{spec}"
+        );
+        put(&mut files, "environments/dev.yaml", &dev);
+        version(&mut files, "1.0.0", "");
+        version(
+            &mut files,
+            "2.0.0",
+            "  migrations: [{from: ^1, default: {tier: gold, days: 4}}]\n",
+        );
+        // What was given is called otherwise here.
+        version(&mut files, "3.0.0", "  migrations: [{from: ^2, rename: {tier: zone}}]\n");
+        version(&mut files, "4.0.0", "  migrations: [{from: ^3, set: {size: large}}]\n");
+        let id = RequestId::parse("orders/dev/a").unwrap();
+        let text = format!("{HEAD}  template: db@{from}\n  parameters: {{}}\n");
+        let file = request(&"a.yaml".into(), &id, text.as_bytes()).unwrap();
+        match upgrade(&loaded(&files), &file, None, Some(&Version::parse(to).unwrap())) {
+            Outcome::Upgrade(upgrade) => upgrade.moves,
+            other => panic!("{other:?}"),
+        }
+    };
+    let defaulted = |name: &str| Moved::Defaulted(name.to_owned());
+    let both = [defaulted("days"), defaulted("tier")];
+    assert_eq!(at("", "1.0.0", "2.0.0"), both);
+    for word in ["defaults", "locked"] {
+        let gives = |values: &str| format!("  {word}: {{db: {values}}}\n");
+        assert_eq!(at(&gives("{tier: silver}"), "1.0.0", "2.0.0"), both[..1], "{word}");
+        assert_eq!(at(&gives("{tier: silver, days: 1}"), "1.0.0", "2.0.0"), [], "{word}");
+        // Its name there counts, and not the one on the way.
+        assert_eq!(at(&gives("{zone: a}"), "1.0.0", "3.0.0"), both[..1], "{word}");
+    }
+    // Another template's is no matter of this one's.
+    assert_eq!(at("  defaults: {queue: {tier: silver}}\n", "1.0.0", "2.0.0"), both);
+    // A default is no match for what the version sets, and a lock is.
+    let set = [Moved::Set("size".to_owned())];
+    assert_eq!(at("  defaults: {db: {size: small}}\n", "3.0.0", "4.0.0"), set);
+    assert_eq!(at("  locked: {db: {size: small}}\n", "3.0.0", "4.0.0"), []);
+}

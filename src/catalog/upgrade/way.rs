@@ -48,8 +48,17 @@ fn starting_at<'v>(step: &'v TemplateVersion, passed: &[&Version]) -> Vec<&'v Mi
 
 /// What a parameter of `from` is called at `to`, by the migrations on the way; nothing when one drops it.
 fn called(versions: &Versions, name: &str, from: &Version, to: &Version) -> BTreeSet<String> {
+    let way = way(versions, from, to);
+    become_of(name, way.into_iter().flat_map(|(_, starting)| starting))
+}
+
+/// What a parameter is called after these migrations; nothing when one drops it.
+pub(super) fn become_of<'v>(
+    name: &str,
+    migrations: impl IntoIterator<Item = &'v Migration>,
+) -> BTreeSet<String> {
     let mut names = BTreeSet::from([name.to_owned()]);
-    for migration in way(versions, from, to).into_iter().flat_map(|(_, starting)| starting) {
+    for migration in migrations {
         let mut next = BTreeSet::new();
         for name in names {
             match (migration.rename.get(&name), migration.split.get(&name)) {

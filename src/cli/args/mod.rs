@@ -40,9 +40,9 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
-    /// GitHub workflow commands (validate, catalog check).
+    /// GitHub workflow commands (validate, catalog check, catalog test).
     Github,
-    /// SARIF 2.1.0 (validate, catalog check).
+    /// SARIF 2.1.0 (validate, catalog check, catalog test).
     Sarif,
 }
 

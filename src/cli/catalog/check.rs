@@ -28,8 +28,8 @@ pub async fn run(args: &Args, check: &Check) -> Result<ExitCode, Failure> {
         Some(folder) => landed(args, check, folder, &catalog, &mut findings).await?,
         None => Err("it was read from its branch".into()),
     };
-    versions(&catalog, &files, &landed, folder.is_none(), &mut findings)?;
-    let study = lint::study(&catalog, &files, &PROVIDERS);
+    let published = versions(&catalog, &files, &landed, folder.is_none(), &mut findings)?;
+    let study = lint::study(&catalog, &files, &PROVIDERS, &published);
     findings.diagnostics.extend(study.problems);
     if !check.no_cfn_lint {
         ask_cfn_lint(&study.stacks, &mut findings).await;
@@ -153,14 +153,15 @@ async fn status(
 /// The name that a status branch has when no configuration says another.
 const STATUS_BRANCH: &str = "vend/status";
 
-/// What numbers say against what versions change, and versions that were edited after they were published.
+/// What numbers say against what versions change, and versions that were edited after they were published; gives
+/// those that are published.
 fn versions(
     catalog: &Catalog,
     files: &Files,
     landed: &Result<Landed, String>,
     is_branch: bool,
     findings: &mut Findings,
-) -> Result<(), Failure> {
+) -> Result<BTreeSet<TemplateId>, Failure> {
     let published: BTreeSet<TemplateId> = match landed {
         Ok(landed) => {
             findings.against.clone_from(&landed.from);
@@ -184,7 +185,7 @@ fn versions(
     let tests = case::Versions::of(catalog)?;
     let renders = |old: &_, new: &_| tests.differences(old, new);
     findings.diagnostics.extend(compat::problems(catalog, &published, &renders));
-    Ok(())
+    Ok(published)
 }
 
 /// What CloudFormation's own linter says of what it would be given.

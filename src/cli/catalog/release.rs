@@ -45,7 +45,7 @@ pub fn run(args: &Args, release: &Release) -> Result<ExitCode, Failure> {
     let published = published(&root, newest)?;
     let bump = release.bump.map(Bump::from);
     let said = if published {
-        copy(&root, newest, bump.unwrap_or(Bump::Patch))?
+        copy(&root, versions, newest, bump)?
     } else {
         settle(&root, &catalog, versions, newest, bump)?
     };
@@ -62,9 +62,22 @@ fn published(root: &Path, version: &TemplateVersion) -> Result<bool, Failure> {
     Ok(landed.map_or(true, |landed| landed.has(&version.id)))
 }
 
-/// Copies a published version to the next number.
-fn copy(root: &Path, newest: &TemplateVersion, bump: Bump) -> Result<String, Failure> {
-    let to = compat::next(&newest.id.version, bump);
+/// Copies a published version to the next number; what comes after a pre-release is its release, which
+/// follows the release before both.
+fn copy(
+    root: &Path,
+    versions: &Versions,
+    newest: &TemplateVersion,
+    bump: Option<Bump>,
+) -> Result<String, Failure> {
+    let Version { major, minor, patch, pre, .. } = &newest.id.version;
+    let to = match (pre.is_empty(), compat::before(versions, &newest.id.version)) {
+        (true, _) => compat::next(&newest.id.version, bump.unwrap_or(Bump::Patch)),
+        (false, before) => {
+            let least = before.zip(bump).map(|(v, bump)| compat::next(&v.id.version, bump));
+            least.into_iter().fold(Version::new(*major, *minor, *patch), Version::max)
+        }
+    };
     let (from, into) = (root.join(&newest.folder), folder(root, newest, &to));
     let half = beside(&into);
     copy_folder(&from, &half)?;

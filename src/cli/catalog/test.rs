@@ -181,8 +181,10 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn print(args: &Args, found: &LocalCatalog, tested: &Tested) {
-    if args.format == Format::Json {
-        return output::print(&report::case::json(tested).to_string());
+    match args.format {
+        Format::Json => return output::print(&report::case::json(tested).to_string()),
+        Format::Github | Format::Sarif => return mark(args, tested),
+        Format::Text => {}
     }
     let colour = output::is_colourful(&std::io::stdout());
     let source = |file: &str| {
@@ -197,4 +199,14 @@ fn print(args: &Args, found: &LocalCatalog, tested: &Tested) {
         text.push_str(&report::case::terminal(tested, &options));
         output::print(&text);
     }
+}
+
+/// What is wrong, at its lines. What is published is not known here: all of it fails the command.
+fn mark(args: &Args, tested: &Tested) {
+    let mut all = tested.problems.clone();
+    all.extend(report::case::problems(&tested.trials, &|_| false));
+    output::print(&match args.format {
+        Format::Sarif => report::diagnostic::sarif(&all, env!("CARGO_PKG_VERSION")).to_string(),
+        Format::Github | Format::Json | Format::Text => report::diagnostic::github(&all),
+    });
 }

@@ -49,7 +49,11 @@ impl<'a> Versions<'a> {
         let mut rendered = Vec::new();
         for (test, place, was, is) in &probes {
             for component in &now.components {
-                let of = |texts: &Texts| texts.iter().position(|(name, _)| *name == component.name);
+                // Under the version before it may have had another name.
+                let of = |texts: &Texts| {
+                    let called = |wanted| texts.iter().position(|(name, _)| name == wanted);
+                    called(&component.name).or_else(|| called(component.moved_from.as_ref()?))
+                };
                 rendered.push(Rendered {
                     test: &test.name,
                     place,

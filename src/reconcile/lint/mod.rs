@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::evaluate::try_compile;
 use crate::catalog::{Catalog, ComponentSpec, TemplateVersion};
-use crate::model::{Diagnostic, File, Files, OutputSpec, Place, nearest, quote};
+use crate::model::{Diagnostic, File, Files, OutputSpec, Place, TemplateId, nearest, quote};
 use crate::render::{Compiled, Unfit};
 use crate::yaml;
 
@@ -27,8 +27,14 @@ pub struct Study {
     pub stacks: Vec<Stack>,
 }
 
-/// Looks at everything that can be known without a request. `providers` are the kinds that exist.
-pub fn study(catalog: &Catalog, files: &Files, providers: &[&str]) -> Study {
+/// Looks at everything that can be known without a request. `providers` are the kinds that exist, and
+/// `published` the versions that can get nothing any more.
+pub fn study(
+    catalog: &Catalog,
+    files: &Files,
+    providers: &[&str],
+    published: &BTreeSet<TemplateId>,
+) -> Study {
     let mut study = Study::default();
     for version in catalog.versions() {
         let Look { problems, paths, compiled } = look(version, files);
@@ -47,7 +53,7 @@ pub fn study(catalog: &Catalog, files: &Files, providers: &[&str]) -> Study {
         study.problems.extend(whole::unused_partials(version, &compiled));
         study.stacks.extend(sample::stacks(version, samples));
     }
-    study.problems.extend(whole::problems(catalog, files));
+    study.problems.extend(whole::problems(catalog, files, published));
     study.problems.extend(offer::problems(catalog, files, providers));
     study
 }

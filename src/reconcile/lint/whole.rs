@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{declared_at, place_in};
 use crate::catalog::{Catalog, TemplateVersion};
-use crate::model::{Diagnostic, Files, Place, matches, nearest, quote};
+use crate::model::{Diagnostic, Files, Place, TemplateId, matches, nearest, quote};
 use crate::render::Compiled;
 
 /// Partials that no source includes.
@@ -20,12 +20,20 @@ pub(super) fn unused_partials(version: &TemplateVersion, compiled: &[Compiled]) 
 }
 
 /// Everything else.
-pub(super) fn problems(catalog: &Catalog, files: &Files) -> Vec<Diagnostic> {
+pub(super) fn problems(
+    catalog: &Catalog,
+    files: &Files,
+    published: &BTreeSet<TemplateId>,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for versions in catalog.templates.values() {
-        // A version that has landed never changes, so only the newest can still get what it lacks.
-        if let Some(newest) = versions.values().next_back() {
-            problems.extend(bare(newest, files));
+        // A version that has landed never changes, so only a new one can still get what it lacks, be it of
+        // an older line; and the one that comes next is copied from the highest.
+        let highest = versions.len().saturating_sub(1);
+        for (n, version) in versions.values().enumerate() {
+            if n == highest || !published.contains(&version.id) {
+                problems.extend(bare(version, files));
+            }
         }
     }
     for version in catalog.versions() {

@@ -182,7 +182,7 @@ impl Landed {
         let mut problems = Vec::new();
         for (id, problem) in published::edited(catalog, &known) {
             match then.get(&id) {
-                // Only how far it has come differs, which may.
+                // Only how far it has come, or its tests, differ, which may.
                 Some((_, then)) if published::is_as_published(then, files, &id) => {}
                 Some((at, _)) => {
                     let message = format!("{}: at {} it is another", problem.message, at.short());
@@ -222,10 +222,8 @@ impl Landed {
             };
             let versions = catalog.templates.entry(id.name.clone()).or_default();
             if published::is_as_published(&then, files, &id) {
-                // How far it has come is the catalog's word of today.
                 if let Some(now) = versions.get(&id.version) {
-                    known.lifecycle = now.lifecycle;
-                    known.replaced_by.clone_from(&now.replaced_by);
+                    published::take_todays(&mut known, now);
                 }
             } else {
                 let message =

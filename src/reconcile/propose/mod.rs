@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use self::decide::{Next, decide};
 use crate::fault::planted;
 use crate::forge::{Fate, Forge, ForgeError, Proposal, Proposed, Repo, marker};
-use crate::git::{Edit, GitError, Mirror};
+use crate::git::{Blob, Edit, GitError, Kind, Mirror};
 use crate::model::Revision;
 
 /// What is proposed.
@@ -87,6 +87,9 @@ pub struct Known {
 
 /// Of one branch no more are remembered: a push of ours that is older than so many others is not the tip.
 const REMEMBERED: usize = 20;
+
+/// Larger files than that are none of ours.
+const REDONE_BYTES: u64 = 1024 * 1024;
 
 impl Known {
     fn has(&self, tip: &Revision) -> bool {
@@ -208,6 +211,24 @@ where
     })
 }
 
+/// What can be known of a branch by whoever keeps nothing: its tip is ours where our own open pull request is
+/// of that branch, and the tip is one commit on the base's history in which each file is what `redo` makes of
+/// the one before, by its path. So nobody's work is taken for ours, whatever account pushed it.
+///
+/// # Errors
+/// As [`bring`].
+pub async fn recognise(
+    desk: &Desk<'_>,
+    branch: &str,
+    redo: &dyn Fn(&str, &str) -> Option<String>,
+) -> Result<Known, ProposeError> {
+    let Some(tip) = desk.mirror.fetch_own(branch).await? else { return Ok(Known::default()) };
+    let pulls = desk.pulls(branch, &desk.marker(branch)).await?;
+    let is_ours = pulls.iter().any(|pull| pull.ours && pull.fate == Fate::Open);
+    let known = is_ours && desk.is_redone(&tip, redo)?;
+    Ok(Known { commits: known.then_some(tip).into_iter().collect(), ..Known::default() })
+}
+
 /// Takes a change back that is not wanted any more: closes its pull request and removes its branch, unless
 /// somebody else pushed to it. Whether it is gone.
 ///
@@ -255,6 +276,35 @@ impl Desk<'_> {
     async fn pulls(&self, branch: &str, marker: &str) -> Result<Vec<Proposed>, ProposeError> {
         let Some((forge, repo)) = self.forge else { return Ok(Vec::new()) };
         Ok(forge.proposed(repo, branch, marker).await?)
+    }
+
+    /// Whether a commit does to files of a commit of the base what `redo` does, and nothing else.
+    fn is_redone(
+        &self,
+        tip: &Revision,
+        redo: &dyn Fn(&str, &str) -> Option<String>,
+    ) -> Result<bool, GitError> {
+        let mirror = self.mirror;
+        let Some(from) = mirror.first_parent(tip)? else { return Ok(false) };
+        if !mirror.is_ancestor(&from, self.base)? {
+            return Ok(false);
+        }
+        let text = |id| -> Result<Option<String>, GitError> {
+            Ok(match mirror.blob(id, REDONE_BYTES)? {
+                Blob::Bytes(bytes) => String::from_utf8(bytes).ok(),
+                Blob::TooLarge(_) => None,
+            })
+        };
+        for delta in mirror.diff(mirror.tree(&from, "")?, mirror.tree(tip, "")?)? {
+            let (Some((Kind::File, old)), Some((Kind::File, new))) = (delta.old, delta.new) else {
+                return Ok(false);
+            };
+            let (Some(before), Some(after)) = (text(old)?, text(new)?) else { return Ok(false) };
+            if redo(&delta.path, &before) != Some(after) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether what is pushed changes the same files from the same to the same: it need not be made

@@ -6,13 +6,15 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::hold;
 use super::plan::diff::{self, Line};
 use crate::model::{
     Blessed, Certainty, ComponentName, Counted, Diagnostic, ExpectedApproval, Failure, Place,
-    Problem, ResourceChange, Trial, TrialOutcome as Outcome, escape, quote, visible,
+    Problem, ResourceChange, TemplateId, Trial, TrialOutcome as Outcome, escape, quote, visible,
 };
 
 pub use json::json;
@@ -242,6 +244,32 @@ fn resource((component, resource): &(ComponentName, Option<ResourceChange>)) -> 
 
 fn at(place: &Place) -> String {
     format!("{}:{}:{}", visible(&place.file, 500), place.line, place.column)
+}
+
+/// The code of a test that found something.
+const FAILED: &str = "TST005";
+
+/// What tests found, each at its place. What is published stays as it is, so that of it is a warning: its test
+/// has to follow what it renders with.
+pub fn problems(trials: &[Trial], is_published: &dyn Fn(&TemplateId) -> bool) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for Trial { template, name, file, outcome, golden: _, took: _ } in trials {
+        let Outcome::Failed(failures) = outcome else { continue };
+        for failure in failures {
+            let place = place(failure).cloned().unwrap_or_else(|| Place::file(Arc::clone(file)));
+            let said = sentence(failure);
+            let message = format!("the test {} of `{template}`: {said}", quote(name));
+            problems.push(match is_published(template) {
+                true => Diagnostic::warning(FAILED, place, message).help(format!(
+                    "the version is published: if what it renders now is meant, `vend catalog test {template} \
+                     --bless` brings the test up to date"
+                )),
+                false => Diagnostic::error(FAILED, place, message)
+                    .help(format!("`vend catalog test {template}` shows it in full")),
+            });
+        }
+    }
+    problems
 }
 
 /// The last line: how many there were, and what became of them.

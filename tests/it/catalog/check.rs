@@ -397,9 +397,106 @@ fn what_tests_render_to_counts_as_a_change_too() {
     let words =
         "in the test `plain`, `Queue` of type `AWS::SQS::Queue` would be replaced (`QueueName`)";
     assert!(said.contains(words), "{said}");
+    // Under another name it is the same component, and its queue is lost as well.
+    let renamed = |edit: Edit| match edit {
+        Edit::Write(path, text) => {
+            let other = "{name: jobs, movedFrom: queue, provider: cloudformation";
+            Edit::Write(path, text.replace("{name: queue, provider: cloudformation", other))
+        }
+        other => other,
+    };
+    desk.edit(queue("1.0.1", "second", "").into_iter().map(renamed));
+    assert_eq!(check(3), [format!("VER001 error {file}")]);
+    let said = desk.ends(3, &["catalog", "check", "--no-cfn-lint"]).stdout;
+    assert!(said.contains(words), "{said}");
     // One that another follows is published, as far as can be told here.
     desk.edit(queue("2.0.0", "third", ""));
     assert_eq!(check(0), [""; 0]);
+}
+
+#[test]
+fn tests_of_what_is_published_follow_what_they_render_with() {
+    let world = World::new();
+    let url = world.output.url();
+    let dev =
+        |mood: &str| catalog::environment("dev", &url, &format!("  variables: {{mood: {mood}}}\n"));
+    let components = "    - {name: mood, provider: files, source: mood.yaml.hbs}\n";
+    let schema = r#"{"type": "object", "additionalProperties": false}"#;
+    let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: dev\n  expect: {rendered: golden/}\n";
+    let sources = [
+        ("mood.yaml.hbs", "mood: {{environment.variables.mood}}\n"),
+        ("tests/plain.yaml", test),
+        ("tests/golden/mood/mood.yaml", "mood: calm\n"),
+    ];
+    world.catalog.commit(
+        catalog::template("mood", "1.0.0", components, "{}", schema, &sources)
+            .into_iter()
+            .chain([dev("calm")]),
+    );
+    world.requests.commit([ask("orders/dev/a", request("mood@1.0.0", "{}"))]);
+    world.apply();
+    world.again_nothing();
+
+    // The environment changes, and with it what the version renders.
+    let clone = Clone::new(&world);
+    let put = |edit: Edit| match edit {
+        Edit::Write(path, text) => std::fs::write(clone.folder.join(path), text).unwrap(),
+        _ => panic!("a file is written"),
+    };
+    put(dev("bright"));
+    clone.ends(1, "test", &["mood"]);
+    clone.ends(0, "test", &["mood", "--bless"]);
+    clone.ends(0, "test", &["mood"]);
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+    clone.git(&["commit", "-qam", "Be bright"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    let said = world.apply();
+    assert!(!said.contains("CAT010"), "{said}");
+    assert_eq!(world.output_file("dev/orders/a/mood/mood.yaml").unwrap(), "mood: bright\n");
+    world.again_nothing();
+    assert_eq!(about(&clone.ends(0, "check", &CHECK)), [""; 0]);
+
+    // All else stays as it was published.
+    put(write("templates/mood/1.0.0/mood.yaml.hbs", "mood: none\n"));
+    let edited = "CAT010 error templates/mood/1.0.0/template.yaml";
+    assert_eq!(about(&clone.ends(3, "check", &CHECK)), [edited]);
+    clone.git(&["commit", "-qam", "Have none"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    let said = world.vend_ends(3, &["apply"]).stdout;
+    assert!(said.contains("CAT010"), "{said}");
+    assert_eq!(world.output_file("dev/orders/a/mood/mood.yaml").unwrap(), "mood: bright\n");
+    world.again_nothing();
+}
+
+#[test]
+fn a_new_version_of_an_older_line_is_asked_for_what_it_lacks() {
+    let world = World::new();
+    world.catalog.commit(catalog::note("2.0.0"));
+    let clone = Clone::new(&world);
+    let lacks = || {
+        let said = clone.ends(0, "check", &CHECK);
+        let value: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let all = value["diagnostics"].as_array().unwrap().clone();
+        let lacking = all.into_iter().filter(|d| d["code"] == "CAT031");
+        let files = lacking.map(|d| d["place"]["file"].as_str().unwrap().to_owned());
+        files.filter(|file| file.starts_with("templates/note/")).collect::<BTreeSet<_>>()
+    };
+    let highest = "templates/note/2.0.0/template.yaml";
+    assert_eq!(lacks(), set([highest]));
+    for edit in catalog::note("1.1.1") {
+        let Edit::Write(path, text) = edit else { continue };
+        let path = clone.folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    assert_eq!(lacks(), set([highest, "templates/note/1.1.1/template.yaml"]));
+    // Once it has landed it can get none any more.
+    clone.git(&["add", "-A"]);
+    clone.git(&["commit", "-qm", "note 1.1.1"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    clone.git(&["commit", "-q", "--allow-empty", "-m", "Go on"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    assert_eq!(lacks(), set([highest]));
 }
 
 /// One round is enough: what is wrong with one part hides nothing that is wrong with another.

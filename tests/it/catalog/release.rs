@@ -153,6 +153,31 @@ fn a_version_is_copied_edited_and_gets_the_number_that_it_needs() {
 }
 
 #[test]
+fn what_comes_after_a_pre_release_is_its_release() {
+    let world = World::new();
+    let mut version = crate::world::catalog::note("2.0.0-rc.1");
+    version.extend(crate::world::catalog::note("1.2.0"));
+    world.catalog.commit(version);
+    world.apply();
+    let clone = Clone::new(&world);
+    let said = clone.release(0, &["note"]);
+    assert!(said.contains("Copied `note@2.0.0-rc.1` to `templates/note/2.0.0`"), "{said}");
+    let said = clone.release(0, &["note"]);
+    assert!(said.contains("change after `1.2.0`, and its number says so"), "{said}");
+    // More than the pre-release says is more, and less is not less.
+    for (bump, to) in [("patch", "2.0.0"), ("major", "2.0.0")] {
+        std::fs::remove_dir_all(clone.path("2.0.0")).unwrap();
+        let said = clone.release(0, &["note", "--bump", bump]);
+        assert!(said.contains(&format!("to `templates/note/{to}`")), "{said}");
+    }
+    clone.git(&["add", "-A"]);
+    clone.git(&["commit", "-qm", "note 2.0.0"]);
+    clone.git(&["push", "-q", "origin", "HEAD:main"]);
+    world.apply();
+    world.again_nothing();
+}
+
+#[test]
 fn what_cannot_be_released_is_said() {
     let world = World::new();
     let clone = Clone::new(&world);

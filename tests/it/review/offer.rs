@@ -191,9 +191,39 @@ fn somebody_at_a_terminal_opens_one_for_each_team() {
     let again = laptop.ends(0, &[&upgrade[..], &["--format", "json"]].concat()).json();
     assert_eq!(again["proposed"][0]["state"], "open", "{again}");
     assert_eq!(desk.repo().open_pulls().len(), 2);
+
+    // Another request is behind: the pull request that is there takes it in.
+    desk.repo().push("grace", "main", [ask("orders/dev/more", note("more"))]);
+    laptop.git(&["pull", "-q"]);
+    let told = laptop.ends(0, &upgrade).stdout;
+    assert!(told.contains("orders to note@1.1.0: http"), "{told}");
+    assert!(told.contains("Proposed to edit 3 files; 0 left as they are."), "{told}");
+    let now = desk.repo().open_pulls();
+    let orders = now.iter().find(|pull| pull.branch.ends_with("/orders")).unwrap();
+    assert_eq!((now.len(), orders.number), (2, open[1].number));
+    assert!(orders.body.contains("`orders/dev/more`"), "{}", orders.body);
+    let has = |path: &str| {
+        let file = format!("{}:{}", orders.branch, path_of(path));
+        desk.repo().git().git(&["show", &file]).contains("note@1.1.0")
+    };
+    assert!(has("orders/dev/one") && has("orders/dev/more"));
+    let tip = desk.repo().at(&orders.branch);
+    laptop.ends(0, &upgrade);
+    assert_eq!(desk.repo().at(&orders.branch), tip, "again: nothing to do");
+
+    // What else is pushed there is somebody's work, by the same account too. It is not counted.
+    let theirs = desk.repo().push("ada", &orders.branch, [ask("orders/dev/own", note("own"))]);
+    desk.repo().push("grace", "main", [ask("orders/dev/third", note("third"))]);
+    laptop.git(&["pull", "-q"]);
+    let told = laptop.ends(0, &upgrade).stdout;
+    assert!(told.contains("orders to note@1.1.0: left to whoever works on http"), "{told}");
+    assert!(told.contains("Proposed to edit 1 file; 3 left as they are."), "{told}");
+    assert_eq!(desk.repo().at(&orders.branch), theirs);
+
     desk.repo().close("ada", open[0].number);
     let told = laptop.ends(0, &upgrade).stdout;
     assert!(told.contains("reopen it if it is wanted after all"), "{told}");
+    assert!(told.contains("Proposed to edit 0 files; 4 left as they are."), "{told}");
 
     // What lies on the branch is not what lies here.
     desk.repo().push("ada", "main", [ask("orders/dev/one", note("other"))]);

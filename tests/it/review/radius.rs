@@ -148,3 +148,58 @@ fn a_new_version_is_told_wave_by_wave_before_it_is_merged() {
     assert_eq!(desk.world.output.refs(), made, "nothing was touched");
     desk.again_nothing();
 }
+
+#[test]
+fn tests_of_a_new_version_can_fail_its_check_and_those_of_a_published_one_are_told() {
+    let desk = desk();
+    desk.repo().push("grace", "main", [ask("orders/dev/a", note("hello"))]);
+    let _daemon = desk.serve();
+    desk.ready("orders/dev/a");
+    let repo = desk.hub.repo("acme/catalog");
+    let check = |head: &str, wanted: &str| {
+        eventually("the check", || {
+            let run = repo.checks(head).into_iter().rfind(|run| run.name == "vend")?;
+            (run.conclusion.as_deref() == Some(wanted)).then_some(run)
+        })
+    };
+    let found = |run: &crate::github::CheckRun| {
+        let about = |a: &&serde_json::Value| a["path"] == "templates/note/1.2.0/tests/plain.yaml";
+        let line = |a: &serde_json::Value| format!("{} {}", a["annotation_level"], a["message"]);
+        run.annotations.iter().filter(about).map(line).collect::<String>()
+    };
+    let version = |tone: &str| {
+        let mut edits = catalog::note("1.2.0");
+        let at = "templates/note/1.2.0/tests";
+        let test = "apiVersion: vend.dev/v1\nkind: TemplateTest\nspec:\n  environment: prod\n  request: {parameters: {text: hi}}\n  expect: {rendered: golden/}\n";
+        edits.push(write(format!("{at}/plain.yaml"), test));
+        let golden = format!("text: hi\ntone: {tone}\n");
+        edits.push(write(format!("{at}/golden/note/note.yaml"), golden));
+        edits
+    };
+    let (head, _) = propose(&desk, "wrong", version("loud"));
+    let said = found(&check(&head, "failure"));
+    assert!(said.contains("failure") && said.contains("other files are rendered"), "{said}");
+
+    let (head, n) = propose(&desk, "right", version("plain"));
+    assert_eq!(found(&check(&head, "success")), "");
+    repo.merge("grace", n);
+    // Nobody proposed that one, so it is only read: the version is there.
+    desk.repo().push("grace", "main", [ask("orders/dev/b", request("note@1.2.0", "{text: b}"))]);
+    eventually("a request has read it", || {
+        let status = desk.world.status_or_none("orders/dev/b")?;
+        (status["template"]["version"] == "1.2.0").then_some(())
+    });
+
+    // What it renders in an environment is not the version's alone: an edit of that is told what it changes.
+    let defaults = "  protect: true\n  defaults: {note: {tone: calm}}\n";
+    let edit = || catalog::environment("prod", &desk.world.output.url(), defaults);
+    let (head, _) = propose(&desk, "calm", vec![edit()]);
+    let said = found(&check(&head, "success"));
+    assert!(said.contains("warning") && said.contains("--bless"), "{said}");
+    // With its tests brought up to date there is nothing to be told.
+    let golden = "templates/note/1.2.0/tests/golden/note/note.yaml";
+    let mended = vec![edit(), write(golden, "text: hi\ntone: calm\n")];
+    let (head, _) = propose(&desk, "calm-and-tested", mended);
+    assert_eq!(found(&check(&head, "success")), "");
+    desk.again_nothing();
+}

@@ -379,3 +379,52 @@ fn who_lost_a_version_and_cannot_take_the_next_counts_as_a_failure_and_stays() {
     assert_eq!(world.output.refs(), made);
     world.again_nothing();
 }
+
+#[test]
+fn an_edit_neither_takes_a_stopped_version_nor_waits_for_it() {
+    const NAMING: &str = "orders/dev/naming";
+    let world = world("{environment: dev}, {environment: prod}");
+    let asks = |text: &str| request("note@~1.1", &format!("{{text: {text}}}"));
+    world.requests.commit([ask(SHORT, asks("hi")), ask(NAMING, asks("hi"))]);
+    world.apply();
+    world.catalog.commit(moody(tight("1.1.1")));
+    world.apply();
+    let file = |id: &str| {
+        let name = id.rsplit('/').next().unwrap();
+        world.output_file(&format!("dev/orders/{name}/note/note.yaml")).unwrap()
+    };
+    world.held(SHORT, "RolloutStopped");
+
+    // One could take it and waits; one could not. Their edits are done with what they have.
+    world.requests.commit([ask(SHORT, asks("ho")), ask(DEV, asks("goodbye"))]);
+    world.apply();
+    for (id, text) in [(SHORT, "ho"), (DEV, "goodbye")] {
+        assert_eq!(version(&world, id), "1.1.0");
+        assert!(file(id).contains(text) && file(id).contains("tone: "), "{id}: {}", file(id));
+        world.ready(id);
+    }
+    assert!(shown(&world).contains(&format!("{DEV} cannot take it")), "{}", shown(&world));
+    world.again_nothing();
+    // Who names it takes it.
+    world.requests.commit([ask(NAMING, request("note@~1.1.1", "{text: hi}"))]);
+    world.apply();
+    assert_eq!(version(&world, NAMING), "1.1.1");
+    world.again_nothing();
+
+    // When it goes on, who was edited meanwhile takes it before the next wave begins; and who could not
+    // take it is no new failure.
+    world.vend_ends(0, &["catalog", "rollout", "resume", "note"]);
+    let said = world.apply();
+    assert!(!said.contains("ROL002"), "{said}");
+    assert_eq!((version(&world, SHORT), version(&world, DEV)), ("1.1.1".into(), "1.1.0".into()));
+    world.apply();
+    assert_eq!(version(&world, PROD), "1.1.0", "nor can it");
+    world.again_nothing();
+
+    // It is still on its way: what did not fit before an edit is not the edit's fault.
+    world.requests.commit([ask(PROD, request("note@^1.1", "{text: goodbye}"))]);
+    world.apply();
+    world.ready(PROD);
+    assert_eq!(version(&world, PROD), "1.1.0");
+    world.again_nothing();
+}
