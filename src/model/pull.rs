@@ -307,6 +307,11 @@ pub fn nothing_reviewed() -> Digest {
     digest::of(&"nothing was reviewed")
 }
 
+/// In the place of the plan that was reviewed, where one was made and the forge did not take it.
+pub fn nothing_shown() -> Digest {
+    digest::of(&"nothing could be shown")
+}
+
 /// The steps of one request in a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

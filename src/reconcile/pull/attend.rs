@@ -81,6 +81,10 @@ impl Reviewer {
         if kept.pull.state != PullState::Open && kept.ended.is_none() {
             kept.ended = Some(now);
             self.looked.remove(key);
+            if kept.is_merged() && kept.last_seen.is_some() {
+                kept.fall_back();
+                self.judge(visit, &mut kept).await?;
+            }
         }
         match kept.pull.state {
             PullState::Open => {

@@ -135,6 +135,9 @@ impl Reviewer {
         let unseen = !self.was_told(visit, kept.pull.number).await?;
         let shown = Shown::new(head, &Plan::default(), Vec::new(), own, stage);
         kept.shown = Some(Shown { plan: None, unseen, ..shown });
+        if !unseen {
+            kept.seen();
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::danger;
 use crate::model::{
     Action, Artifact, Brief, Changed, Hold, RequestId, ResourceAction, Rewritten, Step,
-    nothing_reviewed, visible,
+    nothing_reviewed, nothing_shown, visible,
 };
 use crate::report::hold;
 use crate::report::markdown::{Page, code, fence, html, line, listed, plural};
@@ -357,7 +357,9 @@ pub(super) fn rewrites(changed: &Changed) -> String {
         let parts = parts.into_iter().map(|Rewritten { target, reviewed, lines }| {
             let against = match reviewed {
                 true => "against what was reviewed",
-                false if changed.reviewed == nothing_reviewed() => "against what is applied",
+                false if [nothing_reviewed(), nothing_shown()].contains(&changed.reviewed) => {
+                    "against what is applied"
+                }
                 false => "what was reviewed is not kept: against what is applied",
             };
             let lines: Vec<String> = lines.iter().map(|line| visible(line, LINE)).collect();

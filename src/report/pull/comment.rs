@@ -3,7 +3,7 @@
 use crate::digest::{self, Digest};
 use crate::model::{
     Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
-    visible,
+    nothing_shown, visible,
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
@@ -226,12 +226,16 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
     // What differs is what is asked about.
     lines.sort_by_key(|line| line.starts_with(' '));
     let who = who.map(|who| format!(", {}", prose(who))).unwrap_or_default();
-    let why = match *reviewed == nothing_reviewed() {
-        true => {
+    let why = match *reviewed {
+        then if then == nothing_reviewed() => {
             "It was merged before anybody was shown what it would do, and it takes something away, so \
              nothing of it is done.\n\nWhat would be done:"
         }
-        false => {
+        then if then == nothing_shown() => {
+            "It was merged before anybody could be shown what it would do: neither check nor comment \
+             could be written. Nothing of it is done before somebody reviews it.\n\nWhat would be done:"
+        }
+        _ => {
             "What would be done now is not what was reviewed, so nothing of it is done.\n\n\
              `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something \
              else:"

@@ -14,7 +14,7 @@ mod suggest;
 mod warning;
 
 use crate::model::{
-    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed,
+    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed, nothing_shown,
 };
 use crate::report::markdown::plural;
 
@@ -51,6 +51,9 @@ pub fn title(brief: &Brief) -> String {
         Stage::Nothing => "Nothing here for vend to do".to_owned(),
         Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_reviewed() => {
             "Held: nobody was shown what it takes away".to_owned()
+        }
+        Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_shown() => {
+            "Held: nobody could be shown what it does".to_owned()
         }
         Stage::Merged { changed: Some(_), .. } => {
             "Held: more would happen than was reviewed".to_owned()
