@@ -27,7 +27,7 @@ impl Reviewer {
         &mut self,
         visit: &Visit<'_>,
         key: &PullKey,
-        pull: Pull,
+        (pull, judges): (Pull, bool),
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let known = self.kept.get(key).cloned();
@@ -74,6 +74,13 @@ impl Reviewer {
             // and once when nothing more can have come in the same second.
             if is_changed || !kept.fresh {
                 self.unsure.insert(key.clone());
+            }
+        }
+        if judges && kept.pull.state == PullState::Open {
+            let before = kept.shown.clone();
+            self.judge(visit, &mut kept).await?;
+            if kept.shown != before {
+                self.looked.remove(key);
             }
         }
         self.asked_again(visit, key, &mut kept, turn).await?;

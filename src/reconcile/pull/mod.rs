@@ -123,6 +123,8 @@ pub struct Reviewer {
     lacking: BTreeMap<PullKey, heads::Lacking>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
+    /// When it was asked last who they are that said yes to each.
+    judged: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
@@ -226,6 +228,7 @@ impl Reviewer {
             again: Again::default(),
             lacking: BTreeMap::new(),
             ending: BTreeMap::new(),
+            judged: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
             queued_again: Again::default(),
@@ -347,9 +350,13 @@ impl Reviewer {
             (!is_open || kept.is_some_and(is_told), pull.number)
         });
         self.fetch_heads(visit, &pulls).await;
+        let due = self.due_for_judging(visit);
         for pull in pulls {
             let key = place.key(pull.number);
-            let attended = self.attend(visit, &key, pull, turn).await;
+            if due.contains(&key) {
+                self.judged.insert(key.clone(), clock());
+            }
+            let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
             self.own_trouble(visit, &key, attended).await?;
         }
         self.queue(visit, turn).await?;
@@ -492,6 +499,7 @@ impl Reviewer {
         self.righted.remove(key);
         self.rerun.remove(key);
         self.reran.remove(key);
+        self.judged.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());
         }
