@@ -296,6 +296,7 @@ impl Reviewer {
             awaited: false,
             standing: Vec::new(),
             holds: Vec::new(),
+            shared: Vec::new(),
             applying: Vec::new(),
             replies: kept.replies.clone(),
         }

@@ -86,6 +86,9 @@ pub(super) struct Kept {
     /// that branch's history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub arrived: bool,
+    /// Its merge is not on its branch any more, and did not arrive before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
     /// Nothing more is to be said.
     #[serde(default)]
     pub over: bool,
@@ -242,6 +245,7 @@ impl Kept {
             owed: BTreeMap::new(),
             replies: Vec::new(),
             arrived: false,
+            dropped: false,
             over: false,
             late: false,
             ends: BTreeMap::new(),

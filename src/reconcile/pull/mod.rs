@@ -150,6 +150,8 @@ pub struct Reviewer {
     mute: BTreeMap<Repo, Pause>,
     /// Pull requests that commits came with: what was merged stays merged.
     brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
+    /// Merges that had not arrived, with the commit at which it was asked last whether they still come.
+    undropped: BTreeMap<PullKey, Revision>,
     /// Requests that were let through and are held since more would happen now, with what that is, of
     /// those that were compared again.
     moved: BTreeSet<(RequestId, Digest)>,
@@ -241,6 +243,7 @@ impl Reviewer {
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
             brought: BTreeMap::new(),
+            undropped: BTreeMap::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
             health: health::Health::default(),
@@ -499,6 +502,7 @@ impl Reviewer {
         self.righted.remove(key);
         self.rerun.remove(key);
         self.reran.remove(key);
+        self.undropped.remove(key);
         self.judged.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());

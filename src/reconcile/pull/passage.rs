@@ -24,7 +24,7 @@ const REWRITTEN: usize = 20_000;
 
 /// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
 /// pushed directly.
-const DOUBT: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const DOUBT: SignedDuration = SignedDuration::from_secs(10);
 
 /// What stands in a request's file, and how it came.
 pub(super) struct Asked {

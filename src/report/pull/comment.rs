@@ -80,6 +80,11 @@ pub fn comment(
                     page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
                 }) & after::put(&mut page, brief, changed.as_ref())
             }
+            Stage::Dropped { commit: _ } => page.put(&[format!(
+                "{} was rewritten since, without it: what the branch asks for now is what counts. If it is \
+                 still wanted, propose it again.\n\n",
+                short_code(&brief.pull.base, 200)
+            )]),
             Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
             Stage::Elsewhere { base } => page.put(&[format!(
                 "It is aimed at {} now, which vend does not read.\n\n",
@@ -143,7 +148,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         radius(brief),
         made::list(brief),
         approval::list(brief),
-        changes::held(&holds),
+        changes::held(brief, &holds),
         ends(&brief.plan, ENDS),
         warning::list(brief, &others),
         since(brief),
@@ -289,7 +294,9 @@ fn footer(brief: &Brief, others: bool) -> String {
     let (base, catalog) = (base.as_ref().filter(|_| others), catalog.as_ref().filter(|_| others));
     let mut said = match stage {
         Stage::Nothing | Stage::Closed | Stage::Elsewhere { .. } => return String::new(),
-        Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
+        Stage::Merged { commit, .. } | Stage::Dropped { commit } => {
+            vec![format!("Merged as {}", link::commit(brief, commit))]
+        }
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
             let onto = base.into_iter().map(|b| format!(" on {}", link::commit(brief, b)));
             let head = link::commit(brief, &pull.head);

@@ -59,6 +59,7 @@ pub fn title(brief: &Brief) -> String {
             "Held: more would happen than was reviewed".to_owned()
         }
         Stage::Merged { .. } => after::title(brief),
+        Stage::Dropped { .. } => "Merged, and not on its branch any more".to_owned(),
         Stage::Closed => "Closed: nothing of it is applied".to_owned(),
         Stage::Elsewhere { .. } => "Aimed elsewhere: nothing of it is applied".to_owned(),
     }

@@ -111,6 +111,11 @@ fn b96_an_author_does_not_approve_their_own_part_of_a_set_in_somebody_elses_pull
     desk.says(of_bob, &["**Deletes**"]);
     desk.repo().merge("grace", of_bob);
     let body = desk.says(of_bob, &["5 of 8", "/vend approve "]);
+    // Each names the other's part of what one yes is for.
+    assert!(body.contains("The same yes is for `orders/dev/r0`, `orders/dev/r1`"), "{body}");
+    let theirs = format!("[#{of_ada}]({}/acme/requests/pull/{of_ada}) by `ada`", desk.hub.url());
+    assert!(body.contains(&theirs), "{body}");
+    desk.says(of_ada, &["5 of 8", "The same yes is for `orders/dev/r4`", "by `bob`"]);
     let line = format!("/vend approve {}", super::approval::to_approve(&body));
     for (who, n) in [("ada", of_ada), ("ada", of_bob), ("bob", of_bob)] {
         let said = desk.repo().comment(who, n, &line);
