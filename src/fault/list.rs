@@ -69,6 +69,8 @@ pub const POINTS: List = &[
     ("forge.check.after", "a check stands, and its number is not noted"),
     ("forge.pull.after", "a pull request of vend's is open, and not noted"),
     ("forge.close.after", "a pull request of vend's is closed, and not noted"),
+    ("forge.issue.after", "an issue of vend's is open, and not noted"),
+    ("forge.settle.after", "an issue of vend's is closed, and not noted"),
     // A pass, step by step.
     ("read.parse", "a request's file is about to be read"),
     ("read.render", "a request is about to be rendered"),
@@ -112,6 +114,8 @@ pub const POINTS: List = &[
     ("pull.turn.after", "a turn is done and noted"),
     ("pull.proposal.before", "what is to be proposed is not kept"),
     ("pull.proposal.after", "what is to be proposed is kept, and nothing is pushed"),
+    ("pull.warn.before", "it is warned of an end, and that is not kept"),
+    ("pull.warn.after", "it is warned of an end, and that is kept"),
     // What receivers are told.
     ("notify.keep.before", "a message is put together, and not kept"),
     ("notify.keep.after", "a message is kept, and not sent"),

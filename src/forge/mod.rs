@@ -136,6 +136,12 @@ pub trait Forge: Send + Sync {
     /// Closes one of ours; again changes nothing.
     async fn withdraw(&self, repo: &Repo, number: u64) -> Result<(), ForgeError>;
 
+    /// Opens an issue, unless one of ours with its marker is there already, open or not.
+    async fn raise(&self, repo: &Repo, issue: &Issue) -> Result<Raised, ForgeError>;
+
+    /// Closes an issue of ours; again changes nothing.
+    async fn settle(&self, repo: &Repo, number: u64) -> Result<(), ForgeError>;
+
     /// A token that opens the repository over https for a while; `None` when git has its own ways.
     async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError>;
 }
@@ -189,6 +195,28 @@ pub struct Saying {
     pub marker: String,
     /// Markdown.
     pub body: String,
+}
+
+/// What people are to be told where there is no pull request to say it on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Issue {
+    /// What makes it ours and unlike any other; stands in `body`.
+    pub marker: String,
+    /// One line of plain text.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// It was not opened before: so far back it is looked for.
+    pub since: Timestamp,
+}
+
+/// An issue of ours that is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Raised {
+    /// Its number.
+    pub number: u64,
+    /// It says what it was to say: an older one is not edited.
+    pub says: bool,
 }
 
 /// A check on a commit.

@@ -155,6 +155,8 @@ pub struct Brief {
     pub standing: Vec<Status>,
     /// After the merge: what holds them.
     pub holds: Vec<Hold>,
+    /// After the merge: what else the yes is for that some of these holds wait for.
+    pub shared: Vec<Shared>,
     /// After the merge: what is under way on them, part by part.
     pub applying: Vec<Applying>,
     /// Answers to what people asked in comments, the newest last.
@@ -218,6 +220,11 @@ pub enum Stage {
         /// The plan that was reviewed, when it is not what would be done now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         changed: Option<Changed>,
+    },
+    /// It was merged, and its branch was rewritten without it since: nothing of it is waited for any more.
+    Dropped {
+        /// As this commit.
+        commit: Revision,
     },
     /// It was closed without being merged.
     Closed,
@@ -305,6 +312,11 @@ pub struct Unattended {
 /// In the place of the plan that was reviewed, where nobody was shown one.
 pub fn nothing_reviewed() -> Digest {
     digest::of(&"nothing was reviewed")
+}
+
+/// In the place of the plan that was reviewed, where one was made and the forge did not take it.
+pub fn nothing_shown() -> Digest {
+    digest::of(&"nothing could be shown")
 }
 
 /// The steps of one request in a plan.
@@ -443,6 +455,26 @@ impl Since {
     pub fn is_same(&self) -> bool {
         self.added.is_empty() && self.gone.is_empty() && self.differs.is_empty()
     }
+}
+
+/// What one yes is for besides what a pull request brought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shared {
+    /// What is approved.
+    pub digest: Digest,
+    /// Others' parts in the same repository, the first of them.
+    pub others: Vec<Part>,
+    /// How many there are besides: more of them, and what lies in repositories that others read.
+    pub more: usize,
+}
+
+/// One request's part in what one yes is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Whose.
+    pub request: RequestId,
+    /// The pull request that brought it, where it is known, and who opened that.
+    pub pull: Option<(u64, Option<String>)>,
 }
 
 /// An answer to a command in a comment.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::digest::Digest;
 use crate::model::{
     Action, Dependency, Diagnostic, Fate, Hold, HoldReason, RequestId, Requirement, ResourceAction,
-    ResourceChange, Revision, SourceProblem, escape, nothing_reviewed,
+    ResourceChange, Revision, SourceProblem, escape, nothing_reviewed, nothing_shown,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -179,12 +179,16 @@ pub fn reason(reason: &HoldReason) -> String {
                 true => format!("or `vend approve {now}`"),
                 false => format!("or {}: `vend approve {now}`", asked_for(needs)),
             };
-            match *reviewed == nothing_reviewed() {
-                true => format!(
+            match *reviewed {
+                then if then == nothing_reviewed() => format!(
                     "it takes something away, and nobody was shown that before it was merged \
                      ({now_short}); review it, {yes}"
                 ),
-                false => format!(
+                then if then == nothing_shown() => format!(
+                    "the forge took neither check nor comment before it was merged, so nobody could \
+                     review what it does ({now_short}); review it, {yes}"
+                ),
+                _ => format!(
                     "more would happen than was reviewed ({then} then, {now_short} now); review it again, {yes}"
                 ),
             }

@@ -20,6 +20,7 @@ mod cache;
 mod call;
 mod check;
 mod comment;
+mod issue;
 mod manners;
 mod ours;
 mod people;
@@ -37,8 +38,8 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Me, Permission, Proposal, Proposed, Pushed, Queued,
-    Reaction, Repo, Saying, Secret, Stood, Suggestion,
+    Check, CommitStatus, Forge, ForgeError, Issue, Me, Permission, Proposal, Proposed, Pushed,
+    Queued, Raised, Reaction, Repo, Saying, Secret, Stood, Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
@@ -265,6 +266,14 @@ impl Forge for GitHub {
 
     async fn withdraw(&self, repo: &Repo, number: u64) -> Result<(), ForgeError> {
         Ok(self.close_pull(repo, number).await?)
+    }
+
+    async fn raise(&self, repo: &Repo, issue: &Issue) -> Result<Raised, ForgeError> {
+        Ok(self.bring_issue(repo, issue).await?)
+    }
+
+    async fn settle(&self, repo: &Repo, number: u64) -> Result<(), ForgeError> {
+        Ok(self.close_issue(repo, number).await?)
     }
 
     async fn git_token(&self, repo: &Repo) -> Result<Option<String>, ForgeError> {

@@ -63,6 +63,7 @@ pub(super) fn pause(brief: &Brief) -> Option<SignedDuration> {
         Stage::Conflict { .. }
         | Stage::Nothing
         | Stage::Merged { .. }
+        | Stage::Dropped { .. }
         | Stage::Closed
         | Stage::Elsewhere { .. } => None,
     }

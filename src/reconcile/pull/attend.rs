@@ -27,7 +27,7 @@ impl Reviewer {
         &mut self,
         visit: &Visit<'_>,
         key: &PullKey,
-        pull: Pull,
+        (pull, judges): (Pull, bool),
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let known = self.kept.get(key).cloned();
@@ -76,11 +76,22 @@ impl Reviewer {
                 self.unsure.insert(key.clone());
             }
         }
+        if judges && kept.pull.state == PullState::Open {
+            let before = kept.shown.clone();
+            self.judge(visit, &mut kept).await?;
+            if kept.shown != before {
+                self.looked.remove(key);
+            }
+        }
         self.asked_again(visit, key, &mut kept, turn).await?;
         self.react(visit, &mut kept).await?;
         if kept.pull.state != PullState::Open && kept.ended.is_none() {
             kept.ended = Some(now);
             self.looked.remove(key);
+            if kept.is_merged() && kept.last_seen.is_some() {
+                kept.fall_back();
+                self.judge(visit, &mut kept).await?;
+            }
         }
         match kept.pull.state {
             PullState::Open => {
@@ -285,6 +296,7 @@ impl Reviewer {
             awaited: false,
             standing: Vec::new(),
             holds: Vec::new(),
+            shared: Vec::new(),
             applying: Vec::new(),
             replies: kept.replies.clone(),
         }

@@ -1,22 +1,29 @@
 //! What became of pull requests that were merged or closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::kept::{Before, Kept, Shown};
+use super::passage::DOUBT;
 use super::{Reviewer, Trouble, Turn, Visit};
+use crate::digest::Digest;
 use crate::forge::{ForgeError, marker};
-use crate::git::GitError;
+use crate::git::{GitError, Mirror};
 use crate::model::{
-    Action, Brief, Hold, HoldReason, Life, Plan, Pull, PullKey, PullState, RequestId, RequestPhase,
-    Revision, SourceName, Sources, Stage, Status,
+    Action, Brief, Hold, HoldReason, Life, Part, Passage, Plan, Pull, PullKey, PullState,
+    RequestId, RequestPhase, Revision, Shared, SourceName, Sources, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
 use crate::reconcile::source::Source;
 use crate::reconcile::view;
+use crate::report;
 use crate::report::expiry;
+use crate::store::passage_key;
+
+/// Others' parts in what one yes is for that are named.
+const PARTS: usize = 50;
 
 /// How long until a status that is behind, or what could not be said of an end, is looked at again.
 const BEHIND: SignedDuration = SignedDuration::from_secs(5);
@@ -70,13 +77,20 @@ impl Reviewer {
         self.take_stock(visit, &mut kept).await?;
         let own: BTreeMap<RequestId, Before> =
             kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
+        kept.dropped = kept.dropped || self.is_dropped(visit, key, &kept, &commit).await?;
+        if kept.dropped {
+            let brief = self.brief_of(&kept, Stage::Dropped { commit });
+            self.want(visit, key, &kept, &brief, (&Default::default(), false));
+            return self.tell(visit, key, kept, true).await;
+        }
         kept.arrived |= kept.over || self.has_arrived(visit, &commit).await?;
         let is_own = |id: &RequestId| own.contains_key(id);
         let applying = view::applying(self.store.as_ref(), &is_own).await?;
         // Before the statuses: what was held a moment ago and is not any more reads as that.
         let now = self.store.standing().await?;
-        let held = now.holds.into_iter().map(|row| row.hold);
-        let holds: Vec<Hold> = held.filter(|hold| is_own(&hold.request)).collect();
+        let (holds, others): (Vec<Hold>, Vec<Hold>) =
+            now.holds.into_iter().map(|row| row.hold).partition(|hold| is_own(&hold.request));
+        let shared = self.shared(visit, &holds, &others).await?;
         let standing = self.standing(&own).await?;
         let is_over = kept.arrived && is_settled(&own, &standing);
         kept.over &= is_over;
@@ -101,7 +115,7 @@ impl Reviewer {
                 }
             }
             let brief = match kept.arrived {
-                true => Brief { standing, holds, applying, base, ..brief },
+                true => Brief { standing, holds, shared, applying, base, ..brief },
                 // What is under way may be of the time before as well.
                 false => {
                     let is_read = self.is_read(visit, &commit, &now.sources)?;
@@ -135,6 +149,9 @@ impl Reviewer {
         let unseen = !self.was_told(visit, kept.pull.number).await?;
         let shown = Shown::new(head, &Plan::default(), Vec::new(), own, stage);
         kept.shown = Some(Shown { plan: None, unseen, ..shown });
+        if !unseen {
+            kept.seen();
+        }
         Ok(())
     }
 
@@ -210,14 +227,91 @@ impl Reviewer {
     /// Whether a pass has ended that worked on the branch with this commit in it: before that, what
     /// is announced is of the time before.
     async fn has_arrived(&self, visit: &Visit<'_>, commit: &Revision) -> Result<bool, Trouble> {
+        let Some((mirror, told)) = self.told(visit).await? else { return Ok(false) };
+        Ok(mirror.is_ancestor(commit, &told)?)
+    }
+
+    /// The commit of the branch that the last pass has worked on and ended.
+    async fn told(&self, visit: &Visit<'_>) -> Result<Option<(Mirror, Revision)>, Trouble> {
         let value = self.store.value(&told_key()).await?;
-        let told: BTreeMap<SourceName, Revision> =
+        let mut told: BTreeMap<SourceName, Revision> =
             value.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
         let ours =
             |s: &&Source| visit.place.sources.contains(&s.name) && told.contains_key(&s.name);
-        let source = self.engine.sources().all().find(ours);
-        let Some(source) = source else { return Ok(false) };
-        Ok(source.mirror().is_ancestor(commit, &told[&source.name])?)
+        let Some(source) = self.engine.sources().all().find(ours) else { return Ok(None) };
+        Ok(told.remove(&source.name).map(|told| (source.mirror().clone(), told)))
+    }
+
+    /// Whether a merge is not on its branch any more, and no pass has seen it there: the branch was
+    /// rewritten, and goes on from what passes work on. That is asked once for each such commit, and only
+    /// of what is late.
+    async fn is_dropped(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        kept: &Kept,
+        commit: &Revision,
+    ) -> Result<bool, Trouble> {
+        let now = (visit.clock)();
+        let is_late = kept.ended.is_some_and(|ended| now.duration_since(ended) >= DOUBT);
+        // A history that nobody has accepted yet may be taken back.
+        if kept.arrived || kept.over || !is_late || !visit.troubles.is_empty() {
+            return Ok(false);
+        }
+        let Some((mirror, told)) = self.told(visit).await? else { return Ok(false) };
+        if mirror.is_ancestor(commit, &told)? || self.undropped.get(key) == Some(&told) {
+            return Ok(false);
+        }
+        // What is wrong with a branch that cannot be fetched is a pass's to say.
+        let Ok(Some(tip)) = mirror.fetch().await else { return Ok(false) };
+        let goes_on = mirror.is_ancestor(&told, &tip)?;
+        if goes_on && !mirror.is_ancestor(commit, &tip)? {
+            return Ok(true);
+        }
+        self.undropped.insert(key.clone(), told);
+        Ok(false)
+    }
+
+    /// What else the yes is for that some holds wait for.
+    async fn shared(
+        &self,
+        visit: &Visit<'_>,
+        holds: &[Hold],
+        others: &[Hold],
+    ) -> Result<Vec<Shared>, Trouble> {
+        let asks = |hold: &Hold| report::hold::digest(&hold.reason);
+        let digests: BTreeSet<Digest> = holds.iter().filter_map(asks).collect();
+        let mut all = Vec::new();
+        for digest in digests {
+            let theirs = others.iter().filter(|hold| asks(hold) == Some(digest));
+            let ids: BTreeSet<&RequestId> = theirs.map(|hold| &hold.request).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let first: Vec<RequestId> = ids.iter().take(PARTS).copied().cloned().collect();
+            let desired = self.store.desired(&first).await?;
+            let records = self.store.records(&first).await?;
+            let mut parts = Vec::new();
+            for request in first {
+                let now = desired.iter().find(|d| d.id == request).map(|d| &d.origin);
+                let was = || records.iter().find(|r| r.id == request).map(|r| &r.origin);
+                let origin = now.or_else(was);
+                // Others may read what lies elsewhere: it is counted, and not named.
+                if origin.is_none_or(|o| !visit.place.sources.contains(&o.source)) {
+                    continue;
+                }
+                let passage = self.store.value(&passage_key(&request)).await?;
+                let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+                let pull = passage.and_then(|passage| passage.pull).map(|number| {
+                    let kept = self.kept.get(&visit.place.key(number));
+                    (number, kept.map(|kept| kept.pull.author.clone()))
+                });
+                parts.push(Part { request, pull });
+            }
+            let more = ids.len() - parts.len();
+            all.push(Shared { digest, others: parts, more });
+        }
+        Ok(all)
     }
 
     /// Whether a pass has read the branch with this commit in it, and may be at work on it.

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::kept::Kept;
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
 use crate::fault::planted;
 use crate::forge::{ForgeError, Permission};
 use crate::model::{
-    Discount, Discounted, HoldReason, Need, TargetKey, Verdict, VerdictKind, Warned,
+    Discount, Discounted, HoldReason, Need, PullKey, PullState, TargetKey, Verdict, VerdictKind,
+    Warned,
 };
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
@@ -121,7 +124,35 @@ fn approvers(kept: &Kept, plan: Digest) -> Vec<(&Verdict, Result<(), Discount>)>
         .collect()
 }
 
+/// Open pull requests whose approvals are judged again in one turn: each asks about its people one by one, by
+/// questions that cost nothing while nothing has changed.
+const JUDGED: usize = 50;
+
 impl Reviewer {
+    /// Open pull requests whose approvals are to be judged again, those that waited longest first. Nobody tells
+    /// of who leaves a team, or may not write any more: that is asked for as often as all else is.
+    pub(super) fn due_for_judging(&self, visit: &Visit<'_>) -> BTreeSet<PullKey> {
+        let now = (visit.clock)();
+        // Polls come a little early at times.
+        let rest = self.engine.config().settings.reconcile.interval / 2;
+        let is_due = |key: &PullKey| {
+            let last = self.judged.get(key);
+            last.is_none_or(|last| now.duration_since(*last) >= rest)
+        };
+        let open = self.kept.iter().filter(|(key, kept)| {
+            key.source == *visit.place.name()
+                && kept.pull.state == PullState::Open
+                && kept.shown.as_ref().is_some_and(|shown| !shown.needs.is_empty())
+                && kept.verdicts.iter().any(|verdict| verdict.kind == VerdictKind::Approved)
+        });
+        let mut due: Vec<(Option<Timestamp>, &PullKey)> = open
+            .filter(|(key, _)| is_due(key))
+            .map(|(key, _)| (self.judged.get(key).copied(), key))
+            .collect();
+        due.sort();
+        due.into_iter().take(JUDGED).map(|(_, key)| key.clone()).collect()
+    }
+
     /// Those of some teams that somebody is in; `None`: the forge does not let us read that.
     pub(super) async fn teams(
         &self,

@@ -12,7 +12,7 @@ use crate::fault::planted;
 use crate::forge::Reaction;
 use crate::model::{
     Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
-    Reply, RequestId, Revision, Stage, Step, Symbol, Verdict,
+    Reply, RequestId, Revision, Stage, Step, Symbol, Verdict, nothing_shown,
 };
 use crate::report;
 
@@ -39,6 +39,9 @@ pub(super) struct Kept {
     /// The plan that is shown.
     #[serde(default)]
     pub shown: Option<Shown>,
+    /// The last plan that people could see, while that is not the one that is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Box<Shown>>,
     /// The last one of another head.
     #[serde(default)]
     pub before: Option<Shown>,
@@ -83,6 +86,9 @@ pub(super) struct Kept {
     /// that branch's history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub arrived: bool,
+    /// Its merge is not on its branch any more, and did not arrive before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
     /// Nothing more is to be said.
     #[serde(default)]
     pub over: bool,
@@ -104,6 +110,17 @@ pub(super) struct Kept {
     /// It takes back what this one brought.
     #[serde(default)]
     pub reverts: Option<u64>,
+}
+
+/// What people saw of a pull request before it was merged.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Review<'a> {
+    /// This plan, the last one that could be written where they look.
+    Of(&'a Shown),
+    /// Nobody looked while it was open.
+    Missed,
+    /// A plan was made, and could be written nowhere.
+    Unsaid,
 }
 
 /// What those who pushed were told of.
@@ -213,6 +230,7 @@ impl Kept {
             bound: Vec::new(),
             plans: Vec::new(),
             shown: None,
+            last_seen: None,
             before: None,
             asked: None,
             comment: None,
@@ -227,6 +245,7 @@ impl Kept {
             owed: BTreeMap::new(),
             replies: Vec::new(),
             arrived: false,
+            dropped: false,
             over: false,
             late: false,
             ends: BTreeMap::new(),
@@ -239,12 +258,41 @@ impl Kept {
 
     /// Takes what is shown now; of another head, what was shown is what it is compared with.
     pub fn show(&mut self, shown: Shown) {
-        if let Some(last) = self.shown.take()
-            && last.head != shown.head
-        {
-            self.before = Some(Shown { plan: None, rendered: Arc::default(), ..last });
+        let is_seen = self.is_seen();
+        if let Some(last) = self.shown.take() {
+            if last.head != shown.head {
+                let last = last.clone();
+                self.before = Some(Shown { plan: None, rendered: Arc::default(), ..last });
+            }
+            if is_seen {
+                self.last_seen = Some(Box::new(last));
+            }
         }
         self.shown = Some(shown);
+        if self.is_seen() {
+            self.last_seen = None;
+        }
+    }
+
+    /// Once it is merged, what was reviewed is what people saw last: a plan that could not be said any more
+    /// takes nothing of that back, and adds nothing to it.
+    pub fn fall_back(&mut self) {
+        if let Some(seen) = self.last_seen.take()
+            && let Some(shown) = self.shown.take()
+        {
+            // Whose files it changes is known from what was merged.
+            self.shown = Some(Shown { own: shown.own, ..*seen });
+        }
+    }
+
+    /// What people saw of it before it was merged.
+    pub fn review(&self) -> Review<'_> {
+        match &self.shown {
+            None => Review::Missed,
+            Some(shown) if shown.unseen => Review::Missed,
+            Some(shown) if self.is_seen() => Review::Of(shown),
+            Some(_) => self.last_seen.as_deref().map_or(Review::Unsaid, Review::Of),
+        }
     }
 
     /// Whether people could see the plan that is shown.
@@ -257,6 +305,7 @@ impl Kept {
     pub fn seen(&mut self) {
         let Some(shown) = self.shown.as_ref() else { return };
         let now = (shown.head.clone(), shown.digest);
+        self.last_seen = None;
         self.plans.retain(|(head, _)| *head != now.0);
         self.plans.push(now);
         if self.plans.len() > PLANS {
@@ -336,6 +385,13 @@ impl Shown {
         let (teams, rendered, discounted) = (BTreeMap::new(), Arc::default(), Vec::new());
         let unseen = false;
         Self { head, digest, steps, needs, teams, discounted, own, plan, stage, unseen, rendered }
+    }
+
+    /// In the place of a plan that could be written nowhere: whatever is done is more.
+    pub fn nothing() -> Self {
+        let (head, plan) = (Revision::new(""), Plan::default());
+        let none = Self::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
+        Self { digest: nothing_shown(), ..none }
     }
 
     /// With what its steps render to, for a later look at what has become of that.
@@ -509,6 +565,37 @@ mod tests {
         assert_eq!(shown(&merged("2")), shown(&merged("2")));
         assert_ne!(shown(&merged("2")), shown(&merged("3")));
         assert_ne!(shown(&merged("2")), shown(&kept().pull));
+    }
+
+    #[test]
+    fn what_was_reviewed_is_what_could_be_seen_last() {
+        let mut kept = kept();
+        assert_eq!(kept.review(), Review::Missed);
+        let reviewed = |kept: &Kept| match kept.review() {
+            Review::Of(shown) => Some(shown.digest),
+            Review::Missed | Review::Unsaid => None,
+        };
+        let first = show(&mut kept, "1", "first");
+        assert_eq!(kept.review(), Review::Unsaid);
+        kept.seen();
+        assert_eq!(reviewed(&kept), Some(first));
+        // Two plans that could not be said, one of another push.
+        show(&mut kept, "1", "second");
+        assert_eq!(reviewed(&kept), Some(first));
+        show(&mut kept, "2", "third");
+        assert_eq!(reviewed(&kept), Some(first));
+        let mut merged = kept.clone();
+        merged.fall_back();
+        assert_eq!(merged.shown.as_ref().map(|shown| shown.digest), Some(first));
+        assert_eq!(reviewed(&merged), Some(first));
+        // It is as it was, or could be said after all.
+        show(&mut kept, "1", "first");
+        assert_eq!((reviewed(&kept), kept.last_seen.is_some()), (Some(first), false));
+        let fourth = show(&mut kept, "2", "fourth");
+        kept.seen();
+        assert_eq!((reviewed(&kept), kept.last_seen.is_some()), (Some(fourth), false));
+        kept.fall_back();
+        assert_eq!(reviewed(&kept), Some(fourth));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod pushers;
 mod queue;
 mod stand;
 mod survey;
+mod warn;
 mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +124,8 @@ pub struct Reviewer {
     lacking: BTreeMap<PullKey, heads::Lacking>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
+    /// When it was asked last who they are that said yes to each.
+    judged: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
@@ -148,6 +151,8 @@ pub struct Reviewer {
     mute: BTreeMap<Repo, Pause>,
     /// Pull requests that commits came with: what was merged stays merged.
     brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
+    /// Merges that had not arrived, with the commit at which it was asked last whether they still come.
+    undropped: BTreeMap<PullKey, Revision>,
     /// Requests that were let through and are held since more would happen now, with what that is, of
     /// those that were compared again.
     moved: BTreeSet<(RequestId, Digest)>,
@@ -226,6 +231,7 @@ impl Reviewer {
             again: Again::default(),
             lacking: BTreeMap::new(),
             ending: BTreeMap::new(),
+            judged: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
             queued_again: Again::default(),
@@ -238,6 +244,7 @@ impl Reviewer {
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
             brought: BTreeMap::new(),
+            undropped: BTreeMap::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
             health: health::Health::default(),
@@ -347,15 +354,20 @@ impl Reviewer {
             (!is_open || kept.is_some_and(is_told), pull.number)
         });
         self.fetch_heads(visit, &pulls).await;
+        let due = self.due_for_judging(visit);
         for pull in pulls {
             let key = place.key(pull.number);
-            let attended = self.attend(visit, &key, pull, turn).await;
+            if due.contains(&key) {
+                self.judged.insert(key.clone(), clock());
+            }
+            let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
             self.own_trouble(visit, &key, attended).await?;
         }
         self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
         let standing = self.store.standing().await?;
         self.passages(visit, &standing, turn).await?;
+        self.warn_of_ends(visit, turn).await?;
         self.offer_if_due(visit, &standing, turn).await?;
         self.clear(visit, clock()).await?;
         self.note_unsure(visit, turn);
@@ -492,6 +504,8 @@ impl Reviewer {
         self.righted.remove(key);
         self.rerun.remove(key);
         self.reran.remove(key);
+        self.undropped.remove(key);
+        self.judged.remove(key);
         if self.kept.remove(key).is_none() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::kept::Shown;
+use super::kept::{Kept, Review, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
@@ -24,7 +24,7 @@ const REWRITTEN: usize = 20_000;
 
 /// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
 /// pushed directly.
-const DOUBT: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const DOUBT: SignedDuration = SignedDuration::from_secs(10);
 
 /// What stands in a request's file, and how it came.
 pub(super) struct Asked {
@@ -219,15 +219,20 @@ impl Reviewer {
         }
         let key = visit.place.key(pull.number);
         self.judge_again(visit, &key).await?;
-        let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
-        let reviewed = reviewed.filter(|shown| !shown.unseen);
+        let asks = visit.place.sources.iter().any(|name| self.engine.gated.contains(name));
+        let reviewed = match self.kept.get(&key).map(Kept::review) {
+            Some(Review::Of(shown)) => Some(shown.clone()),
+            // A plan that could be written nowhere is none that anybody has reviewed.
+            Some(Review::Unsaid) if asks => Some(Shown::nothing()),
+            Some(Review::Unsaid | Review::Missed) | None => None,
+        };
         let mut writes = self.approvals(visit, &key, &now);
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         if let Some(kept) = self.kept.get(&key).cloned()
             && kept.changed != changed
         {
-            let kept = super::Kept { changed: changed.clone(), over: false, ..kept };
+            let kept = Kept { changed: changed.clone(), over: false, ..kept };
             self.keep(visit, &key, kept).await?;
         }
         for asked in asked {
@@ -246,6 +251,7 @@ impl Reviewer {
     async fn judge_again(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         let Some(known) = self.kept.get(key) else { return Ok(()) };
         let mut kept = known.clone();
+        kept.fall_back();
         self.judge(visit, &mut kept).await?;
         if self.kept.get(key) != Some(&kept) {
             kept.over = false;

@@ -123,7 +123,7 @@ pub(super) fn put(page: &mut Page, brief: &Brief, changed: Option<&Changed>) -> 
     for facts in all.iter().filter(|f| matches!(f.state, State::Failed | State::Unknown)) {
         whole &= page.put(&[failed(facts), format!("{}\n", line(facts, "failed"))]);
     }
-    let held = changes::held(&held);
+    let held = changes::held(brief, &held);
     whole &= held.is_empty() || page.put(&[held]);
     let going: String = all.iter().filter_map(under_way).collect();
     let going = going + &arriving(&all);

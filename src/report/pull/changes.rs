@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::danger;
+use super::{danger, link};
 use crate::model::{
-    Action, Artifact, Brief, Changed, Hold, RequestId, ResourceAction, Rewritten, Step,
-    nothing_reviewed, visible,
+    Action, Artifact, Brief, Changed, Hold, Part, RequestId, ResourceAction, Rewritten, Shared,
+    Step, nothing_reviewed, nothing_shown, visible,
 };
 use crate::report::hold;
-use crate::report::markdown::{Page, code, fence, html, line, listed, plural};
+use crate::report::markdown::{Page, code, fence, html, line, listed, plural, short_code};
 use crate::report::plan::{Artifacts, Options, bullets, diff, difference, is_dangerous, verb};
 
 /// More requests than this are counted by team and environment first; no more are folded each.
@@ -290,7 +290,7 @@ fn table(groups: &[Group]) -> String {
 }
 
 /// What is held and why, with the lines that let it go on.
-pub(super) fn held(holds: &[&Hold]) -> String {
+pub(super) fn held(brief: &Brief, holds: &[&Hold]) -> String {
     if holds.is_empty() {
         return String::new();
     }
@@ -305,6 +305,9 @@ pub(super) fn held(holds: &[&Hold]) -> String {
             // Within the item, so that the block stands with what it is for.
             let block = fence("text", &format!("/vend approve {digest}"));
             out.push_str(&block.lines().map(|l| format!("  {l}\n")).collect::<String>());
+            out.extend(
+                brief.shared.iter().filter(|it| it.digest == digest).map(|it| shared(brief, it)),
+            );
         }
     }
     let more = groups.len().saturating_sub(HELD);
@@ -313,6 +316,34 @@ pub(super) fn held(holds: &[&Hold]) -> String {
     }
     out + "\n"
 }
+
+/// What the same yes is for besides, pull request by pull request.
+fn shared(brief: &Brief, Shared { digest: _, others, more }: &Shared) -> String {
+    let mut by: BTreeMap<Option<(u64, Option<&str>)>, Vec<String>> = BTreeMap::new();
+    for Part { request, pull } in others {
+        let pull = pull.as_ref().map(|(number, author)| (*number, author.as_deref()));
+        by.entry(pull).or_default().push(code(request.as_str()));
+    }
+    let parts = by.into_iter().map(|(pull, ids)| {
+        let ids = listed(ids, 5);
+        match pull {
+            None => ids,
+            Some((number, author)) => {
+                let by = author.map(|author| format!(" by {}", short_code(author, 60)));
+                format!("{ids} of {}{}", link::pull(brief, number), by.unwrap_or_default())
+            }
+        }
+    });
+    let more = (*more > 0).then(|| plural(*more, "more request"));
+    let all: Vec<String> = parts.chain(more).collect();
+    format!(
+        "\n  The same yes is for {}. Nobody gives it who opened or pushed to any of them.\n",
+        listed(all, SHARED)
+    )
+}
+
+/// Pull requests that are named with what the same yes is for of theirs.
+const SHARED: usize = 10;
 
 fn names(group: &[&Hold]) -> String {
     match group {
@@ -357,7 +388,9 @@ pub(super) fn rewrites(changed: &Changed) -> String {
         let parts = parts.into_iter().map(|Rewritten { target, reviewed, lines }| {
             let against = match reviewed {
                 true => "against what was reviewed",
-                false if changed.reviewed == nothing_reviewed() => "against what is applied",
+                false if [nothing_reviewed(), nothing_shown()].contains(&changed.reviewed) => {
+                    "against what is applied"
+                }
                 false => "what was reviewed is not kept: against what is applied",
             };
             let lines: Vec<String> = lines.iter().map(|line| visible(line, LINE)).collect();

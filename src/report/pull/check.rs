@@ -44,7 +44,7 @@ pub fn check(
         // It is tried again: neither yes nor no, and nothing may be merged meanwhile.
         Stage::Unknown { .. } => CheckState::Running,
         Stage::Merged { .. } => is_good(brief),
-        Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
+        Stage::Dropped { .. } | Stage::Closed | Stage::Elsewhere { .. } => CheckState::Neutral,
     };
     let options =
         Options { limit: TEXT_MAX, diff_lines: DIFF_LINES, unchanged: false, ..options.clone() };
@@ -66,6 +66,7 @@ pub fn check(
         | Stage::Unknown { .. }
         | Stage::Nothing
         | Stage::Merged { .. }
+        | Stage::Dropped { .. }
         | Stage::Closed
         | Stage::Elsewhere { .. } => String::new(),
     };
@@ -138,7 +139,11 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
     let open = match &brief.stage {
         Stage::Planned => !is_planned(brief),
         Stage::Conflict { .. } | Stage::Unknown { .. } => true,
-        Stage::Nothing | Stage::Merged { .. } | Stage::Closed | Stage::Elsewhere { .. } => false,
+        Stage::Nothing
+        | Stage::Merged { .. }
+        | Stage::Dropped { .. }
+        | Stage::Closed
+        | Stage::Elsewhere { .. } => false,
     };
     let is_elsewhere = matches!(brief.stage, Stage::Elsewhere { .. });
     let (state, title) = match needs::missing(brief) {

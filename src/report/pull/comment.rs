@@ -3,7 +3,7 @@
 use crate::digest::{self, Digest};
 use crate::model::{
     Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
-    visible,
+    nothing_shown, visible,
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
@@ -80,6 +80,11 @@ pub fn comment(
                     page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
                 }) & after::put(&mut page, brief, changed.as_ref())
             }
+            Stage::Dropped { commit: _ } => page.put(&[format!(
+                "{} was rewritten since, without it: what the branch asks for now is what counts. If it is \
+                 still wanted, propose it again.\n\n",
+                short_code(&brief.pull.base, 200)
+            )]),
             Stage::Closed => page.put(&["What stood before stays as it is.\n\n"]),
             Stage::Elsewhere { base } => page.put(&[format!(
                 "It is aimed at {} now, which vend does not read.\n\n",
@@ -143,7 +148,7 @@ fn planned(page: &mut Page, brief: &Brief, artifacts: &Artifacts, options: &Opti
         radius(brief),
         made::list(brief),
         approval::list(brief),
-        changes::held(&holds),
+        changes::held(brief, &holds),
         ends(&brief.plan, ENDS),
         warning::list(brief, &others),
         since(brief),
@@ -226,12 +231,16 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
     // What differs is what is asked about.
     lines.sort_by_key(|line| line.starts_with(' '));
     let who = who.map(|who| format!(", {}", prose(who))).unwrap_or_default();
-    let why = match *reviewed == nothing_reviewed() {
-        true => {
+    let why = match *reviewed {
+        then if then == nothing_reviewed() => {
             "It was merged before anybody was shown what it would do, and it takes something away, so \
              nothing of it is done.\n\nWhat would be done:"
         }
-        false => {
+        then if then == nothing_shown() => {
+            "It was merged before anybody could be shown what it would do: neither check nor comment \
+             could be written. Nothing of it is done before somebody reviews it.\n\nWhat would be done:"
+        }
+        _ => {
             "What would be done now is not what was reviewed, so nothing of it is done.\n\n\
              `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something \
              else:"
@@ -285,7 +294,9 @@ fn footer(brief: &Brief, others: bool) -> String {
     let (base, catalog) = (base.as_ref().filter(|_| others), catalog.as_ref().filter(|_| others));
     let mut said = match stage {
         Stage::Nothing | Stage::Closed | Stage::Elsewhere { .. } => return String::new(),
-        Stage::Merged { commit, .. } => vec![format!("Merged as {}", link::commit(brief, commit))],
+        Stage::Merged { commit, .. } | Stage::Dropped { commit } => {
+            vec![format!("Merged as {}", link::commit(brief, commit))]
+        }
         Stage::Planned | Stage::Conflict { .. } | Stage::Unknown { .. } => {
             let onto = base.into_iter().map(|b| format!(" on {}", link::commit(brief, b)));
             let head = link::commit(brief, &pull.head);

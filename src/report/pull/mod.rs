@@ -14,7 +14,7 @@ mod suggest;
 mod warning;
 
 use crate::model::{
-    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed,
+    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed, nothing_shown,
 };
 use crate::report::markdown::plural;
 
@@ -52,10 +52,14 @@ pub fn title(brief: &Brief) -> String {
         Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_reviewed() => {
             "Held: nobody was shown what it takes away".to_owned()
         }
+        Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_shown() => {
+            "Held: nobody could be shown what it does".to_owned()
+        }
         Stage::Merged { changed: Some(_), .. } => {
             "Held: more would happen than was reviewed".to_owned()
         }
         Stage::Merged { .. } => after::title(brief),
+        Stage::Dropped { .. } => "Merged, and not on its branch any more".to_owned(),
         Stage::Closed => "Closed: nothing of it is applied".to_owned(),
         Stage::Elsewhere { .. } => "Aimed elsewhere: nothing of it is applied".to_owned(),
     }

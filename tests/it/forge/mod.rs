@@ -3,6 +3,7 @@
 mod check;
 mod comment;
 mod git;
+mod issue;
 mod poll;
 mod propose;
 mod review;

@@ -336,6 +336,31 @@ impl Repo<'_> {
         open
     }
 
+    /// Its issues without pull requests, the oldest first, each with whether it is open.
+    pub fn issues(&self) -> Vec<(Opened, bool)> {
+        let state = self.hub.state();
+        let all = state.repos[&self.full].issues.values();
+        let all = all.filter(|issue| issue.pull.is_none() && !issue.is_deleted);
+        let told = all.map(|issue| {
+            let opened = Opened {
+                number: issue.number,
+                author: issue.author.clone(),
+                branch: String::new(),
+                title: issue.title.clone(),
+                body: issue.body.clone().unwrap_or_default(),
+                labels: issue.labels.iter().cloned().collect(),
+            };
+            (opened, issue.is_open)
+        });
+        told.collect()
+    }
+
+    /// Somebody opens an issue.
+    pub fn open_issue(&self, author: &str, title: &str, body: &str) -> u64 {
+        let (title, body) = (title.to_owned(), Some(body.to_owned()));
+        self.hub.state().open_issue(&self.full, author, title, body)
+    }
+
     /// The comments below a pull request, the oldest first.
     pub fn comments(&self, number: u64) -> Vec<Said> {
         let state = self.hub.state();

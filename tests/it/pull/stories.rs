@@ -158,6 +158,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         awaited: false,
         standing: Vec::new(),
         holds: Vec::new(),
+        shared: Vec::new(),
         applying: Vec::new(),
         replies: Vec::new(),
     };

@@ -111,6 +111,11 @@ fn b96_an_author_does_not_approve_their_own_part_of_a_set_in_somebody_elses_pull
     desk.says(of_bob, &["**Deletes**"]);
     desk.repo().merge("grace", of_bob);
     let body = desk.says(of_bob, &["5 of 8", "/vend approve "]);
+    // Each names the other's part of what one yes is for.
+    assert!(body.contains("The same yes is for `orders/dev/r0`, `orders/dev/r1`"), "{body}");
+    let theirs = format!("[#{of_ada}]({}/acme/requests/pull/{of_ada}) by `ada`", desk.hub.url());
+    assert!(body.contains(&theirs), "{body}");
+    desk.says(of_ada, &["5 of 8", "The same yes is for `orders/dev/r4`", "by `bob`"]);
     let line = format!("/vend approve {}", super::approval::to_approve(&body));
     for (who, n) in [("ada", of_ada), ("ada", of_bob), ("bob", of_bob)] {
         let said = desk.repo().comment(who, n, &line);
@@ -157,6 +162,39 @@ fn b96_who_has_left_the_team_before_the_merge_does_not_count() {
         let said = desk.repo().comment(who, n, &line);
         desk.reacted(n, said, with);
     }
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn b96_an_open_one_is_approved_no_more_once_its_approver_has_left_the_team() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";
+    let output = desk.world.output.url();
+    desk.world.catalog.commit([catalog::environment("dev", &output, rules)]);
+    desk.hub.team("acme", "platform", &["edsger", "barbara"]);
+    for who in ["edsger", "barbara"] {
+        desk.repo().permit(who, "write");
+    }
+    let _daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    let head = desk.repo().at("one");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.again_nothing();
+    // Nobody tells of that, and nobody touches the pull request.
+    desk.hub.team("acme", "platform", &["barbara"]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.says(n, &["**Missing**"]);
+    desk.again_nothing();
+    // Back in the team, their word counts again.
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.check(&head, "vend/approval", "success");
+    desk.says(n, &["**Given** by `edsger`"]);
+    desk.again_nothing();
+    desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/one");
     desk.again_nothing();

@@ -114,6 +114,34 @@ fn what_is_merged_into_a_history_that_is_refused_says_so_until_it_is_accepted() 
 }
 
 #[test]
+fn what_an_accepted_history_left_out_is_waited_for_no_more() {
+    let desk = Desk::new();
+    let mut daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let n = desk.propose("ada", "lost", [ask("orders/dev/lost", note("lost"))]);
+    desk.says(n, &["1 to create"]);
+    desk.again_nothing();
+    // No pass can read the branch with the merge in it before it is rewritten.
+    desk.hub.fault("*", GIT, None, Fault::Status(503));
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Merged: waits"]);
+    let edits = [ask("orders/dev/it", note("a")), write("requests/README.md", "Anew.\n")];
+    let tip = desk.repo().rewrite("grace", edits);
+    desk.hub.mend();
+    desk.says(n, &["Merged: waits until its branch can be used", "was rewritten"]);
+    desk.again_nothing();
+    desk.world.vend_ends(0, &["approve", &format!("requests@{tip}")]);
+    let body = desk.says(n, &["Merged, and not on its branch any more", "propose it again"]);
+    assert!(!body.contains("waits"), "{body}");
+    assert!(desk.world.status_or_none("orders/dev/lost").is_none());
+    desk.again_nothing();
+    daemon.kill();
+    let _daemon = desk.serve();
+    desk.again_nothing();
+    desk.says(n, &["Merged, and not on its branch any more"]);
+}
+
+#[test]
 fn what_takes_the_last_file_away_waits_and_says_so() {
     let desk = Desk::new();
     let _daemon = desk.serve();

@@ -5,7 +5,113 @@ use std::time::Duration;
 use super::Desk;
 use super::approval::to_approve;
 use crate::daemon::eventually;
+use crate::github::Fault;
 use crate::world::{Edit, ask, note};
+
+/// Every way to say what a pull request would do.
+const SHOWING: [(&str, &str); 5] = [
+    ("POST", "/repos/*/*/check-runs"),
+    ("PATCH", "/repos/*/*/check-runs/*"),
+    ("POST", "/repos/*/*/statuses/*"),
+    ("POST", "/repos/*/*/issues/*/comments"),
+    ("PATCH", "/repos/*/*/issues/comments/*"),
+];
+
+/// From now on GitHub refuses all that would show a plan.
+fn shut(desk: &Desk) {
+    desk.hub.forget();
+    for (method, path) in SHOWING {
+        desk.hub.fault(method, path, None, Fault::Status(403));
+    }
+}
+
+/// Waits until it was tried to comment on what is new, and all of it was refused.
+#[track_caller]
+fn refused(desk: &Desk) {
+    eventually("a comment is refused", || {
+        let tried = SHOWING[3..].iter().map(|(method, path)| desk.hub.calls(method, path).len());
+        (tried.sum::<usize>() > 0).then_some(())
+    });
+    desk.again_nothing();
+}
+
+fn held(desk: &Desk, id: &str) -> String {
+    eventually(&format!("{id} is held"), || {
+        let status = desk.world.status_or_none(id)?;
+        let is_held = status["conditions"][0]["reason"] == "PlanChanged";
+        is_held.then(|| status["waitingFor"].as_str().unwrap().to_owned())
+    })
+}
+
+#[test]
+fn a_plan_that_could_be_written_nowhere_was_reviewed_by_nobody() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    shut(&desk);
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    refused(&desk);
+    desk.hub.mend();
+    desk.repo().merge("grace", n);
+    let said = held(&desk, "orders/dev/one");
+    assert!(said.contains("the forge took neither check nor comment"), "{said}");
+    let body = desk
+        .says(n, &["before anybody could be shown", "+ create orders/dev/one", "/vend approve "]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let approved = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, approved, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn where_no_review_is_asked_for_an_unsaid_plan_is_what_its_files_say() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| c["requirePullRequest"] = false.into());
+    let _daemon = desk.serve();
+    shut(&desk);
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    refused(&desk);
+    desk.hub.mend();
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn what_was_seen_last_is_what_was_reviewed() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let same = desk.propose("ada", "same", [ask("orders/dev/same", note("same"))]);
+    let more = desk.propose("ada", "more", [ask("orders/dev/one", note("one"))]);
+    for n in [same, more] {
+        desk.says(n, &["1 to create"]);
+    }
+    desk.again_nothing();
+    shut(&desk);
+    // Another commit of the same plan cannot be said either, and comes to no more.
+    let words = format!("# Words.\n{}", note("same"));
+    desk.repo().push("ada", "same", [ask("orders/dev/same", words)]);
+    desk.repo().push("ada", "more", [ask("orders/dev/two", note("two"))]);
+    refused(&desk);
+    desk.hub.mend();
+    for n in [same, more] {
+        desk.repo().merge("grace", n);
+    }
+    desk.says(same, &["Done"]);
+    desk.ready("orders/dev/same");
+    held(&desk, "orders/dev/two");
+    let differs = ["more would happen than was reviewed", "+ create orders/dev/two"];
+    let body = desk.says(more, &differs);
+    assert!(!body.contains("+ create orders/dev/one"), "{body}");
+    let line = format!("/vend approve {}", to_approve(&body));
+    let approved = desk.repo().comment("grace", more, &line);
+    desk.reacted(more, approved, "+1");
+    desk.says(more, &["Done"]);
+    desk.ready("orders/dev/two");
+    desk.again_nothing();
+}
 
 /// Opened and merged within a moment.
 #[track_caller]

@@ -129,6 +129,10 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("notify.keep.after", "nobody is told anything here: `observe::notify` does that"),
     ("notify.send.before", "nobody is told anything here: `observe::notify` does that"),
     ("notify.send.after", "nobody is told anything here: `observe::notify` does that"),
+    ("forge.issue.after", "no request here has an end: `review::expiry` does that"),
+    ("forge.settle.after", "no request here has an end: `review::expiry` does that"),
+    ("pull.warn.before", "no request here has an end: `review::expiry` does that"),
+    ("pull.warn.after", "no request here has an end: `review::expiry` does that"),
     ("aws.discard.before", "what is previewed here is carried out: `stacks::sweep` has the rest"),
 ];
 

@@ -8,8 +8,10 @@ use super::super::state::{Issue, Reaction, State};
 use super::{Need, Route, route};
 
 pub const ROUTES: &[Route] = &[
+    route("GET /repos/{owner}/{repo}/issues", Need::Read("issues"), list),
     route("POST /repos/{owner}/{repo}/issues", Need::Write("issues"), open),
     route("GET /repos/{owner}/{repo}/issues/{issue_number}", Need::Read(EITHER), get),
+    route("PATCH /repos/{owner}/{repo}/issues/{issue_number}", Need::Write(EITHER), edit),
     route("GET /repos/{owner}/{repo}/issues/{issue_number}/labels", Need::Read(EITHER), labels),
     route(
         "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
@@ -40,6 +42,42 @@ pub fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Issue, Reply> {
         true => Err(Reply::error(410, "This issue was deleted")),
         false => Ok(issue),
     }
+}
+
+/// By creation; pull requests are among them.
+fn list(state: &mut State, call: &Call) -> Handled {
+    let full = call.repo();
+    let since = match call.asked("since").map(str::parse::<jiff::Timestamp>) {
+        Some(Err(_)) => {
+            return Err(Reply::invalid("Issue", "since", "invalid", "since is no time"));
+        }
+        Some(Ok(since)) => Some(since),
+        None => None,
+    };
+    let is_wanted = |issue: &Issue| match call.asked("state").unwrap_or("open") {
+        "open" => issue.is_open,
+        "closed" => !issue.is_open,
+        _ => true,
+    };
+    let seen = state.repos[&full].issues.values().filter(|issue| !issue.is_deleted);
+    let all = seen.filter(|it| is_wanted(it) && since.is_none_or(|since| it.updated >= since));
+    let mut all: Vec<&Issue> = all.collect();
+    if call.asked("direction") != Some("asc") {
+        all.reverse();
+    }
+    Ok(call.page(all, |issue| state.issue_told(&full, issue)))
+}
+
+fn edit(state: &mut State, call: &Call) -> Handled {
+    let full = call.repo();
+    let (number, now) = (find(state, call)?.number, state.now());
+    let issue = state.issue(&full, number);
+    if let Some(wanted) = call.text("state") {
+        issue.is_open = wanted == "open";
+        issue.closed = (!issue.is_open).then_some(now);
+    }
+    issue.updated = now;
+    get(state, call)
 }
 
 fn open(state: &mut State, call: &Call) -> Handled {
