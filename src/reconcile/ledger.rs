@@ -69,6 +69,9 @@ pub fn apply(
             let id = id.or_else(|| same.and_then(|c| c.id.clone()));
             // Where nothing was to be changed, what was given before is there still.
             let still = same.filter(|_| mark.is_some()).map(|c| c.labels.clone());
+            // A file that protects it no more takes nothing off, and the guard stays vend's own.
+            let was_guarded = same.is_some_and(|c| c.guarded == Some(true));
+            let guarded = guarded.map(|guarded| guarded || was_guarded);
             let labels = row.change.labels.keys().cloned().chain(still.into_iter().flatten());
             let labels = labels.collect();
             let mut record = Record { components, ..applied.record.clone() };

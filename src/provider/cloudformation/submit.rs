@@ -315,7 +315,8 @@ impl Work<'_> {
         }
         self.must_be_as_planned(&stack)?;
         if stack.protected {
-            // vend's own guards came first: a tombstone, or a record that is not protected.
+            // vend's own guards came first: a tombstone, or a file that does not protect it any more. One that
+            // somebody else turned on holds the plan.
             point!("aws.unprotect.before")?;
             self.set_guard(&stack, false).await.map_err(Trouble::of_a_change)?;
             point!("aws.unprotect.after").map_err(ProviderError::unknown)?;
