@@ -118,6 +118,8 @@ impl Draft {
         let whole = case.desired.is_none();
         let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
         let mut step = deletion(self.target(work.key.clone(), component), component);
+        // As it is seen, whatever was recorded: a record may be older than what it tells of.
+        (step.from, step.mark) = before(Some(component), seen);
         let locked = is_locked(component, seen);
         let end = match decide(Want::Gone, past, sight) {
             Verdict::Delete => Ok(Action::Delete),
