@@ -166,9 +166,9 @@ pub fn poll_after(row: &Journalled, now: Timestamp) -> SignedDuration {
     SignedDuration::from_secs_f64((age / 10.0).clamp(0.5, 30.0))
 }
 
-/// Whether an update takes longer than its template allows.
+/// Whether a change of what stands takes longer than its template allows.
 pub(super) fn is_late(row: &Journalled, now: Timestamp) -> bool {
-    let Some(timeout) = row.change.timeout.filter(|_| row.change.action == Action::Update) else {
+    let Some(timeout) = row.change.timeout.filter(|_| row.change.updates()) else {
         return false;
     };
     row.phase == Phase::Sent && now.duration_since(row.since) >= timeout

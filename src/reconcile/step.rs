@@ -55,7 +55,7 @@ impl Pass<'_> {
         Ok(changed)
     }
 
-    /// Updates that take longer than their template allows. Each is asked to stop once; a creation's
+    /// Changes of what stands that take longer than their template allows. Each is asked to stop once; a creation's
     /// end its provider sees to.
     fn overdue(&self, rows: &[Journalled]) -> BTreeSet<Token> {
         let now = (self.clock)();
@@ -63,7 +63,7 @@ impl Pass<'_> {
         late.map(|row| row.change.token.clone()).collect()
     }
 
-    /// Updates that are under way to what is wanted no more, where the settings say that such are
+    /// Changes of what stands that are under way to what is wanted no more, where the settings say that such are
     /// stopped. Each is asked to stop once.
     async fn superseded(&self, rows: &[Journalled]) -> Result<BTreeSet<Token>, PassError> {
         if !self.engine.config.settings.reconcile.cancel.supersedes() {
@@ -72,7 +72,7 @@ impl Pass<'_> {
         let newer = |row: &&Journalled| {
             let entry = self.memory.desired().get(&row.change.target.key.request);
             let is_newer = entry.is_some_and(|e| e.valid && Some(e.fingerprint) != row.fingerprint);
-            is_newer && !row.cancelled && row.change.action == Action::Update
+            is_newer && !row.cancelled && row.change.updates()
         };
         let rows: Vec<&Journalled> = rows.iter().filter(newer).collect();
         let ids: Vec<RequestId> =

@@ -56,10 +56,20 @@ fn a_newer_commit_waits_for_what_is_under_way_and_says_so() {
 
 #[test]
 fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
+    a_newer_commit_stops("steps");
+}
+
+#[test]
+fn a_newer_commit_stops_a_replacement_too() {
+    a_newer_commit_stops("swapped");
+}
+
+#[track_caller]
+fn a_newer_commit_stops(template: &str) {
     let mut it = Account::new();
     it.world.configure(|c| c["reconcile"] = json!({"cancel": "superseded"}));
-    let stack = under_way(&it, "steps");
-    it.world.requests.commit([ask(ID, steps("steps", 0))]);
+    let stack = under_way(&it, template);
+    it.world.requests.commit([ask(ID, steps(template, 0))]);
     it.aws.eventually("it is asked to stop", || {
         it.world.vend(&["apply"]);
         (it.aws.count("CancelUpdateStack") > 0).then_some(())
@@ -79,8 +89,18 @@ fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
 
 #[test]
 fn an_update_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
+    what_takes_too_long_is_stopped("hurried");
+}
+
+#[test]
+fn a_replacement_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
+    what_takes_too_long_is_stopped("hurried-swap");
+}
+
+#[track_caller]
+fn what_takes_too_long_is_stopped(template: &str) {
     let it = Account::new();
-    let stack = under_way(&it, "hurried");
+    let stack = under_way(&it, template);
     let create = it.aws.calls().into_iter().find(|c| c.action == "CreateStack").unwrap();
     assert_eq!(create.get("TimeoutInMinutes"), "1", "the service sees to a creation");
     it.aws.eventually("it is asked to stop", || {
@@ -96,7 +116,7 @@ fn an_update_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
     assert_eq!(seconds(&it, &stack), "60");
 
     // Back to what stands there.
-    it.world.requests.commit([ask(ID, steps("hurried", 0))]);
+    it.world.requests.commit([ask(ID, steps(template, 0))]);
     it.apply();
     it.world.ready(ID);
     it.again_nothing();
