@@ -328,16 +328,21 @@ impl Session {
 
     /// Best effort: what stays is found by its name, or falls to the next execution.
     pub(super) async fn drop_change_set(&self, id: &str) {
+        if let Err(trouble) = self.delete_change_set(id).await {
+            tracing::warn!(change_set = id, ?trouble, "a change set could not be deleted");
+        }
+    }
+
+    /// Deletes a change set, or finds that it is gone: it is not executed any more.
+    pub(super) async fn delete_change_set(&self, id: &str) -> Result<(), Trouble> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.delete_change_set().change_set_name(id).send()
         };
-        if point!("aws.discard.before").is_err() {
-            return;
-        }
-        if let Err(trouble) = self.change(call).await
-            && !trouble.says_absent()
-        {
-            tracing::warn!(change_set = id, ?trouble, "a change set could not be deleted");
+        point!("aws.discard.before").map_err(Trouble::unsent)?;
+        match self.change(call).await {
+            Ok(_) => Ok(()),
+            Err(trouble) if trouble.says_absent() => Ok(()),
+            Err(trouble) => Err(trouble),
         }
     }
 
