@@ -52,7 +52,8 @@ impl CloudFormation {
         Ok(told)
     }
 
-    /// Executes the change set once it is there.
+    /// Executes the change set once it is there, unless something would be lost by it: it was made since
+    /// a preview had said that nothing would change, and nobody has looked at it.
     async fn advance(
         &self,
         ticket: &Ticket,
@@ -73,6 +74,14 @@ impl CloudFormation {
         };
         match made.status {
             Some(ChangeSetStatus::CreateComplete) => {
+                let changes = session.changes(change_set, made, &[]).await?;
+                if let Some(lost) = changes.iter().find(|change| change.loses()) {
+                    session.drop_change_set(change_set).await;
+                    return Err(ProviderError::Stale(format!(
+                        "nothing was to change in it, and now `{}` would be lost",
+                        lost.name
+                    )));
+                }
                 let change = of_ticket(ticket);
                 let name = notes.stack.clone();
                 let work = Work { session, place, change: &change, name };

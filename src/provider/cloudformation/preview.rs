@@ -253,7 +253,7 @@ impl Session {
     }
 
     /// All pages of a change set, in our words.
-    async fn changes(
+    pub(super) async fn changes(
         &self,
         id: &str,
         first: DescribeChangeSetOutput,

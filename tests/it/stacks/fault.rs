@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Account, catalog};
 use crate::aws::{Answer, Fault, Gate, Rule};
 use crate::daemon::Serving;
@@ -354,3 +356,50 @@ fn f43_credentials_that_run_out_in_the_middle() {
     assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
     it.again_nothing();
 }
+
+/// Something happens while a call of a pass is on its way, so many of its kind having come before.
+#[track_caller]
+fn during(it: &Account, action: &str, skipped: usize, happens: impl FnOnce()) {
+    let gate = Gate::closed();
+    let before = it.aws.count(action);
+    it.aws.rule(Rule::on(action, Fault::Hold(gate.clone())).after(skipped).once());
+    std::thread::scope(|scope| {
+        let pass = scope.spawn(|| it.world.vend(&["apply", "--wait"]));
+        it.aws.eventually("it is on its way", || {
+            (it.aws.count(action) > before + skipped).then_some(())
+        });
+        happens();
+        gate.open();
+        pass.join().unwrap();
+    });
+    it.aws.no_rules();
+}
+
+#[test]
+fn f32_what_nobody_has_looked_at_is_not_executed() {
+    let it = Account::new();
+    let noted = |note: &str| ask(ID, request("handle@1.0.0", &format!("{{note: {note}}}")));
+    it.world.requests.commit([noted("first")]);
+    it.apply();
+    let stack = it.stack(ID);
+    // The preview says that nothing would change; then somebody adds what the change would take away.
+    it.world.requests.commit([noted("second")]);
+    during(&it, "CreateChangeSet", 1, || {
+        let mut template = crate::aws::stack::queue(60);
+        template["Resources"]["Handle"] =
+            json!({"Type": "AWS::CloudFormation::WaitConditionHandle"});
+        it.aws.change(&stack, &template);
+    });
+    let sentence = it.world.held(ID, "NeedsApproval");
+    assert!(sentence.contains("delete `Queue`"), "{sentence}");
+    assert!(it.aws.output(&stack, "QueueUrl").is_some(), "{}", it.aws.history());
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    it.again_nothing();
+
+    it.world.approve(&sentence);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.effects(&stack), ["create", "update"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
