@@ -4,7 +4,7 @@
 //! # Guarantees
 //! - One question of a key is open at a time, however many passes would ask it.
 //! - What is open stays so between passes, and ends with the memory that keeps it: only what changes
-//!   nothing is asked in this way.
+//!   nothing is asked in this way, and what was begun already and is asked for again under its token.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,6 +47,11 @@ where
         true
     }
 
+    /// What is asked, and not answered yet.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.open.keys()
+    }
+
     /// Takes back what nobody wants to know any more.
     pub fn take_back(&mut self, is_unwanted: impl Fn(&K) -> bool) {
         self.open.retain(|key, handle| {
@@ -80,6 +85,24 @@ where
             };
             let Some(answer) = next else { return answers };
             answers.extend(self.take(answer));
+        }
+    }
+
+    /// As [`Questions::answers`], as soon as there are any: none once all of `keys` are answered, or it is
+    /// too late.
+    pub async fn next(&mut self, keys: &BTreeSet<K>, until: Instant) -> Vec<(K, T)> {
+        let mut answers = Vec::new();
+        loop {
+            while let Some(answer) = self.running.try_join_next() {
+                answers.extend(self.take(answer));
+            }
+            if !answers.is_empty() || !keys.iter().any(|key| self.open.contains_key(key)) {
+                return answers;
+            }
+            match tokio::time::timeout_at(until, self.running.join_next()).await {
+                Ok(Some(answer)) => answers.extend(self.take(answer)),
+                Ok(None) | Err(_) => return answers,
+            }
         }
     }
 
@@ -121,8 +144,13 @@ mod tests {
         // Were the second waited for, this would never end.
         assert_eq!(questions.answers(&keys(&[3]), None).await, [(3, "three")]);
 
+        let soon = Instant::now();
+        assert_eq!(questions.next(&keys(&[2]), soon).await, [], "it is too late");
         tell.send("two").unwrap();
-        assert_eq!(questions.answers(&keys(&[2]), None).await, [(2, "two")]);
+        let late = soon + PATIENCE;
+        assert_eq!(questions.keys().collect::<Vec<_>>(), [&2]);
+        assert_eq!(questions.next(&keys(&[2]), late).await, [(2, "two")]);
+        assert_eq!(questions.next(&keys(&[2]), late).await, [], "all is answered");
         assert_eq!(questions.len(), 0);
     }
 
