@@ -17,7 +17,7 @@ use super::session::{Purpose, Session};
 use super::settings::Place;
 use super::stack::Stack;
 use super::status::Standing;
-use super::submit::{Work, is_available};
+use super::submit::{Work, in_between, is_available, is_in_between};
 use super::{CloudFormation, NESTED, stack_name, template};
 use super::{each, echo};
 use crate::digest;
@@ -53,6 +53,8 @@ impl CloudFormation {
         }
         let work = Work { session, place, change, name };
         match stack {
+            // Somebody began to change it since it was looked at: the next look says what is to be done.
+            Some(stack) if is_in_between(&stack) => Err(in_between(&stack)),
             Some(stack) if stack.standing() != Standing::Rubble => {
                 work.foresee_update(&stack).await
             }

@@ -403,3 +403,34 @@ fn f32_what_nobody_has_looked_at_is_not_executed() {
     it.again_nothing();
 }
 
+#[test]
+fn f32_what_somebody_begins_to_change_meanwhile_waits_for_that_and_for_nobody() {
+    for action in ["DescribeStacks", "CreateChangeSet"] {
+        let mut it = Account::new();
+        // What somebody adds goes again.
+        it.world.configure(|c| c["reconcile"] = json!({"replacements": "apply"}));
+        it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+        it.apply();
+        let stack = it.stack(ID);
+        it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+        let skipped = usize::from(action == "DescribeStacks");
+        during(&it, action, skipped, || {
+            let mut template = crate::aws::stack::queue(60);
+            let slow = crate::aws::stack::slow(600)["Resources"].clone();
+            for (name, resource) in slow.as_object().unwrap() {
+                template["Resources"][name] = resource.clone();
+            }
+            let call = it.aws.client.update_stack().stack_name(&stack);
+            it.aws.wait(call.template_body(template.to_string()).send()).unwrap();
+        });
+        let sentence = it.world.held(ID, "NotObserved");
+        assert!(sentence.contains("UPDATE_IN_PROGRESS"), "{action}: {sentence}");
+        it.aws.signal(&stack, "Handle", "SUCCESS");
+        it.aws.settled(&stack);
+        it.apply();
+        it.world.ready(ID);
+        let url = it.aws.output(&stack, "QueueUrl").unwrap();
+        assert_eq!(it.aws.retention(&url), "120", "{action}: {}", it.aws.history());
+        it.again_nothing();
+    }
+}
