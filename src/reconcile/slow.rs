@@ -4,7 +4,7 @@
 //! # Guarantees
 //! - One question of a key is open at a time, however many passes would ask it.
 //! - What is open stays so between passes, and ends with the memory that keeps it: only what changes
-//!   nothing is asked in this way, and what was begun already and is asked for again under its token.
+//!   nothing is asked in this way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,11 +47,6 @@ where
         true
     }
 
-    /// What is asked, and not answered yet.
-    pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.open.keys()
-    }
-
     /// Takes back what nobody wants to know any more.
     pub fn take_back(&mut self, is_unwanted: impl Fn(&K) -> bool) {
         self.open.retain(|key, handle| {
@@ -88,6 +83,34 @@ where
         }
     }
 
+    fn take(&mut self, answer: Result<(K, T), JoinError>) -> Option<(K, T)> {
+        match answer {
+            // One that was taken back as it was answered is nobody's any more.
+            Ok((key, answer)) => self.open.remove(&key).map(|_| (key, answer)),
+            // It was taken back.
+            Err(lost) if lost.is_cancelled() => None,
+            // A bug of ours: which one it was is told by nothing but that it is over, and what is asked
+            // again costs less than what stays open for ever.
+            Err(_) => {
+                self.open.retain(|_, handle| !handle.is_finished());
+                None
+            }
+        }
+    }
+}
+
+/// Answers as they come, to what earlier passes began: it is not dropped by being given up, and asked for again
+/// under its token.
+impl<K, T> Questions<K, T>
+where
+    K: Ord + Clone + Send + 'static,
+    T: Send + 'static,
+{
+    /// What is asked, and not answered yet.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.open.keys()
+    }
+
     /// As [`Questions::answers`], as soon as there are any: none once all of `keys` are answered, or it is
     /// too late.
     pub async fn next(&mut self, keys: &BTreeSet<K>, until: Instant) -> Vec<(K, T)> {
@@ -102,21 +125,6 @@ where
             match tokio::time::timeout_at(until, self.running.join_next()).await {
                 Ok(Some(answer)) => answers.extend(self.take(answer)),
                 Ok(None) | Err(_) => return answers,
-            }
-        }
-    }
-
-    fn take(&mut self, answer: Result<(K, T), JoinError>) -> Option<(K, T)> {
-        match answer {
-            // One that was taken back as it was answered is nobody's any more.
-            Ok((key, answer)) => self.open.remove(&key).map(|_| (key, answer)),
-            // It was taken back.
-            Err(lost) if lost.is_cancelled() => None,
-            // A bug of ours: which one it was is told by nothing but that it is over, and what is asked
-            // again costs less than what stays open for ever.
-            Err(_) => {
-                self.open.retain(|_, handle| !handle.is_finished());
-                None
             }
         }
     }
@@ -144,13 +152,8 @@ mod tests {
         // Were the second waited for, this would never end.
         assert_eq!(questions.answers(&keys(&[3]), None).await, [(3, "three")]);
 
-        let soon = Instant::now();
-        assert_eq!(questions.next(&keys(&[2]), soon).await, [], "it is too late");
         tell.send("two").unwrap();
-        let late = soon + PATIENCE;
-        assert_eq!(questions.keys().collect::<Vec<_>>(), [&2]);
-        assert_eq!(questions.next(&keys(&[2]), late).await, [(2, "two")]);
-        assert_eq!(questions.next(&keys(&[2]), late).await, [], "all is answered");
+        assert_eq!(questions.answers(&keys(&[2]), None).await, [(2, "two")]);
         assert_eq!(questions.len(), 0);
     }
 
@@ -166,5 +169,21 @@ mod tests {
         questions.ask(2, async { panic!("as a bug would") });
         assert_eq!(questions.answers(&keys(&[2]), None).await, []);
         assert_eq!(questions.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn answers_come_as_they_are_given_and_not_too_late() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (mut questions, soon) = (Questions::default(), Instant::now());
+        questions.ask(1, async { "one" });
+        questions.ask(2, async move { told.await.unwrap_or("lost") });
+        let all = keys(&[1, 2]);
+        // The second is not waited for.
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [(1, "one")]);
+        assert_eq!(questions.next(&all, soon).await, [], "it is too late");
+        assert_eq!(questions.keys().collect::<Vec<_>>(), [&2]);
+        tell.send("two").unwrap();
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [(2, "two")]);
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [], "all is answered");
     }
 }
