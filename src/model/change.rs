@@ -220,6 +220,18 @@ pub struct Change {
     pub preview: Option<Value>,
 }
 
+impl Change {
+    /// Whether it makes something else of what stands, which its provider can stop half-way.
+    pub fn updates(&self) -> bool {
+        match self.action {
+            Action::Update | Action::Replace => true,
+            // What vanished is made again.
+            Action::Restore => self.expect.is_some(),
+            Action::Create | Action::Delete | Action::Forget | Action::Move => false,
+        }
+    }
+}
+
 /// See [`Change::former`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Former {

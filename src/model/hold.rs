@@ -95,7 +95,11 @@ pub enum HoldReason {
         digest: Digest,
     },
     /// Deleting a protected request needs its tombstone first.
-    Protected,
+    Protected {
+        /// Its file does not protect it: somebody turned the provider's own guard against deletion on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        locked: bool,
+    },
     /// One pass would delete too much at once.
     TooManyDeletes {
         /// How many requests would be deleted.
@@ -252,7 +256,7 @@ impl HoldReason {
             Self::NeedsApproval { .. } => "NeedsApproval",
             Self::PlanChanged { .. } => "PlanChanged",
             Self::NeedsPullRequest { .. } => "NeedsPullRequest",
-            Self::Protected => "Protected",
+            Self::Protected { .. } => "Protected",
             Self::TooManyDeletes { .. } => "TooManyDeletes",
             Self::LooksLikeAMove { .. } => "LooksLikeAMove",
             Self::OutsideWindow { .. } => "OutsideWindow",
@@ -289,7 +293,7 @@ impl HoldReason {
             | Self::NeedsApproval { .. }
             | Self::PlanChanged { .. }
             | Self::NeedsPullRequest { direct: true, .. }
-            | Self::Protected
+            | Self::Protected { .. }
             | Self::TooManyDeletes { .. }
             | Self::LooksLikeAMove { .. }
             | Self::Refused { .. }
@@ -339,7 +343,7 @@ impl HoldReason {
             | Self::NeedsApproval { .. }
             | Self::PlanChanged { .. }
             | Self::NeedsPullRequest { direct: true, .. }
-            | Self::Protected
+            | Self::Protected { .. }
             | Self::TooManyDeletes { .. }
             | Self::LooksLikeAMove { .. }
             | Self::OutsideWindow { .. }

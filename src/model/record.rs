@@ -179,8 +179,8 @@ pub struct ComponentRecord {
     /// Why that look did not tell of all; `drift` has what was known before of the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchecked: Option<String>,
-    /// Whether the provider's own guard against deletion was put on; `None`: it has none, or nobody
-    /// knows.
+    /// Whether vend turned the provider's own guard against deletion on, for this or an earlier state of
+    /// the file: no change turns it off. `None`: there is none, or nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarded: Option<bool>,
 }

@@ -187,6 +187,9 @@ pub struct StatusComponent {
     /// The provider's own id of it, where it gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// vend turned the provider's own guard against deletion on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
 }
 
 /// See [`Status`].

@@ -121,6 +121,9 @@ impl Draft {
         let whole = case.desired.is_none();
         let commit = case.gone.as_ref().and_then(|g| g.commit.clone());
         let mut step = deletion(self.target(work.key.clone(), component), component);
+        // As it is seen, whatever was recorded: a record may be older than what it tells of.
+        (step.from, step.mark) = before(Some(component), seen);
+        let locked = is_locked(component, seen);
         let end = match decide(Want::Gone, past, sight) {
             Verdict::Delete => Ok(Action::Delete),
             Verdict::Forget => Ok(Action::Forget),
@@ -130,7 +133,8 @@ impl Draft {
             Verdict::Await => {
                 if flight.is_some_and(|flight| flight.action != Action::Delete) {
                     let end = Ok(Action::Delete);
-                    self.awaited.insert(work.key.clone(), Removal { step, whole, commit, end });
+                    let removal = Removal { step, whole, commit, locked, end };
+                    self.awaited.insert(work.key.clone(), removal);
                 }
                 return;
             }
@@ -155,7 +159,8 @@ impl Draft {
         }
         let end = waits(context, case, name).map_or(end, Err);
         let end = end.map_err(|reason| named(reason, &step.target));
-        self.removals.insert(work.key.clone(), Removal { step, whole, commit, end });
+        let removal = Removal { step, whole, commit, locked, end };
+        self.removals.insert(work.key.clone(), removal);
     }
 
     /// Its place changed: a mistake more often than not, so that a person says that the target there
@@ -639,6 +644,19 @@ fn before(
             (Some(recorded.digest), recorded.mark)
         }
         (_, found) => (found, None),
+    }
+}
+
+/// Whether the provider's own guard against deletion is on, and it was not vend that turned it on: a
+/// deletion must not take off what a person put there.
+fn is_locked(recorded: &ComponentRecord, seen: Option<&Seen>) -> bool {
+    match seen {
+        Some(Seen::Observed(Observation::Present(live))) => {
+            live.guarded == Some(true) && recorded.guarded != Some(true)
+        }
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
+            false
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Removal {
     pub(super) whole: bool,
     /// The commit that removed it.
     pub(super) commit: Option<Revision>,
+    /// Its provider's own guard against deletion is on, and vend did not turn it on.
+    pub(super) locked: bool,
     /// What is done when the guards agree.
     pub(super) end: Result<Action, HoldReason>,
 }
@@ -321,7 +323,7 @@ fn stops_dependents(reason: &HoldReason) -> bool {
         | HoldReason::NeedsApproval { .. }
         | HoldReason::PlanChanged { .. }
         | HoldReason::NeedsPullRequest { .. }
-        | HoldReason::Protected
+        | HoldReason::Protected { .. }
         | HoldReason::TooManyDeletes { .. }
         | HoldReason::LooksLikeAMove { .. }
         | HoldReason::Backoff { .. }

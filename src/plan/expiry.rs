@@ -70,7 +70,8 @@ impl Draft {
         for (name, component) in subject.record.iter().flat_map(|record| &record.components) {
             let key = TargetKey { request: subject.case.id.clone(), component: name.clone() };
             let step = deletion(self.target(key.clone(), component), component);
-            let removal = Removal { step, whole: true, commit: None, end: Ok(Action::Delete) };
+            let removal =
+                Removal { step, whole: true, commit: None, locked: false, end: Ok(Action::Delete) };
             self.expiring.insert(key, removal);
         }
     }

@@ -22,12 +22,17 @@ pub(super) struct Released {
 }
 
 /// Sends every proposed deletion past the guards: the source is in doubt, it looks like a move (whose
-/// remedy is another than that of a deletion), protected, referenced, too many at once. What passes becomes a step, or is held by what was seen.
+/// remedy is another than that of a deletion), protected, locked where it is, referenced, too many at once. What passes becomes a step, or is held by what was seen.
 pub(super) fn deletions(context: &Context, draft: &mut Draft) {
     let removals = std::mem::take(&mut draft.removals);
     let (mut passed, mut held) = (BTreeMap::new(), Vec::new());
+    // Of a request that goes as a whole nothing goes while part of it is locked.
+    let is_locked = |(_, removal): &(&TargetKey, &Removal)| removal.whole && removal.locked;
+    let locked = removals.iter().filter(is_locked).map(|(key, _)| key.request.clone());
+    let locked: BTreeSet<RequestId> = locked.collect();
     for (key, removal) in removals {
-        match guard(context, &key, &removal) {
+        let is_locked = removal.locked || removal.whole && locked.contains(&key.request);
+        match guard(context, &key, &removal, is_locked) {
             None => {
                 passed.insert(key, removal);
             }
@@ -68,7 +73,12 @@ pub(super) fn deletions(context: &Context, draft: &mut Draft) {
 }
 
 /// The guards that look at one deletion.
-fn guard(context: &Context, key: &TargetKey, removal: &Removal) -> Option<HoldReason> {
+fn guard(
+    context: &Context,
+    key: &TargetKey,
+    removal: &Removal,
+    is_locked: bool,
+) -> Option<HoldReason> {
     let case = context.cases.get(&key.request)?;
     let owner = context.moves.takes.get(&key.request).copied().unwrap_or(case);
     let record = owner.recorded.as_ref()?;
@@ -76,7 +86,11 @@ fn guard(context: &Context, key: &TargetKey, removal: &Removal) -> Option<HoldRe
     doubtful_source(context, case, record)
         .or_else(|| case.barred.clone())
         .or_else(|| removal.whole.then(|| context.moves.held.get(&key.request).cloned()).flatten())
-        .or_else(|| is_protected(case, Some(record), spec).then_some(HoldReason::Protected))
+        .or_else(|| {
+            let protected = is_protected(case, Some(record), spec);
+            let locked = is_locked && !has_tombstone(case, Some(record), spec);
+            (protected || locked).then_some(HoldReason::Protected { locked: !protected })
+        })
         .or_else(|| {
             let by = match spec {
                 None => standing(context, &key.request),
@@ -102,10 +116,14 @@ pub(super) fn is_protected(case: &Case, record: Option<&Record>, spec: Option<&S
     let protect = record.is_some_and(|r| r.protect)
         || gone.is_some_and(|g| g.protect)
         || spec.is_some_and(|s| s.protect);
-    let tombstone = record.is_some_and(|r| r.tombstone)
+    protect && !has_tombstone(case, record, spec)
+}
+
+fn has_tombstone(case: &Case, record: Option<&Record>, spec: Option<&Spec>) -> bool {
+    let gone = case.gone.as_ref().filter(|_| case.desired.is_none());
+    record.is_some_and(|r| r.tombstone)
         || gone.is_some_and(|g| g.tombstone)
-        || spec.is_some_and(|s| s.tombstone);
-    protect && !tombstone
+        || spec.is_some_and(|s| s.tombstone)
 }
 
 /// The requests that reference this one and stay: not gone themselves, nor letting go of it now.

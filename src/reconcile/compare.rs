@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::desired::Evaluated;
 use crate::model::{
     Action, Artifact, ComponentName, DesiredComponent, Effect, Hit, HoldReason, InstanceId, Record,
-    RequestId, Spec, Step, Target, TargetKey, TargetName, Wanted,
+    RequestId, Spec, Step, Target, TargetKey, TargetName, Wanted, place,
 };
 use crate::plan;
 use crate::provider::Providers;
@@ -45,7 +45,8 @@ impl Compare<'_> {
                 hit.held = record.and_then(|record| forbidden(record, before, after));
                 hit.effect = match &hit.held {
                     Some(_) => Effect::Waits,
-                    None if hit.steps.is_empty() && !hit.settings.is_empty() => Effect::Updates,
+                    // Other settings are applied with the next update: only a place is left at once.
+                    None if hit.steps.is_empty() && moves(before, after) => Effect::Updates,
                     None => Effect::of(&hit.steps).unwrap_or(Effect::Recorded),
                 };
             }
@@ -174,6 +175,14 @@ impl Compare<'_> {
 
 fn artifact(of: &Evaluated, name: &ComponentName) -> Option<Arc<Artifact>> {
     of.artifacts.iter().find(|(component, _)| component == name).map(|(_, a)| a.clone())
+}
+
+/// Whether a component is to be somewhere else.
+fn moves(before: &Spec, after: &Spec) -> bool {
+    after.components.iter().any(|component| {
+        let former = before.component(&component.name);
+        former.is_some_and(|former| place(&former.settings) != place(&component.settings))
+    })
 }
 
 /// Settings of components that differ, such as `queue: region`.

@@ -10,17 +10,23 @@
 //! - A row leaves the journal only when its end was seen: a lost answer stays `Unknown` and is
 //!   asked again under the same token.
 //! - When told to stop, no new batch begins; what is under way is left to its tickets.
+//! - What was begun by an earlier pass is waited for as long as a pass has patience, and is not asked
+//!   about a second time while it is asked about.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
+use super::slow::{PATIENCE, Questions};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
 use crate::digest;
@@ -65,6 +71,13 @@ pub struct Executor<'a> {
     pub per_lane: usize,
     /// Effects under way at once in all.
     pub total: usize,
+}
+
+/// Rows of earlier passes that are asked about, by their tokens.
+pub(super) type Resumed = Questions<Vec<Token>, Answers>;
+
+fn tokens(rows: &[Journalled]) -> Vec<Token> {
+    rows.iter().map(|row| row.change.token.clone()).collect()
 }
 
 /// What a provider said of rows; of a lane, where they took its room for calls.
@@ -197,17 +210,20 @@ impl Executor<'_> {
     }
 
     /// Asks about `rows`, which are in the journal already: those with a ticket are polled, the
-    /// others are sent again under the same token. Those in `stops` are asked to stop.
-    pub async fn resume(
+    /// others are sent again under the same token. Those in `stops` are asked to stop. What has no answer
+    /// as long as a pass waits stays `open`, and a later pass takes it.
+    pub(super) async fn resume(
         &self,
         rows: Vec<Journalled>,
         stops: &BTreeSet<Token>,
+        (open, journal): (&mut Resumed, &BTreeMap<TargetKey, Journalled>),
         records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Done, PassError> {
         let mut done = Done::default();
-        let mut polls = VecDeque::new();
+        let mut asked = BTreeSet::new();
+        let polls = Arc::new(Semaphore::new(POLLS));
         let mut lanes: BTreeMap<String, Vec<Journalled>> = BTreeMap::new();
         let mut strangers: Answers = Vec::new();
         for row in rows {
@@ -218,43 +234,55 @@ impl Executor<'_> {
                     strangers.push((row, Answer::Unknown(error)));
                 }
                 (Some(provider), Some(ticket)) if row.phase == Phase::Sent => {
-                    polls.push_back((provider.clone(), ticket.clone(), row));
+                    let (provider, ticket, turns) =
+                        (provider.clone(), ticket.clone(), polls.clone());
+                    let stop = stops.contains(&row.change.token);
+                    let key = tokens(std::slice::from_ref(&row));
+                    let polled = async move {
+                        let _turn = turns.acquire_owned().await;
+                        let (row, answer) = match stop {
+                            true => call::cancel(provider, row, ticket).await,
+                            false => call::poll(provider, row, ticket).await,
+                        };
+                        vec![(row, answer.of_a_resumed())]
+                    };
+                    open.ask(key.clone(), polled.in_current_span());
+                    asked.insert(key);
                 }
                 (Some(_), _) => lanes.entry(self.lane(&row)).or_default().push(row),
             }
         }
         self.settle(strangers, records, retries, now(), &mut done).await?;
-        let mut asked: JoinSet<Answers> = JoinSet::new();
         for (lane, rows) in lanes {
             let Some(provider) = self.providers.get(kind_of(&lane)).cloned() else { continue };
-            let sent = async move {
-                let (size, mut answers) = (provider.batch().max(1), Vec::new());
-                for batch in rows.chunks(size) {
-                    answers.extend(call::submit_again(provider.clone(), batch.to_vec()).await);
-                }
-                answers
-            };
-            asked.spawn(sent.in_current_span());
-        }
-        loop {
-            while asked.len() < POLLS
-                && let Some((provider, ticket, row)) = polls.pop_front()
-            {
-                let stop = stops.contains(&row.change.token);
-                let polled = async move {
-                    let (row, answer) = match stop {
-                        true => call::cancel(provider, row, ticket).await,
-                        false => call::poll(provider, row, ticket).await,
-                    };
-                    vec![(row, answer.of_a_resumed())]
+            let size = provider.batch().max(1);
+            // As many at once as when they were begun: one by one, an account that does not answer would
+            // take that long for each.
+            let turns = Arc::new(Semaphore::new((CALLS / size).max(1)));
+            for batch in rows.chunks(size) {
+                let key = tokens(batch);
+                let (batch, provider, turns) = (batch.to_vec(), provider.clone(), turns.clone());
+                let sent = async move {
+                    let _turn = turns.acquire_owned().await;
+                    call::submit_again(provider, batch).await
                 };
-                asked.spawn(polled.in_current_span());
+                open.ask(key.clone(), sent.in_current_span());
+                asked.insert(key);
             }
-            let Some(answered) = asked.join_next().await else { return Ok(done) };
-            let mut answers = answered.map_err(PassError::task)?;
-            while let Some(answered) = asked.try_join_next() {
-                answers.extend(answered.map_err(PassError::task)?);
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answers = open.next(&asked, until).await;
+            if answers.is_empty() {
+                return Ok(done);
             }
+            // What an earlier pass asked about may have ended otherwise since.
+            let is_known = |row: &Journalled| {
+                let known = journal.get(&row.change.target.key);
+                known.is_some_and(|known| known.change.token == row.change.token)
+            };
+            let answers = answers.into_iter().flat_map(|(_, answers)| answers);
+            let answers = answers.filter(|(row, _)| is_known(row)).collect();
             self.settle(answers, records, retries, now(), &mut done).await?;
         }
     }

@@ -69,6 +69,9 @@ pub fn apply(
             let id = id.or_else(|| same.and_then(|c| c.id.clone()));
             // Where nothing was to be changed, what was given before is there still.
             let still = same.filter(|_| mark.is_some()).map(|c| c.labels.clone());
+            // A file that protects it no more takes nothing off, and the guard stays vend's own.
+            let was_guarded = same.is_some_and(|c| c.guarded == Some(true));
+            let guarded = guarded.map(|guarded| guarded || was_guarded);
             let labels = row.change.labels.keys().cloned().chain(still.into_iter().flatten());
             let labels = labels.collect();
             let mut record = Record { components, ..applied.record.clone() };
@@ -163,9 +166,9 @@ pub fn poll_after(row: &Journalled, now: Timestamp) -> SignedDuration {
     SignedDuration::from_secs_f64((age / 10.0).clamp(0.5, 30.0))
 }
 
-/// Whether an update takes longer than its template allows.
+/// Whether a change of what stands takes longer than its template allows.
 pub(super) fn is_late(row: &Journalled, now: Timestamp) -> bool {
-    let Some(timeout) = row.change.timeout.filter(|_| row.change.action == Action::Update) else {
+    let Some(timeout) = row.change.timeout.filter(|_| row.change.updates()) else {
         return false;
     };
     row.phase == Phase::Sent && now.duration_since(row.since) >= timeout

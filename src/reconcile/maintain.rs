@@ -24,17 +24,17 @@ const STEP: usize = 2_000;
 const LAST: &str = "maintained";
 
 impl Engine {
-    /// Does it when it is time. What fails here is tried again at the next time; it stops nothing.
+    /// Does it when it is time, and says when that is next. What fails here is tried again at the next time;
+    /// it stops nothing.
     pub(super) async fn maintain(
         &self,
         lease: &Lease,
         memory: &mut Memory,
         now: Timestamp,
-    ) -> Result<(), PassError> {
-        let last: Option<Timestamp> =
-            self.store.value(LAST).await?.and_then(|v| serde_json::from_value(v).ok());
-        if last.is_some_and(|last| now.duration_since(last) < EVERY) {
-            return Ok(());
+    ) -> Result<Timestamp, PassError> {
+        let last = self.maintained().await?;
+        if let Some(last) = last.filter(|last| now.duration_since(*last) < EVERY) {
+            return Ok(last + EVERY);
         }
         let mut writes = vec![Write::Value {
             key: LAST.into(),
@@ -58,7 +58,18 @@ impl Engine {
         point!("pass.maintain.after")?;
         // A sweep may count as a write or not: what is kept in memory is read again.
         memory.stamp = u64::MAX;
-        Ok(())
+        Ok(now + EVERY)
+    }
+
+    /// Whether it was done before, so long ago that it is time.
+    pub(super) async fn is_neglected(&self, now: Timestamp) -> Result<bool, PassError> {
+        let last = self.maintained().await?;
+        Ok(last.is_some_and(|last| now.duration_since(last) >= EVERY))
+    }
+
+    async fn maintained(&self) -> Result<Option<Timestamp>, PassError> {
+        let last = self.store.value(LAST).await?;
+        Ok(last.and_then(|last| serde_json::from_value(last).ok()))
     }
 
     async fn maintain_mirrors(&self) {

@@ -47,6 +47,7 @@ mod round;
 mod slow;
 pub mod source;
 mod step;
+mod sweep;
 mod table;
 mod turn;
 pub mod view;

@@ -508,8 +508,8 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
         };
         let rows = [
-            hold(HoldReason::Protected),
-            hold(HoldReason::Protected),
+            hold(HoldReason::Protected { locked: false }),
+            hold(HoldReason::Protected { locked: false }),
             hold(HoldReason::Suspended),
             hold(HoldReason::Expired {
                 since: Timestamp::UNIX_EPOCH,

@@ -155,7 +155,10 @@ impl Engine {
         outcome?;
         memory.brought.tidy();
         if let Some(lease) = lease {
-            self.maintain(lease, &mut memory, clock()).await?;
+            let next = self.maintain(lease, &mut memory, clock()).await?;
+            // Where looks for drift do not wake a pass, nothing else would.
+            let rare = self.config.settings.reconcile.drift_interval > super::sweep::OFTEN;
+            report.due = report.due.into_iter().chain(rare.then_some(next)).min();
         }
         let poll = clock() + self.config.settings.reconcile.interval;
         // What came due while effects were made and published has not been looked at.
@@ -446,6 +449,7 @@ impl<'a> Pass<'a> {
         self.report.due = self.next_end();
         self.publish().await?;
         self.expire().await?;
+        self.sweep().await?;
         self.note_told().await
     }
 

@@ -110,6 +110,37 @@ where
     }
 }
 
+/// Answers as they come, to what earlier passes began: it is not dropped by being given up, and asked for again
+/// under its token.
+impl<K, T> Questions<K, T>
+where
+    K: Ord + Clone + Send + 'static,
+    T: Send + 'static,
+{
+    /// What is asked, and not answered yet.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.open.keys()
+    }
+
+    /// As [`Questions::answers`], as soon as there are any: none once all of `keys` are answered, or it is
+    /// too late.
+    pub async fn next(&mut self, keys: &BTreeSet<K>, until: Instant) -> Vec<(K, T)> {
+        let mut answers = Vec::new();
+        loop {
+            while let Some(answer) = self.running.try_join_next() {
+                answers.extend(self.take(answer));
+            }
+            if !answers.is_empty() || !keys.iter().any(|key| self.open.contains_key(key)) {
+                return answers;
+            }
+            match tokio::time::timeout_at(until, self.running.join_next()).await {
+                Ok(Some(answer)) => answers.extend(self.take(answer)),
+                Ok(None) | Err(_) => return answers,
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +199,21 @@ mod tests {
         questions.ask(2, async { panic!("as a bug would") });
         assert_eq!(questions.answers(&keys(&[2]), None).await, []);
         assert_eq!(questions.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn answers_come_as_they_are_given_and_not_too_late() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (mut questions, soon) = (Questions::default(), Instant::now());
+        questions.ask(1, async { "one" });
+        questions.ask(2, async move { told.await.unwrap_or("lost") });
+        let all = keys(&[1, 2]);
+        // The second is not waited for.
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [(1, "one")]);
+        assert_eq!(questions.next(&all, soon).await, [], "it is too late");
+        assert_eq!(questions.keys().collect::<Vec<_>>(), [&2]);
+        tell.send("two").unwrap();
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [(2, "two")]);
+        assert_eq!(questions.next(&all, soon + PATIENCE).await, [], "all is answered");
     }
 }

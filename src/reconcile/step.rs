@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::PassError;
-use super::execute::{Done, Executor};
+use super::execute::{Done, Executor, Resumed};
 use super::ledger;
 use super::pass::Pass;
 use crate::digest::Digest;
@@ -19,6 +19,9 @@ use crate::model::{
 /// What comes due within that time is asked about with what is due.
 const TOGETHER: SignedDuration = SignedDuration::from_millis(500);
 
+/// When a pass looks for an answer that the last one did not wait for.
+const AGAIN: SignedDuration = SignedDuration::from_secs(15);
+
 impl Pass<'_> {
     /// Asks about everything in the journal that is due.
     pub(super) async fn resume(&mut self) -> Result<BTreeSet<RequestId>, PassError> {
@@ -29,33 +32,48 @@ impl Pass<'_> {
         }
         let now = (self.clock)();
         let due_by = |row: &Journalled, at: Timestamp| row.next.is_none_or(|next| next <= at);
-        if !self.memory.journal.values().any(|row| due_by(row, now)) {
+        let is_due = self.memory.journal.values().any(|row| due_by(row, now));
+        if !is_due && self.memory.resumed.len() == 0 {
             return Ok(BTreeSet::new());
         }
+        let asked =
+            |open: &Resumed| -> BTreeSet<Token> { open.keys().flatten().cloned().collect() };
+        let earlier = asked(&self.memory.resumed);
         // Asked together they cost a provider less than one by one, and us one pass instead of many.
         let at = now + TOGETHER;
         let soon =
             |row: &&Journalled| due_by(row, now) || row.phase == Phase::Sent && due_by(row, at);
-        let rows = self.memory.journal.values().filter(soon);
-        let mut rows: Vec<Journalled> = rows.cloned().collect();
+        let (earlier, due): (Vec<_>, Vec<_>) =
+            self.memory.journal.values().partition(|row| earlier.contains(&row.change.token));
+        let mut rows: Vec<Journalled> = due.into_iter().filter(soon).cloned().collect();
+        let earlier = earlier.into_iter().map(|row| row.change.target.key.request.clone());
+        let mut ids: Vec<RequestId> = earlier.collect();
         self.mark_unsaid().await?;
         self.rejoin(&mut rows).await?;
-        let ids: Vec<RequestId> =
-            rows.iter().map(|r| r.change.target.key.request.clone()).collect();
+        ids.extend(rows.iter().map(|row| row.change.target.key.request.clone()));
         self.load_records(ids).await?;
         let mut stops = self.superseded(&rows).await?;
         stops.extend(self.overdue(&rows));
-        let executor = self.executor(lease);
+        // What is not put back, since this was given up half-way, is asked again.
+        let mut open = std::mem::take(&mut self.memory.resumed);
+        let (executor, memory) = (self.executor(lease), &self.memory);
+        let of = (&mut open, &memory.journal);
         let done =
-            executor.resume(rows, &stops, &self.records, &self.memory.retries, self.clock).await?;
+            executor.resume(rows, &stops, of, &self.records, &memory.retries, self.clock).await?;
+        let silent = asked(&open);
+        self.memory.resumed = open;
         // What was stopped may be as its file asks by now: nothing else would say so.
         let stopped = done.superseded.iter().map(|row| &row.change.target.key.request);
         let changed: BTreeSet<RequestId> = done.records.keys().chain(stopped).cloned().collect();
         self.take_done(done).await?;
+        let later = (self.clock)() + AGAIN;
+        let rows = self.memory.journal.values_mut();
+        rows.filter(|row| silent.contains(&row.change.token))
+            .for_each(|row| row.next = Some(later));
         Ok(changed)
     }
 
-    /// Updates that take longer than their template allows. Each is asked to stop once; a creation's
+    /// Changes of what stands that take longer than their template allows. Each is asked to stop once; a creation's
     /// end its provider sees to.
     fn overdue(&self, rows: &[Journalled]) -> BTreeSet<Token> {
         let now = (self.clock)();
@@ -63,7 +81,7 @@ impl Pass<'_> {
         late.map(|row| row.change.token.clone()).collect()
     }
 
-    /// Updates that are under way to what is wanted no more, where the settings say that such are
+    /// Changes of what stands that are under way to what is wanted no more, where the settings say that such are
     /// stopped. Each is asked to stop once.
     async fn superseded(&self, rows: &[Journalled]) -> Result<BTreeSet<Token>, PassError> {
         if !self.engine.config.settings.reconcile.cancel.supersedes() {
@@ -72,7 +90,7 @@ impl Pass<'_> {
         let newer = |row: &&Journalled| {
             let entry = self.memory.desired().get(&row.change.target.key.request);
             let is_newer = entry.is_some_and(|e| e.valid && Some(e.fingerprint) != row.fingerprint);
-            is_newer && !row.cancelled && row.change.action == Action::Update
+            is_newer && !row.cancelled && row.change.updates()
         };
         let rows: Vec<&Journalled> = rows.iter().filter(newer).collect();
         let ids: Vec<RequestId> =

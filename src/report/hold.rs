@@ -22,8 +22,8 @@ pub fn sentence(hold: &Hold) -> String {
     let Hold { request, component: _, action, reason: why } = hold;
     let said = reason(why);
     match (why, action) {
-        (HoldReason::Protected | HoldReason::Expired { fate: Fate::Protected, .. }, _) => {
-            said.replace("<name>", request.name())
+        (HoldReason::Protected { .. } | HoldReason::Expired { fate: Fate::Protected, .. }, _) => {
+            said.replace("<name>", request.name()).replace("<id>", request.as_str())
         }
         (HoldReason::LooksLikeAMove { other: Some(other), also, set: Some(set), .. }, _)
             if !also.is_empty() =>
@@ -204,8 +204,13 @@ pub fn reason(reason: &HoldReason) -> String {
                 at.unwrap_or_default()
             )
         }
-        HoldReason::Protected => "it is protected; put the file back with \
+        HoldReason::Protected { locked: false } => "it is protected; put the file back with \
             `delete: {confirm: <name>}`, let that be applied, then remove it"
+            .into(),
+        HoldReason::Protected { locked: true } => "somebody locked it against deletion: its \
+            termination protection is on, and vend did not turn it on; if it is to go, turn that \
+            off and run `vend retry <id>`, or put the file back with `delete: {confirm: <name>}`, \
+            let that be applied, then remove it"
             .into(),
         HoldReason::TooManyDeletes { count, recorded, team, commit, digest } => {
             let of = match team {
@@ -344,7 +349,7 @@ pub fn digest(reason: &HoldReason) -> Option<Digest> {
         | HoldReason::NotObserved { .. }
         | HoldReason::NotOurs { .. }
         | HoldReason::WaitingFor { .. }
-        | HoldReason::Protected
+        | HoldReason::Protected { .. }
         | HoldReason::OutsideWindow { .. }
         | HoldReason::Backoff { .. }
         | HoldReason::Refused { .. }
@@ -654,8 +659,8 @@ mod tests {
     fn what_holds_several_is_said_once() {
         let held = |n| HoldReason::Suspended.of(&format!("a/dev/r{n}"));
         let mut holds: Vec<Hold> = (0..7).map(held).collect();
-        holds.insert(1, HoldReason::Protected.of("b/dev/one"));
-        holds.push(HoldReason::Protected.of("b/dev/two"));
+        holds.insert(1, HoldReason::Protected { locked: false }.of("b/dev/one"));
+        holds.push(HoldReason::Protected { locked: false }.of("b/dev/two"));
         let groups = grouped(holds.iter());
         let shown = groups.iter().map(|(said, group)| (said.len(), names(group)));
         let names: Vec<String> = shown.map(|(_, names)| names).collect();

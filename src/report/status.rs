@@ -304,6 +304,7 @@ fn components(record: &Record) -> Vec<StatusComponent> {
                 .collect(),
             token: c.token.clone(),
             id: c.id.clone(),
+            guarded: c.guarded == Some(true),
         }
     };
     record.components.iter().map(component).collect()

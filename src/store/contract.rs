@@ -493,7 +493,8 @@ async fn unused_artifacts_are_swept(store: &dyn Store) {
 
 async fn small_things_come_and_go(store: &dyn Store) {
     let lease = lease(store).await;
-    let holds = vec![held("a", HoldReason::Protected), held("a", HoldReason::Suspended)];
+    let holds =
+        vec![held("a", HoldReason::Protected { locked: false }), held("a", HoldReason::Suspended)];
     let template_write = |version, text: &str, second| Write::Template {
         id: template(version),
         digest: digest(text),

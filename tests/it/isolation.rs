@@ -1,5 +1,7 @@
 //! One that goes wrong among many: how long the others wait for it, counted in passes.
 
+use std::time::{Duration, Instant};
+
 use crate::aws::{Fault, Gate, Rule};
 use crate::stacks::{Account, catalog};
 use crate::world::catalog::template;
@@ -13,6 +15,9 @@ const EACH: usize = 3;
 fn ids() -> impl Iterator<Item = String> {
     TEAMS.iter().flat_map(|team| (0..EACH).map(move |n| format!("{team}/dev/queue-{n}")))
 }
+
+/// How long one call to a service may take before it counts as lost.
+const CALL: Duration = Duration::from_secs(30);
 
 /// What all others ask for.
 fn others(parameters: &str) -> Vec<Edit> {
@@ -173,5 +178,47 @@ fn i7_the_fault_of_one_delays_nobody_else_by_more_than_a_pass() {
     let last = made.iter().rposition(|is_large| !is_large).unwrap();
     assert!(made.len() > large && last < large / 2, "the last of the others is the {last}th");
     it.apply();
+    it.again_nothing();
+}
+
+#[test]
+fn i7_what_is_sent_again_to_an_account_that_hangs_keeps_nobody_waiting() {
+    let it = Account::new();
+    let quick = "orders/dev/queue";
+    it.world.requests.commit([ask(quick, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let other = it.stack(quick);
+    let id = |n: usize| format!("aaa/far/queue-{n}");
+    let role = format!(", role: \"arn:aws:iam::{}:role/vend\"", it.aws.account());
+    it.world.catalog.commit([catalog::environment(&it.aws, "far", &role, "")]);
+    it.aws.rule(Rule::on("CreateStack", Fault::ResetBefore));
+    it.world.requests.commit((0..20).map(|n| ask(&id(n), request("queue@1.0.0", "{}"))));
+    it.world.vend(&["apply"]);
+    let (_, reason, sentence) = it.world.standing(&id(0));
+    assert_eq!(reason, "Unknown", "{sentence}");
+
+    // Nobody knows whether they were made, and nobody answers who could tell.
+    it.aws.no_rules();
+    let gate = Gate::closed();
+    it.aws.rule(Rule::on("CreateStack", Fault::Hold(gate.clone())));
+    it.world.requests.commit([ask(quick, request("queue@1.0.0", "{seconds: 90}"))]);
+    let before = it.aws.count("CreateStack");
+    let took = it.aws.eventually("they are sent again", || {
+        let since = Instant::now();
+        it.world.vend(&["apply"]);
+        (it.aws.count("CreateStack") > before).then(|| since.elapsed())
+    });
+    assert!(took < CALL, "{took:?}\n{}", it.aws.history());
+    assert_eq!(it.aws.effects(&other), ["create", "update"], "{}", it.aws.history());
+    let sent = it.aws.count("CreateStack") - before;
+    assert!(sent > 1 && sent <= 16, "{sent} at once:\n{}", it.aws.history());
+
+    gate.open();
+    it.aws.no_rules();
+    it.apply();
+    for n in 0..20 {
+        it.world.ready(&id(n));
+        assert_eq!(it.aws.effects(&it.stack(&id(n))), ["create"], "{}", it.aws.history());
+    }
     it.again_nothing();
 }

@@ -379,3 +379,34 @@ fn b84_what_else_holds_one_of_a_set_lets_none_of_it_go() {
     world.done();
     assert_eq!(deleted(&world), 4);
 }
+
+#[test]
+fn a_lock_that_vend_did_not_put_on_holds_the_whole_request() {
+    let both = vec![("main", None, "files", vec![]), ("alarm", None, "files", vec![])];
+    let mut world = many(&[("a", 4)]);
+    world.put("a/prod/both", File { components: both, ..File::default() });
+    world.done();
+    let lock = |world: &mut World, on| {
+        let names = world.records[&id("a/prod/both")].components.values();
+        let first = names.map(|c| c.target.clone()).min().unwrap();
+        world.things.get_mut(&("files".to_owned(), first)).unwrap().guarded = Some(on);
+    };
+    lock(&mut world, true);
+    world.remove("a/prod/both");
+    assert_snapshot!(world.show(), @"
+    hold a/prod/both Delete: Protected
+    4 settled
+    ");
+    let gone = Gone { tombstone: true, ..Gone::default() };
+    world.gone.insert(id("a/prod/both"), gone);
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/both#alarm
+    Delete a/prod/both#main
+    4 settled
+    ");
+    world.gone.clear();
+    // One that vend put on, for a file that protected it once.
+    let record = world.records.get_mut(&id("a/prod/both")).unwrap();
+    record.components.values_mut().for_each(|c| c.guarded = Some(true));
+    world.done();
+}

@@ -220,7 +220,7 @@ impl Game {
                 Some(HoldReason::Suspended) => Word::Suspended,
                 Some(HoldReason::Invalid { .. }) => Word::Held("Invalid"),
                 Some(HoldReason::LooksLikeAMove { .. }) => Word::Held("LooksLikeAMove"),
-                Some(HoldReason::Protected) => Word::Held("Protected"),
+                Some(HoldReason::Protected { .. }) => Word::Held("Protected"),
                 Some(HoldReason::TooManyDeletes { .. }) => Word::Held("TooManyDeletes"),
                 Some(HoldReason::NeedsApproval { .. }) => Word::Held("NeedsApproval"),
                 Some(_) => Word::Held("for another reason"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_cloudformation::types::{
     DifferenceType, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -45,10 +46,29 @@ struct Findings {
 
 const TOO_LONG: &str = "looking for drift took over half an hour";
 
+/// What was found longer ago is not told any more: a stack is asked about again within half a minute
+/// while its look goes on, and what nobody asked for tells of a time that is over.
+const YOUNG: Duration = Duration::from_secs(2 * 60);
+
 /// How a detection stands.
 enum Detection {
     Pending,
-    Found(Result<Findings, Trouble>),
+    Found(Found),
+}
+
+/// What came of a detection.
+struct Found {
+    findings: Result<Findings, Trouble>,
+    /// When the stack that was looked at had been changed last.
+    changed: Option<Timestamp>,
+    at: Instant,
+}
+
+impl Found {
+    /// Whether it tells of a stack as it is now.
+    fn is_of(&self, stack: &Stack, now: Instant) -> bool {
+        self.changed == stack.changed && now.duration_since(self.at) < YOUNG
+    }
 }
 
 /// The detections of one account's region, by stack.
@@ -88,6 +108,16 @@ impl Detections {
             found @ Detection::Found(_) => Some(found),
         }
     }
+
+    /// Notes that a stack is looked at; what was found of it as it is now, or that it is looked at
+    /// already.
+    fn begin(&self, stack: &Stack, now: Instant) -> Option<Detection> {
+        let before = self.put(&stack.id, Some(Detection::Pending));
+        before.filter(|before| match before {
+            Detection::Pending => true,
+            Detection::Found(found) => found.is_of(stack, now),
+        })
+    }
 }
 
 /// How long a look waits for what it began: small stacks have their answer by then, and a process
@@ -110,15 +140,15 @@ pub(super) async fn inspect(
         return Ok(Observation::Present(Live { unchecked: None, ..live }));
     }
     let detections = &session.limits.detections;
-    let before = detections.put(&stack.id, Some(Detection::Pending));
-    let before = match before {
+    let before = match detections.begin(&stack, Instant::now()) {
         None => {
             let (theirs, looked_at, place) = (session.clone(), stack.clone(), place.clone());
             let look = tokio::spawn(async move {
                 let found = tokio::time::timeout(DEADLINE, theirs.drift(&looked_at, &place)).await;
                 let found = found.unwrap_or_else(|_| Err(Trouble::Unsent(TOO_LONG.into())));
-                let detections = &theirs.limits.detections;
-                detections.put(&looked_at.id, Some(Detection::Found(found)));
+                let (changed, at) = (looked_at.changed, Instant::now());
+                let found = Found { findings: found, changed, at };
+                theirs.limits.detections.put(&looked_at.id, Some(Detection::Found(found)));
             });
             // The look itself goes on when nobody waits for it any more.
             let _ = tokio::time::timeout(GRACE, look).await;
@@ -131,7 +161,7 @@ pub(super) async fn inspect(
             detections.put(&stack.id, None);
             // The stack itself was seen, and stands as it stood: what could not be found out about drift
             // holds nothing back.
-            let found = found.unwrap_or_else(|trouble| Findings {
+            let found = found.findings.unwrap_or_else(|trouble| Findings {
                 unchecked: Some(Unchecked { why: Some(trouble.words()), parts: None }),
                 ..Findings::default()
             });
@@ -264,7 +294,7 @@ const OUR_TOKENS: &str = "vend-";
 
 /// Whether CloudFormation's last look is lately enough, and newer than the last change.
 fn is_fresh(stack: &Stack) -> bool {
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     stack.drift_checked.is_some_and(|at| {
         let age = now.duration_since(at);
         !age.is_negative()
@@ -360,6 +390,36 @@ mod tests {
             .stack_resource_drift_status(StackResourceDriftStatus::Modified)
             .property_differences(difference.build())
             .build()
+    }
+
+    #[test]
+    fn what_was_found_before_a_change_or_long_ago_is_not_told() {
+        let at = |seconds| {
+            let made = aws_sdk_cloudformation::types::Stack::builder()
+                .stack_id("arn:aws:cloudformation:eu-west-1:1:stack/one/1")
+                .stack_name("one")
+                .creation_time(aws_sdk_cloudformation::primitives::DateTime::from_secs(seconds))
+                .stack_status(aws_sdk_cloudformation::types::StackStatus::UpdateComplete);
+            Stack::of(made.build()).unwrap()
+        };
+        let (before, after, now) = (at(1), at(2), Instant::now());
+        let detections = Detections::default();
+        let found = || {
+            let findings = Ok(Findings::default());
+            Some(Detection::Found(Found { findings, changed: before.changed, at: now }))
+        };
+        let is_found = |stack: &Stack, now| {
+            let told = detections.begin(stack, now);
+            let told = told.map(|told| matches!(told, Detection::Found(_)));
+            (told, detections.by_stack.lock().unwrap().len())
+        };
+        detections.put(&before.id, found());
+        assert_eq!(is_found(&before, now + YOUNG / 2), (Some(true), 1));
+        assert_eq!(is_found(&before, now), (Some(false), 1), "it is looked at again already");
+        detections.put(&before.id, found());
+        assert_eq!(is_found(&after, now), (None, 1), "it was changed since");
+        detections.put(&before.id, found());
+        assert_eq!(is_found(&before, now + YOUNG), (None, 1), "that was long ago");
     }
 
     #[test]

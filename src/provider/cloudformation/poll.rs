@@ -52,7 +52,8 @@ impl CloudFormation {
         Ok(told)
     }
 
-    /// Executes the change set once it is there.
+    /// Executes the change set once it is there, unless something would be lost by it: it was made since
+    /// a preview had said that nothing would change, and nobody has looked at it.
     async fn advance(
         &self,
         ticket: &Ticket,
@@ -73,6 +74,14 @@ impl CloudFormation {
         };
         match made.status {
             Some(ChangeSetStatus::CreateComplete) => {
+                let changes = session.changes(change_set, made, &[]).await?;
+                if let Some(lost) = changes.iter().find(|change| change.loses()) {
+                    session.drop_change_set(change_set).await;
+                    return Err(ProviderError::Stale(format!(
+                        "nothing was to change in it, and now `{}` would be lost",
+                        lost.name
+                    )));
+                }
                 let change = of_ticket(ticket);
                 let name = notes.stack.clone();
                 let work = Work { session, place, change: &change, name };
@@ -95,14 +104,25 @@ impl CloudFormation {
     /// is not begun is dropped. All else goes its way.
     pub(super) async fn stop(&self, ticket: &Ticket) -> Result<Progress, ProviderError> {
         let place = Place::read(&ticket.target.settings).map_err(ProviderError::Refused)?;
-        let Some(notes) = Notes::read(ticket).filter(|n| n.operation == Operation::Update) else {
+        let Some(mut notes) = Notes::read(ticket).filter(|n| n.operation == Operation::Update)
+        else {
             return self.ask(ticket).await;
         };
         let session = self.0.get(&place, Purpose::Change, &ticket.target.key).await;
         must_be_there(&session, &place, ticket, Some(&notes)).await?;
         let stack = session.stack(&notes.stack).await.map_err(Trouble::of_a_look)?;
+        if let Some(change_set) = notes.change_set.take() {
+            let story = session.story(&notes.stack, &ticket.token).await;
+            // It was executed, and the word of that was lost: then it is stopped as any other.
+            if !story.map_err(Trouble::of_a_look)?.begun {
+                session.delete_change_set(&change_set).await.map_err(Trouble::of_a_look)?;
+                let state = stack.map_or_else(|| "DELETE_COMPLETE".into(), |s| s.state());
+                let error = "it was stopped before it began".to_owned();
+                return Ok(Progress::Failed { error, state, events: Vec::new() });
+            }
+        }
         let updates = stack.is_some_and(|s| s.state() == "UPDATE_IN_PROGRESS");
-        if updates && notes.change_set.is_none() {
+        if updates {
             let token = stopper(&ticket.token);
             let call = |client: &aws_sdk_cloudformation::Client| {
                 let stop = client.cancel_update_stack().stack_name(&notes.stack);
@@ -112,12 +132,14 @@ impl CloudFormation {
             let stopped = session.change(call).await;
             point!("aws.stop.after")?;
             match stopped {
+                Ok(_) => {}
                 // It came to its end meanwhile, which asking finds.
-                Ok(_) | Err(Trouble::Rejected { .. }) => {}
+                Err(trouble) if trouble.is("ValidationError") => {}
+                // It goes on, and why it could not be stopped is said.
                 Err(trouble) => return Err(trouble.of_a_look()),
             }
         }
-        self.ask(ticket).await
+        self.ask(&notes.ticket(&ticket.token, &ticket.target)).await
     }
 }
 

@@ -17,7 +17,7 @@ use super::session::{Purpose, Session};
 use super::settings::Place;
 use super::stack::Stack;
 use super::status::Standing;
-use super::submit::{Work, is_available};
+use super::submit::{Work, in_between, is_available, is_in_between};
 use super::{CloudFormation, NESTED, stack_name, template};
 use super::{each, echo};
 use crate::digest;
@@ -59,6 +59,8 @@ impl CloudFormation {
             {
                 Ok(work.outline())
             }
+            // Somebody began to change it since it was looked at: the next look says what is to be done.
+            Some(stack) if is_in_between(&stack) => Err(in_between(&stack)),
             Some(stack) if stack.standing() != Standing::Rubble => {
                 work.foresee_update(&stack).await
             }
@@ -259,7 +261,7 @@ impl Session {
     }
 
     /// All pages of a change set, in our words.
-    async fn changes(
+    pub(super) async fn changes(
         &self,
         id: &str,
         first: DescribeChangeSetOutput,
@@ -334,16 +336,21 @@ impl Session {
 
     /// Best effort: what stays is found by its name, or falls to the next execution.
     pub(super) async fn drop_change_set(&self, id: &str) {
+        if let Err(trouble) = self.delete_change_set(id).await {
+            tracing::warn!(change_set = id, ?trouble, "a change set could not be deleted");
+        }
+    }
+
+    /// Deletes a change set, or finds that it is gone: it is not executed any more.
+    pub(super) async fn delete_change_set(&self, id: &str) -> Result<(), Trouble> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             client.delete_change_set().change_set_name(id).send()
         };
-        if point!("aws.discard.before").is_err() {
-            return;
-        }
-        if let Err(trouble) = self.change(call).await
-            && !trouble.says_absent()
-        {
-            tracing::warn!(change_set = id, ?trouble, "a change set could not be deleted");
+        point!("aws.discard.before").map_err(Trouble::unsent)?;
+        match self.change(call).await {
+            Ok(_) => Ok(()),
+            Err(trouble) if trouble.says_absent() => Ok(()),
+            Err(trouble) => Err(trouble),
         }
     }
 

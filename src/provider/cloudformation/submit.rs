@@ -197,7 +197,7 @@ impl Work<'_> {
             Standing::Whole => {}
             Standing::Rubble | Standing::Stuck if deletes => {}
             Standing::Busy | Standing::Rubble | Standing::Stuck | Standing::Gone => {
-                return stale(format!("the stack `{}` is in {}", stack.name, stack.state()));
+                return Err(in_between(stack));
             }
         }
         if stack.digest() != self.change.expect {
@@ -254,6 +254,14 @@ impl Work<'_> {
                 found
                     .change_set_id
                     .ok_or_else(|| ProviderError::unknown("a change set without an id"))
+            }
+            // Where somebody began to change it since it was looked at, nobody has to mend anything.
+            Err(trouble) if there.is_some() && trouble.is("ValidationError") => {
+                let now = self.session.stack(stack).await.map_err(Trouble::of_a_look)?;
+                match now.filter(|now| is_in_between(now)) {
+                    Some(now) => Err(in_between(&now)),
+                    None => Err(trouble.of_a_change()),
+                }
             }
             Err(trouble) => Err(trouble.of_a_change()),
         }
@@ -315,7 +323,8 @@ impl Work<'_> {
         }
         self.must_be_as_planned(&stack)?;
         if stack.protected {
-            // vend's own guards came first: a tombstone, or a record that is not protected.
+            // vend's own guards came first: a tombstone, or a file that does not protect it any more. One that
+            // somebody else turned on holds the plan.
             point!("aws.unprotect.before")?;
             self.set_guard(&stack, false).await.map_err(Trouble::of_a_change)?;
             point!("aws.unprotect.after").map_err(ProviderError::unknown)?;
@@ -413,6 +422,16 @@ impl Work<'_> {
 /// Whether a change set's id is of the one that a token names: `arn:…:changeSet/NAME/UUID`.
 fn names(id: &str, token: &Token) -> bool {
     id.split('/').nth(1) == Some(token.as_str())
+}
+
+/// Whether nothing can be begun in a stack until something else has ended.
+pub(super) fn is_in_between(stack: &Stack) -> bool {
+    matches!(stack.standing(), Standing::Busy | Standing::Stuck)
+}
+
+/// What was planned is not for a stack in that state.
+pub(super) fn in_between(stack: &Stack) -> ProviderError {
+    ProviderError::Stale(format!("the stack `{}` is in {}", stack.name, stack.state()))
 }
 
 /// Whether a change set can be executed now.

@@ -2,8 +2,9 @@
 //! sets that nobody will execute, and stacks that hold nothing but one.
 //!
 //! # Guarantees
-//! - Nothing of this instance's that a preview made and lost gets a day old, as long as stacks of
-//!   the same account and region are looked at for drift.
+//! - Nothing of this instance's that a preview made and lost gets a day old, as long as something is asked for
+//!   in the same account and region: looks for drift come by, and the upkeep of the store does where they do
+//!   not.
 //! - Only what bears vend's names is dropped: change sets of stacks that are ours by their tags, and
 //!   empty stacks whose change set, or they themselves, bear this instance's tag.
 
@@ -22,7 +23,7 @@ use super::settings::Place;
 use super::stack::{INSTANCE, moment};
 use super::{CloudFormation, stack_name};
 use crate::fault::point;
-use crate::model::{InstanceId, Target};
+use crate::model::{InstanceId, Owner, Target};
 
 /// What is older is lost: no preview waits so long to be executed.
 const LOST: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
@@ -62,7 +63,7 @@ impl CloudFormation {
             }
             let now = Instant::now();
             if session.limits.sweeps.is_due(&name, now) {
-                let swept = session.sweep(&name).await;
+                let swept = session.sweep(&name, target).await;
                 note(&name, swept);
             }
             if session.limits.sweeps.is_due("", now) {
@@ -81,12 +82,23 @@ fn note(what: &str, swept: Result<(), Trouble>) {
 
 impl Session {
     /// Drops the lost change sets of a stack that is ours.
-    async fn sweep(&self, stack: &str) -> Result<(), Trouble> {
+    async fn sweep(&self, stack: &str, target: &Target) -> Result<(), Trouble> {
         let now = Timestamp::now();
-        for made in self.change_sets_of(stack).await? {
+        let mut lost = match self.change_sets_of(stack).await {
+            Err(trouble) if trouble.says_absent() => return Ok(()),
+            made => made?,
+        };
+        lost.retain(|made| {
             let name = made.change_set_name.as_deref().unwrap_or_default();
             let executed = made.execution_status == Some(ExecutionStatus::ExecuteInProgress);
-            if name.starts_with(OUR_NAMES) && !executed && is_lost(made.creation_time, now) {
+            name.starts_with(OUR_NAMES) && !executed && is_lost(made.creation_time, now)
+        });
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let there = self.recent(stack).await?;
+        if there.is_some_and(|stack| stack.owner(target) == Owner::Ours) {
+            for made in lost {
                 self.drop_change_set(made.change_set_id.as_deref().unwrap_or_default()).await;
             }
         }

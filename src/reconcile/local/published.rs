@@ -194,7 +194,8 @@ pub fn record(status: &Status) -> Option<Record> {
             drift_since: status.drift.as_ref().and_then(|d| d.since),
             checked: None,
             unchecked: None,
-            guarded: None,
+            // Whose a guard is that is on, nobody else can tell.
+            guarded: c.guarded.then_some(true),
         };
         (c.name.clone(), component)
     });

@@ -1,7 +1,7 @@
 //! What the waves of new versions will do, folded: on a pull request, where the plan is of what comes with
 //! the merge alone.
 
-use super::{Fold, by_time, folds, problem, when, word};
+use super::{Fold, by_time, folds, other_settings, problem, when, word};
 use crate::model::{Blast, Effect, Hit, escape};
 use crate::report::hold;
 use crate::report::markdown::{code, html, listed, plural, prose};
@@ -66,7 +66,8 @@ fn body(hit: &Hit, artifacts: &Artifacts, options: &Options) -> String {
         hit.problems.iter().map(|found| format!("- {}\n", prose(&problem(found)))).collect();
     out.extend(hit.held.iter().map(|held| format!("- {}\n", prose(&hold::reason(held)))));
     let settings = hit.settings.iter().map(|name| code(&escape(name, 120)));
-    out.extend(settings.map(|name| format!("- other setting: {name}\n")));
+    let said = other_settings(hit);
+    out.extend(settings.map(|name| format!("- {said}: {name}\n")));
     for step in &hit.steps {
         let component = code(step.target.key.component.as_str());
         let (bullets, difference) = (bullets(step), difference(step, artifacts, options));

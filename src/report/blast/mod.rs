@@ -244,6 +244,21 @@ fn replaced(text: &str, name: &str, stands: &str) -> String {
     out + rest
 }
 
+/// What is said of settings that differ: by themselves they change nothing that stands.
+pub(super) fn other_settings(hit: &Hit) -> &'static str {
+    match hit.effect {
+        Effect::Recorded => "other settings, which follow with the next update",
+        Effect::Replaces
+        | Effect::Deletes
+        | Effect::MayReplace
+        | Effect::BecomesInvalid
+        | Effect::CannotTake
+        | Effect::Waits
+        | Effect::Updates
+        | Effect::BecomesValid => "other settings",
+    }
+}
+
 /// What is told of one, line by line.
 fn tell(hit: &Hit, artifacts: &Artifacts, options: &Options) -> Vec<String> {
     let Hit { request: _, template: _, effect: _, steps, settings, problems, held, arrival: _ } =
@@ -252,7 +267,7 @@ fn tell(hit: &Hit, artifacts: &Artifacts, options: &Options) -> Vec<String> {
     lines.extend(held.iter().map(hold::reason));
     lines.extend((!settings.is_empty()).then(|| {
         let names: Vec<_> = settings.iter().map(|name| escape(name, 120)).collect();
-        format!("other settings: {}", names.join(", "))
+        format!("{}: {}", other_settings(hit), names.join(", "))
     }));
     for step in steps {
         let verb = super::plan::verb(step.action);

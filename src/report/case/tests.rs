@@ -32,7 +32,7 @@ fn tested() -> Tested {
     let said = Diagnostic::error("SCH003", place(7), "expected a number, found text").help("4");
     let failures = vec![
         Failure::Unexpected(Problem::Said(said)),
-        Failure::Unexpected(Problem::Held(HoldReason::Protected)),
+        Failure::Unexpected(Problem::Held(HoldReason::Protected { locked: false })),
         Failure::NotFound { expected: "SCH001@days".into(), place: place(9) },
         Failure::Rendered {
             folder: "golden/t".into(),

@@ -215,7 +215,7 @@ fn a_write() -> impl Strategy<Value = Write> {
             .prop_map(|(name, n)| Write::Retry { key: key(name), retry: n.map(retry) }),
         2 => (name(), 0..3usize).prop_map(|(name, n)| Write::Hold {
             request: id(name),
-            holds: vec![held(name, HoldReason::Protected); n],
+            holds: vec![held(name, HoldReason::Protected { locked: false }); n],
         }),
         1 => (name(), text()).prop_map(|(name, text)| Write::Status(status(name, text))),
         1 => (8..12u64, text()).prop_map(|(version, text)| Write::Template {

@@ -150,11 +150,11 @@ impl Aws {
         end
     }
 
-    /// Turns a stack's termination protection off by hand.
+    /// Turns a stack's termination protection on or off by hand.
     #[track_caller]
-    pub fn unprotect(&self, name: &str) {
+    pub fn protect(&self, name: &str, on: bool) {
         let call = self.client.update_termination_protection().stack_name(name);
-        self.wait(call.enable_termination_protection(false).send()).unwrap();
+        self.wait(call.enable_termination_protection(on).send()).unwrap();
     }
 
     #[track_caller]

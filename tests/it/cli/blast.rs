@@ -357,3 +357,30 @@ fn a_version_that_becomes_stable_is_new_to_everybody() {
     assert_eq!(told["groups"][0]["wave"]["atOnce"], true, "{told:#}");
     world.again_nothing();
 }
+
+#[test]
+fn settings_that_follow_with_the_next_update_are_no_update() {
+    let it = crate::stacks::Account::new();
+    let id = "orders/dev/events";
+    it.world.requests.commit([ask(id, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let clone = catalog_of(&it.world);
+    let tagged = crate::stacks::catalog::environment(&it.aws, "dev", ", tags: {cost: a}", "");
+    clone.put(vec![tagged.clone()]);
+    let told = diff(&clone, &[]);
+    assert_eq!(groups(&told), json!([["recorded", [id]]]), "{told:#}");
+    assert_eq!(told["groups"][0]["requests"][0]["settings"], json!(["queue: tags"]));
+    let text = clone.ends(0, &["catalog", "diff"]).stdout;
+    let follows = "other settings, which follow with the next update: queue: tags";
+    assert!(text.contains(follows) && !text.contains("updates:"), "{text}");
+
+    // As it is said, so it is.
+    it.world.catalog.commit([tagged]);
+    it.aws.only_looks(|| it.apply());
+    it.again_nothing();
+
+    // Another place is more than that.
+    let named = ", tags: {cost: a}, stackName: \"{team}-{name}\"";
+    clone.put(vec![crate::stacks::catalog::environment(&it.aws, "dev", named, "")]);
+    assert_eq!(groups(&diff(&clone, &[]))[0][0], "updates");
+}

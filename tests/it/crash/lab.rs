@@ -8,7 +8,7 @@ use vend::config::Config;
 use vend::model::PassReport;
 use vend::provider::Providers;
 use vend::reconcile::{Engine, PassError, Wake};
-use vend::store::{Acquired, Holder, Lease, Sqlite, Store};
+use vend::store::{Acquired, Holder, Lease, Sqlite, Store, Write};
 
 use crate::world::World;
 
@@ -100,4 +100,17 @@ impl Run {
         }
         panic!("it never comes to rest");
     }
+}
+
+/// The last upkeep of the store was long ago.
+pub fn neglect(world: &World) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = store(world);
+        let lease = lease(&store, &Clock::new()).await;
+        let long_ago = Some("2020-01-01T00:00:00Z".into());
+        let write = Write::Value { key: "maintained".into(), value: long_ago };
+        store.commit(&lease, vec![write]).await.unwrap();
+        store.release(lease).await.unwrap();
+    });
 }

@@ -126,3 +126,75 @@ fn a_strangers_stack_is_taken_over_with_no_change_to_its_resources() {
     assert_eq!(it.aws.retention(&url), "90");
     it.again_nothing();
 }
+
+#[test]
+fn a_lock_that_somebody_put_on_is_not_taken_off_by_a_deletion() {
+    let it = named();
+    it.aws.make(STACK, &stack::queue(60), &[]);
+    it.aws.protect(STACK, true);
+    let locked = || it.aws.stack(STACK).unwrap().enable_termination_protection();
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "adopt: true"))]);
+    it.apply();
+    it.world.ready(ID);
+
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let sentence = it.world.held(ID, "Protected");
+    assert!(sentence.contains("its termination protection is on"), "{sentence}");
+    assert!(
+        sentence.contains("turn that off and run `vend retry orders/dev/events`"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("`delete: {confirm: events}`"), "{sentence}");
+    assert_eq!((locked(), it.aws.effects(STACK)), (Some(true), vec!["update"]));
+    it.again_nothing();
+
+    // A person says so in the file.
+    let tombstone = request_with("queue@1.0.0", "{}", "adopt: true\ndelete: {confirm: events}");
+    it.world.requests.commit([ask(ID, tombstone)]);
+    it.apply();
+    assert_eq!(locked(), Some(true));
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stack(STACK).is_none());
+    assert_eq!(it.aws.effects(STACK), ["update", "delete"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn a_lock_that_is_taken_off_by_hand_lets_the_deletion_go() {
+    let it = named();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    it.aws.protect(STACK, true);
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    it.world.held(ID, "Protected");
+    it.aws.protect(STACK, false);
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    assert!(it.aws.stack(STACK).is_none());
+    assert_eq!(it.aws.effects(STACK), ["create", "delete"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn vends_own_lock_locks_nobody_in_whose_file_protects_no_more() {
+    let it = named();
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "protect: true"))]);
+    it.apply();
+    // No change takes it off, and so none makes it somebody else's; nor does the loss of the store.
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    it.apply();
+    assert_eq!(it.aws.stack(STACK).unwrap().enable_termination_protection(), Some(true));
+    std::fs::remove_dir_all(it.world.root().join("state")).unwrap();
+    it.world.vend_ends(0, &["state", "rebuild"]);
+    it.apply();
+    it.again_nothing();
+
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stack(STACK).is_none());
+    assert_eq!(it.aws.effects(STACK), ["create", "update", "delete"], "{}", it.aws.history());
+    it.again_nothing();
+}

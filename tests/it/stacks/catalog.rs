@@ -18,8 +18,10 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
     files.extend(bucket());
     files.extend(reader());
     files.extend(slow());
-    files.extend(steps("steps", ""));
-    files.extend(steps("hurried", "\n  timeout: 2s"));
+    files.extend(steps("steps", "", ""));
+    files.extend(steps("hurried", "\n  timeout: 2s", ""));
+    files.extend(steps("swapped", "", REPLACES));
+    files.extend(steps("hurried-swap", "\n  timeout: 2s", REPLACES));
     files.extend(moody());
     files.extend(handle());
     files.extend(role("role", ", with: {capabilities: [CAPABILITY_IAM]}"));
@@ -265,13 +267,18 @@ Resources:
     template("slow", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
 }
 
+/// What the schema of a parameter says whose change replaces.
+const REPLACES: &str = r#", "x-change": "replace""#;
+
 /// A stack whose queue comes after a wait at `Handle`, where its round is awaited anew; `more` are further
-/// lines of the template's spec.
-fn steps(name: &str, more: &str) -> Vec<Edit> {
-    let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
-        "round": {"type": "integer", "default": 0},
-        "seconds": {"type": "integer", "default": 60}
-    }}"#;
+/// lines of the template's spec, `round` more of the schema of its round.
+fn steps(name: &str, more: &str, round: &str) -> Vec<Edit> {
+    let schema = format!(
+        r#"{{"type": "object", "additionalProperties": false, "properties": {{
+        "round": {{"type": "integer", "default": 0{round}}},
+        "seconds": {{"type": "integer", "default": 60}}
+    }}}}"#
+    );
     let source = r#"AWSTemplateFormatVersion: "2010-09-09"
 Resources:
   {{#if parameters.round}}
@@ -298,7 +305,7 @@ Outputs:
 "#;
     let components = "    - {name: steps, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = format!("{{url: {{from: steps.QueueUrl}}}}{more}");
-    template(name, "1.0.0", components, &outputs, schema, &[("stack.yaml.hbs", source)])
+    template(name, "1.0.0", components, &outputs, &schema, &[("stack.yaml.hbs", source)])
 }
 
 /// A resource that takes no tags. Its note is nothing that CloudFormation would change a stack for;

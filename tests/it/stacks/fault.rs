@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Account, catalog};
 use crate::aws::{Answer, Fault, Gate, Rule};
 use crate::daemon::Serving;
@@ -353,4 +355,82 @@ fn f43_credentials_that_run_out_in_the_middle() {
     until_settled(&it, "it is found", || is_ready(&it));
     assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
     it.again_nothing();
+}
+
+/// Something happens while a call of a pass is on its way, so many of its kind having come before.
+#[track_caller]
+fn during(it: &Account, action: &str, skipped: usize, happens: impl FnOnce()) {
+    let gate = Gate::closed();
+    let before = it.aws.count(action);
+    it.aws.rule(Rule::on(action, Fault::Hold(gate.clone())).after(skipped).once());
+    std::thread::scope(|scope| {
+        let pass = scope.spawn(|| it.world.vend(&["apply", "--wait"]));
+        it.aws.eventually("it is on its way", || {
+            (it.aws.count(action) > before + skipped).then_some(())
+        });
+        happens();
+        gate.open();
+        pass.join().unwrap();
+    });
+    it.aws.no_rules();
+}
+
+#[test]
+fn f32_what_nobody_has_looked_at_is_not_executed() {
+    let it = Account::new();
+    let noted = |note: &str| ask(ID, request("handle@1.0.0", &format!("{{note: {note}}}")));
+    it.world.requests.commit([noted("first")]);
+    it.apply();
+    let stack = it.stack(ID);
+    // The preview says that nothing would change; then somebody adds what the change would take away.
+    it.world.requests.commit([noted("second")]);
+    during(&it, "CreateChangeSet", 1, || {
+        let mut template = crate::aws::stack::queue(60);
+        template["Resources"]["Handle"] =
+            json!({"Type": "AWS::CloudFormation::WaitConditionHandle"});
+        it.aws.change(&stack, &template);
+    });
+    let sentence = it.world.held(ID, "NeedsApproval");
+    assert!(sentence.contains("delete `Queue`"), "{sentence}");
+    assert!(it.aws.output(&stack, "QueueUrl").is_some(), "{}", it.aws.history());
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    it.again_nothing();
+
+    it.world.approve(&sentence);
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.aws.effects(&stack), ["create", "update"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn f32_what_somebody_begins_to_change_meanwhile_waits_for_that_and_for_nobody() {
+    for action in ["DescribeStacks", "CreateChangeSet"] {
+        let mut it = Account::new();
+        // What somebody adds goes again.
+        it.world.configure(|c| c["reconcile"] = json!({"replacements": "apply"}));
+        it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+        it.apply();
+        let stack = it.stack(ID);
+        it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+        let skipped = usize::from(action == "DescribeStacks");
+        during(&it, action, skipped, || {
+            let mut template = crate::aws::stack::queue(60);
+            let slow = crate::aws::stack::slow(600)["Resources"].clone();
+            for (name, resource) in slow.as_object().unwrap() {
+                template["Resources"][name] = resource.clone();
+            }
+            let call = it.aws.client.update_stack().stack_name(&stack);
+            it.aws.wait(call.template_body(template.to_string()).send()).unwrap();
+        });
+        let sentence = it.world.held(ID, "NotObserved");
+        assert!(sentence.contains("UPDATE_IN_PROGRESS"), "{action}: {sentence}");
+        it.aws.signal(&stack, "Handle", "SUCCESS");
+        it.aws.settled(&stack);
+        it.apply();
+        it.world.ready(ID);
+        let url = it.aws.output(&stack, "QueueUrl").unwrap();
+        assert_eq!(it.aws.retention(&url), "120", "{action}: {}", it.aws.history());
+        it.again_nothing();
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Account;
+use crate::aws::{Fault, Rule};
 use crate::world::{ask, request};
 
 const ID: &str = "orders/dev/steps";
@@ -56,10 +57,20 @@ fn a_newer_commit_waits_for_what_is_under_way_and_says_so() {
 
 #[test]
 fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
+    a_newer_commit_stops("steps");
+}
+
+#[test]
+fn a_newer_commit_stops_a_replacement_too() {
+    a_newer_commit_stops("swapped");
+}
+
+#[track_caller]
+fn a_newer_commit_stops(template: &str) {
     let mut it = Account::new();
     it.world.configure(|c| c["reconcile"] = json!({"cancel": "superseded"}));
-    let stack = under_way(&it, "steps");
-    it.world.requests.commit([ask(ID, steps("steps", 0))]);
+    let stack = under_way(&it, template);
+    it.world.requests.commit([ask(ID, steps(template, 0))]);
     it.aws.eventually("it is asked to stop", || {
         it.world.vend(&["apply"]);
         (it.aws.count("CancelUpdateStack") > 0).then_some(())
@@ -79,8 +90,18 @@ fn a_newer_commit_stops_what_is_under_way_where_the_settings_say_so() {
 
 #[test]
 fn an_update_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
+    what_takes_too_long_is_stopped("hurried");
+}
+
+#[test]
+fn a_replacement_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
+    what_takes_too_long_is_stopped("hurried-swap");
+}
+
+#[track_caller]
+fn what_takes_too_long_is_stopped(template: &str) {
     let it = Account::new();
-    let stack = under_way(&it, "hurried");
+    let stack = under_way(&it, template);
     let create = it.aws.calls().into_iter().find(|c| c.action == "CreateStack").unwrap();
     assert_eq!(create.get("TimeoutInMinutes"), "1", "the service sees to a creation");
     it.aws.eventually("it is asked to stop", || {
@@ -96,9 +117,80 @@ fn an_update_that_takes_longer_than_its_template_allows_is_stopped_and_said() {
     assert_eq!(seconds(&it, &stack), "60");
 
     // Back to what stands there.
+    it.world.requests.commit([ask(ID, steps(template, 0))]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn f44_whoever_may_not_stop_an_update_is_told_and_it_is_asked_again() {
+    let it = Account::new();
+    let text = "User: vend is not authorized to perform: cloudformation:CancelUpdateStack";
+    it.aws.rule(Rule::on("CancelUpdateStack", Fault::Refuse(403, "AccessDenied", text)));
+    let stack = under_way(&it, "hurried");
+    it.aws.eventually("it is said that it could not be stopped", || {
+        it.world.vend(&["apply"]);
+        let sentence = it.world.standing(ID).2;
+        (sentence.contains(text) && !sentence.contains("asked to stop")).then_some(())
+    });
+    let denied = it.aws.count("CancelUpdateStack");
+    it.aws.no_rules();
+    it.aws.eventually("it is asked to stop", || {
+        it.world.vend(&["apply"]);
+        (it.aws.count("CancelUpdateStack") > denied).then_some(())
+    });
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.apply_fails();
+    assert_eq!(it.aws.settled(&stack).as_str(), "UPDATE_ROLLBACK_COMPLETE");
     it.world.requests.commit([ask(ID, steps("hurried", 0))]);
     it.apply();
     it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn what_has_not_begun_when_something_newer_comes_never_begins() {
+    let mut it = Account::new();
+    it.world.configure(|c| c["reconcile"] = json!({"cancel": "superseded"}));
+    let noted = |note: &str| ask(ID, request("handle@1.0.0", &format!("{{note: {note}}}")));
+    it.world.requests.commit([noted("first")]);
+    it.apply();
+    let stack = it.stack(ID);
+    // A change set that takes its time, of a change in which nothing was to be seen.
+    let going = Fault::answer(|call, answer| {
+        if !call.get("ChangeSetName").contains("vend-preview-") {
+            let going = "<Status>CREATE_IN_PROGRESS</Status>";
+            answer.edit(|text| text.replace("<Status>FAILED</Status>", going));
+        }
+    });
+    it.aws.rule(Rule::on("DescribeChangeSet", going));
+    it.world.requests.commit([noted("second")]);
+    let made = |it: &Account| {
+        let calls = it.aws.calls().into_iter().filter(|call| call.action == "CreateChangeSet");
+        let names = calls.map(|call| call.get("ChangeSetName").to_owned());
+        names.filter(|name| !name.starts_with("vend-preview-")).collect::<Vec<String>>()
+    };
+    it.aws.eventually("it is under way", || {
+        it.world.vend(&["apply"]);
+        (!made(&it).is_empty()).then_some(())
+    });
+    let first = made(&it).remove(0);
+    it.world.requests.commit([noted("third")]);
+    it.aws.eventually("the newer one takes its place", || {
+        it.world.vend(&["apply"]);
+        (made(&it).len() > 1).then_some(())
+    });
+    let dropped =
+        it.aws.calls().into_iter().any(|call| {
+            call.action == "DeleteChangeSet" && call.get("ChangeSetName").contains(&first)
+        });
+    assert!(dropped, "{}", it.aws.history());
+    it.aws.no_rules();
+    it.apply();
+    it.world.ready(ID);
+    assert_eq!(it.world.status(ID)["parameters"]["note"], "third");
+    assert_eq!((it.aws.count("CancelUpdateStack"), it.aws.effects(&stack)), (0, vec!["create"]));
     it.again_nothing();
 }
 

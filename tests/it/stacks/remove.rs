@@ -124,7 +124,7 @@ fn a_request_that_is_protected_later_has_cloudformations_guard_too() {
     it.again_nothing();
 
     // What somebody turned off is on again with the next change.
-    it.aws.unprotect(&stack);
+    it.aws.protect(&stack, false);
     let changed = request_with("queue@1.0.0", "{seconds: 120}", "protect: true");
     it.world.requests.commit([ask(ID, changed)]);
     it.apply();

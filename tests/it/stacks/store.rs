@@ -1,5 +1,6 @@
 //! Two stores, one account.
 
+use aws_sdk_cloudformation::types::Tag;
 use serde_json::json;
 
 use super::Account;
@@ -74,5 +75,38 @@ fn f71_a_store_that_was_lost_while_a_stack_was_made_finds_that_one() {
         it.world.status_or_none(ID).filter(|status| status["phase"] == "Ready")
     });
     assert_eq!(it.aws.effects(&stack), ["create"]);
+    it.again_nothing();
+}
+
+#[test]
+fn f71_what_is_newer_than_its_record_is_deleted_all_the_same() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    // As where the last change was made, and the store that knew of it was lost before it told.
+    let tags: Vec<Tag> = it
+        .aws
+        .stack(&stack)
+        .unwrap()
+        .tags()
+        .iter()
+        .map(|tag| match tag.key() {
+            Some("vend:digest") => {
+                let other = format!("sha256:{}", "2".repeat(64));
+                Tag::builder().key("vend:digest").value(other).build()
+            }
+            _ => tag.clone(),
+        })
+        .collect();
+    let call = it.aws.client.update_stack().stack_name(&stack).set_tags(Some(tags));
+    let template = crate::aws::stack::queue(120).to_string();
+    it.aws.wait(call.template_body(template).send()).unwrap();
+    it.aws.settled(&stack);
+
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stack(&stack).is_none(), "{}", it.aws.history());
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"], "{}", it.aws.history());
     it.again_nothing();
 }

@@ -2,10 +2,12 @@
 
 use aws_sdk_cloudformation::types::{ChangeSetType, Tag};
 
+use serde_json::json;
+
 use super::Account;
 use crate::aws::{Fault, Rule, stack};
 use crate::daemon::Serving;
-use crate::world::{ask, request};
+use crate::world::{ask, drop_request, request};
 use vend::model::{ComponentName, InstanceId, RequestId, TargetKey, TargetName};
 
 const ID: &str = "orders/dev/events";
@@ -33,6 +35,31 @@ fn prepare(it: &Account, stack: &str, name: &str, kind: &ChangeSetType, instance
     it.aws.wait(call.template_body(stack::queue(999).to_string()).send()).unwrap();
 }
 
+/// What previews leave is old from now on.
+fn aged(it: &Account) {
+    for action in ["ListStacks", "ListChangeSets"] {
+        it.aws.rule(Rule::on(
+            action,
+            Fault::answer(|_, answer| {
+                let text = answer.text();
+                let mut parts = text.split("<CreationTime>");
+                let first = parts.next().unwrap_or_default().to_owned();
+                let aged = parts.fold(first, |all, part| {
+                    let after = part.split_once('<').map_or("", |(_, after)| after);
+                    format!("{all}<CreationTime>2026-01-01T00:00:00.000Z<{after}")
+                });
+                answer.body = aged.into();
+            }),
+        ));
+    }
+}
+
+/// The upkeep of the store is due, and a pass comes by.
+fn neglect(it: &Account) {
+    crate::crash::lab::neglect(&it.world);
+    it.world.requests.commit([ask("orders/dev/another", request("queue@1.0.0", "{}"))]);
+}
+
 #[test]
 fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
     let it = Account::watchful();
@@ -54,21 +81,7 @@ fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
     assert_eq!(change_sets(&it, &stack), ["somebodys", "vend-preview-1"]);
     assert_eq!(it.aws.stacks().len(), 4);
 
-    for action in ["ListStacks", "ListChangeSets"] {
-        it.aws.rule(Rule::on(
-            action,
-            Fault::answer(|_, answer| {
-                let text = answer.text();
-                let mut parts = text.split("<CreationTime>");
-                let first = parts.next().unwrap_or_default().to_owned();
-                let aged = parts.fold(first, |all, part| {
-                    let after = part.split_once('<').map_or("", |(_, after)| after);
-                    format!("{all}<CreationTime>2026-01-01T00:00:00.000Z<{after}")
-                });
-                answer.body = aged.into();
-            }),
-        ));
-    }
+    aged(&it);
     let mut daemon = Serving::ready(&it.world);
     let gone = || it.aws.stack("lost").is_none() && change_sets(&it, &stack).len() == 1;
     it.aws.eventually("they are cleared away", || gone().then_some(()));
@@ -106,5 +119,47 @@ fn what_a_preview_that_was_killed_left_holds_nothing_up() {
     it.world.vend(&["retry", persons]);
     it.apply();
     it.world.ready(persons);
+    it.again_nothing();
+}
+
+#[test]
+fn f31_they_do_not_get_a_day_old_where_drift_is_looked_for_less_often() {
+    let mut it = Account::new();
+    it.world.configure(|config| config["reconcile"] = json!({"driftInterval": "720h"}));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let instance = it.aws.tag(&stack, "vend:instance").unwrap();
+    let (update, create) = (ChangeSetType::Update, ChangeSetType::Create);
+    prepare(&it, &stack, "vend-preview-1", &update, &instance);
+    prepare(&it, &stack, "somebodys", &update, &instance);
+    prepare(&it, "lost", "vend-preview-2", &create, &instance);
+    aged(&it);
+    neglect(&it);
+    it.apply();
+    assert_eq!(change_sets(&it, &stack), ["somebodys"]);
+    assert!(it.aws.stack("lost").is_none(), "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn f31_nor_where_nothing_is_made_that_drift_could_be_looked_for_in() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let instance = it.aws.tag(&it.stack(ID), "vend:instance").unwrap();
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    prepare(&it, "lost", "vend-preview-1", &ChangeSetType::Create, &instance);
+    aged(&it);
+    let denied = Fault::Refuse(403, "AccessDenied", "User: vend is not authorized to do that");
+    it.aws.rule(Rule::on("CreateStack", denied));
+    neglect(&it);
+    it.world.vend(&["apply", "--wait"]);
+    assert!(it.aws.stacks().is_empty(), "{}", it.aws.history());
+
+    it.aws.no_rules();
+    it.world.vend_ends(0, &["retry", "orders/dev/another"]);
+    it.apply();
     it.again_nothing();
 }

@@ -1,10 +1,9 @@
 //! What happens to a world while something goes wrong.
 
-use serde_json::{Value, json};
-use vend::store::Write;
+use serde_json::json;
 
 use super::judge::leave_note;
-use crate::crash::lab::{self, Clock};
+use crate::crash::lab;
 use crate::daemon::eventually;
 use crate::world::{World, ask, catalog, drop_request, note, remove, request, request_with, write};
 
@@ -315,16 +314,7 @@ fn from_before(world: &World) {
 
 /// The last upkeep was long ago, and there is much to join.
 fn neglect(world: &World) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let store = lab::store(world);
-        let clock = Clock::new();
-        let lease = lab::lease(&store, &clock).await;
-        let long_ago = Value::from("2020-01-01T00:00:00Z");
-        let write = Write::Value { key: "maintained".into(), value: Some(long_ago) };
-        vend::store::Store::commit(&store, &lease, vec![write]).await.unwrap();
-        vend::store::Store::release(&store, lease).await.unwrap();
-    });
+    lab::neglect(world);
     for mirror in std::fs::read_dir(world.root().join("state/mirrors")).unwrap().flatten() {
         if mirror.path().is_dir() {
             clutter(&mirror.path());
