@@ -122,6 +122,34 @@ pub fn title(id: &RequestId) -> String {
     format!("Remove {id}, whose time is over")
 }
 
+/// The title of the issue that warns of an end.
+pub fn issue_title(id: &RequestId) -> String {
+    format!("{id} will end soon")
+}
+
+/// A warning of an end, `before` it, in Markdown. It is the same whenever it is said. Commands are heard on
+/// pull requests alone.
+pub fn warned(
+    id: &RequestId,
+    ends: Timestamp,
+    before: SignedDuration,
+    is_pull: bool,
+    marker: &str,
+) -> String {
+    let left = Length::of_seconds(before.as_secs()).map(|left| left.to_string());
+    let left = left.unwrap_or_else(|| format!("{before:#}"));
+    let how = match is_pull {
+        true => format!("{} says how", code(&format!("/vend extend {id} 7d"))),
+        false => format!("{} does so in a clone", code(&format!("vend extend {id} 7d"))),
+    };
+    format!(
+        "{marker}\n**Ends soon**: {} ends at {}, in less than {left}.\n\nTo keep it, give it a later end in \
+         its file: {how}. To let it go, do nothing.\n",
+        code(&id.to_string()),
+        time(ends),
+    )
+}
+
 /// What such a pull request says, in Markdown.
 pub fn proposal(id: &RequestId, path: &str, since: Timestamp) -> String {
     format!(
@@ -164,6 +192,25 @@ mod tests {
         False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 3d; extend it, or let it go
         False ExpiresSoon: it ends at 2027-01-19 12:00:00 UTC, in less than 1d; extend it, or let it go
         True Expired: its time was over at 2027-01-19 12:00:00 UTC
+        ");
+    }
+
+    #[test]
+    fn a_warning_says_where_it_is_answered() {
+        let id = RequestId::new("orders", "dev", "one").unwrap();
+        let ends = Timestamp::from_second(1_800_000_000).unwrap();
+        let said =
+            |is_pull| warned(&id, ends, SignedDuration::from_hours(72), is_pull, "<!-- m -->");
+        insta::assert_snapshot!([said(true), said(false)].join("---\n"), @"
+        <!-- m -->
+        **Ends soon**: `orders/dev/one` ends at 2027-01-15 08:00:00 UTC, in less than 3d.
+
+        To keep it, give it a later end in its file: `/vend extend orders/dev/one 7d` says how. To let it go, do nothing.
+        ---
+        <!-- m -->
+        **Ends soon**: `orders/dev/one` ends at 2027-01-15 08:00:00 UTC, in less than 3d.
+
+        To keep it, give it a later end in its file: `vend extend orders/dev/one 7d` does so in a clone. To let it go, do nothing.
         ");
     }
 

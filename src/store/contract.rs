@@ -43,6 +43,7 @@ pub(super) fn contract(make: impl Fn() -> Box<dyn Store>) {
     wait(what_happens_to_parts_does_not_push_out_history(&*make()));
     wait(unused_artifacts_are_swept(&*make()));
     wait(small_things_come_and_go(&*make()));
+    wait(what_ends_is_found_by_its_end(&*make()));
 }
 
 async fn a_new_store_is_empty(store: &dyn Store) {
@@ -302,6 +303,31 @@ async fn quiet_ends_with_any_change(store: &dyn Store) {
     let writes = vec![Write::Quiet(Some(quiet.clone())), Write::Desired(invalid("a"))];
     store.commit(&lease, writes).await.unwrap();
     assert_eq!(store.quiet().await.unwrap(), Some(quiet));
+}
+
+async fn what_ends_is_found_by_its_end(store: &dyn Store) {
+    let lease = lease(store).await;
+    let lives = |name: &str, ends: Option<i64>| {
+        let life = ends.map(|ends| {
+            let (until, max) = (at(ends), None);
+            let lifetime = Lifetime { term: Term::Until(until), max, imposed: false };
+            Life { lifetime, since: at(0), ends: until }
+        });
+        Write::Record(Box::new(Record { life, ..*record(name, "1", None) }))
+    };
+    let ends = async |until| {
+        let found = store.ending(at(until)).await.unwrap();
+        let told = found.into_iter().map(|entry| (entry.id, entry.ends.unwrap()));
+        told.collect::<Vec<_>>()
+    };
+    let writes = vec![lives("a", Some(30)), lives("b", Some(20)), lives("c", None)];
+    store.commit(&lease, writes).await.unwrap();
+    assert_eq!(ends(19).await, []);
+    assert_eq!(ends(20).await, [(id("b"), at(20))]);
+    assert_eq!(ends(99).await, [(id("b"), at(20)), (id("a"), at(30))]);
+    store.commit(&lease, vec![lives("b", Some(40)), lives("a", None)]).await.unwrap();
+    assert_eq!(ends(39).await, []);
+    assert_eq!(ends(40).await, [(id("b"), at(40))]);
 }
 
 async fn whoever_counts_sees_others_write(store: &dyn Store) {

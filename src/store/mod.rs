@@ -82,6 +82,9 @@ pub trait Store: Send + Sync {
     /// [`Index::stamp`] as it is now: one cheap read that tells whether an index is still good.
     async fn stamp(&self) -> Result<u64, StoreError>;
 
+    /// The small parts of the records of those that end at `until` or before, the earliest end first.
+    async fn ending(&self, until: Timestamp) -> Result<Vec<RecordEntry>, StoreError>;
+
     /// The whole desired states of these.
     async fn desired(&self, ids: &[RequestId]) -> Result<Vec<Desired>, StoreError>;
 

@@ -28,6 +28,7 @@ mod pushers;
 mod queue;
 mod stand;
 mod survey;
+mod warn;
 mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -366,6 +367,7 @@ impl Reviewer {
         self.follow_all(visit, turn).await?;
         let standing = self.store.standing().await?;
         self.passages(visit, &standing, turn).await?;
+        self.warn_of_ends(visit, turn).await?;
         self.offer_if_due(visit, &standing, turn).await?;
         self.clear(visit, clock()).await?;
         self.note_unsure(visit, turn);

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::codec::{Sum, damaged, digest, request, split, text, timestamp, unseal};
+use super::codec::{Sum, damaged, digest, nanoseconds, request, split, text, timestamp, unseal};
 use super::read;
 use crate::digest::Digest;
 use crate::model::{Approval, ObjectId, SourceName, SourceRecord, Sources, TemplateId};
@@ -173,6 +174,21 @@ fn records(
         list.push(record_entry(row, id, words, twin.copied())?);
     }
     list.shrink_to_fit();
+    Ok(list)
+}
+
+/// Those that end then or before. The rows are small, and few have an end: no index is kept up for them.
+pub(super) fn ending(db: &Connection, until: Timestamp) -> Result<Vec<RecordEntry>, StoreError> {
+    let mut words = Words::default();
+    let mut list = Vec::new();
+    let sql = "SELECT id, settled, source, refs, checked, sum, ends FROM record WHERE ends <= ?1 \
+               ORDER BY ends, id";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([nanoseconds(until)])?;
+    while let Some(row) = rows.next()? {
+        let id = text(row.get_ref(0)?, "request")?;
+        list.push(record_entry(row, id, &mut words, None)?);
+    }
     Ok(list)
 }
 

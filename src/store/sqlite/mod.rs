@@ -34,8 +34,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 use super::{
-    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, StatusRow, Store, StoreError, Swept,
-    TemplateRow, Write,
+    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, RecordEntry, StatusRow, Store,
+    StoreError, Swept, TemplateRow, Write,
 };
 use crate::digest::Digest;
 use crate::fault::{Fault, point};
@@ -403,6 +403,10 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<(u64, RequestId)>, StoreError> {
         self.read(move |db| read::lines_after(db, after, limit)).await
+    }
+
+    async fn ending(&self, until: Timestamp) -> Result<Vec<RecordEntry>, StoreError> {
+        self.read(move |db| index::ending(db, until)).await
     }
 
     async fn under_way(&self, request: Option<&RequestId>) -> Result<Vec<Journalled>, StoreError> {

@@ -13,8 +13,8 @@ use vend::model::{
 };
 use vend::provider::{Provider, ProviderError};
 use vend::store::{
-    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, Sqlite, StatusRow, Store, StoreError,
-    Swept, TemplateRow, Write,
+    Acquired, Holder, Index, Lease, Line, PersonWrite, Quiet, RecordEntry, Sqlite, StatusRow,
+    Store, StoreError, Swept, TemplateRow, Write,
 };
 
 /// Dies at its n-th commit: `before` it is written, or after.
@@ -109,6 +109,9 @@ impl Store for Cut {
     }
     async fn history(&self, r: &RequestId, after: Option<u64>, limit: usize) -> Answer<Vec<Line>> {
         self.inner.history(r, after, limit).await
+    }
+    async fn ending(&self, until: Timestamp) -> Answer<Vec<RecordEntry>> {
+        self.inner.ending(until).await
     }
     async fn under_way(&self, request: Option<&RequestId>) -> Answer<Vec<Journalled>> {
         self.inner.under_way(request).await

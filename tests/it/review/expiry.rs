@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Desk;
-use crate::daemon::eventually;
+use crate::daemon::{Serving, eventually};
+use crate::github::Fault;
 use crate::world::{ask, request_with};
 
 const ID: &str = "orders/dev/sandbox";
@@ -20,11 +21,18 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
     desk.says(n, &["Done", "it ends at "]);
     let body = desk.says(n, &["1 will end soon", "in less than 45s"]);
     assert!(body.contains(&format!("/vend extend {ID} 7d")), "{body}");
+    // An edit notifies nobody: each warning is a comment of its own.
+    let warned = eventually("a warning", || desk.warnings(n).pop());
+    assert!(warned.body.contains("in less than 45s"), "{}", warned.body);
+    assert!(warned.body.contains(&format!("/vend extend {ID} 7d")), "{}", warned.body);
 
     let asked = desk.repo().comment("ada", n, "/vend extend 7d");
     desk.reacted(n, asked, "+1");
     desk.says(n, &["ttl: 604861s"]);
+    // The answer to the second one is lost.
+    desk.hub.fault("POST", "/repos/*/*/issues/*/comments", Some(1), Fault::Lost);
     desk.says(n, &["in less than 20s"]);
+    eventually("a second warning", || (desk.warnings(n).len() == 2).then_some(()));
     // Its branch takes nothing but pull requests: one that removes it is opened, and people decide.
     desk.says(n, &["Held", "is to be removed by a pull request"]);
     let gone = eventually("a pull request that removes it", || {
@@ -42,6 +50,60 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
         left.trim().is_empty().then_some(())
     });
     desk.again_nothing();
+    let warned: Vec<_> = desk.warnings(n).into_iter().map(|said| said.body).collect();
+    assert_eq!(warned.len(), 2, "{warned:#?}");
+    assert!(
+        warned[0].contains("less than 45s") && warned[1].contains("less than 20s"),
+        "{warned:#?}"
+    );
+    assert!(desk.repo().issues().is_empty(), "there was a pull request to say it on");
+}
+
+/// The daemon, which ends where that says.
+fn serve(desk: &Desk, orders: &str) -> Serving {
+    let mut command = desk.world.command(&["serve", "--log", "json"]);
+    command.env("VEND_FAULT", orders);
+    Serving::spawn(command)
+}
+
+#[test]
+fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| {
+        c["requirePullRequest"] = false.into();
+        c["expiry"] = json!({"warn": ["97s", "55s"], "remove": "never"});
+    });
+    drop(desk.serve());
+    let text = request_with("note@1.0.0", "{text: hello}", "ttl: 100s");
+    desk.repo().push("grace", "main", [ask(ID, text.clone())]);
+    for point in ["forge.issue.after", "pull.warn.before", "pull.warn.after"] {
+        serve(&desk, &format!("{point}=kill")).ended();
+    }
+    let daemon = serve(&desk, "");
+    desk.ready(ID);
+    let issue = || {
+        let mut all = desk.repo().issues();
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all.remove(0)
+    };
+    let (opened, is_open) = issue();
+    assert!(is_open && opened.author == "vend[bot]");
+    assert_eq!(opened.title, format!("{ID} will end soon"));
+    assert!(opened.body.contains(&format!("`vend extend {ID} 7d` does so")), "{}", opened.body);
+    let n = opened.number;
+    let second = eventually("a second warning", || desk.warnings(n).pop());
+    assert!(second.body.contains("in less than 55s"), "{}", second.body);
+    desk.again_nothing();
+    // It gets a later end, and nobody has to do anything any more.
+    drop(daemon);
+    desk.repo().push("grace", "main", [ask(ID, text.replace("100s", "7d"))]);
+    serve(&desk, "forge.settle.after=kill").ended();
+    let _daemon = serve(&desk, "");
+    eventually("the issue is closed", || (!issue().1).then_some(()));
+    desk.ready(ID);
+    desk.again_nothing();
+    assert_eq!(desk.warnings(n).len(), 1);
+    assert_eq!(desk.hub.calls("PATCH", "/repos/*/*/issues/*").len(), 1);
 }
 
 #[test]

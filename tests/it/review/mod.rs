@@ -106,9 +106,15 @@ impl Desk {
     #[track_caller]
     pub fn comment(&self, number: u64) -> Option<Said> {
         let mut ours = self.repo().comments(number);
-        ours.retain(|said| said.author == "vend[bot]");
+        ours.retain(|said| said.author == "vend[bot]" && !is_warning(said));
         assert!(ours.len() <= 1, "said more than once: {ours:#?}");
         ours.pop()
+    }
+
+    /// Our warnings of ends below a pull request or an issue.
+    pub fn warnings(&self, number: u64) -> Vec<Said> {
+        let ours = self.repo().comments(number).into_iter();
+        ours.filter(|said| said.author == "vend[bot]" && is_warning(said)).collect()
     }
 
     /// The check of that name on a commit, once it has this conclusion.
@@ -177,4 +183,8 @@ impl Desk {
             assert!(std::time::Instant::now() < until, "it goes on and on: {last:#?}");
         }
     }
+}
+
+fn is_warning(said: &Said) -> bool {
+    said.body.contains("<!-- vend end")
 }
