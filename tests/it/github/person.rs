@@ -222,6 +222,19 @@ impl Repo<'_> {
         well(self.hub.state().merge(&self.full, number, user, method, None)).to_string()
     }
 
+    /// Somebody pushes a merge of these to a branch, with what `like` holds.
+    pub fn push_merge(&self, user: &str, branch: &str, of: [&str; 2], like: &str) -> String {
+        let git = git::open(self.git.path());
+        let commit = |name: &str| git.find_commit(Oid::from_str(&self.at(name)).unwrap()).unwrap();
+        let [one, other] = of.map(commit);
+        let (tree, now) = (commit(like).tree().unwrap(), self.hub.state().now());
+        let by = git::signature(user, now);
+        let made = git.commit(None, &by, &by, "Merge", &tree, &[&one, &other]).unwrap();
+        git.reference(&format!("refs/heads/{branch}"), made, true, "merge").unwrap();
+        self.hub.state().sync(&self.full, user);
+        made.to_string()
+    }
+
     /// Aims a pull request at another branch, as its author may.
     pub fn retarget(&self, user: &str, number: u64, base: &str) {
         self.at(base);
