@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::kept::{Before, Kept, Shown};
+use super::silent::Silence;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::forge::{ForgeError, marker};
 use crate::git::GitError;
@@ -42,9 +43,14 @@ impl Reviewer {
             })
             .map(|(key, _)| key.clone())
             .collect();
+        let mut silence = Silence::default();
         for key in keys {
+            if self.is_silent(&key, now, turn) {
+                continue;
+            }
             let followed = self.follow(visit, &key, turn).await;
-            self.own_trouble(visit, &key, followed).await?;
+            let followed = self.own_trouble(visit, &key, followed).await;
+            self.unless_silent(visit, &key, followed, &mut silence, turn)?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
         // What could not be said is not tried all the time.

@@ -26,6 +26,7 @@ mod passage;
 mod publish;
 mod pushers;
 mod queue;
+mod silent;
 mod stand;
 mod survey;
 mod whose;
@@ -38,6 +39,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::again::Again;
 use self::kept::Kept;
 pub use self::offer::change;
+use self::silent::Silence;
 pub use self::stand::Nudges;
 use super::{Engine, PassError};
 use crate::config::Config;
@@ -121,6 +123,8 @@ pub struct Reviewer {
     again: Again<PullKey>,
     /// Those whose head could not be fetched or read, with that head and why.
     lacking: BTreeMap<PullKey, heads::Lacking>,
+    /// Those of which the forge tells nothing, and when it is asked again.
+    silent: BTreeMap<PullKey, Pause>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
     /// What is to be said where.
@@ -225,6 +229,7 @@ impl Reviewer {
             looked: BTreeMap::new(),
             again: Again::default(),
             lacking: BTreeMap::new(),
+            silent: BTreeMap::new(),
             ending: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
@@ -321,7 +326,11 @@ impl Reviewer {
             .filter(|(key, kept)| of_place(key) && open(kept) && !listed.contains(&key.number))
             .map(|(key, _)| key.number)
             .collect();
+        let mut silence = Silence::default();
         for number in missing {
+            if self.is_silent(&place.key(number), clock(), turn) {
+                continue;
+            }
             match self.forge.pull(&place.repo, number).await {
                 Ok(pull) if pull.base == place.branch => pulls.push(pull),
                 Ok(pull) => {
@@ -335,7 +344,10 @@ impl Reviewer {
                 Err(ForgeError::Refused { text }) => {
                     tracing::warn!(repo = %place.repo, number, text, "a pull request is left alone");
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    let (key, asked) = (place.key(number), Err(error.into()));
+                    self.unless_silent(visit, &key, asked, &mut silence, turn)?;
+                }
             }
         }
         // Of whose head nothing was said yet go first: people wait for those, and what may be said in a
@@ -349,8 +361,12 @@ impl Reviewer {
         self.fetch_heads(visit, &pulls).await;
         for pull in pulls {
             let key = place.key(pull.number);
+            if self.is_silent(&key, clock(), turn) {
+                continue;
+            }
             let attended = self.attend(visit, &key, pull, turn).await;
-            self.own_trouble(visit, &key, attended).await?;
+            let attended = self.own_trouble(visit, &key, attended).await;
+            self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
@@ -361,10 +377,12 @@ impl Reviewer {
         self.note_unsure(visit, turn);
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();
-        let value = serde_json::to_value(began).ok();
-        let write = Write::Value { key: since_key(place.name()), value };
         point!("pull.turn.before")?;
-        self.store.commit(visit.lease, vec![write]).await?;
+        if self.all_are_found(visit) {
+            let value = serde_json::to_value(began).ok();
+            let write = Write::Value { key: since_key(place.name()), value };
+            self.store.commit(visit.lease, vec![write]).await?;
+        }
         Ok(point!("pull.turn.after")?)
     }
 
@@ -486,6 +504,7 @@ impl Reviewer {
         self.looked.remove(key);
         self.again.forget(key);
         self.lacking.remove(key);
+        self.silent.remove(key);
         self.ending.remove(key);
         self.refused.remove(key);
         self.unsure.remove(key);
@@ -528,13 +547,13 @@ impl Reviewer {
 }
 
 /// When a forge is tried again after it failed.
-fn wait(
-    pauses: &mut BTreeMap<Repo, Pause>,
-    repo: &Repo,
+fn wait<K: Ord + Clone>(
+    pauses: &mut BTreeMap<K, Pause>,
+    of: &K,
     error: &Trouble,
     now: Timestamp,
 ) -> Timestamp {
-    let (failures, until) = pauses.entry(repo.clone()).or_insert((0, now));
+    let (failures, until) = pauses.entry(of.clone()).or_insert((0, now));
     *failures = failures.saturating_add(1);
     let own = REST * 2_i32.saturating_pow((*failures - 1).min(8));
     let asked = match error {
