@@ -131,7 +131,7 @@ impl Reviewer {
         if kept.shown.is_some() {
             return Ok(());
         }
-        let own = match self.brought_by(visit, commit).await {
+        let own = match self.brought_by(visit, &kept.pull, commit).await {
             // The next pass fetches it.
             Err(Trouble::Git(GitError::Missing { .. })) => return Ok(()),
             other => other?,
@@ -249,13 +249,16 @@ impl Reviewer {
         Ok(read.collect())
     }
 
-    /// The requests whose files a commit changed, for a pull request that was never seen open.
+    /// The requests whose files a pull request changed that was never seen open: those of the commit that it
+    /// was merged as, and, since a rebase makes many of which that is the last, those of its own commits.
     async fn brought_by(
         &self,
         visit: &Visit<'_>,
+        pull: &Pull,
         commit: &Revision,
     ) -> Result<BTreeMap<RequestId, Before>, Trouble> {
         let mut own = BTreeMap::new();
+        let head = self.head_of(visit, pull).await?;
         for source in self.engine.sources().requests.iter() {
             if !visit.place.sources.contains(&source.name) {
                 continue;
@@ -263,11 +266,18 @@ impl Reviewer {
             let mirror = source.mirror();
             let folder = source.watched_folder();
             let Some(parent) = mirror.first_parent(commit)? else { continue };
-            let (then, now) = (mirror.tree(&parent, &folder)?, mirror.tree(commit, &folder)?);
-            for delta in mirror.diff(then, now)? {
-                let path = crate::reconcile::source::join(&folder, &delta.path);
-                if let Some(id) = source.request_at(&path) {
-                    own.insert(id, Before { was: None, is: None });
+            let parted = match &head {
+                Some(head) => mirror.merge_base(head, &parent)?,
+                None => None,
+            };
+            let its_own = parted.as_ref().zip(head.as_ref());
+            for (then, now) in [(&parent, commit)].into_iter().chain(its_own) {
+                let (then, now) = (mirror.tree(then, &folder)?, mirror.tree(now, &folder)?);
+                for delta in mirror.diff(then, now)? {
+                    let path = crate::reconcile::source::join(&folder, &delta.path);
+                    if let Some(id) = source.request_at(&path) {
+                        own.insert(id, Before { was: None, is: None });
+                    }
                 }
             }
         }
@@ -276,6 +286,22 @@ impl Reviewer {
             own.insert(desired.id.clone(), Before { was: None, is: Some(desired.content) });
         }
         Ok(own)
+    }
+}
+
+impl Reviewer {
+    /// The head of a merged pull request, fetched where it is not here; `None`: it cannot be had.
+    async fn head_of(&self, visit: &Visit<'_>, pull: &Pull) -> Result<Option<Revision>, Trouble> {
+        let source = self.engine.sources().named(visit.place.name());
+        let Some(mirror) = source.map(|source| source.mirror()) else { return Ok(None) };
+        if mirror.pull_head(pull.number)?.as_ref() != Some(&pull.head)
+            && let Err(error) = mirror.fetch_pulls(&[pull.number]).await
+        {
+            let (number, error) = (pull.number, crate::error::chain(&error));
+            tracing::info!(number, error, "the head of a merged pull request cannot be had");
+            return Ok(None);
+        }
+        Ok(mirror.pull_head(pull.number)?.filter(|head| *head == pull.head))
     }
 }
 

@@ -152,11 +152,13 @@ pub struct Reviewer {
     mute: BTreeMap<Repo, Pause>,
     /// Pull requests that commits came with: what was merged stays merged.
     brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
+    /// Those commits of which the forge knew none when it was asked last.
+    nobodys: BTreeSet<(Repo, Revision)>,
     /// Requests that were let through and are held since more would happen now, with what that is, of
     /// those that were compared again.
     moved: BTreeSet<(RequestId, Digest)>,
-    /// Commits of which the forge knows no pull request, and since when we know that.
-    doubted: BTreeMap<Option<Revision>, Timestamp>,
+    /// Commits of which the forge knows no pull request.
+    doubted: BTreeMap<Option<Revision>, passage::Doubt>,
     health: health::Health,
     /// Those where nothing is proposed before then.
     unoffered: BTreeMap<Repo, Pause>,
@@ -243,6 +245,7 @@ impl Reviewer {
             rest: BTreeMap::new(),
             mute: BTreeMap::new(),
             brought: BTreeMap::new(),
+            nobodys: BTreeSet::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
             health: health::Health::default(),

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::kept::Shown;
+use super::kept::{Before, Kept, Shown};
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
@@ -25,6 +25,21 @@ const REWRITTEN: usize = 20_000;
 /// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
 /// pushed directly.
 const DOUBT: SignedDuration = SignedDuration::from_secs(10);
+
+/// It is asked again, less and less often: it may have been wrong for longer than that.
+const DOUBT_MOST: SignedDuration = SignedDuration::from_mins(30);
+
+/// Commits that one pull request comes to at most, where it is rebased.
+const REBASED: usize = 250;
+
+/// The forge knows no pull request of a commit.
+pub(super) struct Doubt {
+    /// When it said so first.
+    since: Timestamp,
+    /// When it is asked next, and how often it was since it was believed.
+    next: Timestamp,
+    times: u32,
+}
 
 /// What stands in a request's file, and how it came.
 pub(super) struct Asked {
@@ -46,10 +61,21 @@ impl Reviewer {
     ) -> Result<(), Trouble> {
         let mut held: BTreeSet<RequestId> = BTreeSet::new();
         let mut moved: BTreeSet<(RequestId, Digest)> = BTreeSet::new();
+        let mut direct: BTreeSet<RequestId> = BTreeSet::new();
+        let now = (visit.clock)();
         for Hold { request, reason, .. } in standing.holds.iter().map(|row| &row.hold) {
             match reason {
                 HoldReason::NeedsPullRequest { direct: false, .. } => {
                     held.insert(request.clone());
+                }
+                HoldReason::NeedsPullRequest { direct: true, commit, .. } => {
+                    match self.doubted.get(commit).map(|doubt| doubt.next) {
+                        Some(at) if at > now => turn.is_due(at),
+                        _ => {
+                            held.insert(request.clone());
+                            direct.insert(request.clone());
+                        }
+                    }
                 }
                 HoldReason::PlanChanged { now, .. } => {
                     moved.insert((request.clone(), *now));
@@ -73,23 +99,24 @@ impl Reviewer {
             return Ok(());
         }
         let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
+        self.nobodys.clear();
         for asked in self.asked(visit, held).await? {
             let pull = self.brought(visit, &asked).await?;
             let number = pull.as_ref().map(|pull| pull.number);
             by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
-        let now = (visit.clock)();
         for (_, (pull, asked)) in by_pull {
             let writes = match pull {
                 None => {
-                    let sure = |a: &Asked| {
-                        let since = self.doubted.entry(a.commit.clone()).or_insert(now);
-                        now.duration_since(*since) >= DOUBT
-                    };
-                    let (sure, open): (Vec<_>, Vec<_>) = asked.into_iter().partition(sure);
-                    if !open.is_empty() {
-                        turn.is_due(now + DOUBT);
+                    for commit in asked.iter().map(|a| &a.commit).collect::<BTreeSet<_>>() {
+                        turn.is_due(self.doubt(commit, now));
                     }
+                    let is_sure = |a: &Asked| {
+                        let doubt = self.doubted.get(&a.commit);
+                        doubt.is_some_and(|doubt| now.duration_since(doubt.since) >= DOUBT)
+                    };
+                    let is_news = |a: &Asked| is_sure(a) && !direct.contains(&a.id);
+                    let sure: Vec<Asked> = asked.into_iter().filter(is_news).collect();
                     let direct = |a: Asked| through(a, None, (None, None));
                     sure.into_iter().map(direct).collect()
                 }
@@ -165,16 +192,20 @@ impl Reviewer {
     ) -> Result<Option<Pull>, Trouble> {
         let place = visit.place;
         let Some(commit) = &asked.commit else { return Ok(None) };
-        if let Some(pull) = self.merged_here(visit, commit, &asked.tip) {
+        if let Some(pull) = self.merged_here(visit, commit, asked) {
             return Ok(Some(pull));
         }
         let key = (place.repo.clone(), commit.clone());
         let pulls = match self.brought.get(&key) {
             Some(pulls) => pulls.clone(),
+            // What one commit brought is asked about once.
+            None if self.nobodys.contains(&key) => Vec::new(),
             None => {
                 let pulls = self.forge.pulls_of(&place.repo, commit).await?;
-                if !pulls.is_empty() {
-                    self.brought.insert(key, pulls.clone());
+                // What is open may be merged a moment later; what was merged stays so.
+                match pulls.iter().any(|pull| matches!(pull.state, PullState::Merged { .. })) {
+                    true => drop(self.brought.insert(key, pulls.clone())),
+                    false => drop(self.nobodys.insert(key)),
                 }
                 pulls
             }
@@ -183,23 +214,51 @@ impl Reviewer {
         Ok(ours.filter(|pull| matches!(pull.state, PullState::Merged { .. })).last())
     }
 
+    /// One more was merged: it may be what brought a commit that was taken for pushed directly.
+    pub(super) fn doubt_anew(&mut self, now: Timestamp) {
+        for doubt in self.doubted.values_mut() {
+            doubt.next = doubt.next.min(now);
+        }
+    }
+
+    /// Of this commit the forge knows no pull request; when it is asked about it next.
+    fn doubt(&mut self, commit: &Option<Revision>, now: Timestamp) -> Timestamp {
+        let fresh = Doubt { since: now, next: now + DOUBT, times: 0 };
+        let doubt = self.doubted.entry(commit.clone()).or_insert(fresh);
+        if doubt.next <= now {
+            doubt.next = now + (DOUBT * 2_i32.saturating_pow(doubt.times.min(8))).min(DOUBT_MOST);
+            doubt.times = doubt.times.saturating_add(1);
+        }
+        doubt.next
+    }
+
     /// The pull request that a commit came with, as far as what is remembered of them tells.
-    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision, tip: &Revision) -> Option<Pull> {
+    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision, asked: &Asked) -> Option<Pull> {
         let source = self.engine.sources().named(visit.place.name())?;
         let mirror = source.mirror();
+        let mut here = Vec::new();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
             // Merged into another branch first, it came to this one in another way.
-            let is_here = key.source == *visit.place.name() && kept.pull.base == visit.place.branch;
-            if !is_here {
-                continue;
-            }
-            // Of one whose commit cannot be read the forge is asked, as of one that nobody remembers.
-            if brings(mirror, merged, commit, tip).unwrap_or_default() {
-                return Some(kept.pull.clone());
+            if key.source == *visit.place.name() && kept.pull.base == visit.place.branch {
+                here.push((merged, kept));
             }
         }
-        None
+        // Of one whose commit cannot be read the forge is asked, as of one that nobody remembers.
+        let is_its = |(merged, _): &&(&Revision, &Kept)| {
+            brings(mirror, merged, commit, &asked.tip).unwrap_or_default()
+        };
+        // Of a rebase the forge names the last commit, and the others are before it.
+        let merges: BTreeSet<&Revision> = here.iter().map(|(merged, _)| *merged).collect();
+        let is_rebased = |(merged, kept): &&(&Revision, &Kept)| {
+            let shown = kept.shown.as_ref().filter(|shown| !shown.unseen);
+            let own = shown.and_then(|shown| shown.own.get(&asked.id));
+            own.is_some_and(|own| own.is == asked.content)
+                && comes_before(mirror, merged, commit, &merges).unwrap_or_default()
+                && mirror.is_ancestor(merged, &asked.tip).unwrap_or_default()
+        };
+        let found = here.iter().find(is_its).or_else(|| here.iter().find(is_rebased));
+        found.map(|(_, kept)| kept.pull.clone())
     }
 
     /// Lets through what a pull request brought, as far as it was reviewed.
@@ -228,11 +287,21 @@ impl Reviewer {
         let mut writes = self.approvals(visit, &key, &now);
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
-        if let Some(kept) = self.kept.get(&key).cloned()
-            && kept.changed != changed
-        {
-            let kept = super::Kept { changed: changed.clone(), over: false, ..kept };
-            self.keep(visit, &key, kept).await?;
+        if let Some(known) = self.kept.get(&key) {
+            let mut kept = known.clone();
+            // Of one that was never seen open, not all that it brought may be known.
+            let own = kept.shown.as_mut().map(|shown| &mut shown.own);
+            if let Some(own) = own {
+                for Asked { id, content, .. } in &asked {
+                    let before = || Before { was: None, is: *content };
+                    own.entry(id.clone()).or_insert_with(before);
+                }
+            }
+            kept.changed.clone_from(&changed);
+            if kept != *known {
+                kept.over = false;
+                self.keep(visit, &key, kept).await?;
+            }
         }
         for asked in asked {
             let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
@@ -301,6 +370,24 @@ fn brings(
                 Some(parent) => !mirror.is_ancestor(commit, &parent)?,
                 None => true,
             })
+}
+
+/// Whether a commit is one of those right before the merge `merged` on its branch, after any other of `merges`.
+fn comes_before(
+    mirror: &Mirror,
+    merged: &Revision,
+    commit: &Revision,
+    merges: &BTreeSet<&Revision>,
+) -> Result<bool, GitError> {
+    let mut at = merged.clone();
+    for _ in 0..REBASED {
+        match mirror.first_parent(&at)? {
+            Some(parent) if parent == *commit => return Ok(true),
+            Some(parent) if !merges.contains(&parent) => at = parent,
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
 }
 
 fn through(

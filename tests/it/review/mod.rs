@@ -16,6 +16,7 @@ mod offer;
 mod place;
 mod queue;
 mod radius;
+mod rebase;
 mod sides;
 mod stand;
 mod strange;
