@@ -30,6 +30,7 @@ mod silent;
 mod stand;
 mod survey;
 mod whose;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::kept::{Before, Kept, Shown};
+use super::withdraw::Withdrawn;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
@@ -117,8 +118,10 @@ impl Reviewer {
                     };
                     let is_news = |a: &Asked| is_sure(a) && !direct.contains(&a.id);
                     let sure: Vec<Asked> = asked.into_iter().filter(is_news).collect();
+                    let mut writes = self.withdraw(&sure, None, now).await?.writes;
                     let direct = |a: Asked| through(a, None, (None, None));
-                    sure.into_iter().map(direct).collect()
+                    writes.extend(sure.into_iter().map(direct));
+                    writes
                 }
                 Some(pull) => self.through(visit, pull, asked).await?,
             };
@@ -284,7 +287,11 @@ impl Reviewer {
         self.judge_again(visit, &key).await?;
         let reviewed = self.kept.get(&key).and_then(|kept| kept.shown.clone());
         let reviewed = reviewed.filter(|shown| !shown.unseen);
-        let mut writes = self.approvals(visit, &key, &now);
+        // What was said since the merge was said of what it brought.
+        let ended = self.kept.get(&key).and_then(|kept| kept.ended);
+        let until = ended.unwrap_or_else(|| (visit.clock)());
+        let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
+        writes.extend(self.approvals(visit, &key, &now, digests));
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         if let Some(known) = self.kept.get(&key) {
@@ -327,12 +334,18 @@ impl Reviewer {
         Ok(())
     }
 
-    /// What reviewers approved is approved.
-    fn approvals(&self, visit: &Visit<'_>, key: &PullKey, now: &Reviewed) -> Vec<PersonWrite> {
+    /// What reviewers approved is approved, of what is asked for now or was `withdrawn`.
+    fn approvals(
+        &self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        now: &Reviewed,
+        withdrawn: BTreeSet<Digest>,
+    ) -> Vec<PersonWrite> {
         let Some(kept) = self.kept.get(key) else { return Vec::new() };
         let Some(shown) = &kept.shown else { return Vec::new() };
-        let asked: BTreeSet<Digest> =
-            super::judge::needs(now).into_iter().map(|(digest, _)| digest).collect();
+        let mut asked = withdrawn;
+        asked.extend(super::judge::needs(now).into_iter().map(|(digest, _)| digest));
         let at = (visit.clock)();
         // Rules count people, those who come later too. What anybody may approve who may write is one
         // person's word: while it is missing, nobody else's may stand in for it.
