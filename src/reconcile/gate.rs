@@ -140,6 +140,24 @@ impl Pass<'_> {
         })
     }
 
+    /// Reads once more what is approved, where somebody spoke since the pass began. What is let through is
+    /// looked up as it is now, and with a passage what was approved of the one before it is withdrawn.
+    pub(super) async fn hear_again(&mut self) -> Result<(), PassError> {
+        let store = &self.engine.store;
+        let is_free = self.lease.is_none() || self.engine.followed.is_empty();
+        if is_free || store.stamp().await? == self.memory.stamp {
+            return Ok(());
+        }
+        let index = store.standing().await?;
+        if index.notes != self.memory.notes {
+            self.memory.approvals.clear();
+            for approval in index.approvals {
+                self.memory.approvals.entry(approval.digest).or_default().push(approval);
+            }
+        }
+        Ok(())
+    }
+
     /// The commit of the tip that this pass works on that brought what a file says.
     fn bringing(&self, source: &SourceName, path: &str) -> Option<Revision> {
         let snapshot = self.snapshots.iter().find(|s| s.source.name == *source)?;
