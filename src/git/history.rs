@@ -100,7 +100,8 @@ impl Mirror {
     }
 
     /// The newest commit, among at most `most` from `tip` back, in which what stands at `path` (a
-    /// file or a folder) differs from every parent.
+    /// file or a folder) differs from every parent, or that is a merge which took one side's content although
+    /// the other side had changed it.
     ///
     /// # Errors
     /// `Missing` when `tip` is not here.
@@ -138,7 +139,8 @@ impl Mirror {
     ) -> Result<Option<Revision>, GitError> {
         let Ok(parts) = path::parts(path) else { return Ok(None) };
         self.with(|repository| {
-            // Like `git log`: follow the parent that has the same content, when there is one.
+            // As `git log` does, a parent with the same content is followed, but never past a merge that
+            // threw away what another parent had done: that merge is what brought it.
             let mut at = commit(repository, tip)?;
             let mut here = stands_at(repository, at.id(), &parts)?;
             for _ in 0..most {
@@ -147,13 +149,7 @@ impl Mirror {
                 {
                     return Ok(then.cloned());
                 }
-                let mut same = None;
-                for parent in at.parents() {
-                    if stands_at(repository, parent.id(), &parts)? == here {
-                        same = Some(parent);
-                        break;
-                    }
-                }
+                let same = same_as_here(repository, &at, here, &parts)?;
                 match same {
                     Some(parent) => at = parent,
                     None if here.is_none() && at.parent_count() == 0 => return Ok(None),
@@ -164,6 +160,56 @@ impl Mirror {
             Ok(None)
         })
     }
+}
+
+/// The parent of a commit that has `here` at a path as well, where every other parent either has it too or
+/// has still what stood there when the two parted.
+fn same_as_here<'r>(
+    repository: &'r Repository,
+    at: &git2::Commit<'r>,
+    here: Option<(i32, Oid)>,
+    parts: &[&str],
+) -> Result<Option<git2::Commit<'r>>, GitError> {
+    let (mut same, mut others) = (Vec::new(), Vec::new());
+    for parent in at.parents() {
+        let there = stands_at(repository, parent.id(), parts)?;
+        if there == here {
+            same.push(parent);
+        } else {
+            others.push((parent.id(), there));
+        }
+    }
+    for parent in same {
+        let mut is_kept = true;
+        for (other, there) in &others {
+            is_kept &= is_as_parted(repository, parent.id(), (*other, *there), parts)?;
+        }
+        if is_kept {
+            return Ok(Some(parent));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what stands at a path of `other` is what stood there in every commit in which it and `one` parted.
+fn is_as_parted(
+    repository: &Repository,
+    one: Oid,
+    (other, there): (Oid, Option<(i32, Oid)>),
+    parts: &[&str],
+) -> Result<bool, GitError> {
+    let bases = match repository.merge_bases(one, other) {
+        Ok(bases) => bases,
+        // Two histories that never met: each had nothing to begin with.
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(there.is_none()),
+        Err(error) => return Err(object(other)(error)),
+    };
+    for base in bases.iter() {
+        if stands_at(repository, *base, parts)? != there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The blob of a regular file at a commit.

@@ -14,7 +14,7 @@ use super::{Engine, PassError};
 use crate::digest::{self, Digest};
 use crate::fault::planted;
 use crate::model::{
-    Approval, Bound, ComponentName, Desired, HoldReason, Passage, Plan, Record, RequestId,
+    Approval, Bound, ComponentName, Desired, HoldReason, Origin, Passage, Plan, Record, RequestId,
     Revision, SourceName, Symbol,
 };
 use crate::plan::Bounds;
@@ -93,7 +93,7 @@ impl Pass<'_> {
             return Ok(None);
         };
         let content = desired.map(|d| d.content);
-        if self.lease.is_none() || self.stood_before(id, &origin.source, &origin.path) {
+        if self.lease.is_none() || self.stood_before(id, origin, recorded.is_some()) {
             return Ok(None);
         }
         if is_done(content, recorded) || planted!("pull-request-unasked") {
@@ -138,6 +138,24 @@ impl Pass<'_> {
             // What is more than was reviewed is seen once there is a plan.
             (Some(_), _, _) => None,
         })
+    }
+
+    /// Reads once more what is approved, where somebody spoke since the pass began. What is let through is
+    /// looked up as it is now, and with a passage what was approved of the one before it is withdrawn.
+    pub(super) async fn hear_again(&mut self) -> Result<(), PassError> {
+        let store = &self.engine.store;
+        let is_free = self.lease.is_none() || self.engine.followed.is_empty();
+        if is_free || store.stamp().await? == self.memory.stamp {
+            return Ok(());
+        }
+        let index = store.standing().await?;
+        if index.notes != self.memory.notes {
+            self.memory.approvals.clear();
+            for approval in index.approvals {
+                self.memory.approvals.entry(approval.digest).or_default().push(approval);
+            }
+        }
+        Ok(())
     }
 
     /// The commit of the tip that this pass works on that brought what a file says.
@@ -233,7 +251,8 @@ impl Pass<'_> {
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
         let content = desired.map(|d| d.content);
         let free = origin.is_none_or(|o| {
-            !self.engine.followed.contains(&o.source) || self.stood_before(id, &o.source, &o.path)
+            !self.engine.followed.contains(&o.source)
+                || self.stood_before(id, o, recorded.is_some())
         });
         if free || is_done(content, recorded) {
             return Ok(None);
@@ -298,7 +317,8 @@ impl Pass<'_> {
     }
 
     /// Whether the file stood so, or was gone, when pull requests began to be asked for.
-    fn stood_before(&self, id: &RequestId, source: &SourceName, path: &str) -> bool {
+    fn stood_before(&self, id: &RequestId, origin: &Origin, is_recorded: bool) -> bool {
+        let Origin { source, path, .. } = origin;
         let snapshot = self.snapshots.iter().find(|s| s.source.name == *source);
         let snapshot = snapshot.and_then(|s| Some((s.source.mirror(), s.commit.as_ref()?)));
         let (Some(since), Some((mirror, tip))) = (self.memory.gates.get(source), snapshot) else {
@@ -314,7 +334,8 @@ impl Pass<'_> {
         // It may have been otherwise in between, and have come back to what it was.
         match self.memory.brought.by(source, mirror, path, tip) {
             Ok(Some(commit)) => mirror.is_ancestor(&commit, since).unwrap_or(false),
-            Ok(None) => true,
+            // Too far back to be found. What was made in between came and went, by whatever way.
+            Ok(None) => !is_recorded,
             Err(_) => false,
         }
     }

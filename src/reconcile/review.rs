@@ -164,6 +164,10 @@ impl Pass<'_> {
         let seeds = self.read_catalog(&mut writes).await?;
         let found = self.list(seeds, &mut writes);
         self.evaluate(found, &mut writes).await?;
+        if !question.at.is_empty() {
+            // What was approved before was not what is proposed now, although it may come to the same.
+            self.memory.approvals.clear();
+        }
         let differs = self
             .fresh
             .iter()

@@ -56,6 +56,7 @@ impl Pass<'_> {
             };
             let looked = ids.clone();
             let cases = self.cases(ids).await?;
+            self.hear_again().await?;
             let mut looking = BTreeSet::new();
             let (plan, cases) =
                 self.look_and_plan(cases, &mut live, &mut rubble, &mut looking).await;

@@ -371,6 +371,15 @@ async fn a_person_is_not_overheard(store: &dyn Store) {
     assert!(store.quiet().await.unwrap().is_some());
     store.commit(&lease, vec![Write::DropApproval(digest("p"))]).await.unwrap();
     assert!(store.index().await.unwrap().approvals.is_empty());
+    // What replaces a yes takes the old one away in the same moment.
+    let notes = [("p", "ada"), ("q", "ada")].map(|(of, by)| PersonWrite::Approve(approval(of, by)));
+    store.note(notes.into()).await.unwrap();
+    let notes =
+        vec![PersonWrite::DropApproval(digest("p")), PersonWrite::Approve(approval("p", "bob"))];
+    store.note(notes).await.unwrap();
+    let index = store.index().await.unwrap();
+    let by: Vec<&str> = index.approvals.iter().map(|a| a.by.as_str()).collect();
+    assert_eq!((by.len(), by.contains(&"bob")), (2, true), "{by:?}");
 }
 
 async fn an_accepted_tip_is_not_forgotten(store: &dyn Store) {

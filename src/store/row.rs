@@ -152,6 +152,8 @@ pub fn passage_key(id: &RequestId) -> String {
 pub enum PersonWrite {
     /// A yes to a plan.
     Approve(Approval),
+    /// Every yes to a plan counts no more: it was given to what has been replaced since.
+    DropApproval(Digest),
     /// A rewritten tip is accepted. `Missing` for a source that is not known.
     AcceptRewrite {
         /// The source.

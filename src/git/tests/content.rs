@@ -288,6 +288,59 @@ fn the_last_content_of_a_removed_file_is_found() {
     assert_eq!(since("never", None), None);
 }
 
+/// A merge of commits, the first of which it stands upon, that has the tree of `like`.
+fn merge_like(world: &World, parents: &[&Revision], like: &Revision) -> Revision {
+    let repository = world.repository();
+    let commit = |at: &Revision| repository.find_commit(Oid::from_str(at.as_str()).unwrap());
+    let parents: Vec<_> = parents.iter().map(|at| commit(at).unwrap()).collect();
+    let parents: Vec<_> = parents.iter().collect();
+    let tree = commit(like).unwrap().tree().unwrap();
+    let who = git2::Signature::now("dev", "dev@example.com").unwrap();
+    let made = repository.commit(None, &who, &who, "merge", &tree, &parents).unwrap();
+    Revision::new(made.to_string())
+}
+
+#[test]
+fn a_merge_that_throws_a_change_away_is_what_brought_what_it_kept() {
+    let world = World::new();
+    let before = world.commit("main", &[("k", Some("1"))]);
+    let first = world.commit("main", &[("a", Some("1"))]);
+    world.set("stale", &before);
+    let stale = world.commit("stale", &[("k", Some("2"))]);
+    let second = world.commit("main", &[("a", Some("2"))]);
+    world.set("old", &first);
+    let old = world.commit("old", &[("k", Some("2"))]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let brought = |tip: &Revision| mirror.last_commit_touching("a", tip, 100).unwrap();
+    // Without the file, and with what it said before, from either side.
+    for (side, like) in [(&stale, &stale), (&old, &old)] {
+        for parents in [[side, &second], [&second, side]] {
+            let merge = merge_like(&world, &parents, like);
+            assert_eq!(brought(&merge), Some(merge.clone()), "{parents:?}");
+            let since = mirror.last_commit_touching_since("a", &merge, 100, &second, Some(&second));
+            assert_eq!(since.unwrap(), Some(merge));
+        }
+    }
+    // Merges that take what one side changed, and only that side.
+    for side in [&stale, &old] {
+        let merge = merge_like(&world, &[side, &second], &second);
+        assert_eq!(brought(&merge), Some(second.clone()));
+        let merge = merge_like(&world, &[&second, side], &second);
+        assert_eq!(brought(&merge), Some(second.clone()));
+    }
+    world.set("gone", &second);
+    let gone = world.commit("gone", &[("a", None)]);
+    let merge = merge_like(&world, &[&second, &gone], &gone);
+    assert_eq!(brought(&merge), Some(gone), "a deletion that was merged");
+    // A history that has nothing to do with it brings nothing, and takes nothing away.
+    world.repository().find_reference("refs/heads/stale").unwrap().delete().unwrap();
+    let foreign = world.commit("stale", &[("k", Some("3"))]);
+    let merge = merge_like(&world, &[&foreign, &second], &second);
+    assert_eq!(brought(&merge), Some(second.clone()));
+    let merge = merge_like(&world, &[&foreign, &second], &foreign);
+    assert_eq!(brought(&merge), Some(merge.clone()));
+}
+
 #[tokio::test]
 async fn edits_apply_in_order_and_replace_whatever_stands_there() {
     let world = World::new();

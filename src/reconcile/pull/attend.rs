@@ -92,6 +92,7 @@ impl Reviewer {
                 kept.fall_back();
                 self.judge(visit, &mut kept).await?;
             }
+            self.doubt_anew(now);
         }
         match kept.pull.state {
             PullState::Open => {
@@ -140,6 +141,12 @@ impl Reviewer {
                 }
                 Some(_) => {}
             }
+        }
+        if self.is_on_branch(visit, &kept.pull.head)? {
+            // Merged by now, and the forge has yet to say so: what was reviewed is what the merge is held
+            // against, and of its plan nothing is left to be shown.
+            self.looked.insert(key.clone(), inputs);
+            return Ok(None);
         }
         let survey = match self.lacks(key, &kept.pull.head) {
             Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
@@ -209,6 +216,15 @@ impl Reviewer {
             turn.is_due(at);
         }
         Ok(Some(found))
+    }
+
+    /// Whether the branch has a head as it is.
+    fn is_on_branch(&self, visit: &Visit<'_>, head: &Revision) -> Result<bool, Trouble> {
+        let source = self.engine.sources().named(visit.place.name());
+        Ok(match source {
+            Some(source) => source.mirror().is_ancestor(head, &visit.base)?,
+            None => false,
+        })
     }
 
     /// What the files that it changes said before.

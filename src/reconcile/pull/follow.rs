@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::kept::{Before, Kept, Shown};
 use super::passage::DOUBT;
+use super::silent::Silence;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::forge::{ForgeError, marker};
@@ -49,9 +50,14 @@ impl Reviewer {
             })
             .map(|(key, _)| key.clone())
             .collect();
+        let mut silence = Silence::default();
         for key in keys {
+            if self.is_silent(&key, now, turn) {
+                continue;
+            }
             let followed = self.follow(visit, &key, turn).await;
-            self.own_trouble(visit, &key, followed).await?;
+            let followed = self.own_trouble(visit, &key, followed).await;
+            self.unless_silent(visit, &key, followed, &mut silence, turn)?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();
         // What could not be said is not tried all the time.
@@ -139,7 +145,7 @@ impl Reviewer {
         if kept.shown.is_some() {
             return Ok(());
         }
-        let own = match self.brought_by(visit, commit).await {
+        let own = match self.brought_by(visit, &kept.pull, commit).await {
             // The next pass fetches it.
             Err(Trouble::Git(GitError::Missing { .. })) => return Ok(()),
             other => other?,
@@ -337,13 +343,16 @@ impl Reviewer {
         Ok(read.collect())
     }
 
-    /// The requests whose files a commit changed, for a pull request that was never seen open.
+    /// The requests whose files a pull request changed that was never seen open: those of the commit that it
+    /// was merged as, and, since a rebase makes many of which that is the last, those of its own commits.
     async fn brought_by(
         &self,
         visit: &Visit<'_>,
+        pull: &Pull,
         commit: &Revision,
     ) -> Result<BTreeMap<RequestId, Before>, Trouble> {
         let mut own = BTreeMap::new();
+        let head = self.head_of(visit, pull).await?;
         for source in self.engine.sources().requests.iter() {
             if !visit.place.sources.contains(&source.name) {
                 continue;
@@ -351,11 +360,18 @@ impl Reviewer {
             let mirror = source.mirror();
             let folder = source.watched_folder();
             let Some(parent) = mirror.first_parent(commit)? else { continue };
-            let (then, now) = (mirror.tree(&parent, &folder)?, mirror.tree(commit, &folder)?);
-            for delta in mirror.diff(then, now)? {
-                let path = crate::reconcile::source::join(&folder, &delta.path);
-                if let Some(id) = source.request_at(&path) {
-                    own.insert(id, Before { was: None, is: None });
+            let parted = match &head {
+                Some(head) => mirror.merge_base(head, &parent)?,
+                None => None,
+            };
+            let its_own = parted.as_ref().zip(head.as_ref());
+            for (then, now) in [(&parent, commit)].into_iter().chain(its_own) {
+                let (then, now) = (mirror.tree(then, &folder)?, mirror.tree(now, &folder)?);
+                for delta in mirror.diff(then, now)? {
+                    let path = crate::reconcile::source::join(&folder, &delta.path);
+                    if let Some(id) = source.request_at(&path) {
+                        own.insert(id, Before { was: None, is: None });
+                    }
                 }
             }
         }
@@ -364,6 +380,22 @@ impl Reviewer {
             own.insert(desired.id.clone(), Before { was: None, is: Some(desired.content) });
         }
         Ok(own)
+    }
+}
+
+impl Reviewer {
+    /// The head of a merged pull request, fetched where it is not here; `None`: it cannot be had.
+    async fn head_of(&self, visit: &Visit<'_>, pull: &Pull) -> Result<Option<Revision>, Trouble> {
+        let source = self.engine.sources().named(visit.place.name());
+        let Some(mirror) = source.map(|source| source.mirror()) else { return Ok(None) };
+        if mirror.pull_head(pull.number)?.as_ref() != Some(&pull.head)
+            && let Err(error) = mirror.fetch_pulls(&[pull.number]).await
+        {
+            let (number, error) = (pull.number, crate::error::chain(&error));
+            tracing::info!(number, error, "the head of a merged pull request cannot be had");
+            return Ok(None);
+        }
+        Ok(mirror.pull_head(pull.number)?.filter(|head| *head == pull.head))
     }
 }
 

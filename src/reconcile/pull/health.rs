@@ -68,6 +68,7 @@ impl Reviewer {
         let ails = |key: &PullKey| {
             self.health.ailing.contains_key(&key.source)
                 || self.lacking.contains_key(key)
+                || self.silent.contains_key(key)
                 || self.refused.contains_key(key)
         };
         let open = self.kept.iter().filter(|(_, kept)| kept.pull.state == PullState::Open);

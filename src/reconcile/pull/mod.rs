@@ -26,10 +26,12 @@ mod passage;
 mod publish;
 mod pushers;
 mod queue;
+mod silent;
 mod stand;
 mod survey;
 mod warn;
 mod whose;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::again::Again;
 use self::kept::Kept;
 pub use self::offer::change;
+use self::silent::Silence;
 pub use self::stand::Nudges;
 use super::{Engine, PassError};
 use crate::config::Config;
@@ -122,6 +125,8 @@ pub struct Reviewer {
     again: Again<PullKey>,
     /// Those whose head could not be fetched or read, with that head and why.
     lacking: BTreeMap<PullKey, heads::Lacking>,
+    /// Those of which the forge tells nothing, and when it is asked again.
+    silent: BTreeMap<PullKey, Pause>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
     /// When it was asked last who they are that said yes to each.
@@ -153,11 +158,13 @@ pub struct Reviewer {
     brought: BTreeMap<(Repo, Revision), Vec<Pull>>,
     /// Merges that had not arrived, with the commit at which it was asked last whether they still come.
     undropped: BTreeMap<PullKey, Revision>,
+    /// Those commits of which the forge knew none when it was asked last.
+    nobodys: BTreeSet<(Repo, Revision)>,
     /// Requests that were let through and are held since more would happen now, with what that is, of
     /// those that were compared again.
     moved: BTreeSet<(RequestId, Digest)>,
-    /// Commits of which the forge knows no pull request, and since when we know that.
-    doubted: BTreeMap<Option<Revision>, Timestamp>,
+    /// Commits of which the forge knows no pull request.
+    doubted: BTreeMap<Option<Revision>, passage::Doubt>,
     health: health::Health,
     /// Those where nothing is proposed before then.
     unoffered: BTreeMap<Repo, Pause>,
@@ -230,6 +237,7 @@ impl Reviewer {
             looked: BTreeMap::new(),
             again: Again::default(),
             lacking: BTreeMap::new(),
+            silent: BTreeMap::new(),
             ending: BTreeMap::new(),
             judged: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -245,6 +253,7 @@ impl Reviewer {
             mute: BTreeMap::new(),
             brought: BTreeMap::new(),
             undropped: BTreeMap::new(),
+            nobodys: BTreeSet::new(),
             moved: BTreeSet::new(),
             doubted: BTreeMap::new(),
             health: health::Health::default(),
@@ -328,7 +337,11 @@ impl Reviewer {
             .filter(|(key, kept)| of_place(key) && open(kept) && !listed.contains(&key.number))
             .map(|(key, _)| key.number)
             .collect();
+        let mut silence = Silence::default();
         for number in missing {
+            if self.is_silent(&place.key(number), clock(), turn) {
+                continue;
+            }
             match self.forge.pull(&place.repo, number).await {
                 Ok(pull) if pull.base == place.branch => pulls.push(pull),
                 Ok(pull) => {
@@ -342,7 +355,10 @@ impl Reviewer {
                 Err(ForgeError::Refused { text }) => {
                     tracing::warn!(repo = %place.repo, number, text, "a pull request is left alone");
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    let (key, asked) = (place.key(number), Err(error.into()));
+                    self.unless_silent(visit, &key, asked, &mut silence, turn)?;
+                }
             }
         }
         // Of whose head nothing was said yet go first: people wait for those, and what may be said in a
@@ -357,11 +373,15 @@ impl Reviewer {
         let due = self.due_for_judging(visit);
         for pull in pulls {
             let key = place.key(pull.number);
+            if self.is_silent(&key, clock(), turn) {
+                continue;
+            }
             if due.contains(&key) {
                 self.judged.insert(key.clone(), clock());
             }
             let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
-            self.own_trouble(visit, &key, attended).await?;
+            let attended = self.own_trouble(visit, &key, attended).await;
+            self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;
         self.follow_all(visit, turn).await?;
@@ -373,10 +393,12 @@ impl Reviewer {
         self.note_unsure(visit, turn);
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();
-        let value = serde_json::to_value(began).ok();
-        let write = Write::Value { key: since_key(place.name()), value };
         point!("pull.turn.before")?;
-        self.store.commit(visit.lease, vec![write]).await?;
+        if self.all_are_found(visit) {
+            let value = serde_json::to_value(began).ok();
+            let write = Write::Value { key: since_key(place.name()), value };
+            self.store.commit(visit.lease, vec![write]).await?;
+        }
         Ok(point!("pull.turn.after")?)
     }
 
@@ -498,6 +520,7 @@ impl Reviewer {
         self.looked.remove(key);
         self.again.forget(key);
         self.lacking.remove(key);
+        self.silent.remove(key);
         self.ending.remove(key);
         self.refused.remove(key);
         self.unsure.remove(key);
@@ -542,13 +565,13 @@ impl Reviewer {
 }
 
 /// When a forge is tried again after it failed.
-fn wait(
-    pauses: &mut BTreeMap<Repo, Pause>,
-    repo: &Repo,
+fn wait<K: Ord + Clone>(
+    pauses: &mut BTreeMap<K, Pause>,
+    of: &K,
     error: &Trouble,
     now: Timestamp,
 ) -> Timestamp {
-    let (failures, until) = pauses.entry(repo.clone()).or_insert((0, now));
+    let (failures, until) = pauses.entry(of.clone()).or_insert((0, now));
     *failures = failures.saturating_add(1);
     let own = REST * 2_i32.saturating_pow((*failures - 1).min(8));
     let asked = match error {

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::kept::{Kept, Review, Shown};
+use super::kept::{Before, Kept, Review, Shown};
+use super::withdraw::Withdrawn;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
@@ -25,6 +26,21 @@ const REWRITTEN: usize = 20_000;
 /// A forge may take a moment to know what it has merged: only then is a commit taken for one that was
 /// pushed directly.
 pub(super) const DOUBT: SignedDuration = SignedDuration::from_secs(10);
+
+/// It is asked again, less and less often: it may have been wrong for longer than that.
+const DOUBT_MOST: SignedDuration = SignedDuration::from_mins(30);
+
+/// Commits that one pull request comes to at most, where it is rebased.
+const REBASED: usize = 250;
+
+/// The forge knows no pull request of a commit.
+pub(super) struct Doubt {
+    /// When it said so first.
+    since: Timestamp,
+    /// When it is asked next, and how often it was since it was believed.
+    next: Timestamp,
+    times: u32,
+}
 
 /// What stands in a request's file, and how it came.
 pub(super) struct Asked {
@@ -46,10 +62,21 @@ impl Reviewer {
     ) -> Result<(), Trouble> {
         let mut held: BTreeSet<RequestId> = BTreeSet::new();
         let mut moved: BTreeSet<(RequestId, Digest)> = BTreeSet::new();
+        let mut direct: BTreeSet<RequestId> = BTreeSet::new();
+        let now = (visit.clock)();
         for Hold { request, reason, .. } in standing.holds.iter().map(|row| &row.hold) {
             match reason {
                 HoldReason::NeedsPullRequest { direct: false, .. } => {
                     held.insert(request.clone());
+                }
+                HoldReason::NeedsPullRequest { direct: true, commit, .. } => {
+                    match self.doubted.get(commit).map(|doubt| doubt.next) {
+                        Some(at) if at > now => turn.is_due(at),
+                        _ => {
+                            held.insert(request.clone());
+                            direct.insert(request.clone());
+                        }
+                    }
                 }
                 HoldReason::PlanChanged { now, .. } => {
                     moved.insert((request.clone(), *now));
@@ -73,25 +100,28 @@ impl Reviewer {
             return Ok(());
         }
         let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
+        self.nobodys.clear();
         for asked in self.asked(visit, held).await? {
             let pull = self.brought(visit, &asked).await?;
             let number = pull.as_ref().map(|pull| pull.number);
             by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
-        let now = (visit.clock)();
         for (_, (pull, asked)) in by_pull {
             let writes = match pull {
                 None => {
-                    let sure = |a: &Asked| {
-                        let since = self.doubted.entry(a.commit.clone()).or_insert(now);
-                        now.duration_since(*since) >= DOUBT
-                    };
-                    let (sure, open): (Vec<_>, Vec<_>) = asked.into_iter().partition(sure);
-                    if !open.is_empty() {
-                        turn.is_due(now + DOUBT);
+                    for commit in asked.iter().map(|a| &a.commit).collect::<BTreeSet<_>>() {
+                        turn.is_due(self.doubt(commit, now));
                     }
+                    let is_sure = |a: &Asked| {
+                        let doubt = self.doubted.get(&a.commit);
+                        doubt.is_some_and(|doubt| now.duration_since(doubt.since) >= DOUBT)
+                    };
+                    let is_news = |a: &Asked| is_sure(a) && !direct.contains(&a.id);
+                    let sure: Vec<Asked> = asked.into_iter().filter(is_news).collect();
+                    let mut writes = self.withdraw(&sure, None, now).await?.writes;
                     let direct = |a: Asked| through(a, None, (None, None));
-                    sure.into_iter().map(direct).collect()
+                    writes.extend(sure.into_iter().map(direct));
+                    writes
                 }
                 Some(pull) => self.through(visit, pull, asked).await?,
             };
@@ -165,16 +195,20 @@ impl Reviewer {
     ) -> Result<Option<Pull>, Trouble> {
         let place = visit.place;
         let Some(commit) = &asked.commit else { return Ok(None) };
-        if let Some(pull) = self.merged_here(visit, commit, &asked.tip) {
+        if let Some(pull) = self.merged_here(visit, commit, asked) {
             return Ok(Some(pull));
         }
         let key = (place.repo.clone(), commit.clone());
         let pulls = match self.brought.get(&key) {
             Some(pulls) => pulls.clone(),
+            // What one commit brought is asked about once.
+            None if self.nobodys.contains(&key) => Vec::new(),
             None => {
                 let pulls = self.forge.pulls_of(&place.repo, commit).await?;
-                if !pulls.is_empty() {
-                    self.brought.insert(key, pulls.clone());
+                // What is open may be merged a moment later; what was merged stays so.
+                match pulls.iter().any(|pull| matches!(pull.state, PullState::Merged { .. })) {
+                    true => drop(self.brought.insert(key, pulls.clone())),
+                    false => drop(self.nobodys.insert(key)),
                 }
                 pulls
             }
@@ -183,23 +217,51 @@ impl Reviewer {
         Ok(ours.filter(|pull| matches!(pull.state, PullState::Merged { .. })).last())
     }
 
+    /// One more was merged: it may be what brought a commit that was taken for pushed directly.
+    pub(super) fn doubt_anew(&mut self, now: Timestamp) {
+        for doubt in self.doubted.values_mut() {
+            doubt.next = doubt.next.min(now);
+        }
+    }
+
+    /// Of this commit the forge knows no pull request; when it is asked about it next.
+    fn doubt(&mut self, commit: &Option<Revision>, now: Timestamp) -> Timestamp {
+        let fresh = Doubt { since: now, next: now + DOUBT, times: 0 };
+        let doubt = self.doubted.entry(commit.clone()).or_insert(fresh);
+        if doubt.next <= now {
+            doubt.next = now + (DOUBT * 2_i32.saturating_pow(doubt.times.min(8))).min(DOUBT_MOST);
+            doubt.times = doubt.times.saturating_add(1);
+        }
+        doubt.next
+    }
+
     /// The pull request that a commit came with, as far as what is remembered of them tells.
-    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision, tip: &Revision) -> Option<Pull> {
+    fn merged_here(&self, visit: &Visit<'_>, commit: &Revision, asked: &Asked) -> Option<Pull> {
         let source = self.engine.sources().named(visit.place.name())?;
         let mirror = source.mirror();
+        let mut here = Vec::new();
         for (key, kept) in self.kept.iter().rev() {
             let PullState::Merged { commit: merged, .. } = &kept.pull.state else { continue };
             // Merged into another branch first, it came to this one in another way.
-            let is_here = key.source == *visit.place.name() && kept.pull.base == visit.place.branch;
-            if !is_here {
-                continue;
-            }
-            // Of one whose commit cannot be read the forge is asked, as of one that nobody remembers.
-            if brings(mirror, merged, commit, tip).unwrap_or_default() {
-                return Some(kept.pull.clone());
+            if key.source == *visit.place.name() && kept.pull.base == visit.place.branch {
+                here.push((merged, kept));
             }
         }
-        None
+        // Of one whose commit cannot be read the forge is asked, as of one that nobody remembers.
+        let is_its = |(merged, _): &&(&Revision, &Kept)| {
+            brings(mirror, merged, commit, &asked.tip).unwrap_or_default()
+        };
+        // Of a rebase the forge names the last commit, and the others are before it.
+        let merges: BTreeSet<&Revision> = here.iter().map(|(merged, _)| *merged).collect();
+        let is_rebased = |(merged, kept): &&(&Revision, &Kept)| {
+            let shown = kept.shown.as_ref().filter(|shown| !shown.unseen);
+            let own = shown.and_then(|shown| shown.own.get(&asked.id));
+            own.is_some_and(|own| own.is == asked.content)
+                && comes_before(mirror, merged, commit, &merges).unwrap_or_default()
+                && mirror.is_ancestor(merged, &asked.tip).unwrap_or_default()
+        };
+        let found = here.iter().find(is_its).or_else(|| here.iter().find(is_rebased));
+        found.map(|(_, kept)| kept.pull.clone())
     }
 
     /// Lets through what a pull request brought, as far as it was reviewed.
@@ -218,6 +280,10 @@ impl Reviewer {
             return Ok(Vec::new());
         }
         let key = visit.place.key(pull.number);
+        if self.silent.contains_key(&key) {
+            // What was said of it, and by whom, may be more than is known.
+            return Ok(Vec::new());
+        }
         self.judge_again(visit, &key).await?;
         let asks = visit.place.sources.iter().any(|name| self.engine.gated.contains(name));
         let reviewed = match self.kept.get(&key).map(Kept::review) {
@@ -226,14 +292,28 @@ impl Reviewer {
             Some(Review::Unsaid) if asks => Some(Shown::nothing()),
             Some(Review::Unsaid | Review::Missed) | None => None,
         };
-        let mut writes = self.approvals(visit, &key, &now);
+        // What was said since the merge was said of what it brought.
+        let ended = self.kept.get(&key).and_then(|kept| kept.ended);
+        let until = ended.unwrap_or_else(|| (visit.clock)());
+        let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
+        writes.extend(self.approvals(visit, &key, &now, digests));
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
-        if let Some(kept) = self.kept.get(&key).cloned()
-            && kept.changed != changed
-        {
-            let kept = Kept { changed: changed.clone(), over: false, ..kept };
-            self.keep(visit, &key, kept).await?;
+        if let Some(known) = self.kept.get(&key) {
+            let mut kept = known.clone();
+            // Of one that was never seen open, not all that it brought may be known.
+            let own = kept.shown.as_mut().map(|shown| &mut shown.own);
+            if let Some(own) = own {
+                for Asked { id, content, .. } in &asked {
+                    let before = || Before { was: None, is: *content };
+                    own.entry(id.clone()).or_insert_with(before);
+                }
+            }
+            kept.changed.clone_from(&changed);
+            if kept != *known {
+                kept.over = false;
+                self.keep(visit, &key, kept).await?;
+            }
         }
         for asked in asked {
             let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
@@ -260,12 +340,18 @@ impl Reviewer {
         Ok(())
     }
 
-    /// What reviewers approved is approved.
-    fn approvals(&self, visit: &Visit<'_>, key: &PullKey, now: &Reviewed) -> Vec<PersonWrite> {
+    /// What reviewers approved is approved, of what is asked for now or was `withdrawn`.
+    fn approvals(
+        &self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        now: &Reviewed,
+        withdrawn: BTreeSet<Digest>,
+    ) -> Vec<PersonWrite> {
         let Some(kept) = self.kept.get(key) else { return Vec::new() };
         let Some(shown) = &kept.shown else { return Vec::new() };
-        let asked: BTreeSet<Digest> =
-            super::judge::needs(now).into_iter().map(|(digest, _)| digest).collect();
+        let mut asked = withdrawn;
+        asked.extend(super::judge::needs(now).into_iter().map(|(digest, _)| digest));
         let at = (visit.clock)();
         // Rules count people, those who come later too. What anybody may approve who may write is one
         // person's word: while it is missing, nobody else's may stand in for it.
@@ -303,6 +389,24 @@ fn brings(
                 Some(parent) => !mirror.is_ancestor(commit, &parent)?,
                 None => true,
             })
+}
+
+/// Whether a commit is one of those right before the merge `merged` on its branch, after any other of `merges`.
+fn comes_before(
+    mirror: &Mirror,
+    merged: &Revision,
+    commit: &Revision,
+    merges: &BTreeSet<&Revision>,
+) -> Result<bool, GitError> {
+    let mut at = merged.clone();
+    for _ in 0..REBASED {
+        match mirror.first_parent(&at)? {
+            Some(parent) if parent == *commit => return Ok(true),
+            Some(parent) if !merges.contains(&parent) => at = parent,
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
 }
 
 fn through(

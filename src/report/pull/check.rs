@@ -2,7 +2,8 @@
 
 use crate::forge::{Annotation, Check, CheckState, Level};
 use crate::model::{
-    Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, visible,
+    Action, Blind, Brief, Diagnostic, Hold, HoldReason, Place, Revision, Severity, Stage, Step,
+    visible,
 };
 use crate::report::markdown::{Page, words};
 use crate::report::plan::{Artifacts, Options, markdown, new_ends};
@@ -149,6 +150,10 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
     let (state, title) = match needs::missing(brief) {
         // What will be asked is known only when it can be planned.
         _ if open => (CheckState::Queued, "Waits for a plan".to_owned()),
+        // What it may lose, which takes a yes, only its provider can tell.
+        0 if is_blind(brief) => {
+            (CheckState::Queued, "Waits until a maintainer asks for this commit".to_owned())
+        }
         _ if is_elsewhere => (CheckState::Neutral, super::title(brief)),
         0 => (CheckState::Success, needs::title(brief)),
         _ => (CheckState::ActionRequired, needs::title(brief)),
@@ -167,6 +172,14 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
         text: String::new(),
         annotations: Vec::new(),
     }
+}
+
+/// Whether it changes what is there, and comes from a fork, for which nobody looked at that.
+fn is_blind(brief: &Brief) -> bool {
+    let changes =
+        |step: &Step| matches!(step.action, Action::Update | Action::Replace | Action::Restore);
+    let is_strange = brief.blind == Some(Blind::Fork) && brief.stage == Stage::Planned;
+    is_strange && brief.plan.steps.iter().any(changes)
 }
 
 /// A check of a repository of which several branches are read: what one commit comes to on each of

@@ -132,6 +132,7 @@ impl Model {
             PersonWrite::Approve(approval) => {
                 self.approvals.insert((approval.digest, approval.by.clone()), approval);
             }
+            PersonWrite::DropApproval(digest) => self.approvals.retain(|(of, _), _| *of != digest),
             PersonWrite::RetryNow { request } => {
                 self.retries.retain(|key, _| key.request != request);
             }

@@ -51,9 +51,7 @@ pub(super) fn write(db: &Connection, write: Write, touched: &mut BTreeSet<Reques
         Write::Quiet(state) => quiet(db, state.as_ref()),
         Write::Value { key, value: v } => value(db, &key, v.as_ref()),
         Write::Approve(approval) => approve(db, &approval),
-        Write::DropApproval(digest) => {
-            run(db, "DELETE FROM approval WHERE digest = ?", [digest.bytes()])
-        }
+        Write::DropApproval(digest) => drop_approval(db, &digest),
     }
 }
 
@@ -61,6 +59,7 @@ pub(super) fn write(db: &Connection, write: Write, touched: &mut BTreeSet<Reques
 pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
     match write {
         PersonWrite::Approve(approval) => approve(db, &approval),
+        PersonWrite::DropApproval(digest) => drop_approval(db, &digest),
         PersonWrite::AcceptRewrite { source, revision } => accept(db, &source, revision),
         PersonWrite::Passage { request, passage } => {
             let json = serde_json::to_value(&passage).ok();
@@ -91,6 +90,10 @@ pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
             Ok(())
         }
     }
+}
+
+fn drop_approval(db: &Connection, digest: &Digest) -> Done {
+    run(db, "DELETE FROM approval WHERE digest = ?", [digest.bytes()])
 }
 
 pub(super) fn run(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Done {

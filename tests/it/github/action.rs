@@ -115,7 +115,9 @@ impl State {
             let git = git::open(&self.path(full));
             if git::is_ancestor(&git, head, tip) {
                 // Somebody merged it by hand.
-                self.set_merged(full, number, pusher, head);
+                if !self.marks_late {
+                    self.set_merged(full, number, pusher, head);
+                }
             } else {
                 self.refresh(full, number, false);
             }

@@ -19,6 +19,8 @@ pub enum Fault {
     Lost,
     /// The connection ends before anything is done.
     Cut,
+    /// It is answered with an empty list, as by a copy that lags behind.
+    Empty,
     /// It is answered later.
     Slow(Duration),
     /// It is carried out, and the answer is not JSON.

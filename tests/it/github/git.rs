@@ -148,7 +148,7 @@ pub fn revert(
     Some(repo.commit(None, &by, &by, message, &tree, &[&tip]).unwrap())
 }
 
-fn signature(name: &str, now: Timestamp) -> Signature<'static> {
+pub fn signature(name: &str, now: Timestamp) -> Signature<'static> {
     Signature::new(name, &mail(name), &Time::new(now.as_second(), 0)).unwrap()
 }
 

@@ -126,6 +126,7 @@ impl Inner {
             }
             Fault::Invalid(message) => Reply::invalid("Something", "field", "custom", message),
             Fault::Refused(status, message) => Reply::error(*status, message),
+            Fault::Empty => Reply::ok(serde_json::json!([])),
             Fault::Lost | Fault::Cut | Fault::Slow(_) | Fault::Garbled => return None,
         };
         Some(written(reply))

@@ -222,6 +222,50 @@ impl Repo<'_> {
         well(self.hub.state().merge(&self.full, number, user, method, None)).to_string()
     }
 
+    /// Somebody rebases a pull request, and pushes that to its branch and to its base; GitHub does not call it
+    /// merged before [`Self::call_merged`].
+    #[track_caller]
+    pub fn land(&self, user: &str, number: u64) -> String {
+        let (head, branch, base, now) = {
+            let mut state = self.hub.state();
+            state.marks_late = true;
+            let now = state.now();
+            let pull = state.issue(&self.full, number).pull();
+            (pull.head, pull.head_ref.clone(), pull.base_ref.clone(), now)
+        };
+        let tip = Oid::from_str(&self.at(&base)).unwrap();
+        let git = git::open(self.git.path());
+        let merge =
+            git::Merge { base: tip, head, method: Method::Rebase, message: "", author: user, now };
+        let new = git::merge(&git, &merge).expect("it can be rebased");
+        for branch in [branch, base] {
+            git.reference(&format!("refs/heads/{branch}"), new, true, "land").unwrap();
+        }
+        self.hub.state().sync(&self.full, user);
+        new.to_string()
+    }
+
+    /// GitHub sees that what [`Self::land`] pushed was a merge.
+    pub fn call_merged(&self, user: &str, number: u64) {
+        let mut state = self.hub.state();
+        state.marks_late = false;
+        let head = state.issue(&self.full, number).pull().head;
+        state.set_merged(&self.full, number, user, head);
+    }
+
+    /// Somebody pushes a merge of these to a branch, with what `like` holds.
+    pub fn push_merge(&self, user: &str, branch: &str, of: [&str; 2], like: &str) -> String {
+        let git = git::open(self.git.path());
+        let commit = |name: &str| git.find_commit(Oid::from_str(&self.at(name)).unwrap()).unwrap();
+        let [one, other] = of.map(commit);
+        let (tree, now) = (commit(like).tree().unwrap(), self.hub.state().now());
+        let by = git::signature(user, now);
+        let made = git.commit(None, &by, &by, "Merge", &tree, &[&one, &other]).unwrap();
+        git.reference(&format!("refs/heads/{branch}"), made, true, "merge").unwrap();
+        self.hub.state().sync(&self.full, user);
+        made.to_string()
+    }
+
     /// Aims a pull request at another branch, as its author may.
     pub fn retarget(&self, user: &str, number: u64, base: &str) {
         self.at(base);

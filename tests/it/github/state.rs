@@ -28,6 +28,8 @@ pub struct State {
     pub apps: Vec<App>,
     pub installations: Vec<Installation>,
     pub tokens: BTreeMap<String, Token>,
+    /// A pull request whose head was pushed to its base is not called merged by itself.
+    pub marks_late: bool,
     pub limits: Limits,
     pub hooks: Hooks,
     ids: std::cell::Cell<u64>,
@@ -248,6 +250,7 @@ impl State {
             apps: Vec::new(),
             installations: Vec::new(),
             tokens: BTreeMap::new(),
+            marks_late: false,
             limits: Limits::default(),
             hooks,
             ids: std::cell::Cell::new(1000),

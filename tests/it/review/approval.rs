@@ -281,6 +281,57 @@ fn b96_whoever_pushed_to_somebodys_branch_does_not_approve_it() {
     desk.again_nothing();
 }
 
+#[test]
+fn b95_an_approval_does_not_outlive_the_revert_of_what_it_was_for() {
+    let desk = Desk::new();
+    let rules = "  approvals:\n    - {when: \"plan.updates > 0\", teams: [platform], count: 2}\n";
+    desk.world.catalog.commit([catalog::environment("dev", &desk.world.output.url(), rules)]);
+    desk.hub.team("acme", "platform", &["barbara", "edsger", "frances"]);
+    for who in ["barbara", "edsger", "frances"] {
+        desk.repo().permit(who, "write");
+    }
+    let waits = || {
+        eventually("it waits for a yes", || {
+            let status = desk.world.status_or_none("orders/dev/it")?;
+            (status["conditions"][0]["reason"] == "NeedsApproval").then_some(())
+        });
+    };
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let made = desk.world.output.refs();
+    // One of two says yes, and it is merged past a red check.
+    let first = desk.propose("ada", "first", [ask("orders/dev/it", note("b"))]);
+    desk.says(first, &["1 to update", "platform"]);
+    desk.repo().review("barbara", first, Verdict::Approve);
+    desk.says(first, &["beside `barbara`"]);
+    desk.repo().merge("grace", first);
+    waits();
+    desk.again_nothing();
+    let back = desk.repo().revert("grace", first);
+    desk.check(&desk.repo().at(&format!("revert-{first}")), "vend", "success");
+    desk.repo().merge("grace", back);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+    // Who said yes then opens it again: their own yes is none, and the other one's is only one.
+    let again = desk.propose("barbara", "again", [ask("orders/dev/it", note("b"))]);
+    desk.says(again, &["1 to update", "platform"]);
+    desk.repo().review("edsger", again, Verdict::Approve);
+    desk.says(again, &["beside `edsger`"]);
+    desk.repo().merge("grace", again);
+    waits();
+    let body = desk.says(again, &["/vend approve "]);
+    desk.again_nothing();
+    assert_eq!(desk.world.output.refs(), made);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let approved = desk.repo().comment("frances", again, &line);
+    desk.reacted(again, approved, "+1");
+    desk.says(again, &["Done"]);
+    desk.ready("orders/dev/it");
+    let by = &desk.world.status("orders/dev/it")["lastApply"]["approvedBy"];
+    assert_eq!(*by, serde_json::json!(["edsger", "frances"]));
+    desk.again_nothing();
+}
+
 /// The digest in the line that the comment says to paste.
 #[track_caller]
 pub fn to_approve(body: &str) -> String {

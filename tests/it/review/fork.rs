@@ -20,6 +20,16 @@ fn b94_a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit(
     let head = fork.at("mine");
     let body = desk.says(n, &["orders/dev/it", &format!("/vend plan {head}")]);
     assert!(!body.contains("could not be seen"), "{body}");
+    // Green it would say that nothing can be lost, and nobody has looked.
+    let waits = |at: &str| {
+        crate::daemon::eventually(&format!("vend/approval of {at} waits for a maintainer"), || {
+            let runs = desk.repo().checks(at);
+            let run = runs.into_iter().rfind(|run| run.name == "vend/approval")?;
+            let title = run.title.as_deref().unwrap_or_default();
+            (run.status == "queued" && title.contains("until a maintainer asks")).then_some(())
+        });
+    };
+    waits(&head);
     for (who, text) in [("mallory", format!("/vend plan {head}")), ("grace", "/vend plan".into())] {
         let refused = desk.repo().comment(who, n, &text);
         desk.reacted(n, refused, "-1");
@@ -28,14 +38,17 @@ fn b94_a_fork_reaches_no_provider_before_a_maintainer_asks_for_that_very_commit(
     desk.reacted(n, asked, "+1");
     std::fs::rename(&away, &output).unwrap();
     desk.saysnot(n, &format!("/vend plan {head}\n```"));
+    desk.check(&head, "vend/approval", "success");
 
     // A new commit needs to be asked for again.
     fork.push("mallory", "mine", [ask("orders/dev/it", note("other"))]);
     let next = fork.at("mine");
     desk.says(n, &[&format!("/vend plan {next}\n")]);
+    waits(&next);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");
+    desk.again_nothing();
     let _ = &mut desk;
 }
 

@@ -16,6 +16,8 @@ mod offer;
 mod place;
 mod queue;
 mod radius;
+mod rebase;
+mod sides;
 mod stand;
 mod strange;
 mod trouble;

@@ -40,6 +40,31 @@ fn github_down_during_the_apply_delays_only_what_is_said() {
 }
 
 #[test]
+fn one_pull_request_that_github_cannot_read_stops_no_other() {
+    let desk = Desk::new();
+    let commits = "/repos/acme/requests/pulls/1/commits";
+    desk.hub.fault("GET", commits, None, Fault::Status(502));
+    let mut daemon = desk.serve();
+    let first = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    assert_eq!(first, 1);
+    let second = desk.propose("ada", "two", [ask("orders/dev/two", note("two"))]);
+    desk.says(second, &["1 to create"]);
+    desk.repo().merge("grace", second);
+    desk.says(second, &["Done"]);
+    desk.ready("orders/dev/two");
+    assert!(desk.comment(first).is_none(), "nobody knows who pushed to it");
+    // It would be asked about again after a while; a start waits for nothing.
+    daemon.kill();
+    desk.hub.mend();
+    let _daemon = desk.serve();
+    desk.says(first, &["1 to create"]);
+    desk.repo().merge("grace", first);
+    desk.says(first, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
 fn f56_f57_webhooks_wake_and_forged_ones_do_nothing() {
     let mut desk = Desk::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

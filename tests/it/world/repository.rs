@@ -124,6 +124,20 @@ impl Repository {
         self.tip(branch).unwrap()
     }
 
+    /// Commits so often to `main`, with nothing changed.
+    pub fn commit_nothing(&self, times: usize) {
+        let on = self.tip("main").expect("something to stand on");
+        let commit = |n: usize| {
+            let from = if n == 0 { format!("from {on}\n") } else { String::new() };
+            format!(
+                "commit refs/heads/main\ncommitter {ADA} 1800000000 +0000\ndata 6\nagain\n{from}\n"
+            )
+        };
+        let stream: String = (0..times).map(commit).collect();
+        let path = self.path.to_str().unwrap();
+        git(&self.home, &["-C", path, "fast-import", "--quiet", "--force"], &stream);
+    }
+
     /// The commit of a branch.
     pub fn tip(&self, branch: &str) -> Option<String> {
         let refs = self.refs();
