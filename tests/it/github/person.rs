@@ -226,13 +226,12 @@ impl Repo<'_> {
     /// merged before [`Self::call_merged`].
     #[track_caller]
     pub fn land(&self, user: &str, number: u64) -> String {
-        let (head, branch, base, now) = {
-            let mut state = self.hub.state();
-            state.marks_late = true;
-            let now = state.now();
-            let pull = state.issue(&self.full, number).pull();
-            (pull.head, pull.head_ref.clone(), pull.base_ref.clone(), now)
-        };
+        // Whoever asks meanwhile waits: nobody sees the one moved and the other not.
+        let mut state = self.hub.state();
+        state.marks_late = true;
+        let now = state.now();
+        let pull = state.issue(&self.full, number).pull();
+        let (head, branch, base) = (pull.head, pull.head_ref.clone(), pull.base_ref.clone());
         let tip = Oid::from_str(&self.at(&base)).unwrap();
         let git = git::open(self.git.path());
         let merge =
@@ -241,7 +240,7 @@ impl Repo<'_> {
         for branch in [branch, base] {
             git.reference(&format!("refs/heads/{branch}"), new, true, "land").unwrap();
         }
-        self.hub.state().sync(&self.full, user);
+        state.sync(&self.full, user);
         new.to_string()
     }
 
