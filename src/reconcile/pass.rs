@@ -156,9 +156,10 @@ impl Engine {
         memory.brought.tidy();
         if let Some(lease) = lease {
             let next = self.maintain(lease, &mut memory, clock()).await?;
-            // Where looks for drift do not wake a pass, nothing else would.
+            // Where looks for drift do not wake a pass for what previews leave, nothing else would.
             let rare = self.config.settings.reconcile.drift_interval > super::sweep::OFTEN;
-            report.due = report.due.into_iter().chain(rare.then_some(next)).min();
+            let wakes = (rare && self.has_previews(&memory)).then_some(next);
+            report.due = report.due.into_iter().chain(wakes).min();
         }
         let poll = clock() + self.config.settings.reconcile.interval;
         // What came due while effects were made and published has not been looked at.

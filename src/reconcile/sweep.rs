@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::PassError;
 use super::call;
+use super::memory::Memory;
 use super::pass::Pass;
 use super::slow::PATIENCE;
+use super::{Engine, PassError};
 use crate::model::{Desired, DesiredComponent, Record, RequestId, Target, TargetKey, TargetName};
 use crate::plan;
 
@@ -19,6 +20,15 @@ pub(super) const OFTEN: SignedDuration = SignedDuration::from_hours(12);
 
 /// Requests that are read from the store at once.
 const PART: usize = 1_000;
+
+impl Engine {
+    /// Whether previews can leave something anywhere: an environment has a provider that makes them.
+    pub(super) fn has_previews(&self, memory: &Memory) -> bool {
+        let environments = memory.catalog.iter().flat_map(|(catalog, _)| &catalog.environments);
+        let mut kinds = environments.flat_map(|(_, environment)| environment.providers.keys());
+        kinds.any(|kind| self.providers.get(kind).is_some_and(|provider| provider.previews()))
+    }
+}
 
 impl Pass<'_> {
     /// With the upkeep, as often as that is due. What takes its time goes on beside later passes.
