@@ -44,6 +44,7 @@ mod transport;
 mod working_copy;
 mod working_edit;
 
+pub use child::Group;
 pub use commit::Edit;
 pub use credential::{Credential, Tokens};
 pub use error::GitError;
