@@ -250,7 +250,7 @@ fn play(rounds: &[Round]) -> Result<Vec<String>, String> {
 }
 
 /// Cases of one of the two parts that are played side by side.
-const CASES: u64 = 20;
+const CASES: u64 = 200;
 
 /// Seeds of cases that failed once.
 const FAILED: &[u64] = &[];
