@@ -85,7 +85,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     (
         "retry-at-once",
         "stories::output::a_push_that_the_output_denies_is_tried_again_later_and_not_in_a_loop",
-        "pushes: both together, then each by itself",
+        "the next pass applies it",
     ),
     (
         "commit-of-theirs-lost",
