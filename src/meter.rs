@@ -166,13 +166,13 @@ impl Meter {
 
     /// A receiver of notifications is in use: its counters are there from now on.
     pub fn receiver(&self, receiver: &str) {
-        for outcome in ["delivered", "failed"] {
+        for outcome in ["delivered", "failed", "dropped"] {
             let receiver = receiver.to_owned();
             drop(self.notifications.get_or_create(&Delivery { receiver, outcome }));
         }
     }
 
-    /// A notification was taken by its receiver, or was not.
+    /// A notification was taken by its receiver, was not, or was given up.
     pub fn notified(&self, receiver: &str, outcome: &'static str) {
         let receiver = receiver.to_owned();
         self.notifications.get_or_create(&Delivery { receiver, outcome }).inc();

@@ -5,8 +5,14 @@
 //!   no `Display`.
 //! - Nothing is sent in the clear but to this very machine, no redirect is followed, and nothing is tried
 //!   twice here.
+//! - A name that leads to this machine, to what is only on its link or to a cloud's metadata is refused: the
+//!   addresses that it is looked up to for a connection are looked at, and one of these is connected to.
 
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,12 +22,15 @@ use hyper::http::{Method, Request, Uri, header};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use rustls::ClientConfig;
 use sha2::Sha256;
+use tower_service::Service;
 
 use crate::error::chain;
+use crate::git::{Block, may_be_sent_to};
 
 /// The header with the signature.
 pub const SIGNATURE: &str = "x-vend-signature-256";
@@ -59,14 +68,62 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err("it holds a user: a receiver is told who we are by the signature");
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let is_here = host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        match uri.scheme_str() {
-            Some("https") => Ok(Self(uri)),
-            Some("http") if is_here => Ok(Self(uri)),
+        let scheme = uri.scheme_str().map(str::to_owned);
+        let address = Self(uri);
+        match scheme.as_deref() {
+            Some("https") => Ok(address),
+            Some("http") if address.is_here() => Ok(address),
             _ => Err("it begins with `https://`, but for this very machine"),
         }
+    }
+
+    fn host(&self) -> &str {
+        let host = self.0.host().unwrap_or_default();
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Whether it names this very machine, in so many words.
+    fn is_here(&self) -> bool {
+        let host = self.host();
+        host == HERE || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// The name that means this machine and is meant so.
+const HERE: &str = "localhost";
+
+const BARRED: &str = "NET001: its address is of this machine, of its link, or where a cloud hands out credentials; \
+                      `network.allow` may name it";
+
+/// Looks a name up for a connection.
+#[derive(Clone)]
+struct Lookup(Arc<[Block]>);
+
+impl Lookup {
+    /// All of what a name leads to must be allowed: which of them is connected to is chance.
+    fn judge(&self, name: &str, found: Vec<SocketAddr>) -> std::io::Result<Vec<SocketAddr>> {
+        let is_meant = |at: &SocketAddr| {
+            may_be_sent_to(at.ip(), &self.0) || (name == HERE && at.ip().is_loopback())
+        };
+        if found.iter().all(is_meant) { Ok(found) } else { Err(std::io::Error::other(BARRED)) }
+    }
+}
+
+impl Service<Name> for Lookup {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let own = self.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(own.judge(name.as_str(), found)?.into_iter())
+        })
     }
 }
 
@@ -93,22 +150,33 @@ pub fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
     format!("sha256={hex}")
 }
 
-type Http = Client<HttpConnector, Full<Bytes>>;
-type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Http = Client<HttpConnector<Lookup>, Full<Bytes>>;
+type Https = Client<HttpsConnector<HttpConnector<Lookup>>, Full<Bytes>>;
 
 /// Sends to one receiver after the other.
-#[derive(Default)]
 pub struct Sender {
+    lookup: Lookup,
     http: OnceLock<Http>,
     https: OnceLock<Https>,
 }
 
 impl Sender {
+    /// One that may also reach what is in these blocks.
+    pub fn new(allow: impl Into<Arc<[Block]>>) -> Self {
+        let lookup = Lookup(allow.into());
+        Self { lookup, http: OnceLock::new(), https: OnceLock::new() }
+    }
+
     /// Sends it once. The error is a sentence: it may have arrived all the same.
     ///
     /// # Errors
     /// The receiver cannot be reached, takes too long, or does not take it.
     pub async fn send(&self, to: &Address, letter: Letter<'_>) -> Result<(), String> {
+        // An address that is written out is looked up by nobody.
+        let written = to.host().parse::<IpAddr>();
+        if written.is_ok_and(|it| !to.is_here() && !may_be_sent_to(it, &self.lookup.0)) {
+            return Err(BARRED.to_owned());
+        }
         let Letter { id, body, secret, now } = letter;
         let seconds = now.as_second();
         let mut request = Request::builder()
@@ -143,7 +211,7 @@ impl Sender {
     }
 
     fn http(&self) -> &Http {
-        self.http.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector()))
+        self.http.get_or_init(|| Client::builder(TokioExecutor::new()).build(self.connector()))
     }
 
     fn https(&self) -> Result<&Https, String> {
@@ -157,7 +225,7 @@ impl Sender {
         let config = config.with_native_roots().map_err(|error| {
             format!("the system's certificates cannot be used: {}", chain(&error))
         })?;
-        let mut tcp = connector();
+        let mut tcp = self.connector();
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config.with_no_client_auth())
@@ -166,13 +234,13 @@ impl Sender {
             .wrap_connector(tcp);
         Ok(self.https.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
-}
 
-fn connector() -> HttpConnector {
-    let mut tcp = HttpConnector::new();
-    tcp.set_connect_timeout(Some(CONNECT_MOST));
-    tcp.set_nodelay(true);
-    tcp
+    fn connector(&self) -> HttpConnector<Lookup> {
+        let mut tcp = HttpConnector::new_with_resolver(self.lookup.clone());
+        tcp.set_connect_timeout(Some(CONNECT_MOST));
+        tcp.set_nodelay(true);
+        tcp
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +271,23 @@ mod tests {
             let said = Address::parse(bad).unwrap_err();
             assert!(bad.len() < 4 || !said.contains(bad), "{said}");
         }
+    }
+
+    #[test]
+    fn b92_all_that_a_name_leads_to_must_be_where_something_may_be_sent() {
+        let judge = |name: &str, found: &[&str], allow: &[&str]| {
+            let allow: Vec<Block> = allow.iter().map(|it| Block::parse(it).unwrap()).collect();
+            let found = found.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 443)).collect();
+            Lookup(allow.into()).judge(name, found).map_err(|error| error.to_string())
+        };
+        assert!(judge("hooks.example", &["10.1.2.3", "1.1.1.1"], &[]).is_ok());
+        assert!(judge("localhost", &["127.0.0.1", "::1"], &[]).is_ok());
+        for bad in ["127.0.0.1", "169.254.169.254", "::1", "fe80::1"] {
+            let said = judge("hooks.example", &["1.1.1.1", bad], &[]).unwrap_err();
+            assert!(said.starts_with("NET001") && !said.contains(bad), "{said}");
+        }
+        assert!(judge("localhost", &["169.254.169.254"], &[]).is_err());
+        assert!(judge("hooks.example", &["127.0.0.1"], &["127.0.0.1/32"]).is_ok());
     }
 
     #[test]

@@ -34,6 +34,7 @@ use self::signal::{Signals, Told};
 use self::systemd::Pulse;
 use crate::config::Config;
 use crate::error::chain;
+use crate::git::Block;
 use crate::model::PassReport;
 use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Nudges, Reviewer, Turn};
@@ -500,9 +501,11 @@ impl Daemon {
             notices.end().await;
         }
         let mut receivers = Vec::new();
+        let blocks = config.settings.network.allow.iter();
+        let allow: Arc<[Block]> = blocks.filter_map(|block| Block::parse(block)).collect();
         for settings in &config.settings.notifications {
             let store = self.setup.store.clone();
-            receivers.push(Receiver::open(settings.clone(), store).await?);
+            receivers.push(Receiver::open(settings.clone(), store, allow.clone()).await?);
         }
         let (lease, now) = (self.keeper.lease(), self.setup.now);
         self.notices = Some(Notices::start(receivers, lease, now));

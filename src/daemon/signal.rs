@@ -4,11 +4,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::DaemonError;
 
+const XFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
+
 /// Listens from the first moment on: before that, SIGHUP would end the process.
 pub(super) struct Signals {
     term: Signal,
     int: Signal,
     hup: Signal,
+    /// Nobody waits for it: as long as it is listened for, a file that may grow no further is an error of the
+    /// write and not the end of the process.
+    _xfsz: Signal,
 }
 
 impl Signals {
@@ -19,6 +24,7 @@ impl Signals {
             term: listen(SignalKind::terminate(), "listen for SIGTERM")?,
             int: listen(SignalKind::interrupt(), "listen for SIGINT")?,
             hup: listen(SignalKind::hangup(), "listen for SIGHUP")?,
+            _xfsz: listen(SignalKind::from_raw(XFSZ), "listen for SIGXFSZ")?,
         })
     }
 

@@ -151,6 +151,9 @@ pub const PLANTED: List = &[
     ("unsaid-forgotten", "what was done and not said before the end of a process is never said"),
     ("unpublished-forgotten", "statuses that could not be published are not tried again"),
     ("hand-edit-kept", "what a person writes over a status stays"),
+    ("done-before-call", "what a provider is about to be asked for counts as done"),
+    ("secret-in-error", "what an error repeats of a secret value is told"),
+    ("webhook-null-panics", "a field of a webhook that holds `null` is a panic"),
 ];
 
 /// Whether a list has a name; when the program is compiled, too.

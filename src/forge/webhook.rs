@@ -15,6 +15,7 @@ use sha2::Sha256;
 use super::Repo;
 use super::github::revision;
 use super::secret::Secret;
+use crate::fault::planted;
 use crate::model::Revision;
 
 /// The header that holds the signature; the older one with SHA-1 is not looked at.
@@ -102,6 +103,9 @@ pub fn parse(event: &str, body: &[u8]) -> Option<Wake> {
     let (pull, sha, wanted) = match about {
         About::Repository => (None, None, Wanted::Look),
         About::Pull => {
+            if planted!("webhook-null-panics") && payload.number.is_none() {
+                panic!("every pull request has a number");
+            }
             let number = payload.number.or_else(|| payload.pull_request?.number)?;
             (Some(number), None, Wanted::Look)
         }

@@ -1,7 +1,8 @@
 //! Commits of many files: one pack by `git fast-import`, where thousands of loose objects would
 //! take a file each, and a push would have to look for deltas among them.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,27 +46,17 @@ impl Mirror {
         command.arg("--git-dir").arg(&self.inner.folder).current_dir(&self.inner.folder);
         command.args(["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0);
         point!("git.import.before")?;
-        let mut running = command.spawn().map_err(io(doing()))?;
-
-        let fed = running.stdin.take().map(|to| {
+        let running = command.spawn().map_err(io(doing()))?;
+        lock::sign(&file, running.id());
+        let feed = |to| {
             let mut to = BufWriter::with_capacity(1 << 18, to);
             feed(&mut to, &transport.author, parent, edits, message, at).and_then(|()| to.flush())
-        });
-        // It says little, and only at its end: neither pipe can fill up while the other is read.
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        if let Some(mut from) = running.stdout.take() {
-            from.read_to_string(&mut stdout).map_err(io(doing()))?;
-        }
-        if let Some(mut from) = running.stderr.take() {
-            from.read_to_string(&mut stderr).map_err(io(doing()))?;
-        }
-        let status = running.wait().map_err(io(doing()))?;
-        let ended = child::Ended { status: Some(status), stdout, stderr };
+        };
+        let (ended, fed) = child::fed(running, transport.deadline, feed).map_err(io(doing()))?;
         outcome::upkeep(&self.inner.folder, transport, &ended)?;
-        if let Some(Err(error)) = fed {
-            return Err(io(doing())(error));
-        }
+        fed.map_err(io(doing()))?;
         self.forget_open();
         point!("git.import.after")?;
         Ok(Some(Revision::new(ended.stdout.trim())))

@@ -2,8 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
@@ -17,7 +19,7 @@ use super::lock;
 use super::transport::Transport;
 
 /// As much of each of a child's outputs as is kept: its end, where `git` says why.
-const OUTPUT_KEPT: usize = 256 << 10;
+pub(super) const OUTPUT_KEPT: usize = 256 << 10;
 
 /// Between the polite signal, at which `git` removes its temporary files, and the other.
 const GRACE: Duration = Duration::from_millis(500);
@@ -35,6 +37,62 @@ impl Ended {
     pub fn success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
+}
+
+/// Feeds a child that was started as the leader of a process group, from a thread of our own, and waits for
+/// its end, or ends it with its group at the deadline. Each output is read as it comes, and its tail kept.
+pub(super) fn fed(
+    mut child: Child,
+    deadline: Duration,
+    feed: impl FnOnce(ChildStdin) -> std::io::Result<()>,
+) -> std::io::Result<(Ended, std::io::Result<()>)> {
+    let group = Group::of(child.id());
+    let (stdout, stderr) = (tail_of(child.stdout.take()), tail_of(child.stderr.take()));
+    let (over, is_over) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let group = &group;
+        let watch = scope.spawn(move || {
+            let is_late = is_over.recv_timeout(deadline) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                group.signal(Signal::TERM);
+                if is_over.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+                    group.signal(Signal::KILL);
+                }
+            }
+            is_late
+        });
+        // To a child that is ended this fails.
+        let fed = child.stdin.take().map_or(Ok(()), feed);
+        let status = child.wait();
+        drop(over);
+        let is_late = watch.join().unwrap_or_default();
+        // Whoever it left behind keeps no pipe of ours.
+        group.signal(Signal::KILL);
+        let said = |from: mpsc::Receiver<String>| from.recv_timeout(GRACE).unwrap_or_default();
+        let ended = Ended {
+            status: Some(status?).filter(|_| !is_late),
+            stdout: said(stdout),
+            stderr: said(stderr),
+        };
+        Ok((ended, fed))
+    })
+}
+
+/// Reads to the end in a thread of its own, and gives the tail.
+fn tail_of(from: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
+    let (give, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut kept = Tail::default();
+        let mut buffer = vec![0; 16 << 10];
+        if let Some(mut from) = from {
+            while let Ok(read @ 1..) = from.read(&mut buffer) {
+                kept.take(&buffer[..read]);
+            }
+        }
+        // Nobody waits any more where it took too long.
+        let _ = give.send(kept.text());
+    });
+    said
 }
 
 /// Runs `git --git-dir=DIR ARGS` to its end or to the deadline.
@@ -59,7 +117,7 @@ pub(super) async fn run(
     if let Some(id) = child.id() {
         lock::sign(&lock, id);
     }
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let stdout = tokio::spawn(tail(child.stdout.take()));
     let stderr = tokio::spawn(tail(child.stderr.take()));
 
@@ -88,7 +146,7 @@ pub(super) async fn run(
             }
         }
     };
-    group.0 = None;
+    group.is_over();
     let (stdout, stderr) = (stdout.unwrap_or_default(), stderr.unwrap_or_default());
     Ok(Ended { status, stdout, stderr })
 }
@@ -135,10 +193,20 @@ pub(super) fn scrub(
     command.envs(environment);
 }
 
-/// Kills what is left of a child's process group when the future that runs it is dropped.
-struct Group(Option<Pid>);
+/// A child's process group: dropped, it is killed, with whatever the child started.
+pub struct Group(Option<Pid>);
 
 impl Group {
+    /// Of a child that was started as the leader of one.
+    pub fn of(child: u32) -> Self {
+        Self(Pid::from_raw(child.cast_signed()))
+    }
+
+    /// Lets it be: nothing of it is left.
+    pub fn is_over(mut self) {
+        self.0 = None;
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // Gone already is as good.
@@ -153,17 +221,31 @@ impl Drop for Group {
     }
 }
 
+/// The end of what a child says.
+#[derive(Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn take(&mut self, more: &[u8]) {
+        self.0.extend_from_slice(more);
+        if self.0.len() > 2 * OUTPUT_KEPT {
+            self.0.drain(..self.0.len() - OUTPUT_KEPT);
+        }
+    }
+
+    fn text(&self) -> String {
+        let from = self.0.len().saturating_sub(OUTPUT_KEPT);
+        String::from_utf8_lossy(&self.0[from..]).into_owned()
+    }
+}
+
 /// Reads to the end and keeps the tail.
 async fn tail(from: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut from) = from else { return String::new() };
-    let mut kept = Vec::new();
+    let mut kept = Tail::default();
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..read]);
-        if kept.len() > 2 * OUTPUT_KEPT {
-            kept.drain(..kept.len() - OUTPUT_KEPT);
-        }
+        kept.take(&buffer[..read]);
     }
-    let from = kept.len().saturating_sub(OUTPUT_KEPT);
-    String::from_utf8_lossy(&kept[from..]).into_owned()
+    kept.text()
 }

@@ -44,12 +44,13 @@ mod transport;
 mod working_copy;
 mod working_edit;
 
+pub use child::Group;
 pub use commit::Edit;
 pub use credential::{Credential, Tokens};
 pub use error::GitError;
 pub use location::{Location, Trust};
 pub use mirror::Mirror;
-pub use network::Block;
+pub use network::{Block, may_be_sent_to};
 pub use path::{PathProblem, escape};
 pub use pull::Merged;
 pub use read::{Blob, Delta, Entry, Kind};

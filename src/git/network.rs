@@ -38,6 +38,49 @@ pub(super) fn is_open(address: IpAddr, allow: &[Block]) -> bool {
     !is_inner(address) || allow.iter().any(|block| block.covers(address))
 }
 
+/// Where clouds answer what a machine's credentials are, beside what is on its link.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
+
+/// Whether something may be sent to this address on an operator's word alone. An inner network is theirs to
+/// name; this very machine, its link, and where a cloud hands out credentials are not, unless `allow` has
+/// them: a name leads there by a slip or by somebody else's doing.
+pub fn may_be_sent_to(address: IpAddr, allow: &[Block]) -> bool {
+    let address = carried(address);
+    let is_here = match address {
+        IpAddr::V4(v4) => {
+            v4.is_loopback() || v4.is_link_local() || v4.is_multicast() || v4.octets()[0] == 0
+        }
+        IpAddr::V6(v6) => {
+            let link_local = v6.segments()[0] & 0xffc0 == 0xfe80;
+            v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || link_local
+        }
+    };
+    let is_barred =
+        is_here || address == IpAddr::V4(Ipv4Addr::BROADCAST) || METADATA.contains(&address);
+    !is_barred || allow.iter().any(|block| block.covers(address))
+}
+
+/// The address that another one carries inside: mapped, or by way of NAT64 or 6to4.
+fn carried(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    if let Some(v4) = v6.to_ipv4_mapped() {
+        return v4.into();
+    }
+    let segments = v6.segments();
+    let at = match segments {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => 6,
+        [0x2002, ..] => 1,
+        _ => return address,
+    };
+    let (high, low) = (segments[at].to_be_bytes(), segments[at + 1].to_be_bytes());
+    Ipv4Addr::new(high[0], high[1], low[0], low[1]).into()
+}
+
 /// Whether content may name this host. What a name resolves to is looked at again, when it is.
 pub(super) fn is_open_host(host: &str, allow: &[Block]) -> bool {
     let host = host.trim_end_matches('.');
@@ -101,6 +144,42 @@ fn is_inner_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b92_nothing_is_sent_to_this_machine_its_link_or_a_clouds_metadata_unless_that_is_allowed() {
+        let sent = |address: &str, allow: &[&str]| {
+            let allow: Vec<Block> =
+                allow.iter().map(|block| Block::parse(block).unwrap()).collect();
+            may_be_sent_to(address.parse().unwrap(), &allow)
+        };
+        for barred in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "169.254.169.254",
+            "169.254.170.2",
+            "255.255.255.255",
+            "224.0.0.1",
+            "100.100.100.200",
+            "168.63.129.16",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "2002:a9fe:a9fe::",
+        ] {
+            assert!(!sent(barred, &[]), "{barred}");
+            assert!(sent(barred, &["0.0.0.0/0", "::/0"]), "{barred}");
+        }
+        for fine in ["10.1.2.3", "192.168.0.7", "172.16.0.1", "fd00::7", "1.1.1.1", "2606:4700::1"]
+        {
+            assert!(sent(fine, &[]), "{fine}");
+        }
+        assert!(sent("169.254.7.7", &["169.254.7.0/24"]));
+        assert!(!sent("169.254.8.7", &["169.254.7.0/24"]));
+    }
 
     #[test]
     fn b64_addresses_that_carry_an_inner_one_are_inner() {

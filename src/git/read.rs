@@ -111,6 +111,27 @@ impl Mirror {
         })
     }
 
+    /// How many files, links and other entries that are no folders a tree holds.
+    ///
+    /// # Errors
+    /// `TooMany` for more than `limit`, or for folders without end.
+    pub fn count(&self, tree: ObjectId, limit: usize) -> Result<usize, GitError> {
+        self.with(|repository| {
+            let (mut budget, mut files) = (Budget::new(limit), 0);
+            let mut open = vec![raw(tree)];
+            while let Some(next) = open.pop() {
+                for entry in &repository.find_tree(next).map_err(object(next))? {
+                    budget.spend_on(&entry)?;
+                    match kind(&entry) {
+                        Some(_) => files += 1,
+                        None => open.push(entry.id()),
+                    }
+                }
+            }
+            Ok(files)
+        })
+    }
+
     /// What differs between two trees, sorted by path. Subtrees with equal ids are not read.
     ///
     /// # Errors
@@ -216,18 +237,29 @@ pub(super) fn kind(entry: &TreeEntry<'_>) -> Option<Kind> {
 struct Budget {
     limit: usize,
     left: usize,
+    folders: usize,
 }
+
+/// So many folders may be gone through however few files are allowed: they hold them.
+const FOLDERS: usize = 100_000;
 
 impl Budget {
     fn new(limit: usize) -> Self {
-        Self { limit, left: limit }
+        Self { limit, left: limit, folders: limit.max(FOLDERS) }
     }
 
     fn spend(&mut self) -> Result<(), GitError> {
-        match self.left.checked_sub(1) {
-            Some(left) => self.left = left,
-            None => return Err(GitError::TooMany { limit: self.limit }),
-        }
+        Self::take(&mut self.left, self.limit)
+    }
+
+    /// For one entry of a tree.
+    fn spend_on(&mut self, entry: &TreeEntry<'_>) -> Result<(), GitError> {
+        let left = if kind(entry).is_none() { &mut self.folders } else { &mut self.left };
+        Self::take(left, self.limit)
+    }
+
+    fn take(left: &mut usize, limit: usize) -> Result<(), GitError> {
+        *left = left.checked_sub(1).ok_or(GitError::TooMany { limit })?;
         Ok(())
     }
 }
@@ -260,7 +292,7 @@ struct Walk<'r> {
 impl Walk<'_> {
     fn below(&mut self, tree: &Tree<'_>, path: &mut String) -> Result<(), GitError> {
         for entry in tree {
-            self.budget.spend()?;
+            self.budget.spend_on(&entry)?;
             self.one(&entry, path)?;
         }
         Ok(())

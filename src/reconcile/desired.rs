@@ -41,6 +41,8 @@ pub struct Touched {
     pub paths: BTreeMap<(SourceName, String), Option<Diagnostic>>,
     /// All of the source was listed, not only what differs: what is not found is gone.
     pub whole: bool,
+    /// How many files there are.
+    pub files: Option<usize>,
 }
 
 /// A request as read, validated and rendered.
@@ -75,11 +77,16 @@ pub fn touched(snapshot: &Snapshot, memory: &Memory, limit: usize) -> Result<Tou
     // The last commit may be gone for good: its history was rewritten, and the mirror cloned anew.
     let differs = last.and_then(|last| mirror.diff(mirror.tree(last, &folder).ok()?, now).ok());
     let deltas = match (differs, now) {
-        (Some(deltas), _) => deltas,
+        (Some(deltas), _) => {
+            touched.files = Some(files_after(snapshot, memory, &deltas, now, limit)?);
+            deltas
+        }
         (None, now) => {
             touched.whole = true;
             let entries = now.map(|tree| mirror.entries(tree, limit)).transpose()?;
-            let entries = entries.unwrap_or_default().into_iter();
+            let entries = entries.unwrap_or_default();
+            touched.files = Some(entries.len());
+            let entries = entries.into_iter();
             entries
                 .map(|e| crate::git::Delta { path: e.path, old: None, new: Some((e.kind, e.id)) })
                 .collect()
@@ -89,6 +96,27 @@ pub fn touched(snapshot: &Snapshot, memory: &Memory, limit: usize) -> Result<Tou
         touch(snapshot, &folder, delta, &mut touched);
     }
     Ok(touched)
+}
+
+/// How many files a source has with these differences. Trees are counted once in a process: what differs
+/// says how many there are then.
+fn files_after(
+    snapshot: &Snapshot,
+    memory: &Memory,
+    deltas: &[crate::git::Delta],
+    now: Option<ObjectId>,
+    limit: usize,
+) -> Result<usize, GitError> {
+    let source = &snapshot.source;
+    let last = memory.built.sources.get(&source.name);
+    let known = memory.files.get(&source.name).filter(|(commit, _)| Some(commit) == last);
+    let Some((_, before)) = known else {
+        return now.map_or(Ok(0), |tree| source.mirror().count(tree, limit));
+    };
+    let come = deltas.iter().filter(|delta| delta.old.is_none()).count();
+    let went = deltas.iter().filter(|delta| delta.new.is_none()).count();
+    let files = (before + come).saturating_sub(went);
+    if files > limit { Err(GitError::TooMany { limit }) } else { Ok(files) }
 }
 
 /// Why a source cannot be listed.

@@ -32,7 +32,13 @@ impl Pass<'_> {
                 continue;
             }
             match desired::touched(&self.snapshots[n], &self.memory, limit) {
-                Ok(touched) => listed.push((n, touched)),
+                Ok(touched) => {
+                    let Snapshot { source, commit, .. } = &self.snapshots[n];
+                    if let (Some(files), Some(commit)) = (touched.files, commit) {
+                        self.memory.files.insert(source.name.clone(), (commit.clone(), files));
+                    }
+                    listed.push((n, touched));
+                }
                 Err(error) => {
                     let name = self.snapshots[n].source.name.clone();
                     self.snapshots[n].problem = Some(error.problem((self.clock)()));

@@ -66,6 +66,8 @@ pub struct Memory {
     pub holds: BTreeMap<RequestId, Vec<HeldRow>>,
     /// The last good commits.
     pub sources: Sources,
+    /// How many files each source had at a commit.
+    pub files: BTreeMap<SourceName, (Revision, usize)>,
     /// What people approved.
     pub approvals: BTreeMap<Digest, Vec<Approval>>,
     /// Digests of published template versions.

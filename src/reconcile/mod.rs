@@ -74,6 +74,7 @@ use crate::store::{RecordEntry, Store, StoreError};
 pub use front::{Front, Takeover};
 pub use memory::Memory;
 pub use pass::Wake;
+pub use publish::{is_ours as is_published, undo as undo_others};
 
 /// Raised when a new version of this program reads the same files differently: the desired state of
 /// everything is then read again.

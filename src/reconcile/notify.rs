@@ -10,6 +10,7 @@
 //! - History only says whom to look at; what is told is how things stand.
 //! - Nothing is lost over the end of the process at any moment, and what was sent may be sent again: always
 //!   as the same message under the same id.
+//! - A message that is not taken for a day is given up, and what is the matter then goes into a new one.
 //! - While a receiver is down, at most one message waits for it; all else is worked out when that has gone, so that a
 //!   flood or an outage comes to one message and not to thousands.
 
@@ -25,6 +26,7 @@ use crate::config::{NotificationFormat, NotificationSettings};
 use crate::digest;
 use crate::fault::point;
 use crate::forge::Secret;
+use crate::git::Block;
 use crate::meter::meter;
 use crate::model::{
     Hold, HoldReason, InstanceId, Matter, Message, Notice, RequestId, RequestPhase, Status, Trouble,
@@ -46,6 +48,10 @@ const BREATH: SignedDuration = SignedDuration::from_secs(5);
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 const AGAIN_MOST: SignedDuration = SignedDuration::from_mins(15);
 
+/// A message that was not taken so often is given up, after about a day: one that its receiver can never
+/// take must not stand before all others for ever. What it told is not noted as told.
+const TRIES: u32 = 100;
+
 /// What is remembered of one receiver.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,6 +65,12 @@ struct Kept {
     /// On its way: what was sent or will be.
     #[serde(default)]
     pending: Option<Message>,
+    /// How often that was not taken.
+    #[serde(default)]
+    tries: u32,
+    /// The last message that was given up, for whoever wants to know what was in it.
+    #[serde(default)]
+    dead: Option<Message>,
 }
 
 /// One receiver.
@@ -68,25 +80,24 @@ pub struct Receiver {
     instance: InstanceId,
     sender: Sender,
     kept: Option<Kept>,
-    /// How often the message under way was not taken.
-    tries: u32,
     /// Nothing is sent before.
     not_before: Option<Timestamp>,
 }
 
 impl Receiver {
-    /// Reaches nothing.
+    /// Reaches nothing. `allow`: what may be sent to beside what anything may be sent to.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(
         settings: NotificationSettings,
         store: Arc<dyn Store>,
+        allow: Arc<[Block]>,
     ) -> Result<Self, PassError> {
         let instance = store.instance().await?;
-        let sender = Sender::default();
+        let sender = Sender::new(allow);
         meter().receiver(&settings.name);
-        Ok(Self { settings, store, instance, sender, kept: None, tries: 0, not_before: None })
+        Ok(Self { settings, store, instance, sender, kept: None, not_before: None })
     }
 
     /// Its name.
@@ -138,7 +149,7 @@ impl Receiver {
         let receiver = self.settings.name.as_str();
         let wait = match sent {
             Ok(()) => {
-                self.tries = 0;
+                kept.tries = 0;
                 tracing::info!(receiver, id = message.id, "a notification was delivered");
                 for (id, told) in message.told {
                     if told.is_empty() {
@@ -152,8 +163,8 @@ impl Receiver {
                 BREATH
             }
             Err(error) => {
-                let wait = AGAIN * 2_i32.saturating_pow(self.tries.min(12));
-                self.tries = self.tries.saturating_add(1);
+                let wait = AGAIN * 2_i32.saturating_pow(kept.tries.min(12));
+                kept.tries = kept.tries.saturating_add(1);
                 let wait = wait.min(AGAIN_MOST);
                 tracing::warn!(
                     receiver,
@@ -162,6 +173,18 @@ impl Receiver {
                     again = %format_args!("{wait:#}"),
                     "a notification could not be delivered"
                 );
+                if kept.tries >= TRIES {
+                    tracing::error!(
+                        receiver,
+                        id = message.id,
+                        "a notification was given up; what is still the matter goes into a new one"
+                    );
+                    meter().notified(receiver, "dropped");
+                    (kept.dead, kept.pending, kept.tries) = (kept.pending.take(), None, 0);
+                    // What it told was never told: all are looked at again.
+                    kept.heard = None;
+                }
+                self.keep(lease, &kept).await?;
                 wait
             }
         };

@@ -40,8 +40,8 @@ const FRONT: &str = "status-front";
 /// Our folders on the branch.
 const FOLDERS: [&str; 3] = ["status", "rendered", "catalog"];
 
-/// Folders and files that are ours on the branch.
-fn is_ours(path: &str) -> bool {
+/// Whether a path on the status branch is a folder's or file's of ours.
+pub fn is_ours(path: &str) -> bool {
     path.split_once('/').is_some_and(|(folder, _)| FOLDERS.contains(&folder))
         || matches!(path, "README.md" | "instance.yaml" | rebuild::FILE)
 }
@@ -325,7 +325,10 @@ fn document(value: &Value) -> String {
 }
 
 /// What others changed of ours between the tip we pushed and the tip there is, put back.
-fn undo(mirror: &Mirror, known: &Revision, tip: &Revision) -> Result<Vec<Edit>, GitError> {
+///
+/// # Errors
+/// One of the commits cannot be read.
+pub fn undo(mirror: &Mirror, known: &Revision, tip: &Revision) -> Result<Vec<Edit>, GitError> {
     let tree = |at| mirror.tree(at, "");
     let mut edits = Vec::new();
     for delta in mirror.diff(tree(known)?, tree(tip)?)? {

@@ -478,7 +478,7 @@ fn trouble(source: &str, problem: &SourceProblem) -> String {
         ),
         SourceProblem::NotConfigured => "it is not configured any more, so what it asked for is left as it is; put it back, or move the file into another source".into(),
         SourceProblem::TooManyFiles { limit } => {
-            format!("it has more than {limit} files; remove some, or raise the limit")
+            format!("it has more than {limit} files (LIM002); remove some, or raise `limits.files`")
         }
     }
 }

@@ -67,7 +67,7 @@ pub fn sentence(name: &SourceName, problem: &SourceProblem) -> String {
         ),
         SourceProblem::TooManyFiles { limit } => {
             format!(
-                "`{name}` has more than {limit} files; none of it is used: raise `limits.files` or split the repository"
+                "LIM002: `{name}` has more than {limit} files; everything of it is left as it is: raise `limits.files` or split the repository"
             )
         }
     }

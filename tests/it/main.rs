@@ -9,6 +9,7 @@ mod backend;
 mod book;
 mod canary;
 mod catalog;
+mod children;
 mod cli;
 mod confined;
 mod crash;

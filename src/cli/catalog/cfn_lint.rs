@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
+use crate::git::Group;
 use crate::model::{Diagnostic, Place, Severity, visible};
 use crate::reconcile::lint::Stack;
 
@@ -89,19 +90,19 @@ async fn run(folder: &Path, stacks: &[Stack], names: &[String]) -> Result<Vec<u8
     }
     command.arg("--").args(names).current_dir(folder).env_clear().env("LC_ALL", "C.UTF-8");
     command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
     let mut child = command.spawn()?;
+    // Dropped, as after the deadline, it takes all along that it started.
+    let group = child.id().map(Group::of);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let all = async {
-        let (mut said, mut complained) = (Vec::new(), Vec::new());
-        if let (Some(out), Some(err)) = (out, err) {
-            let (mut out, mut err) = (out.take(OUTPUT_MAX), err.take(OUTPUT_MAX));
-            tokio::try_join!(out.read_to_end(&mut said), err.read_to_end(&mut complained))?;
-        }
-        Ok::<_, std::io::Error>((said, complained, child.wait().await?))
+        let (said, complained) = tokio::try_join!(all_of(out), all_of(err))?;
+        Ok::<_, Unasked>((said, complained, child.wait().await?))
     };
     let (said, complained, status) =
         tokio::time::timeout(DEADLINE, all).await.map_err(|_| Unasked::TooSlow)??;
+    drop(group);
     // It ends with other codes than 0 when it found something, and with JSON all the same.
     if said.is_empty() && !status.success() {
         let text = String::from_utf8_lossy(&complained);
@@ -109,6 +110,19 @@ async fn run(folder: &Path, stacks: &[Stack], names: &[String]) -> Result<Vec<u8
         return Err(Unasked::Failed(visible(last.trim(), 200)));
     }
     Ok(if said.is_empty() { b"[]".to_vec() } else { said })
+}
+
+/// All of an output, unless that has no end.
+async fn all_of(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Unasked> {
+    let mut said = Vec::new();
+    if let Some(from) = from {
+        from.take(OUTPUT_MAX + 1).read_to_end(&mut said).await?;
+    }
+    if said.len() as u64 > OUTPUT_MAX {
+        let text = format!("it says more than {} MiB", OUTPUT_MAX >> 20);
+        return Err(Unasked::Failed(text));
+    }
+    Ok(said)
 }
 
 /// One entry of its JSON.

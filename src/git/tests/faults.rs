@@ -148,14 +148,62 @@ async fn f69_a_child_that_hangs_is_killed_with_its_children() {
     let late = mirror.fetch().await;
     assert!(matches!(late, Err(GitError::Unavailable { .. })), "{late:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
+    is_gone(&world).await;
+}
+
+/// Whom the shim wrote down lives no more.
+async fn is_gone(world: &World) {
     let pid = std::fs::read_to_string(world.at.path().join("pid")).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
     let gone = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
         Ok(stat) => stat.contains(") Z "),
         Err(_) => true,
     };
     while !gone() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the grandchild lives");
+        assert!(Instant::now() < until, "the grandchild lives");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f69_an_import_that_hangs_is_killed_with_its_children() {
+    let world = World::new();
+    let git = world.shim(
+        r#"case "$*" in *fast-import*) trap '' TERM; sleep 600 & echo $! > "${0%/*}/pid"; wait; wait;; esac
+           exec "$REAL" "$@""#,
+    );
+    let transport = Transport { git, deadline: Duration::from_millis(400), ..world.transport() };
+    let mirror = world.mirror_of("mirror", "main", transport).unwrap();
+    let edits: Vec<_> =
+        (0..600).map(|n| edit(&format!("f{n}"), Some(&"x".repeat(1_000)))).collect();
+    let began = Instant::now();
+    let late = mirror.commit(None, &edits, "many", NOW);
+    assert!(matches!(late, Err(GitError::Unavailable { .. })), "{late:?}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    is_gone(&world).await;
+    // Another is not in the way of what is left of it.
+    let made = world.mirror().commit(None, &edits, "many", NOW).unwrap();
+    assert!(made.is_some());
+}
+
+#[tokio::test]
+async fn f69_what_a_child_says_without_end_is_cut() {
+    let world = World::new();
+    let script = "yes out | head -c 20000000; yes err | head -c 20000000 >&2; echo last; exit 3";
+    let transport = Transport { git: world.shim(script), ..world.transport() };
+    let lock = std::fs::File::create(world.at.path().join("lock")).unwrap();
+    let ended = child::run(&transport, Vec::new(), world.at.path(), lock, &[]).await.unwrap();
+    let mut command = std::process::Command::new(&transport.git);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let running = command.spawn().unwrap();
+    let (fed, _) = child::fed(running, Duration::from_secs(30), |_| Ok(())).unwrap();
+    for ended in [ended, fed] {
+        assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
+        let [out, err] = [ended.stdout.len(), ended.stderr.len()];
+        assert!(out <= child::OUTPUT_KEPT && err <= child::OUTPUT_KEPT, "{out} and {err} bytes");
+        assert!(ended.stdout.ends_with("last\n") && ended.stderr.ends_with("err\n"));
     }
 }
 

@@ -80,7 +80,14 @@ struct Inner {
     reader: Mutex<Connection>,
     /// Why nothing is written any more.
     broken: OnceLock<String>,
+    /// Why nothing was ever written.
+    read_only: Option<String>,
 }
+
+/// It was opened where nothing can be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; what is in it can be read")]
+struct ReadOnly(String);
 
 /// An earlier failure, in its words.
 #[derive(Debug, thiserror::Error)]
@@ -123,13 +130,14 @@ impl Sqlite {
 
     /// As [`Self::open`], with options.
     pub fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
-        let (writer, reader) = open::open(path, &options, schema::STEPS)?;
+        let open::Opened { writer, reader, read_only } = open::open(path, &options, schema::STEPS)?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             options,
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             broken: OnceLock::new(),
+            read_only,
         })))
     }
 
@@ -175,6 +183,9 @@ impl Inner {
         change: impl FnOnce(&Transaction<'_>, &Options) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = lock(&self.writer);
+        if let Some(why) = &self.read_only {
+            return Err(StoreError::Broken(ReadOnly(why.clone()).into()));
+        }
         if let Some(earlier) = self.broken.get() {
             return Err(StoreError::Broken(Earlier(earlier.clone()).into()));
         }

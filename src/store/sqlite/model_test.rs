@@ -248,41 +248,49 @@ fn a_step() -> impl Strategy<Value = Result<Vec<Write>, PersonWrite>> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
+#[path = "../../../tests/it/model/case.rs"]
+mod case;
 
-    #[test]
-    fn the_index_is_what_was_written(steps in proptest::collection::vec(a_step(), 1..25)) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("vend.db");
-        let store = Sqlite::open(&path).unwrap();
-        let mut model = Model::default();
-        wait(async {
-            let lease = lease(&store).await;
-            for step in steps {
-                match step {
-                    Ok(writes) => {
-                        let done = store.commit(&lease, writes.clone()).await;
-                        assert_eq!(done.is_ok(), model.commit(&writes), "{done:?}");
-                    }
-                    Err(note) => {
-                        model.note(&note);
-                        store.note(vec![note]).await.unwrap();
-                    }
+/// Seeds of cases that failed once.
+const FAILED: &[u64] = &[];
+
+#[test]
+fn the_index_is_what_was_written() {
+    let cases = case::Cases { failed: FAILED, shrink: 1_000, ..case::Cases::usual(64) };
+    cases.play(&proptest::collection::vec(a_step(), 1..25), written);
+}
+
+fn written(steps: Vec<Result<Vec<Write>, PersonWrite>>) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vend.db");
+    let store = Sqlite::open(&path).unwrap();
+    let mut model = Model::default();
+    wait(async {
+        let lease = lease(&store).await;
+        for step in steps {
+            match step {
+                Ok(writes) => {
+                    let done = store.commit(&lease, writes.clone()).await;
+                    assert_eq!(done.is_ok(), model.commit(&writes), "{done:?}");
                 }
-                assert_eq!(store.index().await.unwrap(), model.index());
-                let quiet = model.quiet.clone().filter(|quiet| quiet.notes == model.notes);
-                assert_eq!(store.quiet().await.unwrap(), quiet);
+                Err(note) => {
+                    model.note(&note);
+                    store.note(vec![note]).await.unwrap();
+                }
             }
-        });
-        drop(store);
-        // And after a restart, with every document as it was.
-        let store = Sqlite::open(&path).unwrap();
-        prop_assert_eq!(wait(store.index()).unwrap(), model.index());
-        let ids: Vec<_> = NAMES.iter().map(|name| id(name)).collect();
-        let desired: Vec<_> = model.desired.into_values().map(|row| (*row.desired).clone()).collect();
-        prop_assert_eq!(wait(store.desired(&ids)).unwrap(), desired);
-        let records: Vec<_> = model.records.into_values().collect();
-        prop_assert_eq!(wait(store.records(&ids)).unwrap(), records);
-    }
+            assert_eq!(store.index().await.unwrap(), model.index());
+            let quiet = model.quiet.clone().filter(|quiet| quiet.notes == model.notes);
+            assert_eq!(store.quiet().await.unwrap(), quiet);
+        }
+    });
+    drop(store);
+    // And after a restart, with every document as it was.
+    let store = Sqlite::open(&path).unwrap();
+    prop_assert_eq!(wait(store.index()).unwrap(), model.index());
+    let ids: Vec<_> = NAMES.iter().map(|name| id(name)).collect();
+    let desired: Vec<_> = model.desired.into_values().map(|row| (*row.desired).clone()).collect();
+    prop_assert_eq!(wait(store.desired(&ids)).unwrap(), desired);
+    let records: Vec<_> = model.records.into_values().collect();
+    prop_assert_eq!(wait(store.records(&ids)).unwrap(), records);
+    Ok(())
 }

@@ -15,17 +15,28 @@ use crate::store::lease::boot;
 /// A file of this name beside the store says that it must be checked before it is used.
 pub(super) const SUSPECT: &str = "-suspect";
 
-/// The connection that writes and the one that reads.
-pub(super) fn open(
-    path: &Path,
-    options: &Options,
-    steps: &[&str],
-) -> Result<(Connection, Connection), StoreError> {
+/// A store that is open.
+pub(super) struct Opened {
+    /// The connection that writes.
+    pub writer: Connection,
+    /// The one that reads.
+    pub reader: Connection,
+    /// Why nothing can be written, where that is so from the start.
+    pub read_only: Option<String>,
+}
+
+/// See [`Opened`]. On a disk that is read-only, what there is can be looked at.
+pub(super) fn open(path: &Path, options: &Options, steps: &[&str]) -> Result<Opened, StoreError> {
     place::check_file_system(path)?;
     let known = schema::known(steps);
     match place::look(path)? {
         Found::Nothing => place::create(path)?,
         Found::Store(found) if found > known => return Err(StoreError::Newer { found, known }),
+        Found::Store(found) if found == known && !place::is_writable(path) => {
+            let why = format!("the folder of `{}` is read-only", path.display());
+            let (writer, reader) = (look_only(path, options)?, look_only(path, options)?);
+            return Ok(Opened { writer, reader, read_only: Some(why) });
+        }
         Found::Store(_) => {}
     }
     // The log is removed when the last process closes the store.
@@ -61,7 +72,25 @@ pub(super) fn open(
     }
     let reader = connect(path, options)?;
     reader.pragma_update(None, "query_only", true)?;
-    Ok((writer, reader))
+    Ok(Opened { writer, reader, read_only: None })
+}
+
+/// A connection that makes no file beside the store. Without a log, which the last process takes away, nothing
+/// is in it that the file has not.
+fn look_only(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let log = fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+    let mut address = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address.push_str(if log == 0 { "?immutable=1" } else { "?mode=ro" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)?;
+    settle_in(connection, options)
 }
 
 /// The boot of the machine when the store was last opened.
@@ -71,7 +100,10 @@ fn opened_at(connection: &Connection) -> Result<String, StoreError> {
 
 fn connect(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    settle_in(Connection::open_with_flags(path, flags)?, options)
+}
+
+fn settle_in(connection: Connection, options: &Options) -> Result<Connection, StoreError> {
     connection.busy_timeout(options.busy)?;
     // Or a statement is prepared anew for each value that it is asked with.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

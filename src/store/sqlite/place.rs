@@ -175,9 +175,22 @@ fn network(magic: i64) -> Option<&'static str> {
     }
 }
 
-/// Whether the disk below a path has next to no room.
+/// Whether files can be made beside a store.
+pub(super) fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(folder(path), rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Less than this is next to no room.
+const ROOM: u64 = 64 * 1024;
+
+/// Whether there is next to no room for the store at a path: on its disk, or below the size that files of this
+/// process may have. Both are for somebody else to mend, and neither is damage.
 pub(super) fn is_full(path: &Path) -> bool {
-    rustix::fs::statvfs(folder(path)).is_ok_and(|stat| stat.f_bavail * stat.f_frsize < 64 * 1024)
+    let on_disk = rustix::fs::statvfs(folder(path));
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    on_disk.is_ok_and(|stat| stat.f_bavail * stat.f_frsize < ROOM)
+        || limit.is_some_and(|limit| size(path).max(size(&beside(path, "-wal"))) + ROOM >= limit)
 }
 
 pub(super) fn broken(error: io::Error) -> StoreError {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::Desk;
 use super::release::Clone;
+use crate::daemon::eventually;
 use crate::world::{Edit, Output, World, ask, catalog, remove, request, write};
 
 /// `CODE file:line` of everything that was found.
@@ -221,6 +222,16 @@ fn a_linter_of_stacks_helps_where_it_is_and_never_harms() {
         let (none, note) = check(&linter(&desk, script), 0);
         assert!(none.is_empty() && note.contains(says), "{script}: {note}");
     }
+    // One that says more than anybody could read, with a child that nobody waits for.
+    let pid = desk.folder.parent().unwrap().join("pid");
+    let script = format!("sleep 600 & echo $! >{}; yes", pid.display());
+    let (none, note) = check(&linter(&desk, &script), 0);
+    assert!(none.is_empty() && note.contains("it says more than 16 MiB"), "{note}");
+    let pid = std::fs::read_to_string(pid).unwrap();
+    eventually("what it started is ended", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.map_or(true, |stat| stat.contains(") Z ")).then_some(())
+    });
     // It sees what CloudFormation would, in the region of the environment, and nothing of ours.
     let script = r#"test "$*" = "--format json --regions eu-north-1 -- 0.json" || exit 9
 test -z "$XDG_CACHE_HOME$USER" || exit 9

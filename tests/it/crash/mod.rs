@@ -9,6 +9,8 @@ mod lossy;
 mod points;
 mod slow;
 
+pub use points::share_out;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Serving, all_ready, created_once, eventually, notes, nothing_much, patient};
-use crate::world::{STATUS, World, ask, note, write};
+use crate::observe::sample;
+use crate::stacks::Account;
+use crate::world::{STATUS, World, ask, note, request, write};
 
 #[test]
 fn it_applies_at_its_start_and_when_a_watched_repository_changes() {
@@ -26,13 +28,53 @@ fn f22_its_own_status_commits_do_not_wake_it_for_ever() {
     let mut daemon = Serving::ready(&world);
     eventually("all are ready", || all_ready(&world, "orders", 3).then_some(()));
     for n in 0..10 {
-        let passes = || daemon.get("/metrics").1;
-        let seen = passes();
+        // Of a commit that is nobody's request, a pass looks for what differs; another one finds nothing new.
+        let (seen, quiet) = (passes(&daemon, "done"), passes(&daemon, "quiet"));
         world.requests.commit([nothing_much(&n.to_string())]);
-        eventually("the change is noticed", || (passes() != seen).then_some(()));
+        eventually("the change is noticed", || (passes(&daemon, "done") > seen).then_some(()));
+        world.vend_ends(0, &["apply"]);
+        eventually("it is quiet", || (passes(&daemon, "quiet") > quiet).then_some(()));
     }
     assert!(world.requests.log(STATUS).len() <= 2, "{:?}", world.requests.log(STATUS));
     daemon.stop();
+}
+
+/// How many passes have come out so.
+fn passes(daemon: &Serving, outcome: &str) -> f64 {
+    let name = format!("vend_passes_total{{outcome=\"{outcome}\"}}");
+    sample(daemon, &name).unwrap_or_default()
+}
+
+#[test]
+fn i6_a_hundred_quiet_passes_change_nothing_ask_nothing_and_say_nothing() {
+    let mut it = Account::new();
+    it.world.configure(|c| {
+        c["reconcile"] = json!({"interval": "50ms"});
+        c["server"] = json!({"listen": "127.0.0.1:0"});
+    });
+    let world = &it.world;
+    let (stack, held) = ("orders/dev/queue", "orders/dev/wrong");
+    world.requests.commit([
+        ask(stack, request("queue@1.0.0", "{}")),
+        ask(held, request("queue@1.0.0", "{seconds: never}")),
+    ]);
+    let mut daemon = Serving::ready(world);
+    let stands = |id: &str, phase: &str| {
+        world.status_or_none(id).is_some_and(|status| status["phase"] == phase)
+    };
+    eventually("all is as it will be", || {
+        (stands(stack, "Ready") && stands(held, "Held")).then_some(())
+    });
+    let rest = passes(&daemon, "quiet");
+    eventually("it is quiet", || (passes(&daemon, "quiet") > rest).then_some(()));
+
+    let all = || (world.refs(), world.requests.contents(STATUS, ""), it.aws.calls().len());
+    let (before, quiet, done) = (all(), passes(&daemon, "quiet"), passes(&daemon, "done"));
+    eventually("a hundred more", || (passes(&daemon, "quiet") >= quiet + 100.0).then_some(()));
+    assert_eq!(all(), before, "{}", it.aws.history());
+    assert_eq!((passes(&daemon, "done"), passes(&daemon, "failed")), (done, 0.0));
+    daemon.stop();
+    it.again_nothing();
 }
 
 #[test]

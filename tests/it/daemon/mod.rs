@@ -1,6 +1,7 @@
 //! The real daemon as a process: what wakes it, what it answers, how it ends.
 
 mod crash;
+mod disk;
 mod life;
 mod sandbox;
 mod server;

@@ -20,7 +20,7 @@ use crate::pull::{self, reader, stories};
 pub type Body = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Body; 16] = [
+pub const ALL: [Body; 17] = [
     ("yaml", yaml_text),
     ("request", request),
     ("schema", schema),
@@ -37,6 +37,7 @@ pub const ALL: [Body; 16] = [
     ("redaction", redaction),
     ("tree", super::tree::tree),
     ("row", super::row::row),
+    ("merge", super::merge::merge),
 ];
 
 /// The one of that name.

@@ -4,6 +4,7 @@
 //! `VEND_FUZZ` is how many changed inputs are tried of each, `VEND_FUZZ_SEED` where they begin.
 
 pub mod bodies;
+mod merge;
 mod row;
 mod tree;
 

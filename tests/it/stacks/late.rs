@@ -1,5 +1,7 @@
 //! Changes that take too long, and those that something newer overtakes.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::Account;
@@ -147,6 +149,61 @@ fn f44_whoever_may_not_stop_an_update_is_told_and_it_is_asked_again() {
     it.apply();
     it.world.ready(ID);
     it.again_nothing();
+}
+
+/// An update that takes too long is stopped while these orders are carried out, each by a process of its
+/// own; it is stopped under one token, and nothing else is done.
+fn is_stopped(orders: &[String]) {
+    let it = Account::new();
+    let stack = under_way(&it, "hurried");
+    let log = it.world.root().join("passed");
+    for order in orders {
+        let line = order.replace('=', " ");
+        it.aws.eventually(order, || {
+            let mut command = it.world.command(&["apply"]);
+            command.env("VEND_FAULT", order).env("VEND_FAULT_LOG", &log);
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("panicked"), "{order}: {said}");
+            let passed = std::fs::read_to_string(&log).unwrap_or_default();
+            passed.lines().any(|passed| passed == line).then_some(())
+        });
+    }
+    it.aws.eventually("it is asked to stop", || {
+        it.world.vend(&["apply"]);
+        (it.aws.count("CancelUpdateStack") > 0).then_some(())
+    });
+    it.aws.signal(&stack, "Handle1", "SUCCESS");
+    it.aws.eventually("it is said", || {
+        it.world.vend(&["apply", "--wait"]);
+        (it.world.standing(ID).0 == "Failed").then_some(())
+    });
+    assert_eq!(it.aws.settled(&stack).as_str(), "UPDATE_ROLLBACK_COMPLETE", "{orders:?}");
+    let (_, _, sentence) = it.world.standing(ID);
+    assert!(sentence.contains("took longer than its template's timeout"), "{orders:?}: {sentence}");
+    let mut effects = it.aws.effects(&stack);
+    effects.dedup();
+    assert_eq!(effects, ["create", "update", "rollback"], "{orders:?}\n{}", it.aws.history());
+    let stops = it.aws.calls().into_iter().filter(|call| call.action == "CancelUpdateStack");
+    let tokens: BTreeSet<String> = stops.map(|call| call.token().to_owned()).collect();
+    assert_eq!(tokens.len(), 1, "{orders:?}\n{}", it.aws.history());
+    it.world.requests.commit([ask(ID, steps("hurried", 0))]);
+    it.apply();
+    it.world.ready(ID);
+    it.again_nothing();
+}
+
+#[test]
+fn f61_an_update_is_stopped_wherever_that_was_broken_off() {
+    let points = ["pass.cancel.before", "aws.stop.before", "aws.stop.after", "pass.cancel.after"];
+    std::thread::scope(|scope| {
+        for mode in ["kill", "error", "delay"] {
+            let orders = points.map(|point| format!("{point}={mode}"));
+            // What is delayed goes on: one process passes all of them.
+            let orders = if mode == "delay" { vec![orders[0].clone()] } else { orders.to_vec() };
+            scope.spawn(move || is_stopped(&orders));
+        }
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Account, catalog};
+use crate::aws::{Fault, Rule};
 use crate::world::{STATUS, ask, request, request_with};
 
 const ID: &str = "orders/dev/secret";
@@ -39,6 +40,29 @@ fn b74_what_is_not_to_be_echoed_is_told_nowhere() {
         let found = bytes.windows(url.len()).any(|part| part == url.as_bytes());
         assert!(!found, "the output is in {}", file.display());
     }
+    it.again_nothing();
+}
+
+#[test]
+fn b74_what_an_error_repeats_of_a_secret_value_is_told_nowhere() {
+    let it = Account::new();
+    it.world.catalog.commit(catalog::secret("1.0.0", "canary-the-first"));
+    let text = "the value `canary-the-first` of Password is too short";
+    it.aws.rule(Rule::on("CreateStack", Fault::Refuse(400, "ValidationError", text)));
+    it.world.requests.commit([ask(ID, request("secret@1.0.0", "{}"))]);
+    let output = it.world.vend(&["apply", "--wait", "--log", "json"]);
+    let (phase, _, sentence) = it.world.standing(ID);
+    assert_eq!(phase, "Failed", "{sentence}");
+    assert!(sentence.contains("is too short"), "{sentence}");
+    let status = it.world.requests.read(STATUS, &format!("status/{ID}.yaml")).unwrap();
+    let logs = it.world.vend_ends(0, &["logs", ID]).stdout;
+    for told in [&output.stdout, &output.stderr, &status, &logs] {
+        assert!(!told.contains("canary-the-first"), "an error tells a secret: {told}");
+    }
+    it.aws.no_rules();
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    it.world.ready(ID);
     it.again_nothing();
 }
 

@@ -35,8 +35,8 @@ fn prepare(it: &Account, stack: &str, name: &str, kind: &ChangeSetType, instance
     it.aws.wait(call.template_body(stack::queue(999).to_string()).send()).unwrap();
 }
 
-/// What previews leave is old from now on.
-fn aged(it: &Account) {
+/// What was made seems to have been made long ago.
+fn age(it: &Account) {
     for action in ["ListStacks", "ListChangeSets"] {
         it.aws.rule(Rule::on(
             action,
@@ -81,7 +81,7 @@ fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
     assert_eq!(change_sets(&it, &stack), ["somebodys", "vend-preview-1"]);
     assert_eq!(it.aws.stacks().len(), 4);
 
-    aged(&it);
+    age(&it);
     let mut daemon = Serving::ready(&it.world);
     let gone = || it.aws.stack("lost").is_none() && change_sets(&it, &stack).len() == 1;
     it.aws.eventually("they are cleared away", || gone().then_some(()));
@@ -89,6 +89,44 @@ fn f31_previews_whose_handles_were_lost_do_not_get_a_day_old() {
     assert_eq!(change_sets(&it, &stack), ["somebodys"]);
     assert!(it.aws.stack("anothers").is_some() && it.aws.stack("persons").is_some());
     assert_eq!(it.aws.effects(&stack), ["create"]);
+}
+
+#[test]
+fn f61_what_previews_left_is_cleared_away_wherever_that_was_broken_off() {
+    let it = Account::watchful();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let instance = it.aws.tag(&stack, "vend:instance").unwrap();
+    age(&it);
+    let log = it.world.root().join("passed");
+    for mode in ["kill", "error", "delay"] {
+        prepare(&it, &stack, &format!("vend-preview-{mode}"), &ChangeSetType::Update, &instance);
+        let mut command = it.world.command(&["serve", "--log", "json"]);
+        command.env("VEND_FAULT", format!("aws.discard.before={mode}"));
+        let mut daemon = Serving::spawn({
+            command.env("VEND_FAULT_LOG", &log);
+            command
+        });
+        let line = format!("aws.discard.before {mode}");
+        it.aws.eventually(&line, || {
+            let passed = std::fs::read_to_string(&log).unwrap_or_default();
+            passed.lines().any(|passed| passed == line).then_some(())
+        });
+        if mode == "kill" {
+            assert_eq!(daemon.ended(), None);
+        } else {
+            daemon.stop();
+        }
+        // Whatever became of it, the next start clears it away.
+        let mut daemon = Serving::ready(&it.world);
+        let gone = || change_sets(&it, &stack).is_empty().then_some(());
+        it.aws.eventually(&format!("it is gone after {mode}"), gone);
+        daemon.stop();
+    }
+    assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());
+    it.aws.no_rules();
+    it.world.ready(ID);
 }
 
 #[test]
@@ -134,7 +172,7 @@ fn f31_they_do_not_get_a_day_old_where_drift_is_looked_for_less_often() {
     prepare(&it, &stack, "vend-preview-1", &update, &instance);
     prepare(&it, &stack, "somebodys", &update, &instance);
     prepare(&it, "lost", "vend-preview-2", &create, &instance);
-    aged(&it);
+    age(&it);
     neglect(&it);
     it.apply();
     assert_eq!(change_sets(&it, &stack), ["somebodys"]);
@@ -151,7 +189,7 @@ fn f31_nor_where_nothing_is_made_that_drift_could_be_looked_for_in() {
     it.world.requests.commit([drop_request(ID)]);
     it.apply();
     prepare(&it, "lost", "vend-preview-1", &ChangeSetType::Create, &instance);
-    aged(&it);
+    age(&it);
     let denied = Fault::Refuse(403, "AccessDenied", "User: vend is not authorized to do that");
     it.aws.rule(Rule::on("CreateStack", denied));
     neglect(&it);

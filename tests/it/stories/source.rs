@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::{Edit, World, ask, drop_request, note, path_of, write};
+use crate::daemon::{Serving, eventually};
+use crate::world::{Edit, STATUS, World, ask, drop_request, note, path_of, write};
 
 const ID: &str = "orders/dev/hello";
 const OTHER: &str = "payments/dev/other";
@@ -78,6 +79,62 @@ fn f08_a_folder_that_comes_back_goes_on_by_itself() {
     world.apply();
     assert_eq!(world.output_file("dev/payments/other/note/note.yaml").unwrap(), "text: changed\n");
     world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn f09_b22_one_file_more_than_the_limit_applies_and_deletes_nothing() {
+    let mut world = World::new();
+    world.configure(|c| c["limits"] = json!({"files": 3}));
+    // The folder's README counts too.
+    world.requests.commit([ask(ID, note("hello")), ask(OTHER, note("other"))]);
+    world.apply();
+    world.ready(ID);
+    let output = world.output.refs();
+    let refused = |world: &World| {
+        let said = world.vend(&["apply"]);
+        let text = said.stdout + &said.stderr;
+        assert!(text.contains("LIM002: `requests` has more than 3 files"), "{text}");
+        assert_eq!(world.output.refs(), output, "{text}");
+    };
+
+    // By and by, each time a little: one comes and one goes, one is changed, and two come.
+    let third = "orders/dev/third";
+    world.requests.commit([
+        drop_request(OTHER),
+        ask(ID, note("changed")),
+        ask(third, note("third")),
+        ask("orders/dev/fourth", note("fourth")),
+    ]);
+    refused(&world);
+    refused(&world);
+    assert!(world.status_or_none(OTHER).is_some() && world.status_or_none(third).is_none());
+
+    // One less, and all of it is done.
+    world.requests.commit([drop_request("orders/dev/fourth")]);
+    world.apply();
+    world.ready(third);
+    assert_eq!(world.output_file("dev/orders/hello/note/note.yaml").unwrap(), "text: changed\n");
+    assert!(world.status_or_none(OTHER).is_none());
+    world.again_nothing();
+
+    // Nor by a daemon, which goes by what differs: one comes for one that went, and then another.
+    let mut daemon = Serving::ready(&world);
+    let fifth = "payments/dev/fifth";
+    world.requests.commit([drop_request(third), ask(fifth, note("fifth"))]);
+    let is_ready = || world.status_or_none(fifth).is_some_and(|s| s["phase"] == "Ready");
+    eventually("as many as before are enough", || is_ready().then_some(()));
+    let output = world.output.refs();
+    world.requests.commit([ask("orders/dev/sixth", note("sixth"))]);
+    let says = || {
+        let page = world.requests.read(STATUS, "README.md").unwrap_or_default();
+        (page + &world.vend(&["status"]).stdout).contains("LIM002")
+    };
+    eventually("one more is too many", || says().then_some(()));
+    assert_eq!(world.output.refs(), output);
+    world.requests.commit([drop_request("orders/dev/sixth")]);
+    eventually("it is as before", || (!says()).then_some(()));
+    daemon.stop();
     world.again_nothing();
 }
 

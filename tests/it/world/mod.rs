@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vend::store::{Sqlite, Store as _};
 
 pub use repository::{Edit, Repository, git, remove, write};
 
@@ -246,6 +247,21 @@ impl World {
     /// All refs of all repositories.
     pub fn refs(&self) -> [String; 3] {
         [self.catalog.refs(), self.requests.refs(), self.output.refs()]
+    }
+
+    /// Whether the store has something to ask about or to try again later, but within `soon`: a pass
+    /// before that is none in which it could have been done.
+    pub fn waits(&self, soon: std::time::Duration) -> bool {
+        let path = self.root().join("state/vend.sqlite");
+        if !path.is_file() {
+            return false;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let index = runtime.block_on(async { Sqlite::open(&path).unwrap().index().await.unwrap() });
+        let now = jiff::Timestamp::now();
+        let asked = index.journal.iter().filter_map(|row| row.next);
+        let tried = index.retries.iter().map(|(_, retry)| retry.until);
+        asked.chain(tried).any(|next| next > now && next < now + soon)
     }
 
     /// A person approves what a sentence says can be approved.

@@ -187,6 +187,27 @@ impl Repository {
         self.git(&args).split_terminator('\0').map(str::to_owned).collect()
     }
 
+    /// Files of a branch whose paths begin so, all at once: a process for each of thousands would be slow.
+    pub fn contents(&self, branch: &str, prefix: &str) -> Vec<(String, String)> {
+        let git = git2::Repository::open_bare(&self.path).unwrap();
+        let Ok(found) = git.revparse_single(&format!("refs/heads/{branch}^{{tree}}")) else {
+            return Vec::new();
+        };
+        let mut files = Vec::new();
+        let tree = found.peel_to_tree().unwrap();
+        tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+            let path = format!("{folder}{}", entry.name().unwrap());
+            if path.starts_with(prefix)
+                && let Some(blob) = entry.to_object(&git).unwrap().as_blob()
+            {
+                files.push((path, String::from_utf8_lossy(blob.content()).into_owned()));
+            }
+            git2::TreeWalkResult::Ok
+        })
+        .unwrap();
+        files
+    }
+
     /// The commits of a branch, the oldest first, each with its message.
     pub fn log(&self, branch: &str) -> Vec<(String, String)> {
         if self.tip(branch).is_none() {

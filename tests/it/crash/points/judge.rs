@@ -89,39 +89,18 @@ impl Facts {
                 let target = target.rsplit_once('-').map_or(target, |(name, _)| name).to_owned();
                 facts.actions.entry(target).or_default().extend(words.next().map(str::to_owned));
             }
-            for (path, text) in contents(&repository, "main", "") {
+            for (path, text) in repository.contents("main", "") {
                 if !path.ends_with("/.vend") {
                     facts.files.insert(format!("{name}/{path}"), without_commits(&text));
                 }
             }
         }
         walk(&world.root().join("rendered"), &mut facts.files);
-        for (path, text) in contents(&world.requests, STATUS, "status/") {
+        for (path, text) in world.requests.contents(STATUS, "status/") {
             facts.statuses.insert(path, standing(&text));
         }
         facts
     }
-}
-
-/// Files of a branch whose paths begin so, all at once: hundreds of processes would be slow.
-fn contents(repository: &Repository, branch: &str, prefix: &str) -> Vec<(String, String)> {
-    let git = git2::Repository::open_bare(repository.path()).unwrap();
-    let Ok(found) = git.revparse_single(&format!("refs/heads/{branch}^{{tree}}")) else {
-        return Vec::new();
-    };
-    let mut files = Vec::new();
-    let tree = found.peel_to_tree().unwrap();
-    tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
-        let path = format!("{folder}{}", entry.name().unwrap());
-        if let Some(blob) = entry.to_object(&git).unwrap().as_blob()
-            && path.starts_with(prefix)
-        {
-            files.push((path, String::from_utf8_lossy(blob.content()).into_owned()));
-        }
-        git2::TreeWalkResult::Ok
-    })
-    .unwrap();
-    files
 }
 
 /// Phase and reason of a status, without what moves by itself.

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 
-use super::{HOMES, NOT_HERE};
+use super::{ELSEWHERE, HOMES};
+use crate::aws::{Fault, Rule};
 use crate::stacks::{Account, catalog};
 use crate::world::{ask, drop_request, request, request_with};
 
@@ -142,7 +143,7 @@ fn live(orders: &[Vec<String>; 4]) -> BTreeSet<String> {
 #[test]
 fn f61_stack() {
     let passed = live(&Default::default());
-    let wrong: Vec<_> = NOT_HERE.iter().filter(|(point, _)| passed.contains(*point)).collect();
+    let wrong: Vec<_> = ELSEWHERE.iter().filter(|(point, _)| passed.contains(*point)).collect();
     assert!(wrong.is_empty(), "a stack's life passes {wrong:?}");
     let homes: BTreeSet<&str> =
         HOMES.iter().filter(|(_, home)| *home == HOME).map(|(point, _)| *point).collect();
@@ -170,4 +171,119 @@ fn f61_stack() {
     super::run::share_out(3, lives, |orders| {
         live(&orders);
     });
+}
+
+const THING: &str = "orders/dev/thing";
+
+/// What goes otherwise in a stack's life than well, or than it was: what is asked for first, if anything,
+/// what is asked for then, and where faults are played meanwhile.
+struct Trouble {
+    name: &'static str,
+    first: Option<(&'static str, &'static str)>,
+    then: (&'static str, &'static str),
+    points: &'static [&'static str],
+    /// Phase and reason in the end, and the stack's state.
+    ends: (&'static str, &'static str, &'static str),
+    effects: &'static [&'static str],
+}
+
+const POLLED: [&str; 2] = ["pass.poll.before", "pass.poll.after"];
+const EXECUTED: [&str; 4] = ["aws.execute.before", "aws.execute.after", POLLED[0], POLLED[1]];
+
+const TROUBLES: [Trouble; 4] = [
+    Trouble {
+        name: "replaced",
+        first: Some(("queue", "{name: first}")),
+        then: ("queue", "{name: second}"),
+        points: &EXECUTED,
+        ends: ("Ready", "", "UPDATE_COMPLETE"),
+        effects: &["create", "update"],
+    },
+    Trouble {
+        name: "not made",
+        first: None,
+        then: ("bucket", "{name: TAKEN}"),
+        points: &["aws.create.before", "aws.create.after", POLLED[0], POLLED[1]],
+        ends: ("Held", "Stuck", "ROLLBACK_COMPLETE"),
+        effects: &["create"],
+    },
+    Trouble {
+        name: "rolled back",
+        first: Some(("moody", "{note: one}")),
+        then: ("moody", "{note: two, update: fail}"),
+        points: &EXECUTED,
+        ends: ("Failed", "", "UPDATE_ROLLBACK_COMPLETE"),
+        effects: &["create", "update"],
+    },
+    Trouble {
+        name: "not known of",
+        first: Some(("queue", "{seconds: 60}")),
+        then: ("queue", "{seconds: 120}"),
+        points: &["aws.changeset.before", "aws.changeset.after", EXECUTED[0], POLLED[0], POLLED[1]],
+        ends: ("Ready", "", "UPDATE_COMPLETE"),
+        effects: &["create", "update"],
+    },
+];
+
+/// One of them with these orders, each carried out by a process of its own: it comes to its end, and what
+/// is done is done once.
+fn trouble(of: &Trouble, orders: &[String]) {
+    let life = Life::begin(&format!("{}, {orders:?}", of.name));
+    let (it, world) = (&life.it, &life.it.world);
+    let taken = format!("taken-{}", it.aws.account());
+    it.aws.make_bucket(&taken);
+    let text = |(template, parameters): (&str, &str)| {
+        request(&format!("{template}@1.0.0"), &parameters.replace("TAKEN", &taken))
+    };
+    if let Some(first) = of.first {
+        world.requests.commit([ask(THING, text(first))]);
+        it.apply();
+        world.ready(THING);
+    }
+    world.requests.commit([ask(THING, text(of.then))]);
+    if ["replaced", "rolled back"].contains(&of.name) {
+        world.vend(&["apply", "--wait"]);
+        world.approve(&world.held(THING, "NeedsApproval"));
+    }
+    if of.name == "not known of" {
+        it.aws.rule(Rule::on("ExecuteChangeSet", Fault::FailAfter(500)).once());
+    }
+    life.run_all(&["apply", "--wait"], orders);
+    let (phase, reason, state) = of.ends;
+    let name = it.aws.stacks().pop().unwrap().0;
+    it.aws.eventually(&format!("{}: it is {phase}", life.what), || {
+        world.vend(&["apply", "--wait"]);
+        let (is, why, _) = world.standing(THING);
+        let there = it.aws.stack(&name)?.stack_status?;
+        (is == phase && why.contains(reason) && there.as_str() == state).then_some(())
+    });
+    assert_eq!(it.aws.effects(&name), of.effects, "{}:\n{}", life.what, it.aws.history());
+    // What ended badly is not tried again by itself.
+    it.aws.only_looks(|| world.vend(&["apply", "--wait"]));
+
+    world.requests.commit([drop_request(THING)]);
+    it.apply();
+    assert!(world.status_or_none(THING).is_none(), "{}", life.what);
+    it.again_nothing();
+}
+
+#[test]
+fn f61_stacks_in_trouble() {
+    let mut jobs = Vec::new();
+    for of in &TROUBLES {
+        let orders = |points: &[&str], mode: &str| -> Vec<String> {
+            points.iter().map(|point| format!("{point}={mode}")).collect()
+        };
+        // One that is killed at each of them; an error or a delay there is for `make crash`.
+        jobs.push((of, orders(of.points, "kill")));
+        if super::run::whole() {
+            jobs.push((of, Vec::new()));
+            jobs.push((of, vec![orders(of.points, "delay").join(",")]));
+            let modes = ["kill", "error"];
+            let each = of.points.iter().flat_map(|point| modes.map(|mode| orders(&[point], mode)));
+            jobs.extend(each.map(|orders| (of, orders)));
+        }
+    }
+    eprintln!("crash: stacks in trouble: {} of them", jobs.len());
+    super::run::share_out(3, jobs, |(of, orders)| trouble(of, &orders));
 }

@@ -1,0 +1,129 @@
+//! A disk that is full or read-only, and what the daemon leaves on it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use serde_json::json;
+
+use super::{Serving, all_ready, created_once, eventually, patient};
+use crate::world::{World, ask, note};
+
+#[test]
+fn f63_without_room_nothing_is_pushed_that_is_not_recorded_and_it_goes_on_by_itself() {
+    let mut world = patient();
+    world.configure(|c| c["reconcile"] = json!({"interval": "200ms"}));
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    let mut daemon = Serving::ready(&world);
+    eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
+    // Files of the daemon grow no further than this: what `git` fetches is smaller, a commit of the store
+    // is not.
+    let pid = Pid::from_raw(daemon.pid().cast_signed());
+    let full = Rlimit { current: Some(8 * 1024), ..getrlimit(Resource::Fsize) };
+    let usual = prlimit(pid, Resource::Fsize, full).unwrap();
+    let refs = world.output.refs();
+    world.requests.commit([ask("orders/dev/n1", note("hello"))]);
+    let line = daemon.logged("no space is left for the store");
+    assert!(!line.contains("panicked"), "{line}");
+    let tries = daemon.count("no space is left");
+    eventually("it tries again", || (daemon.count("no space is left") > tries + 1).then_some(()));
+    assert_eq!(world.output.refs(), refs, "something was done of which nothing is written down");
+    assert_eq!(daemon.get("/healthz").1, "ok\n");
+    assert!(all_ready(&world, "orders", 1), "what was said before stands");
+
+    prlimit(pid, Resource::Fsize, usual).unwrap();
+    eventually("both are ready", || all_ready(&world, "orders", 2).then_some(()));
+    daemon.stop();
+    created_once(&world, 2);
+    world.again_nothing();
+}
+
+/// The program where nothing can be written: by bubblewrap, since for root no mode of a folder is in the way;
+/// `None` where there is none of that.
+fn read_only(world: &World, args: &[&str]) -> Option<Command> {
+    let program = env!("CARGO_BIN_EXE_vend");
+    if !rustix::process::geteuid().is_root() {
+        return Some(world.command(args));
+    }
+    let confine = ["--unshare-user", "--ro-bind", "/", "/", "--dev", "/dev"];
+    let probe = Command::new("bwrap").args(confine).arg("true").output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!(
+            "NOT RUN: a disk that is read-only takes bubblewrap, or somebody who is not root"
+        );
+        return None;
+    }
+    let plain = world.command(args);
+    let mut command = Command::new("bwrap");
+    command.args(confine).arg("--").arg(program).args(args).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Some(command)
+}
+
+#[test]
+fn f64_from_a_disk_that_is_read_only_status_is_served_and_writes_are_refused_in_words() {
+    let world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    world.apply();
+    let state = world.root().join("state");
+    let mode = |mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&state, permissions).unwrap();
+    };
+    let run = |args: &[&str]| read_only(&world, args).map(crate::cli::run);
+    world.requests.commit([ask("orders/dev/n1", note("hello"))]);
+    mode(0o550);
+    let Some(status) = run(&["status"]) else { return mode(0o750) };
+    let one = run(&["status", "orders/dev/n0"]).unwrap();
+    let refs = world.refs();
+    let refused: Vec<_> = [&["apply"][..], &["retry", "orders/dev/n0"], &["serve"]]
+        .map(|args| (args, run(args).unwrap()))
+        .into();
+    mode(0o750);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert!(one.code == 0 && one.stdout.contains("Ready"), "{one:?}");
+    for (args, output) in refused {
+        assert_ne!(output.code, 0, "{args:?}: {output:?}");
+        // Of the store, or of the first file that is in the way before it.
+        assert!(output.stderr.to_lowercase().contains("read-only"), "{args:?}: {output:?}");
+        assert!(!output.stderr.contains("panicked"), "{args:?}: {output:?}");
+    }
+    assert_eq!(world.refs(), refs);
+    // Writable again, it goes on.
+    world.apply();
+    assert!(all_ready(&world, "orders", 2));
+    created_once(&world, 2);
+    world.again_nothing();
+}
+
+/// The permissions of a file or folder.
+fn mode_of(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn it_leaves_no_core_and_lets_nobody_else_at_its_state_and_socket() {
+    let mut world = patient();
+    let socket = world.root().join("vend.sock");
+    world.configure(|c| c["server"]["socket"] = json!(socket));
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    // However open the one who starts it would have files.
+    let vend = world.command(&["serve", "--log", "json"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask 000; ulimit -S -c unlimited; exec \"$@\"", "sh"]);
+    command.arg(vend.get_program()).args(vend.get_args()).current_dir(world.root()).env_clear();
+    command.envs(vend.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut daemon = Serving::spawn(command);
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let words: Vec<&str> = core.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{core}");
+    eventually("the socket is there", || socket.exists().then_some(()));
+    assert_eq!(mode_of(&socket), 0o660);
+    assert_eq!(mode_of(&world.root().join("state")), 0o750);
+    assert_eq!(mode_of(&world.root().join("state/vend.sqlite")), 0o600);
+    daemon.stop();
+    world.again_nothing();
+}
