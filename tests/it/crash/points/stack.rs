@@ -250,13 +250,12 @@ fn trouble(of: &Trouble, orders: &[String]) {
     }
     life.run_all(&["apply", "--wait"], orders);
     let (phase, reason, state) = of.ends;
-    let name = it.aws.stacks().pop().unwrap().0;
-    it.aws.eventually(&format!("{}: it is {phase} {reason}", life.what), || {
+    let name = it.aws.eventually(&format!("{}: it is {phase} {reason}", life.what), || {
         world.vend(&["apply", "--wait"]);
         let (is, why, _) = world.standing(THING);
-        let there = it.aws.stack(&name)?.stack_status?;
+        let (name, there) = it.aws.stacks().pop()?;
         let is_so = phase.is_empty() || is == phase;
-        (is_so && why.contains(reason) && there.as_str() == state).then_some(())
+        (is_so && why.contains(reason) && there == state).then_some(name)
     });
     assert_eq!(it.aws.effects(&name), of.effects, "{}:\n{}", life.what, it.aws.history());
     // What ended badly is not tried again by itself.
