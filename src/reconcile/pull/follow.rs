@@ -26,8 +26,9 @@ use crate::store::passage_key;
 /// Others' parts in what one yes is for that are named.
 const PARTS: usize = 50;
 
-/// How long until a status that is behind, or what could not be said of an end, is looked at again.
-const BEHIND: SignedDuration = SignedDuration::from_secs(5);
+/// How long until a status that is behind, a merge that came after its pull request was looked at, or what could not
+/// be said of an end, is looked at again.
+pub(super) const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 impl Reviewer {
     /// Tells how each one of this branch gets on that was merged, and of closed ones that they are.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::follow::BEHIND;
 use super::kept::{Before, Kept, Review, Shown};
 use super::withdraw::Withdrawn;
 use super::{Reviewer, Trouble, Turn, Visit};
@@ -123,7 +124,7 @@ impl Reviewer {
                     writes.extend(sure.into_iter().map(direct));
                     writes
                 }
-                Some(pull) => self.through(visit, pull, asked).await?,
+                Some(pull) => self.through(visit, pull, asked, turn).await?,
             };
             if !writes.is_empty() {
                 let through = writes.iter().filter_map(|write| match write {
@@ -270,18 +271,25 @@ impl Reviewer {
         visit: &Visit<'_>,
         pull: Pull,
         asked: Vec<Asked>,
+        turn: &mut Turn,
     ) -> Result<Vec<PersonWrite>, Trouble> {
+        let key = visit.place.key(pull.number);
+        if self.silent.contains_key(&key) {
+            // What was said of it, and by whom, may be more than is known.
+            return Ok(Vec::new());
+        }
+        if self.kept.get(&key).is_some_and(|kept| !kept.is_merged()) {
+            // It was merged after it was looked at, and may have been approved in between: what is let through
+            // now would never hear of that.
+            turn.is_due((visit.clock)() + BEHIND);
+            return Ok(Vec::new());
+        }
         let ids: BTreeSet<RequestId> = asked.iter().map(|a| a.id.clone()).collect();
         let question =
             Question { at: BTreeMap::new(), also: ids.clone(), previews: true, blind: false };
         let now = self.engine.review(&question, visit.clock).await?;
         if unseen(&now, &ids) {
             // What cannot be seen cannot be compared with what was reviewed.
-            return Ok(Vec::new());
-        }
-        let key = visit.place.key(pull.number);
-        if self.silent.contains_key(&key) {
-            // What was said of it, and by whom, may be more than is known.
             return Ok(Vec::new());
         }
         self.judge_again(visit, &key).await?;
