@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::follow::BEHIND;
 use super::kept::{Before, Kept, Review, Shown};
+use super::silent::Silence;
 use super::withdraw::Withdrawn;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
@@ -102,8 +103,15 @@ impl Reviewer {
         }
         let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
         self.nobodys.clear();
+        let mut silence = Silence::default();
         for asked in self.asked(visit, held).await? {
-            let pull = self.brought(visit, &asked).await?;
+            let commits = asked.commit.iter().cloned().collect();
+            if self.is_untold(visit, &commits, turn) {
+                continue;
+            }
+            let brought = self.brought(visit, &asked).await;
+            let brought = self.unless_untold(visit, &commits, brought, &mut silence, turn)?;
+            let Some(pull) = brought else { continue };
             let number = pull.as_ref().map(|pull| pull.number);
             by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
@@ -124,7 +132,14 @@ impl Reviewer {
                     writes.extend(sure.into_iter().map(direct));
                     writes
                 }
-                Some(pull) => self.through(visit, pull, asked, turn).await?,
+                Some(pull) => {
+                    let commits = asked.iter().filter_map(|asked| asked.commit.clone()).collect();
+                    let writes = self.through(visit, pull, asked, turn).await;
+                    let writes = self.unless_untold(visit, &commits, writes, &mut silence, turn)?;
+                    let Some(writes) = writes else { continue };
+                    self.all_told(visit, &commits);
+                    writes
+                }
             };
             if !writes.is_empty() {
                 let through = writes.iter().filter_map(|write| match write {
