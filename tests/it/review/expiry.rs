@@ -71,7 +71,7 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     let mut desk = Desk::new();
     desk.world.configure(|c| {
         c["requirePullRequest"] = false.into();
-        c["expiry"] = json!({"warn": ["97s", "55s"], "remove": "never"});
+        c["expiry"] = json!({"warn": ["97s", "59s"], "remove": "never"});
     });
     drop(desk.serve());
     let text = request_with("note@1.0.0", "{text: hello}", "ttl: 100s");
@@ -92,7 +92,7 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     assert!(opened.body.contains(&format!("`vend extend {ID} 7d` does so")), "{}", opened.body);
     let n = opened.number;
     let second = eventually("a second warning", || desk.warnings(n).pop());
-    assert!(second.body.contains("in less than 55s"), "{}", second.body);
+    assert!(second.body.contains("in less than 59s"), "{}", second.body);
     desk.again_nothing();
     // It gets a later end, and nobody has to do anything any more.
     drop(daemon);
