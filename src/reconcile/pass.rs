@@ -156,8 +156,10 @@ impl Engine {
         memory.brought.tidy();
         if let Some(lease) = lease {
             let next = self.maintain(lease, &mut memory, clock()).await?;
-            // Where looks for drift do not wake a pass, nothing else would.
+            // Where looks for drift do not wake a pass, nothing else would: they are rare, or nothing is made
+            // that is looked at.
             let rare = self.config.settings.reconcile.drift_interval > super::sweep::OFTEN;
+            let rare = rare || memory.records().is_empty();
             report.due = report.due.into_iter().chain(rare.then_some(next)).min();
         }
         let poll = clock() + self.config.settings.reconcile.interval;

@@ -528,6 +528,7 @@ mod tests {
             preview: None,
             released: Vec::new(),
             needs: Vec::new(),
+            locked: false,
         };
         let released = Plan { steps: vec![step], ..Plan::default() };
         Reviewed { released, ..Reviewed::default() }
