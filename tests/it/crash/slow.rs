@@ -1,6 +1,6 @@
 //! A provider whose changes take an hour.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -435,7 +435,9 @@ async fn what_is_sent_again_is_not_sent_beside_itself_after_a_review() {
     story.clock.advance(600);
     story.pass(&mut run).await;
     assert_eq!(story.slow.with(|state| state.submitted), 2);
-    run.engine.review(&Question::default(), &|| story.clock.now()).await.unwrap();
+    let question =
+        Question { at: BTreeMap::new(), also: BTreeSet::new(), previews: false, blind: false };
+    run.engine.review(&question, &|| story.clock.now()).await.unwrap();
     story.clock.advance(600);
     let report = story.pass(&mut run).await;
     assert_eq!((report.under_way, story.slow.with(|state| state.submitted)), (1, 2));
