@@ -11,7 +11,7 @@ DEB := .tools/cargo-deb-$(DEB_VERSION)/bin/cargo-deb
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := .tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
-.PHONY: demo demo-aws test crash model fuzz bench docs package package-test release-check fmt lint deny deny-path advisories clean-tools
+.PHONY: demo demo-aws test crash model fuzz soak bench docs package package-test release-check fmt lint deny deny-path advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -35,6 +35,11 @@ model: ## Histories of files and faults against the reference: make model N=2000
 fuzz: SECONDS = 60
 fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=600 NAMES="yaml comment"
 	scripts/fuzz $(SECONDS) $(NAMES)
+
+soak: MINUTES = 60
+soak: ## The daemon for an hour, with people, faults and kills: make soak MINUTES=600 SEED=7
+	$(CARGO) build --release --locked
+	scripts/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked

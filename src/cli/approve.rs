@@ -81,7 +81,7 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<Noted, F
     if let Some(daemon) = socket::connect(&config).await {
         return daemon.person(&command).await;
     }
-    let store = context::store(&config)?;
+    let store = context::store(&config).await?;
     let by = user();
     let at = context::now();
     let asking = match &command {

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::args::Args;
 use super::failure::{Failure, Kind};
 use crate::config::{Config, ConfigError, FILE_NAME, SYSTEM_FILE};
+use crate::error::chain;
 use crate::git::WorkingCopy;
 use crate::reconcile::Engine;
-use crate::store::{Acquired, Holder, Lease, Sqlite, Store};
+use crate::store::{Acquired, Holder, Lease, Location, Store, StoreError};
 
 /// The moment, to the millisecond, for everything below that takes it as an argument.
 pub fn now() -> Timestamp {
@@ -80,13 +81,12 @@ pub fn is_operator(config: &Config) -> bool {
 }
 
 /// Opens the store of an operator's configuration, making the state folder where there is none.
-pub fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let (_, file) = places(config)?;
-    Ok(Arc::new(Sqlite::open(&file)?))
+pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    Ok(location(config)?.open().await?)
 }
 
-/// The state folder, made where there is none, and the store's file in it.
-fn places(config: &Config) -> Result<(PathBuf, PathBuf), Failure> {
+/// Where the store is; the state folder is made where there is none.
+fn location(config: &Config) -> Result<Location, Failure> {
     let settings = &config.settings;
     let (Some(state), Some(file)) = (&settings.state_dir, settings.store_file()) else {
         return Err(Failure::usage(format!(
@@ -103,38 +103,54 @@ fn places(config: &Config) -> Result<(PathBuf, PathBuf), Failure> {
                 .context(format!("cannot make the state folder `{}`", state.display())),
         )
     })?;
-    Ok((state.clone(), file))
+    Ok(match settings.server_of_store() {
+        Some(server) => Location::Postgres(server),
+        None => Location::Sqlite(file),
+    })
 }
 
 /// The place of the store, where none is, or one that nothing was ever done with: who starts vend
 /// without a store makes such a one. What is there else is not written over.
 ///
 /// While an unused one stands there its lease is ours, so that nobody begins to use it meanwhile.
-pub async fn free_store(config: &Config) -> Result<PathBuf, Failure> {
-    let (_, file) = places(config)?;
-    if !file.exists() {
-        return Ok(file);
-    }
-    let there = || {
-        Failure::usage(format!("there is a store at `{}`", file.display()))
-            .hint("if it is damaged, move it away with its `-wal` and `-shm`, then rebuild")
-            .hint("if it is an older copy, `vend state takeover` lets it go on")
+pub async fn free_store(config: &Config) -> Result<Location, Failure> {
+    let location = location(config)?;
+    let Some(store) = location.there().await.map_err(|error| there(&location, Some(&error)))?
+    else {
+        return Ok(location);
     };
-    let Ok(store) = Sqlite::open(&file) else { return Err(there()) };
     let index = store.index().await?;
     let is_used = !index.journal.is_empty()
         || !index.records.is_empty()
         || !store.statuses_after(None, 1).await?.is_empty();
     if is_used {
-        return Err(there());
+        return Err(there(&location, None));
     }
-    take_lease(config, &store).await?;
-    Ok(file)
+    take_lease(config, store.as_ref()).await?;
+    Ok(location)
+}
+
+fn there(location: &Location, error: Option<&StoreError>) -> Failure {
+    match (location, error) {
+        (Location::Postgres(_), Some(error)) => {
+            Failure::usage(format!("cannot look at `{location}`: {}", chain(error)))
+        }
+        _ => Failure::usage(format!("there is a store at `{location}`"))
+            .hint(match location {
+                Location::Sqlite(_) => {
+                    "if it is damaged, move it away with its `-wal` and `-shm`, then rebuild"
+                }
+                Location::Postgres(_) => {
+                    "if it is damaged, rename its schema (`ALTER SCHEMA … RENAME TO …`), then rebuild"
+                }
+            })
+            .hint("if it is an older copy, `vend state takeover` lets it go on"),
+    }
 }
 
 /// Opens everything for passes.
 pub async fn engine(config: Config) -> Result<Engine, Failure> {
-    let store = store(&config)?;
+    let store = store(&config).await?;
     Ok(Engine::open(Arc::new(config), store).await?)
 }
 

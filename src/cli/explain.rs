@@ -17,7 +17,7 @@ pub async fn run(args: &Args, explain: &Explain) -> Result<ExitCode, Failure> {
     } else if let Some(daemon) = socket::connect(&config).await {
         daemon.explain(&id).await?
     } else {
-        let store = context::store(&config)?;
+        let store = context::store(&config).await?;
         view::explain(store.as_ref(), &id).await?
     };
     let Some(explained) = explained else {

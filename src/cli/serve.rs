@@ -27,7 +27,7 @@ const ASKS: usize = 64;
 pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     no_core_dumps();
     let config = context::config(args)?;
-    let store = context::store(&config)?;
+    let store = context::store(&config).await?;
     let path = config.path.clone();
     let (sender, asks) = mpsc::channel(ASKS);
     let metrics = Arc::new(Metrics::new(log::dropped(), context::now));
@@ -41,9 +41,21 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
         let listen = hook.listen;
         let (turns, passes) = (pulls.clone(), shared.asks.clone());
-        let woken = shared.metrics.clone();
+        let (woken, others) = (shared.metrics.clone(), store.clone());
         let pace = Pace::new(move || {
             woken.woken();
+            if !woken.leads() {
+                let others = others.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = others.ring().await {
+                        let error = chain(&error);
+                        tracing::warn!(
+                            error,
+                            "who leads was not told of a delivery, and will look later"
+                        );
+                    }
+                });
+            }
             turns.notify_one();
             // Full: the loop is called for already.
             let _ = passes.try_send(Ask::Wake);

@@ -8,7 +8,6 @@ use super::{context, output};
 use crate::reconcile::Takeover;
 use crate::reconcile::rebuild::{AHEAD, Remains};
 use crate::report;
-use crate::store::{Sqlite, Store};
 
 /// Runs it.
 pub async fn run(args: &Args, state: &State) -> Result<ExitCode, Failure> {
@@ -49,20 +48,18 @@ async fn rebuild(args: &Args) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("a daemon answers at `{}`", socket.display()))
             .hint("stop it: it works on the store that is to be made anew"));
     }
-    let file = context::free_store(&config).await?;
+    let location = context::free_store(&config).await?;
     let mut remains = Remains::read(&config).await?;
     let rebuilt = remains.look().await?;
     let (instance, tip, at) = (remains.instance.clone(), remains.tip.clone(), remains.at);
     let remarks = std::mem::take(&mut remains.remarks);
     // The branch may say anything; beyond what a lease can count to, the next pass refuses to go on.
     let epoch = instance.epoch.saturating_add(AHEAD).min(i64::MAX.cast_unsigned() / 2);
-    let (store, half) = Sqlite::create_beside(&file, &instance.instance, epoch)?;
-    let lease = context::take_lease(&config, &store).await?;
-    remains.write(&store, &lease, context::now()).await?;
-    store.release(lease).await?;
-    store.check().await?;
-    drop(store);
-    Sqlite::put(&half, &file)?;
+    let made = location.create_beside(&instance.instance, epoch).await?;
+    let lease = context::take_lease(&config, made.store()).await?;
+    remains.write(made.store(), &lease, context::now()).await?;
+    made.store().release(lease).await?;
+    made.put().await?;
     if !args.quiet {
         output::print(&report::rebuild::terminal(&tip, at, &rebuilt, &remarks));
     }

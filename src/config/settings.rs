@@ -12,6 +12,7 @@ use crate::forge::github::{self, GitHubSettings};
 use crate::git::Block;
 use crate::model::{SourceName, Trouble};
 use crate::notify::Address;
+use crate::store::Server;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -127,13 +128,41 @@ impl Default for StatusPlace {
     }
 }
 
-/// Where recorded state is kept.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Where recorded state is kept: in one of these.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoreSettings {
     /// The SQLite file.
     #[serde(default)]
     pub sqlite: Option<PathBuf>,
+    /// A PostgreSQL database, for several replicas.
+    #[serde(default)]
+    pub postgres: Option<PostgresSettings>,
+}
+
+/// A PostgreSQL database.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostgresSettings {
+    /// `postgres://user@host:port/database`, without a password.
+    pub url: String,
+    /// The file that holds the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The schema of the tables.
+    #[serde(default = "postgres_schema")]
+    pub schema: String,
+    /// The most connections of one process.
+    #[serde(default = "postgres_connections")]
+    pub connections: u32,
+}
+
+fn postgres_schema() -> String {
+    "vend".into()
+}
+
+fn postgres_connections() -> u32 {
+    8
 }
 
 /// The daemon's listeners.
@@ -662,6 +691,7 @@ impl Settings {
             (self.credentials.iter().any(has_token), "credentials[].tokenFile"),
             (self.forge.is_some(), "forge"),
             (self.providers.cloudformation.endpoint.is_some(), "providers.cloudformation.endpoint"),
+            (self.store.postgres.is_some(), "store.postgres"),
         ];
         found.into_iter().find_map(|(is_set, setting)| is_set.then_some(setting))
     }
@@ -673,6 +703,7 @@ impl Settings {
         self.requests.iter_mut().for_each(|r| url(&mut r.repository));
         self.status.repository.iter_mut().for_each(url);
         self.store.sqlite.iter_mut().for_each(path);
+        self.store.postgres.iter_mut().filter_map(|p| p.password_file.as_mut()).for_each(path);
         self.state_dir.iter_mut().for_each(path);
         self.server.socket.iter_mut().for_each(path);
         self.providers.files.allow.iter_mut().for_each(url);
@@ -702,6 +733,13 @@ impl Settings {
     fn check(&self) -> Result<(), (String, String)> {
         if self.requests.is_empty() {
             return Err(("/requests".into(), "at least one requests repository is needed".into()));
+        }
+        if let StoreSettings { sqlite: Some(_), postgres: Some(_) } = &self.store {
+            let message = "it has `sqlite` and `postgres`: take one of them out".into();
+            return Err(("/store".into(), message));
+        }
+        if let Some(fault) = self.server_of_store().and_then(|server| server.fault()) {
+            return Err(("/store/postgres".into(), fault));
         }
         for (n, source) in self.requests.iter().enumerate() {
             if let Err(error) = catalog::Pattern::parse(&source.pattern) {
@@ -761,6 +799,13 @@ impl Settings {
     /// The repository that status files go to.
     pub fn status_repository(&self) -> &str {
         self.status.repository.as_deref().unwrap_or(&self.requests[0].repository)
+    }
+
+    /// Where the store lies when it is in PostgreSQL.
+    pub fn server_of_store(&self) -> Option<Server> {
+        let PostgresSettings { url, password_file, schema, connections } =
+            self.store.postgres.clone()?;
+        Some(Server { url, password: password_file, schema, connections })
     }
 
     /// The SQLite file, when there is a state folder.

@@ -168,6 +168,9 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
     let keeper = Keeper::start(setup.store.clone(), lease, ttl, setup.now);
     setup.hooks.leading().map_err(DaemonError::Hook)?;
     let (change_sender, changes) = mpsc::channel(1);
+    if let Some(bell) = setup.store.bell() {
+        tokio::spawn(answer(bell, setup.pulls.clone(), change_sender.clone()));
+    }
     let config = Arc::new(setup.config.clone());
     let mut daemon = Daemon {
         engine: None,
@@ -190,6 +193,15 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
     systemd::stopping();
     daemon.end(&outcome).await;
     outcome
+}
+
+/// What wakes a replica that stands by is for the one that leads.
+async fn answer(mut bell: mpsc::Receiver<()>, pulls: Arc<Notify>, passes: mpsc::Sender<()>) {
+    while bell.recv().await.is_some() {
+        pulls.notify_one();
+        // Full: the loop is called for already.
+        let _ = passes.try_send(());
+    }
 }
 
 /// Waits for the lease; `None` when told to stop before.
@@ -219,7 +231,7 @@ fn reread(setup: &Setup, old: &Config) -> Result<Config, String> {
     let fixed = |config: &Config| {
         let settings = &config.settings;
         let server = (settings.socket(), settings.server.listen);
-        (settings.state_dir.clone(), settings.store_file(), server, settings.reconcile.lease)
+        (settings.state_dir.clone(), settings.store.clone(), server, settings.reconcile.lease)
     };
     if fixed(&new) == fixed(old) {
         Ok(new)

@@ -136,8 +136,17 @@ pub trait Forge: Send + Sync {
     /// Closes one of ours; again changes nothing.
     async fn withdraw(&self, repo: &Repo, number: u64) -> Result<(), ForgeError>;
 
-    /// Opens an issue, unless one of ours with its marker is there already, open or not.
-    async fn raise(&self, repo: &Repo, issue: &Issue) -> Result<Raised, ForgeError>;
+    /// The issues of ours that changed since, open or not.
+    async fn issues(&self, repo: &Repo, since: Timestamp) -> Result<Vec<OwnIssue>, ForgeError>;
+
+    /// Opens an issue, unless one with its marker is among those of ours that are `there`. It is looked for
+    /// only after an answer that was lost.
+    async fn raise(
+        &self,
+        repo: &Repo,
+        issue: &Issue,
+        there: &[OwnIssue],
+    ) -> Result<Raised, ForgeError>;
 
     /// Closes an issue of ours; again changes nothing.
     async fn settle(&self, repo: &Repo, number: u64) -> Result<(), ForgeError>;
@@ -208,6 +217,15 @@ pub struct Issue {
     pub body: String,
     /// It was not opened before: so far back it is looked for.
     pub since: Timestamp,
+}
+
+/// An issue of ours, as it was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnIssue {
+    /// Its number.
+    pub number: u64,
+    /// Markdown.
+    pub body: String,
 }
 
 /// An issue of ours that is there.

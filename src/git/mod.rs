@@ -40,6 +40,7 @@ mod push;
 mod read;
 mod ssh;
 mod stands;
+mod touching;
 mod transport;
 mod working_copy;
 mod working_edit;

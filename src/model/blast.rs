@@ -268,6 +268,7 @@ mod tests {
             preview,
             released: Vec::new(),
             needs: Vec::new(),
+            locked: false,
         }
     }
 

@@ -73,6 +73,10 @@ pub struct Step {
     /// Approvals that rules ask for, and who has given them: of this step's digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Requirement>,
+    /// The provider's own guard against deletion was on when this was planned, and vend does not know that
+    /// it turned it on: it does not become vend's by this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
 }
 
 /// An approval that a rule asks for, and who has given it.
@@ -153,6 +157,7 @@ impl Step {
             preview,
             released: _,
             needs: _,
+            locked: _,
         } = self;
         // A deletion says by itself that all goes.
         let tells = *action != Action::Delete;

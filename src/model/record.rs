@@ -258,6 +258,9 @@ pub struct Journalled {
     /// Approvals that let it go on: used up when it ends well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<Approval>,
+    /// See [`Step::locked`](super::Step::locked).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
     /// What the record becomes when it ends well.
     pub outcome: Outcome,
 }

@@ -152,6 +152,7 @@ mod tests {
             preview: None,
             released: Vec::new(),
             needs: Vec::new(),
+            locked: false,
         }
     }
 

@@ -255,7 +255,13 @@ impl Draft {
             Some(recorded) => self.target(look_key, recorded),
             None => Target { key: look_key, ..target.clone() },
         };
-        let rubble = (verdict == Verdict::Clear).then(|| rubble_digest(&look, seen));
+        // What bears nobody's mark was locked by nobody of ours.
+        let tried = subject.tried(name).filter(|_| verdict != Verdict::Adopt);
+        let is_own = recorded.is_some_and(|r| r.guarded == Some(true))
+            || tried.is_some_and(|left| left.record.protect);
+        let locked = is_guarded(seen) && !is_own;
+        let is_rubble = verdict == Verdict::Clear;
+        let rubble = (is_rubble && !locked).then(|| rubble_digest(&look, seen));
         if rubble.is_some_and(|d| context.situation.approvals.contains(&d)) {
             return self.clear(context, subject, work, desired, (look, seen));
         }
@@ -265,6 +271,7 @@ impl Draft {
             Some(HoldReason::Stuck { state, advice, error: _, digest: _ }) => {
                 let failed = subject.case.retries.get(name).filter(|retry| retry.ended);
                 let error = failed.map(|retry| retry.error.clone());
+                let advice = if is_rubble && locked { lock(&look) } else { advice };
                 Some(HoldReason::Stuck { state, advice, error, digest: rubble })
             }
             held => waits.or(held).map(|reason| named(reason, &look)),
@@ -289,6 +296,7 @@ impl Draft {
             (step.from, step.mark) = before(recorded, seen);
         }
         step.unknown.clone_from(&desired.unknown);
+        step.locked = locked;
         let drifted = matches!(sight, Sight::Absent | Sight::Drifted);
         if let Some(recorded) = recorded.filter(|_| drifted) {
             step.remarks.push(Remark::Drifted(differences(recorded, seen)));
@@ -331,8 +339,9 @@ impl Draft {
 
     /// What a creation that failed may have left, of which no record tells and which nothing asks for
     /// any more: it goes, as what is left of a try always may. It never was of use to anybody, so that
-    /// no guard of what is in use is asked: protection, references, the number of deletions. `from` has the
-    /// try, and what was seen of it: the former identity, after a move.
+    /// no guard of what is in use is asked: protection, references, the number of deletions. A lock that
+    /// somebody put on it since is theirs to take off. `from` has the try, and what was seen of it: the
+    /// former identity, after a move.
     pub(super) fn leftover(
         &mut self,
         context: &Context,
@@ -351,7 +360,12 @@ impl Draft {
         let source = &left.record.origin.source;
         let doubt = context.situation.sources.get(source).cloned();
         let doubt = doubt.map(|problem| HoldReason::Source { source: source.clone(), problem });
-        let held = || doubt.or_else(|| case.barred.clone()).or_else(|| waits(context, from, name));
+        let locked = is_guarded(seen) && !left.record.protect;
+        let held = || {
+            let held = doubt.or_else(|| case.barred.clone());
+            let held = held.or_else(|| locked.then(|| unmade_locked(&left.target, seen)));
+            held.or_else(|| waits(context, from, name))
+        };
         let (action, held) = match decide(Want::Gone, past, sight) {
             Verdict::Delete => (Action::Delete, held()),
             Verdict::Forget => (Action::Forget, None),
@@ -447,6 +461,12 @@ impl Draft {
 }
 
 impl Subject<'_> {
+    /// What a creation of ours that failed may have left.
+    fn tried(&self, name: &ComponentName) -> Option<&Left> {
+        let cases = [self.case, self.owner];
+        cases.into_iter().find_map(|case| case.retries.get(name)?.left.as_deref())
+    }
+
     /// Whether a target that is as it was applied lacks its provider's own guard against deletion, and
     /// is to have it: a request may be protected long after it was applied.
     fn is_unguarded(
@@ -647,17 +667,41 @@ fn before(
     }
 }
 
-/// Whether the provider's own guard against deletion is on, and it was not vend that turned it on: a
-/// deletion must not take off what a person put there.
+/// Whether the provider's own guard against deletion is on, and vend does not know that it turned it on: a
+/// deletion must not take off what a person put there. On a stranger's it says nothing to us.
 fn is_locked(recorded: &ComponentRecord, seen: Option<&Seen>) -> bool {
+    let is_ours = matches!(seen, Some(Seen::Observed(Observation::Present(live))) if live.owner == Owner::Ours);
+    is_ours && is_guarded(seen) && recorded.guarded != Some(true)
+}
+
+/// Whether the provider's own guard against deletion was seen on.
+fn is_guarded(seen: Option<&Seen>) -> bool {
     match seen {
-        Some(Seen::Observed(Observation::Present(live))) => {
-            live.guarded == Some(true) && recorded.guarded != Some(true)
-        }
+        Some(Seen::Observed(Observation::Present(live))) => live.guarded == Some(true),
         Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
             false
         }
     }
+}
+
+/// What somebody locked of a try that came to nothing stays until they unlock it. No file can say that it
+/// goes: none made it.
+fn lock(target: &Target) -> String {
+    format!(
+        "vend began `{}` and saw it fail, and its termination protection is on, which vend did not turn \
+         on: if it is to go, turn that off",
+        target.called()
+    )
+}
+
+fn unmade_locked(target: &Target, seen: Option<&Seen>) -> HoldReason {
+    let state = match seen {
+        Some(Seen::Observed(Observation::Present(live))) => live.state.clone(),
+        Some(Seen::Observed(Observation::Absent) | Seen::Failed(_) | Seen::Refused(_)) | None => {
+            String::new()
+        }
+    };
+    HoldReason::Stuck { state, advice: lock(target), error: None, digest: None }
 }
 
 fn differences(recorded: &ComponentRecord, seen: Option<&Seen>) -> Vec<DriftItem> {
@@ -743,5 +787,6 @@ fn step(target: Target, action: Action) -> Step {
         preview: None,
         released: Vec::new(),
         needs: Vec::new(),
+        locked: false,
     }
 }

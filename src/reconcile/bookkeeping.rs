@@ -1,7 +1,7 @@
 //! Records kept true without asking a provider: what is satisfied, what has moved, what is gone, what
 //! was seen of drift.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
 
@@ -10,9 +10,10 @@ use super::pass::{Pass, TAKEN, gone_key};
 use crate::digest::Digest;
 use crate::fault::{planted, point};
 use crate::model::{
-    Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observed, Plan, Record,
-    RequestId, Spec, Step, TargetKey, TargetName,
+    Action, Approval, Desired, Drift, Event, Hold, HoldReason, Life, Observation, Observed, Owner,
+    Plan, Record, RequestId, Spec, Step, TargetKey, TargetName,
 };
+use crate::plan::Seen;
 use crate::store::{RecordEntry, Write};
 
 impl Pass<'_> {
@@ -118,6 +119,32 @@ impl Pass<'_> {
         writes.push(Write::Record(Box::new(record.clone())));
         self.put_record(record);
         self.touched.insert(target.request.clone());
+    }
+
+    /// A guard against deletion that was found off is vend's no more: whoever turns it on again locks the
+    /// target. What is under way may turn it on at any moment.
+    pub(super) async fn note_unguarded(
+        &mut self,
+        live: &HashMap<TargetKey, Seen>,
+    ) -> Result<(), PassError> {
+        let mut writes = Vec::new();
+        for (key, seen) in live {
+            let Seen::Observed(Observation::Present(live)) = seen else { continue };
+            let is_off = live.owner == Owner::Ours && live.guarded == Some(false);
+            if !is_off || self.memory.journal.contains_key(key) {
+                continue;
+            }
+            let Some(Some(record)) = self.records.get(&key.request) else { continue };
+            if record.components.get(&key.component).is_none_or(|c| c.guarded != Some(true)) {
+                continue;
+            }
+            let mut record = record.clone();
+            record.components.entry(key.component.clone()).and_modify(|c| c.guarded = Some(false));
+            writes.push(Write::Record(Box::new(record.clone())));
+            self.put_record(record);
+            self.touched.insert(key.request.clone());
+        }
+        self.commit(writes).await
     }
 
     /// Notes that targets were looked at, so that the next look is an interval away. Those that

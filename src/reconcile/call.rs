@@ -43,6 +43,20 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// Whether a try is over and came to nothing.
+    pub(super) fn is_a_failure(&self) -> bool {
+        match self {
+            Self::Ended(End::Failed { .. }, _)
+            | Self::Stale(_)
+            | Self::Later(..)
+            | Self::Refused(_) => true,
+            Self::Ended(End::Done { .. }, _)
+            | Self::Running(..)
+            | Self::Silent(..)
+            | Self::Unknown(_) => false,
+        }
+    }
+
     /// What was sent once may have happened whatever is answered now: "cannot be reached" and "not
     /// allowed" end nothing by themselves.
     pub(super) fn of_a_resumed(self) -> Self {

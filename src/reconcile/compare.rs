@@ -169,6 +169,7 @@ impl Compare<'_> {
             preview,
             released: Vec::new(),
             needs: Vec::new(),
+            locked: false,
         }
     }
 }

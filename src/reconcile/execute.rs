@@ -343,6 +343,14 @@ impl Executor<'_> {
                 }
                 answer => answer,
             };
+            let id = &row.change.target.key.request;
+            let known = changed.get(id).or_else(|| done.records.get(id)).or(records.get(id));
+            if answer.is_a_failure()
+                && self.guards(&row)
+                && let Some(record) = ledger::failed(known.and_then(Option::as_ref), &row)
+            {
+                changed.insert(id.clone(), Some(record));
+            }
             match answer {
                 Answer::Ended(End::Done { outputs, state, mark }, events) => {
                     self.tell(&row, events, &mut writes);
@@ -353,8 +361,8 @@ impl Executor<'_> {
                     let asked = provider.zip(row.ticket.as_ref());
                     let link = asked.and_then(|(p, t)| p.link(t));
                     let own = asked.and_then(|(p, t)| p.identity(t));
-                    let guards = provider.is_some_and(|p| p.guards());
-                    let guarded = guards.then_some(row.change.protect);
+                    // One that was on already did not become vend's.
+                    let guarded = self.guards(&row).then_some(row.change.protect && !row.locked);
                     let is = ledger::Found { outputs, state, mark, link, id: own, guarded };
                     let record = ledger::apply(before, &row, is, now);
                     changed.insert(id, record);
@@ -421,6 +429,11 @@ impl Executor<'_> {
         point!("pass.ends.after")?;
         done.commits += 1;
         Ok(())
+    }
+
+    /// Whether its provider has a guard of its own against deletion.
+    fn guards(&self, row: &Journalled) -> bool {
+        self.providers.get(&row.change.target.provider).is_some_and(|p| p.guards())
     }
 
     fn succeed(&self, row: Journalled, now: Timestamp, writes: &mut Vec<Write>, done: &mut Done) {

@@ -114,6 +114,23 @@ pub fn apply(
     }
 }
 
+/// The record after a try that failed, which may have turned the provider's own guard on before it did; `None`:
+/// as it was. Where it did not, a look finds the guard off and says so.
+pub fn failed(record: Option<&Record>, row: &Journalled) -> Option<Record> {
+    let target = &row.change.target;
+    if !row.change.protect || row.locked {
+        return None;
+    }
+    let before = record?.components.get(&target.key.component)?;
+    let is_same = before.provider == target.provider && before.target == target.name;
+    if !is_same || before.guarded == Some(true) {
+        return None;
+    }
+    let mut record = record?.clone();
+    record.components.get_mut(&target.key.component)?.guarded = Some(true);
+    Some(record)
+}
+
 /// Who approved what was held of a request's apply. What one step of it used up counts for those that
 /// follow, until all is done.
 fn approvers(record: Option<&Record>, row: &Journalled) -> Vec<String> {

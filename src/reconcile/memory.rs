@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::DriftClock;
 use super::brought::Brought;
 use super::ends::Ends;
-use super::execute::Resumed;
 use super::observe::LooksOpen;
 use super::preview::{Prepared, Previewing};
 use super::table::{Entry, Table};
@@ -56,8 +55,6 @@ pub struct Memory {
     pub(super) previewing: Previewing,
     /// Looks that go on: a pass that only plans has it at hand too.
     pub(super) looks_open: std::sync::Mutex<LooksOpen>,
-    /// Effects under way that are asked about.
-    pub(super) resumed: Resumed,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
     /// Targets that failed.

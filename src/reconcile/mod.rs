@@ -261,6 +261,9 @@ pub struct Engine {
     forge: Option<Arc<dyn Forge>>,
     /// A catalog that a review need not read again.
     shelf: Option<(Arc<crate::catalog::Catalog>, Revision)>,
+    /// Effects under way that are asked about, whatever becomes of a pass' memory: what is sent again must
+    /// not be sent beside itself.
+    resumed: std::sync::Mutex<execute::Resumed>,
 }
 
 impl Engine {
@@ -331,6 +334,7 @@ impl Engine {
             spare: None,
             forge,
             shelf: None,
+            resumed: std::sync::Mutex::default(),
         })
     }
 

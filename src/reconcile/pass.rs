@@ -156,8 +156,10 @@ impl Engine {
         memory.brought.tidy();
         if let Some(lease) = lease {
             let next = self.maintain(lease, &mut memory, clock()).await?;
-            // Where looks for drift do not wake a pass for what previews leave, nothing else would.
-            let rare = self.config.settings.reconcile.drift_interval > super::sweep::OFTEN;
+            // Where looks for drift do not wake a pass for what previews leave, nothing else would: they are
+            // rare, or nothing is made that is looked at.
+            let rare = self.config.settings.reconcile.drift_interval > super::sweep::OFTEN
+                || memory.records().is_empty();
             let wakes = (rare && self.has_previews(&memory)).then_some(next);
             report.due = report.due.into_iter().chain(wakes).min();
         }

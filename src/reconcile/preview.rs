@@ -92,7 +92,15 @@ impl Pass<'_> {
     /// Whether a step must not begin before its provider has said what it would do.
     pub(super) fn must_preview(&self, step: &Step) -> bool {
         let provider = self.engine.providers.get(&step.target.provider);
-        provider.is_some_and(|p| p.previews()) && wants_preview(step, self.previews)
+        provider.is_some_and(|p| p.previews()) && self.wants(step)
+    }
+
+    /// Of what goes and was not applied as it stands nobody has the text: where rules ask what goes with
+    /// it, only its provider can tell.
+    fn wants(&self, step: &Step) -> bool {
+        let is_told = |from: &Digest| self.told.applied.contains_key(from);
+        let untold = || !step.from.as_ref().is_some_and(is_told) && self.is_ruled(step);
+        wants_preview(step, self.previews || step.action == Action::Delete && untold())
     }
 
     /// Asks for the previews that the plan needs, and gives the plan as they leave it.
@@ -101,6 +109,7 @@ impl Pass<'_> {
         plan: Plan,
         live: &HashMap<TargetKey, Seen>,
     ) -> Result<Plan, PassError> {
+        self.look_at_deletions(&plan).await?;
         let creations = plan.steps.iter().filter(|s| s.action == Action::Create).count();
         let too_many = self.scope.is_some() && creations > CREATIONS;
         let wanted: BTreeMap<TargetKey, Digest> = plan
@@ -111,7 +120,6 @@ impl Pass<'_> {
             .map(|step| (step.target.key.clone(), self.basis(step, live.get(&step.target.key))))
             .collect();
         self.drop_others(&wanted).await;
-        self.look_at_deletions(&plan).await?;
         self.read_bounds(&plan).await?;
         if wanted.is_empty() {
             return Ok(self.assess(plan.clone(), &plan.steps, &BTreeMap::new()));
@@ -132,9 +140,7 @@ impl Pass<'_> {
             left = rest;
             let asked: Vec<&Step> = begun
                 .iter()
-                .filter(|step| {
-                    wanted.contains_key(&step.target.key) && wants_preview(step, self.previews)
-                })
+                .filter(|step| wanted.contains_key(&step.target.key) && self.wants(step))
                 .filter(|step| !foretold.contains_key(&step.target.key))
                 .copied()
                 .collect();
@@ -243,7 +249,7 @@ impl Pass<'_> {
     ) -> BTreeMap<TargetKey, Foretold> {
         let now = (self.clock)();
         let mut known = BTreeMap::new();
-        for step in plan.steps.iter().filter(|s| wants_preview(s, self.previews)) {
+        for step in plan.steps.iter().filter(|s| self.wants(s)) {
             let key = &step.target.key;
             let Some(basis) = wanted.get(key) else { continue };
             let prepared =

@@ -73,6 +73,7 @@ impl Pass<'_> {
             self.hold(&plan, &looked).await?;
             let Some(lease) = self.lease else { break };
             self.note_left(std::mem::take(&mut rubble)).await?;
+            self.note_unguarded(&live).await?;
             let mut changed = self.settle(&plan).await?;
             self.drop_retries(&plan).await?;
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();

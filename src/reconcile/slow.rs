@@ -4,8 +4,8 @@
 //! # Guarantees
 //! - One question of a key is open at a time, however many passes would ask it, and only its own answer
 //!   is taken for its: one that was taken back as it was answered answers no later question.
-//! - What is open stays so between passes, and ends with the memory that keeps it: only what changes
-//!   nothing is asked in this way.
+//! - What is open stays so between passes, and ends with whoever keeps it: a memory, for what changes nothing;
+//!   the engine, for what is sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Between the plan's steps and the executor's rows, and back.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,12 +33,12 @@ impl Pass<'_> {
         let now = (self.clock)();
         let due_by = |row: &Journalled, at: Timestamp| row.next.is_none_or(|next| next <= at);
         let is_due = self.memory.journal.values().any(|row| due_by(row, now));
-        if !is_due && self.memory.resumed.len() == 0 {
+        if !is_due && self.resumed().len() == 0 {
             return Ok(BTreeSet::new());
         }
         let asked =
             |open: &Resumed| -> BTreeSet<Token> { open.keys().flatten().cloned().collect() };
-        let earlier = asked(&self.memory.resumed);
+        let earlier = asked(&self.resumed());
         // Asked together they cost a provider less than one by one, and us one pass instead of many.
         let at = now + TOGETHER;
         let soon =
@@ -55,13 +55,13 @@ impl Pass<'_> {
         let mut stops = self.superseded(&rows).await?;
         stops.extend(self.overdue(&rows));
         // What is not put back, since this was given up half-way, is asked again.
-        let mut open = std::mem::take(&mut self.memory.resumed);
+        let mut open = std::mem::take(&mut *self.resumed());
         let (executor, memory) = (self.executor(lease), &self.memory);
         let of = (&mut open, &memory.journal);
         let done =
             executor.resume(rows, &stops, of, &self.records, &memory.retries, self.clock).await?;
         let silent = asked(&open);
-        self.memory.resumed = open;
+        *self.resumed() = open;
         // What was stopped may be as its file asks by now: nothing else would say so.
         let stopped = done.superseded.iter().map(|row| &row.change.target.key.request);
         let changed: BTreeSet<RequestId> = done.records.keys().chain(stopped).cloned().collect();
@@ -71,6 +71,10 @@ impl Pass<'_> {
         rows.filter(|row| silent.contains(&row.change.token))
             .for_each(|row| row.next = Some(later));
         Ok(changed)
+    }
+
+    fn resumed(&self) -> MutexGuard<'_, Resumed> {
+        self.engine.resumed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes of what stands that take longer than their template allows. Each is asked to stop once; a creation's
@@ -234,6 +238,7 @@ impl Pass<'_> {
                 cancelled: false,
                 error: None,
                 released,
+                locked: step.locked,
                 outcome,
             });
         }

@@ -207,8 +207,8 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::Protected { locked: false } => "it is protected; put the file back with \
             `delete: {confirm: <name>}`, let that be applied, then remove it"
             .into(),
-        HoldReason::Protected { locked: true } => "somebody locked it against deletion: its \
-            termination protection is on, and vend did not turn it on; if it is to go, turn that \
+        HoldReason::Protected { locked: true } => "it is locked against deletion: its \
+            termination protection is on, and vend does not know that it turned it on; if it is to go, turn that \
             off and run `vend retry <id>`, or put the file back with `delete: {confirm: <name>}`, \
             let that be applied, then remove it"
             .into(),

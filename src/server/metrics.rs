@@ -210,6 +210,11 @@ impl Metrics {
         self.ready.store(ready, Ordering::Relaxed);
     }
 
+    /// Whether this process leads.
+    pub fn leads(&self) -> bool {
+        self.leading.get() == 1
+    }
+
     /// The lease is held from now on.
     pub fn leading(&self) {
         self.leading.set(1);

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::sample::*;
-use super::{Acquired, Holder, Lease, PersonWrite, Quiet, Store, StoreError, Write};
+use super::{Acquired, Holder, Lease, PersonWrite, Quiet, StatusRow, Store, StoreError, Write};
 use crate::model::*;
 
 pub(super) const TTL: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs `future` to its end.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// The lease, which must be free.
@@ -24,26 +24,28 @@ pub(super) async fn lease(store: &dyn Store) -> Lease {
 }
 
 /// The contract, each part on a store of its own.
-pub(super) fn contract(make: impl Fn() -> Box<dyn Store>) {
-    wait(a_new_store_is_empty(&*make()));
-    wait(one_holder_at_a_time(&*make()));
-    wait(a_stale_lease_writes_nothing(&*make()));
-    wait(what_is_written_is_read(&*make()));
-    wait(a_failing_commit_writes_nothing(&*make()));
-    wait(an_effect_goes_through_the_journal(&*make()));
-    wait(one_effect_on_a_target(&*make()));
-    wait(a_move_takes_everything_along(&*make()));
-    wait(statuses_are_published(&*make()));
-    wait(quiet_ends_with_any_change(&*make()));
-    wait(whoever_counts_sees_others_write(&*make()));
-    wait(a_person_is_not_overheard(&*make()));
-    wait(an_accepted_tip_is_not_forgotten(&*make()));
-    wait(history_is_bounded(&*make()));
-    wait(what_is_told_twice_is_one_line(&*make()));
-    wait(what_happens_to_parts_does_not_push_out_history(&*make()));
-    wait(unused_artifacts_are_swept(&*make()));
-    wait(small_things_come_and_go(&*make()));
-    wait(what_ends_is_found_by_its_end(&*make()));
+pub(super) fn contract(make: impl AsyncFn() -> Box<dyn Store>) {
+    wait(async { a_new_store_is_empty(&*make().await).await });
+    wait(async { one_holder_at_a_time(&*make().await).await });
+    wait(async { a_stale_lease_writes_nothing(&*make().await).await });
+    wait(async { what_is_written_is_read(&*make().await).await });
+    wait(async { a_failing_commit_writes_nothing(&*make().await).await });
+    wait(async { an_effect_goes_through_the_journal(&*make().await).await });
+    wait(async { one_effect_on_a_target(&*make().await).await });
+    wait(async { a_move_takes_everything_along(&*make().await).await });
+    wait(async { statuses_are_published(&*make().await).await });
+    wait(async { quiet_ends_with_any_change(&*make().await).await });
+    wait(async { whoever_counts_sees_others_write(&*make().await).await });
+    wait(async { a_person_is_not_overheard(&*make().await).await });
+    wait(async { an_accepted_tip_is_not_forgotten(&*make().await).await });
+    wait(async { history_is_bounded(&*make().await).await });
+    wait(async { what_is_told_twice_is_one_line(&*make().await).await });
+    wait(async { what_happens_to_parts_does_not_push_out_history(&*make().await).await });
+    wait(async { whoever_follows_history_misses_nothing(&*make().await).await });
+    wait(async { the_last_write_of_a_commit_counts(&*make().await).await });
+    wait(async { unused_artifacts_are_swept(&*make().await).await });
+    wait(async { small_things_come_and_go(&*make().await).await });
+    wait(async { what_ends_is_found_by_its_end(&*make().await).await });
 }
 
 async fn a_new_store_is_empty(store: &dyn Store) {
@@ -467,6 +469,69 @@ async fn what_happens_to_parts_does_not_push_out_history(store: &dyn Store) {
     assert_eq!(lines.len(), 1_001);
     assert_eq!((lines[0].as_str(), lines[1].as_str()), ("Applied", "250"));
     assert_eq!(lines[1_000], "1249");
+}
+
+async fn whoever_follows_history_misses_nothing(store: &dyn Store) {
+    let lease = lease(store).await;
+    assert_eq!(store.last_line().await.unwrap(), 0);
+    assert!(store.lines_after(0, 9).await.unwrap().is_empty());
+    let writes = vec![
+        Write::Event(event(Some("a"), "1")),
+        Write::Event(event(None, "of nobody")),
+        happened("a", "of a part"),
+        Write::Event(event(Some("b"), "2")),
+    ];
+    store.commit(&lease, writes).await.unwrap();
+    let lines = store.lines_after(0, 9).await.unwrap();
+    let of: Vec<_> = lines.iter().map(|(_, request)| request.clone()).collect();
+    assert_eq!(of, [id("a"), id("b")]);
+    let last = store.last_line().await.unwrap();
+    assert_eq!(lines[1].0, last);
+    assert_eq!(store.lines_after(0, 1).await.unwrap(), lines[..1]);
+    assert_eq!(store.lines_after(lines[0].0, 9).await.unwrap(), lines[1..]);
+    store.commit(&lease, vec![Write::Event(event(Some("c"), "3"))]).await.unwrap();
+    let more = store.lines_after(last, 9).await.unwrap();
+    assert!(more.len() == 1 && more[0].0 > last && more[0].1 == id("c"));
+}
+
+/// Each as if it were made in its turn, however they are put down together.
+async fn the_last_write_of_a_commit_counts(store: &dyn Store) {
+    let lease = lease(store).await;
+    let published = |digest| Write::Published { request: id("a"), digest };
+    let writes = vec![
+        Write::Record(record("a", "1", None)),
+        Write::DropRecord(id("a")),
+        Write::Record(record("b", "1", None)),
+        Write::Record(record("b", "2", None)),
+        Write::Record(record("c", "1", None)),
+        Write::Rekey { from: id("c"), to: id("d") },
+        Write::DropRecord(id("d")),
+        Write::Retry { key: key("a"), retry: Some(retry(1)) },
+        Write::Retry { key: key("a"), retry: None },
+        Write::Value { key: "k".into(), value: Some(json!(1)) },
+        Write::Value { key: "k".into(), value: Some(json!(2)) },
+        published(Some(digest("before there is one"))),
+        Write::Status(status("a", "1")),
+        published(Some(digest("old"))),
+        Write::Status(status("a", "2")),
+        Write::Status(status("b", "1")),
+        Write::DropStatus(id("b")),
+    ];
+    store.commit(&lease, writes).await.unwrap();
+    let found = store.records(&["a", "b", "c", "d"].map(id)).await.unwrap();
+    assert_eq!(found, [*record("b", "2", None)]);
+    assert!(store.index().await.unwrap().retries.is_empty());
+    assert_eq!(store.value("k").await.unwrap(), Some(json!(2)));
+    let statuses = store.statuses(&["a", "b"].map(id)).await.unwrap();
+    let expected = StatusRow { published: Some(digest("old")), ..status("a", "2") };
+    assert_eq!(statuses, [expected]);
+    // Gone, and remembered for as long as its file is published.
+    let writes = vec![Write::DropStatus(id("a"))];
+    store.commit(&lease, writes).await.unwrap();
+    assert_eq!(store.unpublished_drops(9).await.unwrap(), [id("a")]);
+    store.commit(&lease, vec![published(None)]).await.unwrap();
+    assert!(store.unpublished_drops(9).await.unwrap().is_empty());
+    assert!(store.statuses_after(None, 9).await.unwrap().is_empty());
 }
 
 async fn unused_artifacts_are_swept(store: &dyn Store) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,19 @@ impl Holder {
             None => false,
         }
     }
+}
+
+/// The lease as a store keeps it.
+pub(super) struct Held {
+    /// How often it was acquired.
+    pub(super) epoch: u64,
+    /// Who has it, and until when.
+    pub(super) by: Option<(Holder, Timestamp)>,
+}
+
+/// When a lease that begins now ends.
+pub(super) fn end(now: Timestamp, ttl: SignedDuration) -> Timestamp {
+    now.checked_add(ttl).unwrap_or(Timestamp::MAX)
 }
 
 /// Names this boot of this machine, and this namespace of pids.

@@ -11,9 +11,14 @@
 //! - A future that is dropped may still finish what it began: read before deciding what happened.
 //! - Nothing in here reads the clock: `now` is an argument.
 
+mod codec;
+mod column;
 mod error;
 mod lease;
+mod location;
+mod postgres;
 mod row;
+mod rule;
 mod spot;
 mod sqlite;
 
@@ -25,12 +30,16 @@ pub(crate) mod sample;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::digest::Digest;
 use crate::model::{Artifact, Desired, Event, InstanceId, Journalled, Record, RequestId};
 
 pub use error::{Cause, StoreError};
+use lease::Held;
 pub use lease::{Acquired, Holder, Lease};
+pub use location::{Location, Made};
+pub use postgres::{Postgres, Server};
 pub use row::{
     ASIDE, DesiredEntry, DesiredRow, HeldRow, Index, Line, PersonWrite, Quiet, RecordEntry,
     StatusRow, Swept, TemplateRow, Write, passage_key, unattended_key, word_key,
@@ -65,6 +74,17 @@ pub trait Store: Send + Sync {
 
     /// Gives the lease back, so that another need not wait; harmless if another has it by now.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;
+
+    /// Tells whoever leads that something may have changed somewhere. It may be lost: who leads looks by
+    /// itself as well, only later.
+    async fn ring(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What is rung at other replicas from now on; `None` where there can be none.
+    fn bell(&self) -> Option<mpsc::Receiver<()>> {
+        None
+    }
 
     /// Writes all or nothing, durably, in one transaction; `Fenced` if the lease is not current.
     async fn commit(&self, lease: &Lease, writes: Vec<Write>) -> Result<(), StoreError>;

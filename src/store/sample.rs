@@ -191,6 +191,7 @@ pub(crate) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         error: None,
         fingerprint: None,
         released: Vec::new(),
+        locked: false,
         outcome: Outcome::Applied(Box::new(AppliedOutcome { record: *record, needs: vec![] })),
     })
 }

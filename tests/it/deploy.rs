@@ -33,8 +33,8 @@ fn of_kind<'a>(all: &'a [Value], kind: &str) -> &'a Value {
 }
 
 /// What a pod of vend has to be, whoever made the text of it.
-fn is_confined(set: &Value) {
-    assert_eq!(set["spec"]["replicas"], json!(1), "a second one only stands by");
+/// `ready` is what its readiness asks for.
+fn is_confined(set: &Value, ready: &str) {
     let pod = &set["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], json!(false));
     let security = &pod["securityContext"];
@@ -46,7 +46,7 @@ fn is_confined(set: &Value) {
     assert_eq!(security["allowPrivilegeEscalation"], json!(false));
     assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
     for (probe, page) in
-        [("startupProbe", "healthz"), ("livenessProbe", "healthz"), ("readinessProbe", "readyz")]
+        [("startupProbe", "healthz"), ("livenessProbe", "healthz"), ("readinessProbe", ready)]
     {
         let command = &container[probe]["exec"]["command"];
         assert_eq!(command, &json!(["/usr/libexec/vend/probe", page]), "{probe}");
@@ -85,7 +85,9 @@ fn the_base_is_one_confined_pod() {
         let other = ["kustomization.yaml", "vend.yaml"].contains(&name.as_str());
         assert!(other || listed.contains(&name.as_str()), "{name} is not in the base");
     }
-    is_confined(of_kind(&all, "StatefulSet"));
+    let set = of_kind(&all, "StatefulSet");
+    is_confined(set, "readyz");
+    assert_eq!(set["spec"]["replicas"], json!(1), "a second one only stands by");
     let policy = of_kind(&all, "NetworkPolicy");
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
 }
@@ -105,7 +107,7 @@ fn kustomize_builds_the_base() {
     assert!(build.status.success() && words.is_empty(), "{words}");
     let all = documents("built", &text);
     let set = of_kind(&all, "StatefulSet");
-    is_confined(set);
+    is_confined(set, "readyz");
     // The pod has the very configuration, by the name that goes with what it holds.
     let map = of_kind(&all, "ConfigMap");
     let name = map["metadata"]["name"].as_str().unwrap();
@@ -120,6 +122,33 @@ fn kustomize_builds_the_base() {
     {
         assert_eq!(of_kind(&all, kind).pointer(selector), Some(labels), "{kind}");
     }
+}
+
+#[test]
+fn kustomize_builds_several_replicas() {
+    let build = Command::new("kubectl")
+        .args(["kustomize", "deploy/kubernetes-replicas"])
+        .current_dir(root())
+        .output();
+    let Ok(build) = build else {
+        eprintln!(
+            "NOT RUN: kubectl kustomize over deploy/kubernetes-replicas: there is no kubectl"
+        );
+        return;
+    };
+    let words = String::from_utf8_lossy(&build.stderr).into_owned();
+    assert!(build.status.success() && words.is_empty(), "{words}");
+    let all = documents("built", &String::from_utf8(build.stdout).unwrap());
+    let set = of_kind(&all, "StatefulSet");
+    // Who stands by is well, and holds up no update.
+    is_confined(set, "healthz");
+    assert_eq!(set["spec"]["replicas"], json!(2));
+    assert_eq!(set["spec"]["podManagementPolicy"], json!("Parallel"));
+    let policy = of_kind(&all, "NetworkPolicy").to_string();
+    assert!(["443", "22", "5432", "169.254.0.0/16"].iter().all(|word| policy.contains(word)));
+    let labels = &set["spec"]["template"]["metadata"]["labels"];
+    let budget = of_kind(&all, "PodDisruptionBudget");
+    assert_eq!(budget.pointer("/spec/selector/matchLabels"), Some(labels));
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod promises;
 mod pull;
 mod readme;
 mod remote;
+mod replicas;
 mod review;
 mod samples;
 mod stacks;

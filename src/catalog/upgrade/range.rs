@@ -34,16 +34,18 @@ pub(super) fn raised(range: &VersionReq, from: &Version, to: &Version) -> String
         (Op::Tilde, 2 | 3) | (Op::Exact | Op::Wildcard, 2) => signed("~", given),
         (Op::Exact, 3) => signed("=", given),
         (Op::Greater | Op::GreaterEq, _) => signed(">=", given),
-        (Op::Less | Op::LessEq, _) if range.matches(to) => bounded(&[one.clone()], &shortest),
+        (Op::Less | Op::LessEq, _) if range.matches(to) => {
+            bounded(std::slice::from_ref(one), &shortest)
+        }
         _ => signed("^", given),
     }
 }
 
+/// Writes a version of so many numbers or more, whichever do.
+type Shortest<'a> = dyn Fn(usize, &dyn Fn(&str) -> String) -> String + 'a;
+
 /// With its upper bounds as they are.
-fn bounded(
-    comparators: &[Comparator],
-    shortest: &dyn Fn(usize, &dyn Fn(&str) -> String) -> String,
-) -> String {
+fn bounded(comparators: &[Comparator], shortest: &Shortest<'_>) -> String {
     let lower = |bound: &&Comparator| matches!(bound.op, Op::Greater | Op::GreaterEq);
     let upper = comparators.iter().filter(|bound| !lower(bound));
     let upper: Vec<String> = upper.map(|bound| format!(", {bound}")).collect();

@@ -52,7 +52,7 @@ pub async fn run(args: &Args, rollout: &Rollout) -> Result<ExitCode, Failure> {
 async fn standing(config: &Config) -> Result<Rollouts, Failure> {
     match socket::connect(config).await {
         Some(daemon) => daemon.rollouts().await,
-        None => Ok(rollout::standing(context::store(config)?.as_ref()).await?),
+        None => Ok(rollout::standing(context::store(config).await?.as_ref()).await?),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Issues of our own: found again before they are opened, and closed when nobody needs them any more.
 
 use hyper::http::Method;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::auth::Who;
 use super::call::{Trouble, encode, lost, read};
 use super::pull::UserShape;
 use crate::fault::point;
-use crate::forge::{Issue, Raised, Repo};
+use crate::forge::{Issue, OwnIssue, Raised, Repo};
 
 #[derive(Deserialize)]
 struct IssueShape {
@@ -23,27 +24,35 @@ struct IssueShape {
 
 impl IssueShape {
     /// Whoever copies our marker is not us.
-    fn is_ours(&self, me: &str, marker: &str) -> bool {
-        let is_by_us = self.user.as_ref().and_then(|user| user.login.as_deref()) == Some(me);
-        let is_marked = self.body.as_deref().is_some_and(|body| body.contains(marker));
-        is_by_us && is_marked && self.pull_request.is_none()
-    }
-
-    /// Whether its text is that one, as GitHub keeps texts.
-    fn says(&self, text: &str) -> bool {
-        let plain = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-        self.body.as_deref().is_some_and(|said| plain(said) == plain(text))
+    fn ours(self, me: &str) -> Option<OwnIssue> {
+        let by = self.user.and_then(|user| user.login);
+        let is_ours = by.as_deref() == Some(me) && self.pull_request.is_none();
+        is_ours.then(|| OwnIssue { number: self.number, body: self.body.unwrap_or_default() })
     }
 }
 
+/// The issue, where it is among these; they are in order, the newest first.
+fn among(there: &[OwnIssue], issue: &Issue) -> Option<Raised> {
+    // As GitHub keeps texts.
+    let plain = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    let found = there.iter().find(|own| own.body.contains(&issue.marker))?;
+    Some(Raised { number: found.number, says: plain(&found.body) == plain(&issue.body) })
+}
+
 impl GitHub {
-    /// Looks, and opens it where it is not there; after a lost answer it looks once more.
-    pub(super) async fn bring_issue(&self, repo: &Repo, issue: &Issue) -> Result<Raised, Trouble> {
-        let Issue { marker: _, title, body, since: _ } = issue;
+    /// Opens it where it is not there; after a lost answer it looks.
+    pub(super) async fn bring_issue(
+        &self,
+        repo: &Repo,
+        issue: &Issue,
+        there: &[OwnIssue],
+    ) -> Result<Raised, Trouble> {
+        let Issue { marker: _, title, body, since } = issue;
         let said = json!({"title": title, "body": body});
         let (path, mut losses) = (format!("/repos/{repo}/issues"), 0);
+        let mut found = among(there, issue);
         loop {
-            if let Some(found) = self.find_issue(repo, issue).await? {
+            if let Some(found) = found {
                 return Ok(found);
             }
             let wrote = self.post(Who::Of(repo), Method::POST, &path, &said).await;
@@ -59,11 +68,13 @@ impl GitHub {
                 Err(Trouble::Lost { text }) => {
                     losses += 1;
                     self.pause().await;
+                    let there = self.own_issues(repo, *since).await;
                     if losses > 1 {
                         // It is there, or nobody knows.
-                        let found = self.find_issue(repo, issue).await.ok().flatten();
+                        let found = there.ok().and_then(|there| among(&there, issue));
                         return found.ok_or(Trouble::Lost { text });
                     }
+                    found = among(&there?, issue);
                 }
                 Err(other) => return Err(other),
             }
@@ -95,23 +106,25 @@ impl GitHub {
         }
     }
 
-    /// The one of ours with the marker, whatever became of it.
-    async fn find_issue(&self, repo: &Repo, issue: &Issue) -> Result<Option<Raised>, Trouble> {
-        let Issue { marker, title: _, body: said, since } = issue;
+    /// Those of ours, whatever became of them.
+    pub(super) async fn own_issues(
+        &self,
+        repo: &Repo,
+        since: Timestamp,
+    ) -> Result<Vec<OwnIssue>, Trouble> {
         let me = self.who_we_are().await?.login;
         // Whole seconds, as GitHub counts them. What was opened since then changed since then.
-        let since = jiff::Timestamp::from_second(since.as_second()).unwrap_or(*since);
+        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
         let since = encode(&since.to_string());
         let order = "state=all&sort=created&direction=desc&per_page=100";
         let path = format!("/repos/{repo}/issues?{order}&since={since}");
-        let mut found = None;
+        let mut ours = Vec::new();
         self.pages(Who::Of(repo), &path, |body| {
             let page: Vec<IssueShape> = read(body)?;
-            let ours = page.into_iter().find(|issue| issue.is_ours(&me, marker));
-            found = ours.map(|it| Raised { number: it.number, says: it.says(said) });
-            Ok(found.is_none())
+            ours.extend(page.into_iter().filter_map(|issue| issue.ours(&me)));
+            Ok(true)
         })
         .await?;
-        Ok(found)
+        Ok(ours)
     }
 }

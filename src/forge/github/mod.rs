@@ -38,8 +38,8 @@ use jiff::Timestamp;
 use octocrab::Octocrab;
 
 use super::{
-    Check, CommitStatus, Forge, ForgeError, Issue, Me, Permission, Proposal, Proposed, Pushed,
-    Queued, Raised, Reaction, Repo, Saying, Secret, Stood, Suggestion,
+    Check, CommitStatus, Forge, ForgeError, Issue, Me, OwnIssue, Permission, Proposal, Proposed,
+    Pushed, Queued, Raised, Reaction, Repo, Saying, Secret, Stood, Suggestion,
 };
 use crate::model::{Pull, Remarked, Revision, Verdict};
 use auth::{Account, Identity, Keys};
@@ -268,8 +268,17 @@ impl Forge for GitHub {
         Ok(self.close_pull(repo, number).await?)
     }
 
-    async fn raise(&self, repo: &Repo, issue: &Issue) -> Result<Raised, ForgeError> {
-        Ok(self.bring_issue(repo, issue).await?)
+    async fn issues(&self, repo: &Repo, since: Timestamp) -> Result<Vec<OwnIssue>, ForgeError> {
+        Ok(self.own_issues(repo, since).await?)
+    }
+
+    async fn raise(
+        &self,
+        repo: &Repo,
+        issue: &Issue,
+        there: &[OwnIssue],
+    ) -> Result<Raised, ForgeError> {
+        Ok(self.bring_issue(repo, issue, there).await?)
     }
 
     async fn settle(&self, repo: &Repo, number: u64) -> Result<(), ForgeError> {

@@ -341,6 +341,60 @@ fn a_merge_that_throws_a_change_away_is_what_brought_what_it_kept() {
     assert_eq!(brought(&merge), Some(merge.clone()));
 }
 
+#[test]
+fn a_merge_of_sides_that_have_the_same_from_different_commits_is_what_brought_it() {
+    let world = World::new();
+    let before = world.commit("main", &[("k", Some("1"))]);
+    let first = world.commit("main", &[("a", Some("1"))]);
+    let second = world.commit("main", &[("a", Some("2"))]);
+    let side = |name: &str, from: &Revision, edits: &[(&str, Option<&str>)]| {
+        world.set(name, from);
+        world.commit(name, edits)
+    };
+    let old = side("old", &first, &[("k", Some("2"))]);
+    let older = side("older", &before, &[("k", Some("2"))]);
+    let back = side("back", &second, &[("a", Some("1"))]);
+    let gone = side("gone", &second, &[("a", None)]);
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let brought = |tip: &Revision| {
+        let found = mirror.last_commit_touching("a", tip, 100).unwrap();
+        // Whatever is known of an earlier tip, it is the same.
+        for earlier in [&first, &second] {
+            let then = Some(earlier);
+            let since = mirror.last_commit_touching_since("a", tip, 100, earlier, then).unwrap();
+            assert_eq!(since, found, "{earlier}");
+        }
+        found
+    };
+    for [stale, anew] in [[&first, &back], [&old, &back], [&before, &gone], [&older, &gone]] {
+        for parents in [[stale, anew], [anew, stale]] {
+            let merge = merge_like(&world, &parents, anew);
+            assert_eq!(brought(&merge), Some(merge.clone()), "{parents:?}");
+            // Brought to the branch by another merge, it is still that one.
+            let outer = merge_like(&world, &[&second, &merge], anew);
+            assert_eq!(brought(&outer), Some(merge));
+        }
+    }
+    // Sides that leave it alone have it from where it came to both.
+    for [one, other] in [[&first, &old], [&old, &first]] {
+        let merge = merge_like(&world, &[one, other], &old);
+        assert_eq!(brought(&merge), Some(first.clone()));
+    }
+    let mut tip = second.clone();
+    for name in 0..40 {
+        let [one, other] = ["l", "r"].map(|s| side(&format!("{s}{name}"), &tip, &[("k", Some(s))]));
+        tip = merge_like(&world, &[&one, &other], &one);
+    }
+    // Two to the fortieth ways lead there, over 120 commits.
+    assert_eq!(mirror.last_commit_touching("a", &tip, 122).unwrap(), Some(second.clone()));
+    assert_eq!(mirror.last_commit_touching("a", &tip, 120).unwrap(), None, "too far back");
+    // A side that parted before what is known goes back no further than that.
+    let late = side("late", &second, &[("k", Some("9"))]);
+    let merge = merge_like(&world, &[&tip, &late], &tip);
+    let since = mirror.last_commit_touching_since("a", &merge, 2, &tip, Some(&second)).unwrap();
+    assert_eq!(since, Some(second));
+}
+
 #[tokio::test]
 async fn edits_apply_in_order_and_replace_whatever_stands_there() {
     let world = World::new();

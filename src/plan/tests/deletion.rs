@@ -393,6 +393,17 @@ fn a_lock_that_vend_did_not_put_on_holds_the_whole_request() {
     };
     lock(&mut world, true);
     world.remove("a/prod/both");
+    // Of a stranger's lock there is nothing to say.
+    let ours = world.things.clone();
+    world.things.values_mut().filter(|thing| thing.guarded == Some(true)).for_each(|thing| {
+        thing.owner = crate::model::Owner::Other("b/prod/both".into());
+    });
+    assert_snapshot!(world.show(), @"
+    Delete a/prod/both#main
+    hold a/prod/both#alarm Delete: NotOurs b/prod/both
+    4 settled
+    ");
+    world.things = ours;
     assert_snapshot!(world.show(), @"
     hold a/prod/both Delete: Protected
     4 settled

@@ -15,6 +15,10 @@ use crate::plan::{Gone, InFlight};
 #[path = "../../../tests/it/model/acts.rs"]
 #[allow(dead_code, reason = "what is done to a branch is nothing to the planner")]
 mod acts;
+#[allow(
+    clippy::duplicate_mod,
+    reason = "two models play cases alike, and know nothing of each other"
+)]
 #[path = "../../../tests/it/model/case.rs"]
 mod case;
 #[path = "../../../tests/it/model/reference.rs"]

@@ -323,3 +323,86 @@ fn nothing_is_known_of_drift_while_a_look_for_it_is_under_way() {
     world.thing("a/prod/one#main").pending = true;
     assert_snapshot!(world.show(), @"1 settled");
 }
+
+/// What is left of a creation that failed, and locked by somebody; `protect`: the try would have locked it.
+fn locked(protect: bool) -> World {
+    let thing = Thing { guarded: Some(true), ..left(Owner::Ours, Some(true)) };
+    let mut world = failed(Some(thing));
+    let retry = world.retries.get_mut(&key("a/prod/one#main")).unwrap();
+    retry.left.as_mut().unwrap().record.protect = protect;
+    world
+}
+
+fn unlock(world: &mut World) {
+    world.things.values_mut().for_each(|thing| thing.guarded = Some(false));
+}
+
+#[test]
+fn what_somebody_locked_of_a_failed_creation_stays_until_they_unlock_it() {
+    let mut world = locked(false);
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    hold a/prod/one#main Delete: Stuck
+    0 settled
+    ");
+    let HoldReason::Stuck { advice, digest: None, .. } = &plan.holds[0].reason else { panic!() };
+    assert!(advice.contains("its termination protection is on"), "{advice}");
+    unlock(&mut world);
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main"]);
+
+    // Nor does it go where its file asks for it elsewhere.
+    let mut world = locked(false);
+    moved_elsewhere(&mut world);
+    assert_snapshot!(world.show(), @"
+    hold a/prod/one#main Delete: Stuck
+    hold a/prod/one#main Create: WaitingFor a/prod/one#main
+    0 settled
+    ");
+    unlock(&mut world);
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main", "Create a/prod/one#main"]);
+
+    // The try itself had put it on.
+    let mut world = locked(true);
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main"]);
+}
+
+#[test]
+fn what_somebody_locked_of_a_failed_try_is_not_cleared_away_by_an_approval_either() {
+    let mut world = met(File::default(), left(Owner::Ours, Some(true)));
+    world.approvals.insert(asked(&world.plan()));
+    world.things.values_mut().for_each(|thing| thing.guarded = Some(true));
+    let plan = world.plan();
+    assert_snapshot!(show(&plan), @"
+    hold a/prod/one#main Create: Stuck
+    0 settled
+    ");
+    let HoldReason::Stuck { advice, digest: None, .. } = &plan.holds[0].reason else { panic!() };
+    assert!(advice.contains("its termination protection is on"), "{advice}");
+    unlock(&mut world);
+    world.done();
+    assert_eq!(world.log, ["Delete a/prod/one#main", "Create a/prod/one#main"]);
+}
+
+#[test]
+fn a_lock_that_was_there_does_not_become_vends() {
+    let thing = Thing { guarded: Some(true), ..left(Owner::Nobody, None) };
+    let protected = || File { adopt: true, protect: true, ..File::default() };
+    let mut world = met(protected(), thing);
+    assert!(world.plan().steps[0].locked);
+    world.things.values_mut().for_each(|thing| thing.guarded = Some(false));
+    assert!(!world.plan().steps[0].locked, "the change puts it on");
+    world.done();
+
+    // vend's own is vend's still.
+    world.file("a/prod/one").parameters.insert("size".into(), 2.into());
+    for (recorded, locked) in [(Some(true), false), (Some(false), true), (None, true)] {
+        let record = world.records.get_mut(&id("a/prod/one")).unwrap();
+        record.components.values_mut().for_each(|c| c.guarded = recorded);
+        world.things.values_mut().for_each(|thing| thing.guarded = Some(true));
+        assert_eq!(world.plan().steps[0].locked, locked, "{recorded:?}");
+    }
+    world.done();
+}

@@ -111,6 +111,7 @@ impl Reviewer {
         }
         let said = self.publish(visit, key, &mut kept).await;
         self.keep(visit, key, kept).await?;
+        self.partly.remove(key);
         said.map(drop)
     }
 

@@ -26,8 +26,9 @@ use crate::store::passage_key;
 /// Others' parts in what one yes is for that are named.
 const PARTS: usize = 50;
 
-/// How long until a status that is behind, or what could not be said of an end, is looked at again.
-const BEHIND: SignedDuration = SignedDuration::from_secs(5);
+/// How long until a status that is behind, a merge that came after its pull request was looked at, or what could not
+/// be said of an end, is looked at again.
+pub(super) const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 impl Reviewer {
     /// Tells how each one of this branch gets on that was merged, and of closed ones that they are.
@@ -37,9 +38,12 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let now = (visit.clock)();
+        let told = self.told(visit).await?.map(|(_, told)| told);
         let is_due = |key: &PullKey, kept: &Kept| {
             let is_asked = self.rerun.contains(key);
-            !kept.over || is_asked || kept.again.is_some_and(|at| at <= now)
+            // What was taken from a branch may come back to it.
+            let may_be_back = kept.dropped && told.as_ref() != self.undropped.get(key);
+            !kept.over || is_asked || may_be_back || kept.again.is_some_and(|at| at <= now)
         };
         let keys: Vec<PullKey> = self
             .kept
@@ -83,6 +87,9 @@ impl Reviewer {
         self.take_stock(visit, &mut kept).await?;
         let own: BTreeMap<RequestId, Before> =
             kept.shown.as_ref().map(|shown| shown.own.clone()).unwrap_or_default();
+        if kept.dropped && self.is_back(visit, key, &commit).await? {
+            (kept.dropped, kept.over) = (false, false);
+        }
         kept.dropped = kept.dropped || self.is_dropped(visit, key, &kept, &commit).await?;
         if kept.dropped {
             let brief = self.brief_of(&kept, Stage::Dropped { commit });
@@ -276,6 +283,20 @@ impl Reviewer {
         }
         self.undropped.insert(key.clone(), told);
         Ok(false)
+    }
+
+    /// Whether a merge that was taken from its branch is on it again, as a pass has seen. That is asked once for
+    /// each commit that passes work on.
+    async fn is_back(
+        &mut self,
+        visit: &Visit<'_>,
+        key: &PullKey,
+        commit: &Revision,
+    ) -> Result<bool, Trouble> {
+        let Some((mirror, told)) = self.told(visit).await? else { return Ok(false) };
+        let is_back = mirror.is_ancestor(commit, &told)?;
+        self.undropped.insert(key.clone(), told);
+        Ok(is_back)
     }
 
     /// What else the yes is for that some holds wait for.

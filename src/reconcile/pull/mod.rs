@@ -127,6 +127,10 @@ pub struct Reviewer {
     lacking: BTreeMap<PullKey, heads::Lacking>,
     /// Those of which the forge tells nothing, and when it is asked again.
     silent: BTreeMap<PullKey, Pause>,
+    /// Commits of which the forge cannot tell how they came, and when it is asked again.
+    untold: BTreeMap<(Repo, Revision), Pause>,
+    /// Those of which the forge refuses to tell all: what is known of them is all that will ever be.
+    partly: BTreeSet<PullKey>,
     /// When a request whose file they change ends next: their plan is another one then.
     ending: BTreeMap<PullKey, Timestamp>,
     /// When it was asked last who they are that said yes to each.
@@ -238,6 +242,8 @@ impl Reviewer {
             again: Again::default(),
             lacking: BTreeMap::new(),
             silent: BTreeMap::new(),
+            partly: BTreeSet::new(),
+            untold: BTreeMap::new(),
             ending: BTreeMap::new(),
             judged: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -328,6 +334,8 @@ impl Reviewer {
         let mut pulls = self.forge.pulls(&place.repo, visit.since).await?;
         pulls.retain(|pull| pull.base == place.branch);
         let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
+        let is_open = |pull: &&Pull| pull.state == PullState::Open;
+        let listed_open = pulls.iter().filter(is_open).map(|pull| pull.number).collect();
         // One that was open and is not listed any more was closed before what was asked for.
         let open = |kept: &&Kept| kept.pull.state == PullState::Open;
         let of_place = |key: &&PullKey| key.source == *place.name();
@@ -394,7 +402,7 @@ impl Reviewer {
         let later = self.mute.get(&place.repo).map(|(_, until)| *until);
         turn.due = turn.due.into_iter().chain(later).min();
         point!("pull.turn.before")?;
-        if self.all_are_found(visit) {
+        if self.all_are_found(visit, &listed_open) {
             let value = serde_json::to_value(began).ok();
             let write = Write::Value { key: since_key(place.name()), value };
             self.store.commit(visit.lease, vec![write]).await?;
@@ -416,6 +424,7 @@ impl Reviewer {
             }
             Err(Trouble::Forge(ForgeError::Refused { text })) => {
                 tracing::warn!(pull = %key, text, "the forge refuses what is to be said");
+                self.partly.insert(key.clone());
                 Ok(())
             }
             Err(trouble) if self.is_readable(visit) => {
@@ -560,6 +569,7 @@ impl Reviewer {
             self.brought.clear();
             self.doubted.clear();
         }
+        self.untold.retain(|_, (_, until)| now.duration_since(*until) < REST_MOST);
         Ok(())
     }
 }

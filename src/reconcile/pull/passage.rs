@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::follow::BEHIND;
 use super::kept::{Before, Kept, Review, Shown};
+use super::silent::Silence;
 use super::withdraw::Withdrawn;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
@@ -101,8 +103,15 @@ impl Reviewer {
         }
         let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
         self.nobodys.clear();
+        let mut silence = Silence::default();
         for asked in self.asked(visit, held).await? {
-            let pull = self.brought(visit, &asked).await?;
+            let commits = asked.commit.iter().cloned().collect();
+            if self.is_untold(visit, &commits, turn) {
+                continue;
+            }
+            let brought = self.brought(visit, &asked).await;
+            let brought = self.unless_untold(visit, &commits, brought, &mut silence, turn)?;
+            let Some(pull) = brought else { continue };
             let number = pull.as_ref().map(|pull| pull.number);
             by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
@@ -123,7 +132,14 @@ impl Reviewer {
                     writes.extend(sure.into_iter().map(direct));
                     writes
                 }
-                Some(pull) => self.through(visit, pull, asked).await?,
+                Some(pull) => {
+                    let commits = asked.iter().filter_map(|asked| asked.commit.clone()).collect();
+                    let writes = self.through(visit, pull, asked, turn).await;
+                    let writes = self.unless_untold(visit, &commits, writes, &mut silence, turn)?;
+                    let Some(writes) = writes else { continue };
+                    self.all_told(visit, &commits);
+                    writes
+                }
             };
             if !writes.is_empty() {
                 let through = writes.iter().filter_map(|write| match write {
@@ -270,18 +286,26 @@ impl Reviewer {
         visit: &Visit<'_>,
         pull: Pull,
         asked: Vec<Asked>,
+        turn: &mut Turn,
     ) -> Result<Vec<PersonWrite>, Trouble> {
+        let key = visit.place.key(pull.number);
+        if self.silent.contains_key(&key) {
+            // What was said of it, and by whom, may be more than is known.
+            return Ok(Vec::new());
+        }
+        if self.kept.get(&key).is_some_and(|kept| !kept.is_merged()) && !self.partly.contains(&key)
+        {
+            // It was merged after it was looked at, and may have been approved in between: what is let through
+            // now would never hear of that.
+            turn.is_due((visit.clock)() + BEHIND);
+            return Ok(Vec::new());
+        }
         let ids: BTreeSet<RequestId> = asked.iter().map(|a| a.id.clone()).collect();
         let question =
             Question { at: BTreeMap::new(), also: ids.clone(), previews: true, blind: false };
         let now = self.engine.review(&question, visit.clock).await?;
         if unseen(&now, &ids) {
             // What cannot be seen cannot be compared with what was reviewed.
-            return Ok(Vec::new());
-        }
-        let key = visit.place.key(pull.number);
-        if self.silent.contains_key(&key) {
-            // What was said of it, and by whom, may be more than is known.
             return Ok(Vec::new());
         }
         self.judge_again(visit, &key).await?;
@@ -528,6 +552,7 @@ mod tests {
             preview: None,
             released: Vec::new(),
             needs: Vec::new(),
+            locked: false,
         };
         let released = Plan { steps: vec![step], ..Plan::default() };
         Reviewed { released, ..Reviewed::default() }

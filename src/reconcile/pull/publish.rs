@@ -17,6 +17,8 @@ use crate::report;
 pub(super) struct Wanted {
     checks: Vec<Check>,
     comment: Option<report::pull::Comment>,
+    /// The plan that it shows, by head and digest. That it cannot be merged, or could not be looked at, shows none.
+    plan: Option<(Revision, Digest)>,
     /// The commits of its base and of the catalog that the comment names.
     of: [Option<Revision>; 2],
     marker: String,
@@ -112,9 +114,13 @@ impl Reviewer {
             _ => Vec::new(),
         };
         let told = self.wanted.get(key).and_then(|w| w.told);
+        // An older plan is remembered while there is something else to be said.
+        let plan = kept.shown.as_ref().filter(|shown| shown.stage == brief.stage);
+        let plan = plan.filter(|shown| shown.head == kept.pull.head);
         let wanted = Wanted {
             checks,
             comment,
+            plan: plan.map(|shown| (shown.head.clone(), shown.digest)),
             of,
             marker,
             suggestions,
@@ -153,7 +159,7 @@ impl Reviewer {
         }
         if said.is_ok() {
             // It stood there already, word for word.
-            said = self.see(visit, kept).await;
+            said = self.see(visit, &wanted, kept).await;
         }
         let is_whole = wanted.not_before.is_none();
         // What was said is remembered with the pull request; what was not is said later.
@@ -244,8 +250,15 @@ impl Reviewer {
 
     /// From now on people can see the plan that is shown: something was written that shows it. Who said yes up to
     /// this moment, while it was on its way too, said so of what could be seen before.
-    async fn see(&self, visit: &Visit<'_>, kept: &mut Kept) -> Result<(), Trouble> {
-        if kept.pull.state == PullState::Open && !kept.is_seen() {
+    async fn see(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &Wanted,
+        kept: &mut Kept,
+    ) -> Result<(), Trouble> {
+        let shown = kept.shown.as_ref().map(|shown| (&shown.head, shown.digest));
+        let is_it = shown == wanted.plan.as_ref().map(|(head, digest)| (head, *digest));
+        if kept.pull.state == PullState::Open && is_it && !kept.is_seen() {
             let verdicts = self.forge.verdicts(&visit.place.repo, kept.pull.number).await?;
             kept.bind(&verdicts);
             kept.seen();
@@ -273,7 +286,7 @@ impl Reviewer {
             let id = Some(stood.id);
             let said = SaidCheck { head: check.head.clone(), id, digest };
             kept.checks.insert(check.name.clone(), said);
-            self.see(visit, kept).await?;
+            self.see(visit, wanted, kept).await?;
         }
         Ok(())
     }
@@ -299,7 +312,7 @@ impl Reviewer {
                 kept.said_of.clone_from(&wanted.of);
                 wanted.righted |= is_said && stood.wrote;
                 wanted.told = wanted.told.filter(|_| is_said).or(Some(now));
-                self.see(visit, kept).await?;
+                self.see(visit, wanted, kept).await?;
             }
         }
         Ok(())

@@ -8,16 +8,19 @@
 //! # Guarantees
 //! - Each warning is written once: noted once it is written, and found by its marker when that note was lost.
 //! - A forge that hears nothing delays warnings and nothing else. What it refuses is not said over and over.
+//! - However many end at once, plans and what becomes of merges are told in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{OVERLAP, Reviewer, Trouble, Turn, Visit};
+use super::passage::Asked;
+use super::silent::Silence;
+use super::{OVERLAP, REST, Reviewer, Trouble, Turn, Visit};
 use crate::error::chain;
 use crate::fault::point;
-use crate::forge::{ForgeError, Issue, Saying, marker};
+use crate::forge::{ForgeError, Issue, OwnIssue, Saying, marker};
 use crate::model::{Life, RequestId, SourceName};
 use crate::report::expiry;
 use crate::store::{ASIDE, Write};
@@ -43,6 +46,30 @@ struct Warning {
     count: usize,
     /// How long before the end it is said.
     before: SignedDuration,
+}
+
+/// So many are said, or taken back, in one turn: what a forge takes in a while has its limit, and people wait for
+/// plans.
+const MOST: usize = 20;
+
+/// Our issues, looked up once in a turn, and only where one is needed.
+struct Issues {
+    /// None of these ends was warned of before.
+    since: Timestamp,
+    there: Option<Vec<OwnIssue>>,
+}
+
+/// Why nothing more is said of ends in this turn.
+enum Stop {
+    /// What is to be said is not heard now.
+    Mute,
+    Of(Trouble),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Of(trouble)
+    }
 }
 
 impl Reviewer {
@@ -72,15 +99,15 @@ impl Reviewer {
         if (due.is_empty() && over.is_empty()) || self.is_mute(visit) {
             return Ok(());
         }
-        let said = self.bring_warnings(visit, told, over, due).await;
-        match self.heard(visit, said) {
-            Err(Trouble::Pass(error)) => Err(Trouble::Pass(error)),
-            Err(error) => {
+        match self.bring_warnings(visit, told, (over, due), turn).await {
+            Err(Stop::Of(Trouble::Pass(error))) => Err(Trouble::Pass(error)),
+            Err(Stop::Of(error)) => {
                 let (repo, error) = (&visit.place.repo, chain(&error));
                 tracing::warn!(%repo, error, "warnings of ends wait");
+                turn.is_due((visit.clock)() + REST);
                 Ok(())
             }
-            Ok(_) => Ok(()),
+            Ok(()) | Err(Stop::Mute) => Ok(()),
         }
     }
 
@@ -88,48 +115,112 @@ impl Reviewer {
         &mut self,
         visit: &Visit<'_>,
         mut told: AllTold,
-        over: Vec<RequestId>,
-        due: Vec<Warning>,
-    ) -> Result<(), Trouble> {
+        (over, due): (Vec<RequestId>, Vec<Warning>),
+        turn: &mut Turn,
+    ) -> Result<(), Stop> {
+        let mut room = MOST;
         for id in over {
             if let Some(issue) = told.get(&id).and_then(|told| told.issue) {
+                if room == 0 {
+                    turn.is_due((visit.clock)());
+                    return Ok(());
+                }
+                room -= 1;
                 let settled = self.forge.settle(&visit.place.repo, issue).await;
-                unless_refused(&id, settled)?;
+                self.unless_mute(visit, &id, settled)?;
             }
             told.remove(&id);
             self.keep_told(visit, &told).await?;
         }
-        let ids: BTreeSet<RequestId> = due.iter().map(|warning| warning.id.clone()).collect();
-        let mut asked: BTreeMap<RequestId, _> = self
-            .asked(visit, ids)
-            .await?
-            .into_iter()
-            .map(|asked| (asked.id.clone(), asked))
-            .collect();
-        for warning in due {
-            // Where its file is gone, what is recorded of it follows.
-            let asked = asked.remove(&warning.id).filter(|asked| asked.content.is_some());
-            let Some(asked) = asked else { continue };
-            let pull = self.brought(visit, &asked).await?.map(|pull| pull.number);
-            let last = told.get(&warning.id).filter(|told| told.ends == warning.ends);
-            let issue = last.and_then(|told| told.issue);
-            let issue = self.warn(visit, &warning, pull, issue).await?;
-            let Warning { id, ends, count, .. } = warning;
-            told.insert(id, Told { ends, warnings: count, issue });
-            self.keep_told(visit, &told).await?;
+        let mut issues = Issues { since: self.first_warned(&due), there: None };
+        let mut silence = Silence::default();
+        // Looking for what brought a file takes its time: that is done for no more than are said.
+        for some in due.chunks(MOST) {
+            let ids: BTreeSet<RequestId> = some.iter().map(|warning| warning.id.clone()).collect();
+            let asked = self.asked(visit, ids).await?;
+            let mut asked: BTreeMap<RequestId, Asked> =
+                asked.into_iter().map(|asked| (asked.id.clone(), asked)).collect();
+            for warning in some {
+                // Where its file is gone, what is recorded of it follows.
+                let asked = asked.remove(&warning.id).filter(|asked| asked.content.is_some());
+                let Some(asked) = asked else { continue };
+                if room == 0 {
+                    turn.is_due((visit.clock)());
+                    return Ok(());
+                }
+                let pull = self.said_on(visit, &asked, &mut silence, turn).await?;
+                let Some(pull) = pull else { continue };
+                room -= 1;
+                let last = told.get(&warning.id).filter(|told| told.ends == warning.ends);
+                let issue = last.and_then(|told| told.issue);
+                let issue = self.warn(visit, warning, (pull, issue), &mut issues).await?;
+                let Warning { id, ends, count, .. } = warning;
+                told.insert(id.clone(), Told { ends: *ends, warnings: *count, issue });
+                self.keep_told(visit, &told).await?;
+            }
         }
         Ok(())
+    }
+
+    /// The pull request that one is said on, if there is one; the outer `None`: the forge cannot tell, of this
+    /// request alone.
+    async fn said_on(
+        &mut self,
+        visit: &Visit<'_>,
+        asked: &Asked,
+        silence: &mut Silence,
+        turn: &mut Turn,
+    ) -> Result<Option<Option<u64>>, Trouble> {
+        let commits = asked.commit.iter().cloned().collect();
+        if self.is_untold(visit, &commits, turn) {
+            return Ok(None);
+        }
+        let brought = self.brought(visit, asked).await;
+        if let Err(Trouble::Forge(ForgeError::Refused { text } | ForgeError::Gone { text })) =
+            &brought
+        {
+            tracing::warn!(id = %asked.id, text, "the forge does not tell how a request came");
+            return Ok(None);
+        }
+        let brought = self.unless_untold(visit, &commits, brought, silence, turn)?;
+        Ok(brought.map(|pull| pull.map(|pull| pull.number)))
+    }
+
+    /// No warning of these ends is older than this.
+    fn first_warned(&self, due: &[Warning]) -> Timestamp {
+        let longest = self.engine.config().settings.expiry.grace();
+        let first = due.iter().map(|warning| warning.ends).min().unwrap_or(Timestamp::MAX);
+        first.checked_sub(longest + OVERLAP).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Takes note of whether what was said of an end was heard.
+    fn unless_mute<T>(
+        &mut self,
+        visit: &Visit<'_>,
+        id: &RequestId,
+        said: Result<T, ForgeError>,
+    ) -> Result<Option<T>, Stop> {
+        match unless_refused(id, said) {
+            Ok(said) => {
+                self.heard(visit, Ok(()))?;
+                Ok(said)
+            }
+            Err(error) => {
+                self.heard(visit, Err(error))?;
+                Err(Stop::Mute)
+            }
+        }
     }
 
     /// Says one where people hear of it: on the pull request, else on the issue, which is opened for that.
     /// Gives back the issue, if there is one.
     async fn warn(
-        &self,
+        &mut self,
         visit: &Visit<'_>,
         warning: &Warning,
-        pull: Option<u64>,
-        issue: Option<u64>,
-    ) -> Result<Option<u64>, Trouble> {
+        (pull, issue): (Option<u64>, Option<u64>),
+        issues: &mut Issues,
+    ) -> Result<Option<u64>, Stop> {
         let Warning { id, ends, count: _, before } = warning;
         let repo = &visit.place.repo;
         let secret = self.secret.unwrap_or_default();
@@ -143,11 +234,18 @@ impl Reviewer {
         let marker = marker(&secret, &format!("end {id} {ends}"), repo, 0);
         let body = expiry::warned(id, *ends, *before, false, &marker);
         let title = expiry::issue_title(id);
-        // No warning of this end is older than its first one.
-        let longest = self.engine.config().settings.expiry.grace();
-        let since = ends.checked_sub(longest + OVERLAP).unwrap_or(Timestamp::MIN);
-        let raised = self.forge.raise(repo, &Issue { marker, title, body, since }).await;
-        let Some(raised) = unless_refused(id, raised)? else { return Ok(None) };
+        let since = issues.since;
+        let there = match issues.there.take() {
+            Some(there) => there,
+            None => {
+                let there = self.forge.issues(repo, since).await;
+                let Some(there) = unless_refused(id, there)? else { return Ok(None) };
+                there
+            }
+        };
+        let raised = self.forge.raise(repo, &Issue { marker, title, body, since }, &there).await;
+        issues.there = Some(there);
+        let Some(raised) = self.unless_mute(visit, id, raised)? else { return Ok(None) };
         if !raised.says {
             // It was opened with an earlier warning, and that was not noted.
             self.comment_on(visit, warning, raised.number, false).await?;
@@ -157,17 +255,17 @@ impl Reviewer {
 
     /// Says one in a comment; whether the forge took it.
     async fn comment_on(
-        &self,
+        &mut self,
         visit: &Visit<'_>,
         Warning { id, ends, count, before }: &Warning,
         number: u64,
         is_pull: bool,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, Stop> {
         let (repo, secret) = (&visit.place.repo, self.secret.unwrap_or_default());
         let marker = marker(&secret, &format!("end {id} {ends} {count}"), repo, number);
         let body = expiry::warned(id, *ends, *before, is_pull, &marker);
         let said = self.forge.say(repo, number, &Saying { id: None, marker, body }).await;
-        Ok(unless_refused(id, said)?.is_some())
+        Ok(self.unless_mute(visit, id, said)?.is_some())
     }
 
     async fn keep_told(&self, visit: &Visit<'_>, told: &AllTold) -> Result<(), Trouble> {

@@ -48,6 +48,7 @@ fn update(id: &str, fate: Option<ResourceAction>) -> (Hit, [Arc<Artifact>; 2]) {
         preview,
         released: Vec::new(),
         needs: Vec::new(),
+        locked: false,
     };
     let steps = vec![step];
     let effect = Effect::of(&steps).unwrap();

@@ -37,6 +37,8 @@ pub(in crate::report) fn step(step: &Step, artifacts: &Artifacts) -> Value {
         preview,
         released: _,
         needs,
+        // Whose a guard is that is on already makes nothing of the plan another.
+        locked: _,
     } = step;
     let (old, new) = artifacts(step);
     let files = diff::counts(old.as_deref(), new.as_deref());

@@ -38,6 +38,7 @@ fn step(request: &str, action: Action) -> Step {
         preview: None,
         released: Vec::new(),
         needs: Vec::new(),
+        locked: false,
     }
 }
 

@@ -3,15 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::codec::{damaged, nanoseconds, timestamp};
 use super::write::run;
-use crate::fault::planted;
-use crate::store::{Acquired, Holder, Lease, StoreError};
-
-struct Held {
-    epoch: u64,
-    by: Option<(Holder, Timestamp)>,
-}
+use crate::store::codec::{damaged, nanoseconds, timestamp};
+use crate::store::lease::{Held, end};
+use crate::store::{Acquired, Holder, Lease, StoreError, rule};
 
 fn held(db: &Connection) -> Result<Held, StoreError> {
     let sql = "SELECT epoch, holder, until FROM lease";
@@ -27,13 +22,9 @@ fn held(db: &Connection) -> Result<Held, StoreError> {
     Ok(Held { epoch: epoch.cast_unsigned(), by })
 }
 
-/// Refuses a lease that another took over, or that was given back.
+/// Refuses a lease that is not current.
 pub(super) fn check(db: &Connection, epoch: u64) -> Result<(), StoreError> {
-    let now = held(db)?;
-    match now.by {
-        Some(_) if now.epoch == epoch || planted!("epoch-unchecked") => Ok(()),
-        _ => Err(StoreError::Fenced { epoch, current: now.epoch }),
-    }
+    rule::check(&held(db)?, epoch)
 }
 
 /// Takes the lease if nobody has it, its time is over, or its holder is dead.
@@ -44,14 +35,12 @@ pub(super) fn acquire(
     ttl: SignedDuration,
 ) -> Result<Acquired, StoreError> {
     let held = held(db)?;
-    if let Some((holder, until)) = held.by
-        && now < until
-        && !holder.is_dead()
-        && !planted!("lease-shared")
+    let epoch = held.epoch + 1;
+    if !rule::is_free(&held, now)
+        && let Some((holder, until)) = held.by
     {
         return Ok(Acquired::Busy { holder, until });
     }
-    let epoch = held.epoch + 1;
     let until = end(now, ttl);
     let holder = serde_json::to_string(wanted).expect("a holder serialises");
     run(
@@ -77,8 +66,4 @@ pub(super) fn renew(
 pub(super) fn release(db: &Connection, epoch: u64) -> Result<(), StoreError> {
     let sql = "UPDATE lease SET holder = NULL, until = NULL WHERE epoch = ?";
     run(db, sql, [epoch.cast_signed()])
-}
-
-fn end(now: Timestamp, ttl: SignedDuration) -> Timestamp {
-    now.checked_add(ttl).unwrap_or(Timestamp::MAX)
 }

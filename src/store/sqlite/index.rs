@@ -1,16 +1,15 @@
 //! Loads the index: plain columns only, texts that repeat kept once.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::codec::{Sum, damaged, digest, nanoseconds, request, split, text, timestamp, unseal};
 use super::read;
 use crate::digest::Digest;
-use crate::model::{Approval, ObjectId, SourceName, SourceRecord, Sources, TemplateId};
-use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, StoreError};
+use crate::model::{Approval, SourceName, SourceRecord, Sources};
+use crate::store::codec::{damaged, digest, nanoseconds, unseal};
+use crate::store::column::{DesiredColumns, RecordColumns, Words};
+use crate::store::{DesiredEntry, HeldRow, Index, RecordEntry, StoreError};
 
 /// Everything, in the read transaction that the caller has begun.
 pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
@@ -35,62 +34,6 @@ pub(super) fn standing(db: &Connection) -> Result<Index, StoreError> {
         notes,
         stamp,
     })
-}
-
-/// Texts that many rows share.
-#[derive(Default)]
-struct Words {
-    sources: Known<SourceName>,
-    templates: Known<Arc<TemplateId>>,
-    frames: Frames,
-}
-
-/// Values by their text. Most rows have what the row before had, which needs no hashing.
-struct Known<T> {
-    last: Option<(String, T)>,
-    all: HashMap<String, T>,
-}
-
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self { last: None, all: HashMap::new() }
-    }
-}
-
-impl<T: Clone> Known<T> {
-    fn get(
-        &mut self,
-        text: &str,
-        make: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if let Some((_, value)) = self.last.as_ref().filter(|(last, _)| last == text) {
-            return Ok(value.clone());
-        }
-        let value = match self.all.get(text) {
-            Some(value) => value.clone(),
-            None => {
-                let value = make()?;
-                self.all.insert(text.to_owned(), value.clone());
-                value
-            }
-        };
-        self.last = Some((text.to_owned(), value.clone()));
-        Ok(value)
-    }
-}
-
-impl Words {
-    fn source(&mut self, text: &str) -> Result<SourceName, StoreError> {
-        self.sources.get(text, || Ok(SourceName::new(text)))
-    }
-
-    fn template(&mut self, text: &str) -> Result<Arc<TemplateId>, StoreError> {
-        self.templates.get(text, || {
-            let (name, version) = text.rsplit_once('@').ok_or_else(|| damaged("template", text))?;
-            let version = version.parse().map_err(|_| damaged("template", text))?;
-            Ok(Arc::new(TemplateId { name: name.to_owned(), version }))
-        })
-    }
 }
 
 /// About how many requests there are, to make room at once: counting them would read everything.
@@ -118,42 +61,25 @@ fn desired(db: &Connection, words: &mut Words) -> Result<Vec<DesiredEntry>, Stor
 fn desired_entry(row: &Row<'_>, words: &mut Words) -> Result<DesiredEntry, StoreError> {
     let id = text(row.get_ref(0)?, "request")?;
     let wrong = || damaged("desired row", id);
-    let source = text(row.get_ref(1)?, "source")?;
-    let path = text(row.get_ref(2)?, "path")?;
-    let blob: [u8; 20] =
-        row.get_ref(3)?.as_blob().ok().and_then(|b| b.try_into().ok()).ok_or_else(wrong)?;
-    let key = digest(row.get_ref(4)?.as_blob().map_err(|_| wrong())?, "desired row", id)?;
-    let fingerprint = digest(row.get_ref(5)?.as_blob().map_err(|_| wrong())?, "desired row", id)?;
-    let references = row.get_ref(6)?.as_str_or_null().map_err(|_| wrong())?;
-    let valid = row.get_ref(7)?.as_i64().map_err(|_| wrong())?;
-    let template = row.get_ref(8)?.as_str_or_null().map_err(|_| wrong())?;
-    let sum = Sum::new("desired row")
-        .text(id)
-        .text(source)
-        .text(path)
-        .bytes(&blob)
-        .bytes(key.bytes())
-        .bytes(fingerprint.bytes())
-        .option(references.map(str::as_bytes))
-        .word(valid.cast_unsigned())
-        .option(template.map(str::as_bytes))
-        .finish();
-    if row.get_ref(9)?.as_i64().map_err(|_| wrong())? != sum {
-        return Err(wrong());
-    }
-    let id = request(id)?;
-    let source = words.source(source)?;
-    let spot = words.frames.pack(&id, &source, path);
-    Ok(DesiredEntry {
+    let blob = |n: usize| row.get_ref(n)?.as_blob().map_err(|_| wrong());
+    let or_null = |n: usize| row.get_ref(n)?.as_str_or_null().map_err(|_| wrong());
+    let number = |n: usize| row.get_ref(n)?.as_i64().map_err(|_| wrong());
+    let columns = DesiredColumns {
         id,
-        spot,
-        blob: ObjectId(blob),
-        key,
-        fingerprint,
-        references: split(references)?,
-        valid: valid != 0,
-        template: template.map(|text| words.template(text)).transpose()?,
-    })
+        source: text(row.get_ref(1)?, "source")?,
+        path: text(row.get_ref(2)?, "path")?,
+        blob: blob(3)?,
+        key: blob(4)?,
+        fingerprint: blob(5)?,
+        references: or_null(6)?,
+        valid: match number(7)? {
+            0 => false,
+            1 => true,
+            _ => return Err(wrong()),
+        },
+        template: or_null(8)?,
+    };
+    columns.entry(number(9)?, words)
 }
 
 /// Both lists are sorted: a record finds its desired state by walking along, and shares its texts.
@@ -199,30 +125,20 @@ fn record_entry(
     twin: Option<&DesiredEntry>,
 ) -> Result<RecordEntry, StoreError> {
     let wrong = || damaged("record row", id);
-    let settled = row.get_ref(1)?.as_blob_or_null().map_err(|_| wrong())?;
-    let source = text(row.get_ref(2)?, "source")?;
-    let references = row.get_ref(3)?.as_str_or_null().map_err(|_| wrong())?;
-    let checked = row.get_ref(4)?.as_i64_or_null().map_err(|_| wrong())?;
-    let ends = row.get_ref(6)?.as_i64_or_null().map_err(|_| wrong())?;
-    let sum = Sum::new("record row")
-        .text(id)
-        .option(settled)
-        .text(source)
-        .option(references.map(str::as_bytes))
-        .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
-        .later(ends.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
-        .finish();
-    if row.get_ref(5)?.as_i64().map_err(|_| wrong())? != sum {
-        return Err(wrong());
-    }
-    Ok(RecordEntry {
-        id: twin.map_or_else(|| request(id), |twin| Ok(twin.id.clone()))?,
-        settled: settled.map(|bytes| digest(bytes, "record row", id)).transpose()?,
-        source: words.source(source)?,
-        references: split(references)?,
-        checked: checked.map(timestamp),
-        ends: ends.map(timestamp),
-    })
+    let columns = RecordColumns {
+        id,
+        settled: row.get_ref(1)?.as_blob_or_null().map_err(|_| wrong())?,
+        source: text(row.get_ref(2)?, "source")?,
+        references: row.get_ref(3)?.as_str_or_null().map_err(|_| wrong())?,
+        checked: row.get_ref(4)?.as_i64_or_null().map_err(|_| wrong())?,
+        ends: row.get_ref(6)?.as_i64_or_null().map_err(|_| wrong())?,
+    };
+    columns.entry(row.get_ref(5)?.as_i64().map_err(|_| wrong())?, words, twin)
+}
+
+/// A column that holds text.
+fn text<'a>(value: ValueRef<'a>, kind: &str) -> Result<&'a str, StoreError> {
+    value.as_str().map_err(|_| StoreError::Corrupt { what: format!("a {kind}") })
 }
 
 fn holds(db: &Connection) -> Result<Vec<HeldRow>, StoreError> {

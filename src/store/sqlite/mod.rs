@@ -3,7 +3,6 @@
 //! One connection writes, another reads: a long read does not keep a commit waiting. Every call
 //! runs on a thread where it may block.
 
-mod codec;
 mod fail;
 mod fence;
 mod index;

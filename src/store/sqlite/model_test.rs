@@ -248,6 +248,10 @@ fn a_step() -> impl Strategy<Value = Result<Vec<Write>, PersonWrite>> {
     ]
 }
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "two models play cases alike, and know nothing of each other"
+)]
 #[path = "../../../tests/it/model/case.rs"]
 mod case;
 

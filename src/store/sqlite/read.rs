@@ -4,14 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::codec::{damaged, request, unseal};
-use super::journal;
 use crate::digest::Digest;
 use crate::model::{
     Artifact, ComponentName, Desired, Event, InstanceId, Journalled, Record, RequestId, Retry,
     SourceName, SourceRecord, TargetKey, Token,
 };
-use crate::store::{Line, Quiet, StatusRow, StoreError, TemplateRow};
+use crate::store::codec::{damaged, request, unseal};
+use crate::store::{Line, Quiet, StatusRow, StoreError, TemplateRow, codec, rule};
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -100,8 +99,7 @@ fn status(row: &Row<'_>) -> Answer<StatusRow> {
     if digest != written.bytes() {
         return Err(wrong());
     }
-    let published =
-        published.map(|bytes| super::codec::digest(&bytes, "status", &id)).transpose()?;
+    let published = published.map(|bytes| codec::digest(&bytes, "status", &id)).transpose()?;
     Ok(StatusRow { request: request(&id)?, document, digest: written, published, artifacts })
 }
 
@@ -155,7 +153,7 @@ pub(super) fn journal(db: &Connection, of: Option<&RequestId>) -> Answer<Vec<Jou
     all(db, sql, [of.map(RequestId::as_str)], |row| {
         let token: String = row.get(0)?;
         let effect = unseal("journal", &token, &row.get::<_, String>(1)?, row.get(2)?)?;
-        journal::check(effect, &token)
+        rule::found(effect, &token)
     })
 }
 

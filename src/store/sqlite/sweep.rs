@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
 
-use super::codec::damaged;
 use super::read::{all, count};
 use super::write::run;
+use crate::store::codec::damaged;
 use crate::store::{StoreError, Swept};
 
 /// The columns that hold digests of artifacts in use, one after the other. Desired artifacts count:

@@ -12,10 +12,10 @@ use crate::store::sample::*;
 fn keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let number = std::cell::Cell::new(0);
-    contract(|| {
+    contract(async || {
         number.set(number.get() + 1);
         let path = folder.path().join(format!("{}.db", number.get()));
-        Box::new(Sqlite::open(&path).unwrap())
+        Box::new(Sqlite::open(&path).unwrap()) as Box<dyn crate::store::Store>
     });
 }
 

@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::codec::{Sum, join, nanoseconds, pack, seal};
 use super::read::count;
 use super::{journal, read};
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Artifact, Event, Record, RequestId, Retry, Revision, SourceName, SourceProblem,
-    SourceRecord, TargetKey,
+    Approval, Artifact, Event, Record, RequestId, Retry, Revision, SourceName, SourceRecord,
+    TargetKey,
 };
+use crate::store::codec::{pack, seal};
+use crate::store::column::{DesiredCells, RecordCells};
 use crate::store::{
-    DesiredRow, HeldRow, PersonWrite, Quiet, StatusRow, StoreError, TemplateRow, Write,
+    DesiredRow, HeldRow, PersonWrite, Quiet, StatusRow, StoreError, TemplateRow, Write, rule,
 };
 
 type Done = Result<(), StoreError>;
@@ -68,23 +69,12 @@ pub(super) fn note(db: &Connection, write: PersonWrite) -> Done {
         PersonWrite::Rollout(word) => {
             let json = serde_json::to_value(&word).ok();
             value(db, &crate::store::word_key(&word.version), json.as_ref())?;
-            let crate::model::RolloutWord { version, resume, by, at } = word;
-            let verb = if resume { "go on" } else { "stop" };
-            let event = crate::model::Event {
-                at,
-                request: None,
-                kind: "RolloutAsked".to_owned(),
-                message: format!("{by} asked the rollout of `{version}` to {verb}"),
-                data: serde_json::json!({"version": version.to_string(), "resume": resume, "by": by}),
-            };
-            put_event(db, &event, None)
+            put_event(db, &rule::asked(&word), None)
         }
         PersonWrite::RetryNow { request } => {
             let tries = read::retries(db, Some(&request))?;
             run(db, "DELETE FROM retry WHERE request = ?", [request.as_str()])?;
-            // It is due now; what the try left is still to be cleared away.
-            for (key, retry) in tries.into_iter().filter(|(_, retry)| retry.left.is_some()) {
-                let retry = Retry { until: jiff::Timestamp::UNIX_EPOCH, ..retry };
+            for (key, retry) in rule::due_now(tries) {
                 put_retry(db, &key, Some(&retry))?;
             }
             Ok(())
@@ -134,71 +124,46 @@ fn drop_row(db: &Connection, table: &str, id: &RequestId) -> Done {
 }
 
 fn desired(db: &Connection, row: &DesiredRow) -> Done {
+    let cells = DesiredCells::new(row);
     let DesiredRow { desired, blob, key, fingerprint } = row;
-    let id = &desired.id;
-    let spec = desired.spec();
-    let references: BTreeSet<_> =
-        spec.iter().flat_map(|s| s.references.values()).map(|r| r.request.clone()).collect();
-    let references = join(&references.into_iter().collect::<Vec<_>>());
-    let template = desired.template().map(ToString::to_string);
-    let artifacts = pack(spec.iter().flat_map(|s| &s.components).map(|c| &c.digest));
-    let origin = &desired.origin;
-    let sum = Sum::new("desired row")
-        .text(id.as_str())
-        .text(origin.source.as_str())
-        .text(&origin.path)
-        .bytes(&blob.0)
-        .bytes(key.bytes())
-        .bytes(fingerprint.bytes())
-        .option(references.as_deref().map(str::as_bytes))
-        .word(spec.is_some().into())
-        .option(template.as_deref().map(str::as_bytes))
-        .finish();
-    let place = document(db, "desired", id, &seal("desired", id.as_str(), desired))?;
+    let place = document(db, "desired", &desired.id, &cells.document)?;
     run(
         db,
         "INSERT OR REPLACE INTO desired VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
-            id.as_str(),
-            origin.source.as_str(),
-            origin.path,
+            desired.id.as_str(),
+            desired.origin.source.as_str(),
+            desired.origin.path,
             blob.0,
             key.bytes(),
             fingerprint.bytes(),
-            references,
-            spec.is_some(),
-            template,
-            sum,
+            cells.references,
+            desired.spec().is_some(),
+            cells.template,
+            cells.sum,
             place,
-            artifacts,
+            cells.artifacts,
         ],
     )
 }
 
 pub(super) fn put_record(db: &Connection, record: &Record) -> Done {
-    let id = &record.id;
-    let references: BTreeSet<_> = record.references.values().map(|r| r.request.clone()).collect();
-    let references = join(&references.into_iter().collect::<Vec<_>>());
-    let components = &record.components;
-    // The least of options: one that was never looked at comes first.
-    let checked = components.values().map(|c| c.checked).min().flatten().map(nanoseconds);
-    let ends = record.life.as_ref().map(|life| nanoseconds(life.ends));
-    let artifacts = pack(components.values().map(|c| &c.digest));
-    let settled = record.settled.as_ref().map(Digest::bytes);
-    let source = record.origin.source.as_str();
-    let sum = Sum::new("record row")
-        .text(id.as_str())
-        .option(settled.map(|digest| &digest[..]))
-        .text(source)
-        .option(references.as_deref().map(str::as_bytes))
-        .option(checked.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
-        .later(ends.map(i64::to_le_bytes).as_ref().map(|bytes| &bytes[..]))
-        .finish();
-    let place = document(db, "record", id, &seal("record", id.as_str(), record))?;
+    let cells = RecordCells::new(record);
+    let place = document(db, "record", &record.id, &cells.document)?;
     run(
         db,
         "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        params![id.as_str(), settled, source, references, checked, sum, place, artifacts, ends],
+        params![
+            record.id.as_str(),
+            cells.settled(),
+            record.origin.source.as_str(),
+            cells.references,
+            cells.checked,
+            cells.sum,
+            place,
+            cells.artifacts,
+            cells.ends
+        ],
     )
 }
 
@@ -207,8 +172,7 @@ fn rekey(db: &Connection, from: &RequestId, to: &RequestId) -> Done {
         return Err(StoreError::Missing { what: format!("record `{from}`") });
     };
     if read::record(db, to)?.is_some() {
-        let what = format!("to move `{from}` over `{to}`, which has a record");
-        return Err(StoreError::Conflict { what });
+        return Err(rule::taken(from, to));
     }
     drop_row(db, "record", from)?;
     record.id = to.clone();
@@ -309,29 +273,8 @@ fn published(db: &Connection, request: &RequestId, digest: Option<&Digest>) -> D
     forget_status(db, request)
 }
 
-fn source(db: &Connection, name: &SourceName, mut record: SourceRecord) -> Done {
-    if let Some(old) = read::source(db, name)?
-        && record.accepted.is_none()
-        && old.location == record.location
-        && let Some(tip) = old.accepted
-        && !overtaken(&record, &tip)
-    {
-        record.accepted = Some(tip);
-    }
-    put_source(db, name, &record)
-}
-
-/// Whether an accepted tip has done its work. A pass that began before the person accepted it
-/// writes a record that knows nothing of it, and must not undo it.
-fn overtaken(record: &SourceRecord, accepted: &Revision) -> bool {
-    if record.commit.as_ref() == Some(accepted) {
-        return true;
-    }
-    match &record.problem {
-        None => true,
-        Some(SourceProblem::HistoryRewritten { tip, .. }) => tip != accepted,
-        Some(_) => false,
-    }
+fn source(db: &Connection, name: &SourceName, record: SourceRecord) -> Done {
+    put_source(db, name, &rule::source(read::source(db, name)?, record))
 }
 
 fn put_source(db: &Connection, name: &SourceName, record: &SourceRecord) -> Done {

@@ -6,7 +6,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
 use vend::config::{
-    Config, ForgeGitHub, NotificationFormat, NotificationSettings, Remove, Settings,
+    Config, ForgeGitHub, NotificationFormat, NotificationSettings, PostgresSettings, Remove,
+    Settings,
 };
 
 use super::{Laptop, run};
@@ -60,6 +61,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let minimal = json!({"catalog": {"repository": "/c"}, "requests": [{"repository": "/r"}]});
     let s: Settings = serde_json::from_value(minimal).unwrap();
     let github: ForgeGitHub = serde_json::from_value(json!({"tokenFile": "/t"})).unwrap();
+    let postgres: PostgresSettings =
+        serde_json::from_value(json!({"url": "postgres:///"})).unwrap();
     let receiver: NotificationSettings = serde_json::from_value(json!({"name": "a"})).unwrap();
     let seconds = |d: jiff::SignedDuration| format!("{}s", d.as_secs());
     let code = BTreeMap::from([
@@ -98,6 +101,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
                 Remove::Never => "never",
             }),
         ),
+        ("/store/postgres/schema", json!(postgres.schema)),
+        ("/store/postgres/connections", json!(postgres.connections)),
         ("/limits/files", json!(s.limits.files)),
         ("/limits/fileBytes", json!(s.limits.file_bytes)),
         ("/limits/gitDeadline", json!(seconds(s.limits.git_deadline))),

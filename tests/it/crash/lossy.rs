@@ -419,3 +419,14 @@ async fn the_rest_of_a_failed_creation_goes_when_a_person_says_so() {
     let done = story.lossy.with(|s| s.done.iter().map(|(a, _)| *a).collect::<Vec<_>>());
     assert_eq!(done, [Action::Delete, Action::Create]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f31_where_nothing_is_made_a_pass_comes_by_for_what_previews_left() {
+    let (world, lossy, clock) = (World::new(), Lossy::default(), Clock::new());
+    let story = Story { world, lossy, clock };
+    let mut run = story.run().await;
+    run.pass(&story.clock).await.unwrap();
+    let report = run.pass(&story.clock).await.unwrap();
+    let due = report.due.expect("nothing else would wake one").duration_since(story.clock.now());
+    assert!(report.quiet && due.as_hours() <= 6, "{due}");
+}

@@ -1,16 +1,18 @@
 //! A provider whose changes take an hour.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use vend::model::{
     Action, Artifact, Change, HoldReason, Live, Map, Observation, Owner, PassReport, Preview,
     Progress, Target, Ticket, Token,
 };
 use vend::provider::{Provider, ProviderError, Providers};
+use vend::reconcile::review::Question;
 
 use super::lab::{Clock, Run, store};
 use crate::world::{World, ask, drop_request, note, request_with};
@@ -29,6 +31,10 @@ struct State {
     /// Tokens in the order in which they were first sent.
     sent: Vec<Token>,
     refusals: VecDeque<ProviderError>,
+    /// How often changes were submitted, again too.
+    submitted: usize,
+    /// A submission has no answer before it lets it through, one for each permit.
+    gate: Option<Arc<Semaphore>>,
     cancelled: usize,
     ends: BTreeMap<Token, End>,
 }
@@ -53,6 +59,10 @@ impl Slow {
             }
         }
         ended
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
     }
 
     fn sent(&self) -> usize {
@@ -113,6 +123,13 @@ impl Provider for Slow {
         Ok(Preview::default())
     }
     async fn submit(&self, changes: &[Change]) -> Vec<(Token, Result<Progress, ProviderError>)> {
+        let gate = self.with(|state| {
+            state.submitted += changes.len();
+            state.gate.clone()
+        });
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         let mut state = self.0.lock().unwrap();
         let mut answers = Vec::new();
         for change in changes {
@@ -401,4 +418,44 @@ async fn one_team_leaves_room_for_another() {
     story.world.requests.commit([ask("billing/dev/one", note("x"))]);
     assert_eq!(story.pass(&mut run).await.under_way, 7);
     assert_eq!(story.phase("billing/dev/one"), "Applying");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_is_not_sent_beside_itself_after_a_review() {
+    let story = Story::new(100);
+    let id = "orders/dev/queue";
+    story.world.requests.commit([ask(id, note("one"))]);
+    story.slow.refuse([ProviderError::unknown("the answer was lost")]);
+    let mut run = story.run().await;
+    story.pass(&mut run).await;
+    assert_eq!(story.slow.with(|state| state.submitted), 1);
+
+    let gate = Arc::new(Semaphore::new(0));
+    story.slow.with(|state| state.gate = Some(gate.clone()));
+    story.clock.advance(600);
+    story.pass(&mut run).await;
+    assert_eq!(story.slow.with(|state| state.submitted), 2);
+    let question =
+        Question { at: BTreeMap::new(), also: BTreeSet::new(), previews: false, blind: false };
+    run.engine.review(&question, &|| story.clock.now()).await.unwrap();
+    story.clock.advance(600);
+    let report = story.pass(&mut run).await;
+    assert_eq!((report.under_way, story.slow.with(|state| state.submitted)), (1, 2));
+
+    story.slow.with(|state| state.gate = None);
+    gate.add_permits(1);
+    let end = Instant::now() + Duration::from_secs(30);
+    while story.slow.with(|state| state.at_work.is_empty()) {
+        assert!(Instant::now() < end, "it was let through, and never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    story.slow.end(End::Well);
+    for _ in 0..3 {
+        story.clock.advance(600);
+        story.pass(&mut run).await;
+    }
+    assert_eq!(story.phase(id), "Ready");
+    assert_eq!((story.slow.with(|state| state.submitted), story.slow.sent()), (2, 1));
+    let report = run.pass(&story.clock).await.unwrap();
+    assert!(report.quiet, "again: nothing to do");
 }

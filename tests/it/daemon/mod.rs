@@ -26,12 +26,12 @@ fn patient() -> World {
 }
 
 /// Requests `<team>/dev/n<number>`.
-fn notes(team: &str, count: usize) -> Vec<crate::world::Edit> {
+pub fn notes(team: &str, count: usize) -> Vec<crate::world::Edit> {
     (0..count).map(|n| ask(&format!("{team}/dev/n{n}"), note("hello"))).collect()
 }
 
 /// All requests of a team are Ready in their published statuses.
-fn all_ready(world: &World, team: &str, count: usize) -> bool {
+pub fn all_ready(world: &World, team: &str, count: usize) -> bool {
     let files = world.requests.files(crate::world::STATUS, &format!("status/{team}/dev"));
     files.len() == count
         && (0..count).all(|n| {
@@ -42,7 +42,7 @@ fn all_ready(world: &World, team: &str, count: usize) -> bool {
 
 /// Each target was created exactly once, under one token.
 #[track_caller]
-fn created_once(world: &World, count: usize) {
+pub fn created_once(world: &World, count: usize) {
     let mut steps: Vec<String> = world.output_log().into_iter().flat_map(|(_, s)| s).collect();
     let made = steps.len();
     steps.sort();

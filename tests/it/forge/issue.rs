@@ -17,7 +17,8 @@ fn issue(desk: &Desk, what: &str) -> Issue {
 }
 
 fn raise(desk: &Desk, issue: &Issue) -> Result<Raised, ForgeError> {
-    desk.run(desk.forge.raise(&desk.repo(), issue))
+    let there = desk.run(desk.forge.issues(&desk.repo(), issue.since))?;
+    desk.run(desk.forge.raise(&desk.repo(), issue, &there))
 }
 
 #[test]

@@ -296,8 +296,8 @@ fn b92_nothing_is_sent_where_a_machine_keeps_its_credentials_or_to_itself_by_ano
     assert_eq!(events(&told(&up, 1)[0]), ["orders/dev/wrong held"]);
     let refused = |daemon: &Serving, name: &str| {
         let of = format!("\"receiver\":\"{name}\"");
-        let lines = daemon.lines().into_iter();
-        lines.filter(|line| line.contains(&of) && line.contains("NET001")).last()
+        let mut lines = daemon.lines().into_iter();
+        lines.rfind(|line| line.contains(&of) && line.contains("NET001"))
     };
     for name in names.iter().filter(|name| *name != "up") {
         let line = eventually(&format!("{name} is refused"), || refused(&daemon, name));

@@ -108,6 +108,7 @@ pub fn step(at: &str, action: Action) -> Step {
         preview: None,
         released: Vec::new(),
         needs: Vec::new(),
+        locked: false,
     }
 }
 

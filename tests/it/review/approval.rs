@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::daemon::eventually;
-use crate::github::{Method, Verdict};
+use crate::github::{Fault, Method, Verdict};
 use crate::world::{Edit, ask, catalog, drop_request, note, request, write};
 
 /// A change that takes a person: another template takes over what stands at `id`.
@@ -69,6 +69,33 @@ fn b95_an_approval_stays_while_the_plan_does_and_is_asked_for_again_when_it_chan
     desk.check(&head, "vend/approval", "success");
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
+fn what_is_approved_and_merged_after_it_was_looked_at_is_looked_at_before_it_is_let_through() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/it");
+    let n = desk.propose("ada", "swap", [ask("orders/dev/it", swap("b"))]);
+    desk.check(&desk.repo().at("swap"), "vend/approval", "action_required");
+    desk.again_nothing();
+    // A list that lags behind, and the pull request by itself is not to be had: nobody hears of the approval. Of
+    // the commit it is told what it was merged with.
+    desk.hub.fault("GET", "/repos/acme/requests/pulls", None, Fault::Empty);
+    let own = format!("/repos/acme/requests/pulls/{n}");
+    desk.hub.fault("GET", &own, None, Fault::Refused(403, "Not now".into()));
+    desk.hub.forget();
+    desk.repo().review("grace", n, Verdict::Approve);
+    desk.repo().merge("grace", n);
+    eventually("it is asked what the commit came with", || {
+        desk.hub.calls("GET", "/repos/acme/requests/commits/*/pulls").last().map(|_| ())
+    });
+    desk.again_nothing();
+    desk.hub.mend();
+    let body = desk.says(n, &["Done"]);
+    assert!(!body.contains("/vend approve "), "{body}");
     desk.ready("orders/dev/it");
     desk.again_nothing();
 }

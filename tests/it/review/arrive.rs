@@ -123,7 +123,7 @@ fn what_an_accepted_history_left_out_is_waited_for_no_more() {
     desk.again_nothing();
     // No pass can read the branch with the merge in it before it is rewritten.
     desk.hub.fault("*", GIT, None, Fault::Status(503));
-    desk.repo().merge("grace", n);
+    let merged = desk.repo().merge("grace", n);
     desk.says(n, &["Merged: waits"]);
     let edits = [ask("orders/dev/it", note("a")), write("requests/README.md", "Anew.\n")];
     let tip = desk.repo().rewrite("grace", edits);
@@ -139,6 +139,11 @@ fn what_an_accepted_history_left_out_is_waited_for_no_more() {
     let _daemon = desk.serve();
     desk.again_nothing();
     desk.says(n, &["Merged, and not on its branch any more"]);
+    // It comes to the branch after all.
+    desk.repo().push_merge("grace", "main", ["main", &merged], &merged);
+    desk.says(n, &["Done", "**ready**"]);
+    desk.ready("orders/dev/lost");
+    desk.again_nothing();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Desk;
 use crate::daemon::{Serving, eventually};
 use crate::github::Fault;
-use crate::world::{ask, request_with};
+use crate::world::{ask, note, request_with};
 
 const ID: &str = "orders/dev/sandbox";
 
@@ -71,7 +71,7 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     let mut desk = Desk::new();
     desk.world.configure(|c| {
         c["requirePullRequest"] = false.into();
-        c["expiry"] = json!({"warn": ["97s", "55s"], "remove": "never"});
+        c["expiry"] = json!({"warn": ["97s", "59s"], "remove": "never"});
     });
     drop(desk.serve());
     let text = request_with("note@1.0.0", "{text: hello}", "ttl: 100s");
@@ -92,7 +92,7 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     assert!(opened.body.contains(&format!("`vend extend {ID} 7d` does so")), "{}", opened.body);
     let n = opened.number;
     let second = eventually("a second warning", || desk.warnings(n).pop());
-    assert!(second.body.contains("in less than 55s"), "{}", second.body);
+    assert!(second.body.contains("in less than 59s"), "{}", second.body);
     desk.again_nothing();
     // It gets a later end, and nobody has to do anything any more.
     drop(daemon);
@@ -143,4 +143,68 @@ fn an_open_pull_request_fails_once_the_time_of_its_request_is_over_and_another_e
     desk.repo().merge("grace", later);
     desk.ready(ID);
     desk.again_nothing();
+}
+
+/// Requests that end together, with one warning while a story goes on.
+fn ending_soon(desk: &mut Desk) {
+    desk.world.configure(|c| {
+        c["requirePullRequest"] = false.into();
+        c["expiry"] = json!({"warn": ["290s"], "remove": "never"});
+    });
+}
+
+fn ending() -> String {
+    request_with("note@1.0.0", "{text: hello}", "ttl: 295s")
+}
+
+#[test]
+fn of_many_that_end_together_so_many_are_warned_of_in_a_turn_and_issues_are_looked_up_once() {
+    let mut desk = Desk::new();
+    ending_soon(&mut desk);
+    let _daemon = desk.serve();
+    let many = 45;
+    let edits = (0..many).map(|n| ask(&format!("orders/dev/s{n}"), ending()));
+    desk.repo().push("grace", "main", edits);
+    eventually("all are warned of", || (desk.repo().issues().len() == many).then_some(()));
+    desk.again_nothing();
+    assert_eq!(desk.repo().issues().len(), many);
+    let (mut in_turn, mut most, mut looked) = (0, 0, 0);
+    for entry in desk.hub.log() {
+        match (entry.method.as_str(), entry.path.as_str()) {
+            ("GET", path) if path.starts_with("/repos/acme/requests/pulls") => in_turn = 0,
+            ("GET", "/repos/acme/requests/issues") => looked += 1,
+            ("POST", "/repos/acme/requests/issues") => in_turn += 1,
+            _ => {}
+        }
+        most = most.max(in_turn);
+    }
+    assert!(most <= 20, "{most} warnings in one turn");
+    assert!(looked < many, "issues were looked up {looked} times");
+}
+
+#[test]
+fn one_commit_that_github_cannot_read_delays_no_warning_but_its_own() {
+    let mut desk = Desk::new();
+    ending_soon(&mut desk);
+    let mut daemon = desk.serve();
+    let first = desk.repo().push("grace", "main", [ask("orders/dev/a", ending())]);
+    let of_first = format!("/repos/acme/requests/commits/{first}/pulls");
+    desk.hub.fault("GET", &of_first, None, Fault::Status(502));
+    desk.repo().push("grace", "main", [ask("orders/dev/b", ending())]);
+    let titles = || {
+        let all = desk.repo().issues().into_iter();
+        all.map(|(issue, _)| issue.title).collect::<Vec<_>>()
+    };
+    eventually("the other is warned of", || {
+        (titles() == ["orders/dev/b will end soon"]).then_some(())
+    });
+    // Plans are said all the same.
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.says(n, &["1 to create"]);
+    daemon.kill();
+    desk.hub.mend();
+    let _daemon = desk.serve();
+    eventually("both are warned of", || (titles().len() == 2).then_some(()));
+    desk.again_nothing();
+    assert_eq!(titles().len(), 2);
 }

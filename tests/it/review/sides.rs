@@ -49,14 +49,7 @@ fn a_merge_without_a_file_is_what_took_it_away() {
 fn a_merge_that_brings_an_old_content_back_is_none_of_the_pull_request_that_had_it() {
     let desk = Desk::new();
     let _daemon = desk.serve();
-    settled(&desk, "orders/dev/it");
-    let first = desk.repo().at("main");
-    let n = desk.propose("ada", "change", [ask("orders/dev/it", note("b"))]);
-    desk.says(n, &["1 to update"]);
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    let made = desk.world.output.refs();
+    let (first, made) = changed_once(&desk);
     desk.repo().push_branch("mallory", "stale", &first, [write("notes.txt", "Mine.\n")]);
     desk.repo().push_merge("mallory", "main", ["stale", "main"], "stale");
     let said = held(&desk, "orders/dev/it");
@@ -64,6 +57,61 @@ fn a_merge_that_brings_an_old_content_back_is_none_of_the_pull_request_that_had_
     assert_eq!(desk.world.output.refs(), made);
     let_through(&desk, &said);
     desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+/// Two pull requests brought the request's two contents; what was made of them, and where the branch stood with the
+/// first.
+fn changed_once(desk: &Desk) -> (String, String) {
+    settled(desk, "orders/dev/it");
+    let first = desk.repo().at("main");
+    let n = desk.propose("ada", "change", [ask("orders/dev/it", note("b"))]);
+    desk.says(n, &["1 to update"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    (first, desk.world.output.refs())
+}
+
+#[test]
+fn an_old_content_is_not_laundered_by_a_merge_that_stands_on_an_old_commit() {
+    for stale in [true, false] {
+        let desk = Desk::new();
+        let _daemon = desk.serve();
+        let (first, made) = changed_once(&desk);
+        // Both sides of the merge have the old content: one from the pull request, one from nobody.
+        desk.repo().push_branch("mallory", "back", "main", [ask("orders/dev/it", note("a"))]);
+        let old = match stale {
+            true => {
+                let edits = [write("notes.txt", "Mine.\n")];
+                desk.repo().push_branch("mallory", "old", &first, edits)
+            }
+            false => first,
+        };
+        desk.repo().push_merge("mallory", "main", [&old, "back"], "back");
+        let said = held(&desk, "orders/dev/it");
+        desk.again_nothing();
+        assert_eq!(desk.world.output.refs(), made);
+        let_through(&desk, &said);
+        desk.ready("orders/dev/it");
+        desk.again_nothing();
+    }
+}
+
+#[test]
+fn a_deletion_is_not_laundered_by_a_merge_that_stands_on_a_commit_without_the_file() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    settled(&desk, "orders/dev/stays");
+    let before = desk.repo().at("main");
+    settled(&desk, "orders/dev/it");
+    desk.repo().push_branch("mallory", "back", "main", [drop_request("orders/dev/it")]);
+    desk.repo().push_merge("mallory", "main", [&before, "back"], "back");
+    let said = held(&desk, "orders/dev/it");
+    desk.again_nothing();
+    assert_eq!(held(&desk, "orders/dev/it"), said);
+    let_through(&desk, &said);
+    gone(&desk, "orders/dev/it");
     desk.again_nothing();
 }
 

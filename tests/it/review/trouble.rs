@@ -3,7 +3,7 @@
 use super::{Desk, SECRET};
 use crate::daemon::eventually;
 use crate::github::{Fault, Verdict};
-use crate::world::{ask, catalog, note};
+use crate::world::{ask, catalog, note, to_approve};
 
 #[test]
 fn a_lost_reply_and_a_deleted_comment_leave_exactly_one() {
@@ -61,6 +61,33 @@ fn one_pull_request_that_github_cannot_read_stops_no_other() {
     desk.repo().merge("grace", first);
     desk.says(first, &["Done"]);
     desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn one_commit_that_github_cannot_read_holds_up_no_other_merge() {
+    let desk = Desk::new();
+    let mut daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.says(n, &["1 to create"]);
+    desk.hub.fault("GET", "/repos/acme/requests/commits/*/pulls", None, Fault::Status(502));
+    desk.repo().push("grace", "main", [ask("orders/dev/a", note("a"))]);
+    eventually("it was asked about", || {
+        desk.hub.calls("GET", "/repos/acme/requests/commits/*/pulls").last().map(|_| ())
+    });
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    // It would be asked about again after a while; a start waits for nothing.
+    daemon.kill();
+    desk.hub.mend();
+    let _daemon = desk.serve();
+    let said = eventually("it is held", || {
+        let said = desk.world.status_or_none("orders/dev/a")?["waitingFor"].as_str()?.to_owned();
+        said.contains("without a pull request").then_some(said)
+    });
+    desk.world.vend_ends(0, &["approve", &to_approve(&said)]);
+    desk.ready("orders/dev/a");
     desk.again_nothing();
 }
 

@@ -6,7 +6,7 @@ use super::Desk;
 use super::approval::to_approve;
 use crate::daemon::eventually;
 use crate::github::Fault;
-use crate::world::{Edit, ask, note};
+use crate::world::{Edit, ask, note, write};
 
 /// Every way to say what a pull request would do.
 const SHOWING: [(&str, &str); 5] = [
@@ -56,6 +56,34 @@ fn a_plan_that_could_be_written_nowhere_was_reviewed_by_nobody() {
     assert!(said.contains("the forge took neither check nor comment"), "{said}");
     let body = desk
         .says(n, &["before anybody could be shown", "+ create orders/dev/one", "/vend approve "]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let approved = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, approved, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn that_it_cannot_be_merged_shows_nobody_the_plan_that_could_not_be_written() {
+    let desk = Desk::new();
+    let mut daemon = desk.serve();
+    shut(&desk);
+    let readme = |text: &str| write("requests/README.md", text);
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one")), readme("Ours.\n")]);
+    refused(&desk);
+    desk.hub.mend();
+    desk.repo().push("grace", "main", [readme("Theirs.\n")]);
+    desk.says(n, &["onflict"]);
+    desk.again_nothing();
+    daemon.kill();
+    // The branch comes to say the same, and it is merged before anybody could be shown what it does.
+    desk.repo().push("grace", "main", [readme("Ours.\n")]);
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let said = held(&desk, "orders/dev/one");
+    assert!(said.contains("the forge took neither check nor comment"), "{said}");
+    let body = desk.says(n, &["before anybody could be shown", "/vend approve "]);
     let line = format!("/vend approve {}", to_approve(&body));
     let approved = desk.repo().comment("grace", n, &line);
     desk.reacted(n, approved, "+1");

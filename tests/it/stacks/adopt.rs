@@ -198,3 +198,47 @@ fn vends_own_lock_locks_nobody_in_whose_file_protects_no_more() {
     assert_eq!(it.aws.effects(STACK), ["create", "update", "delete"], "{}", it.aws.history());
     it.again_nothing();
 }
+
+#[test]
+fn a_lock_that_stood_before_vend_came_stays_its_owners_though_the_file_protects() {
+    let it = named();
+    it.aws.make(STACK, &stack::queue(60), &[]);
+    it.aws.protect(STACK, true);
+    let protected = request_with("queue@1.0.0", "{}", "adopt: true\nprotect: true");
+    it.world.requests.commit([ask(ID, protected)]);
+    it.apply();
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "adopt: true"))]);
+    it.apply();
+    it.world.ready(ID);
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let sentence = it.world.held(ID, "Protected");
+    assert!(sentence.contains("vend does not know that it turned it on"), "{sentence}");
+    assert_eq!(it.aws.stack(STACK).unwrap().enable_termination_protection(), Some(true));
+
+    it.aws.protect(STACK, false);
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    assert!(it.aws.stack(STACK).is_none());
+    it.again_nothing();
+}
+
+#[test]
+fn a_lock_of_vends_that_was_taken_off_is_anothers_when_it_is_on_again() {
+    let it = named();
+    it.world.requests.commit([ask(ID, request_with("queue@1.0.0", "{}", "protect: true"))]);
+    it.apply();
+    it.aws.protect(STACK, false);
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    it.apply();
+    it.aws.protect(STACK, true);
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    it.world.held(ID, "Protected");
+
+    it.aws.protect(STACK, false);
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    assert!(it.aws.stack(STACK).is_none());
+    it.again_nothing();
+}

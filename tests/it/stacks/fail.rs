@@ -2,7 +2,7 @@
 
 use super::Account;
 use crate::aws::{Fault, Rule};
-use crate::world::{ask, drop_request, request};
+use crate::world::{ask, drop_request, request, request_with};
 
 const ID: &str = "orders/dev/thing";
 
@@ -241,5 +241,47 @@ fn an_output_that_a_condition_leaves_out_is_named_by_both_ends() {
     let (_, reason, sentence) = it.world.standing(reads);
     assert_eq!(reason, "WaitingFor", "{sentence}");
     assert!(sentence.contains("other`") && sentence.contains("applied without it"), "{sentence}");
+    it.again_nothing();
+}
+
+#[test]
+fn what_somebody_locked_of_a_failed_creation_stays_until_they_unlock_it() {
+    let it = Account::new();
+    it.aws.make_bucket("taken-and-locked");
+    it.world.requests.commit([ask(ID, request("bucket@1.0.0", "{name: taken-and-locked}"))]);
+    it.apply_fails();
+    let (stack, _) = it.aws.stacks().pop().unwrap();
+    it.aws.protect(&stack, true);
+    it.world.requests.commit([drop_request(ID)]);
+    it.aws.only_looks(|| it.world.vend(&["apply", "--wait"]));
+    let (_, reason, sentence) = it.world.standing(ID);
+    assert_eq!(reason, "Stuck", "{sentence}");
+    assert!(sentence.contains("its termination protection is on"), "{sentence}");
+    assert!(!sentence.contains("confirm"), "no file made it: {sentence}");
+
+    it.aws.protect(&stack, false);
+    it.world.vend_ends(0, &["retry", ID]);
+    it.apply();
+    assert_eq!(it.aws.effects(&stack), ["create", "delete"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
+#[test]
+fn the_guard_that_an_update_put_on_before_it_failed_is_vends_own() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{}"))]);
+    it.apply();
+    let stack = it.stack(ID);
+    let fails = request_with("moody@1.0.0", "{update: fail, note: second}", "protect: true");
+    it.world.requests.commit([ask(ID, fails)]);
+    meant(&it);
+    it.apply_fails();
+    assert_eq!(it.aws.stack(&stack).unwrap().enable_termination_protection(), Some(true));
+
+    it.world.requests.commit([ask(ID, request("moody@1.0.0", "{}"))]);
+    it.apply();
+    it.world.requests.commit([drop_request(ID)]);
+    it.apply();
+    assert!(it.aws.stack(&stack).is_none(), "{}", it.aws.history());
     it.again_nothing();
 }

@@ -3,7 +3,7 @@
 use aws_sdk_cloudformation::types::Tag;
 use serde_json::json;
 
-use super::Account;
+use super::{Account, catalog};
 use crate::daemon::Serving;
 use crate::world::{ask, drop_request, request};
 
@@ -81,6 +81,19 @@ fn f71_a_store_that_was_lost_while_a_stack_was_made_finds_that_one() {
 #[test]
 fn f71_what_is_newer_than_its_record_is_deleted_all_the_same() {
     let it = Account::new();
+    deleted_though_newer(&it);
+}
+
+#[test]
+fn f71_of_what_is_newer_than_its_record_its_provider_tells_rules_what_goes() {
+    let it = Account::new();
+    let rule = "plan.resources.exists(r, r.type == 'AWS::S3::Bucket' && r.action == 'delete')";
+    let rule = format!("  policy:\n    - {{deny: \"{rule}\", message: Buckets stay.}}\n");
+    it.world.catalog.commit([catalog::environment(&it.aws, "dev", "", &rule)]);
+    deleted_though_newer(&it);
+}
+
+fn deleted_though_newer(it: &Account) {
     it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
     it.apply();
     let stack = it.stack(ID);

@@ -118,6 +118,15 @@ impl World {
         self.write_config();
     }
 
+    /// Another configuration file beside it: the same, changed.
+    pub fn config_beside(&self, name: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let file = self.root.path().join(name);
+        std::fs::write(&file, vend::yaml::write_json(&config)).unwrap();
+        file
+    }
+
     /// What the executable's process finds in its environment beside the usual.
     pub fn environment(&mut self, more: impl IntoIterator<Item = (String, String)>) {
         self.environment.extend(more);

@@ -1,7 +1,6 @@
 //! How values lie in columns, and the sums that tell whether they still are what was written.
 
 use jiff::Timestamp;
-use rusqlite::types::ValueRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -118,9 +117,10 @@ pub(super) fn pack<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Vec<u8>
     digests.into_iter().flat_map(|digest| digest.bytes()).copied().collect()
 }
 
-/// A column that holds text.
-pub(super) fn text<'a>(value: ValueRef<'a>, kind: &str) -> Result<&'a str, StoreError> {
-    value.as_str().map_err(|_| StoreError::Corrupt { what: format!("a {kind}") })
+/// The name by which a variant is serialised.
+pub(super) fn name(variant: &impl Serialize) -> String {
+    let name = serde_json::to_value(variant).expect("a variant serialises");
+    name.as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
