@@ -20,7 +20,7 @@ use crate::store::{DesiredRow, HeldRow, StatusRow, StoreError};
 type Done = Result<(), StoreError>;
 
 /// Rows of one statement: documents are large, and an answer to a cancelled one is waited for.
-const ROWS: usize = 2_000;
+pub(super) const ROWS: usize = 2_000;
 
 #[derive(Default)]
 pub(super) struct Pending {
@@ -80,13 +80,15 @@ impl Pending {
 /// Runs a statement for each chunk of rows, on one array per column.
 macro_rules! in_chunks {
     ($db:expr, $rows:expr, $sql:expr, |$row:ident| [$($cell:expr),+ $(,)?]) => {
-        for chunk in $rows.chunks(ROWS) {
+        for chunk in $rows.chunks($crate::store::postgres::pending::ROWS) {
             let query = ask($sql);
             $(let query = query.bind(chunk.iter().map(|$row| $cell).collect::<Vec<_>>());)+
             query.execute(&mut *$db).await?;
         }
     };
 }
+
+pub(super) use in_chunks;
 
 /// What is put, and the keys of what goes.
 fn part<K, V>(map: BTreeMap<K, Option<V>>) -> (Vec<(K, V)>, Vec<K>) {
@@ -101,10 +103,8 @@ fn part<K, V>(map: BTreeMap<K, Option<V>>) -> (Vec<(K, V)>, Vec<K>) {
 }
 
 async fn drop_rows(db: &mut PgConnection, table: &str, ids: &[RequestId]) -> Done {
-    if !ids.is_empty() {
-        let sql = format!("DELETE FROM {table} WHERE id = ANY($1)");
-        ask(sql).bind(texts(ids)).execute(db).await?;
-    }
+    let sql = format!("DELETE FROM {table} WHERE id = ANY($1)");
+    in_chunks!(db, ids, sql.as_str(), |id| [id.as_str()]);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use super::pending::Pending;
+use super::pending::{Pending, in_chunks};
 use super::read::{self, ask};
 use crate::digest::Digest;
 use crate::model::{
@@ -255,58 +255,43 @@ impl<'c> Writer<'c> {
 
 /// The rows leave the journal for the history.
 async fn end(db: &mut PgConnection, rows: &[&Journalled]) -> Done {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    macro_rules! column {
-        (|$row:ident| $cell:expr) => {
-            rows.iter().map(|$row| $cell).collect::<Vec<_>>()
-        };
-    }
-    let tokens = column!(|row| row.change.token.as_str());
-    ask("INSERT INTO attempt (token, request, component, action, step, plan, attempt, since)
+    let sql = "INSERT INTO attempt (token, request, component, action, step, plan, attempt, since)
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-            $7::bigint[], $8::bigint[])")
-    .bind(&tokens)
-    .bind(column!(|row| row.change.target.key.request.as_str()))
-    .bind(column!(|row| row.change.target.key.component.as_str()))
-    .bind(column!(|row| name(&row.change.action)))
-    .bind(column!(|row| row.step.to_string()))
-    .bind(column!(|row| row.plan.to_string()))
-    .bind(column!(|row| i64::from(row.attempt)))
-    .bind(column!(|row| nanoseconds(row.since)))
-    .execute(&mut *db)
-    .await?;
-    ask("DELETE FROM journal WHERE token = ANY($1)").bind(&tokens).execute(db).await?;
+            $7::bigint[], $8::bigint[])";
+    in_chunks!(db, rows, sql, |row| [
+        row.change.token.as_str(),
+        row.change.target.key.request.as_str(),
+        row.change.target.key.component.as_str(),
+        name(&row.change.action),
+        row.step.to_string(),
+        row.plan.to_string(),
+        i64::from(row.attempt),
+        nanoseconds(row.since),
+    ]);
+    let sql = "DELETE FROM journal WHERE token = ANY($1)";
+    in_chunks!(db, rows, sql, |row| [row.change.token.as_str()]);
     Ok(())
 }
 
 async fn put_journal(db: &mut PgConnection, rows: &[&Journalled]) -> Done {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    macro_rules! column {
-        (|$row:ident| $cell:expr) => {
-            rows.iter().map(|$row| $cell).collect::<Vec<_>>()
-        };
-    }
-    let (bodies, sums): (Vec<String>, Vec<i64>) =
-        rows.iter().map(|row| seal("journal", row.change.token.as_str(), row)).unzip();
-    ask("INSERT INTO journal SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],
+    let rows: Vec<_> =
+        rows.iter().map(|row| (row, seal("journal", row.change.token.as_str(), row))).collect();
+    let sql =
+        "INSERT INTO journal SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],
             $5::text[], $6::bytea[], $7::text[], $8::bigint[])
         ON CONFLICT (token) DO UPDATE SET request = excluded.request, provider = excluded.provider,
             target = excluded.target, phase = excluded.phase, artifact = excluded.artifact,
-            body = excluded.body, sum = excluded.sum")
-    .bind(column!(|row| row.change.token.as_str()))
-    .bind(column!(|row| row.change.target.key.request.as_str()))
-    .bind(column!(|row| row.change.target.provider.to_string()))
-    .bind(column!(|row| row.change.target.name.as_str()))
-    .bind(column!(|row| name(&row.phase)))
-    .bind(column!(|row| row.artifact.as_ref().map(|digest| digest.bytes().to_vec())))
-    .bind(bodies)
-    .bind(sums)
-    .execute(db)
-    .await?;
+            body = excluded.body, sum = excluded.sum";
+    in_chunks!(db, rows, sql, |sealed| [
+        sealed.0.change.token.as_str(),
+        sealed.0.change.target.key.request.as_str(),
+        sealed.0.change.target.provider.to_string(),
+        sealed.0.change.target.name.as_str(),
+        name(&sealed.0.phase),
+        sealed.0.artifact.as_ref().map(|digest| digest.bytes().to_vec()),
+        sealed.1.0.as_str(),
+        sealed.1.1,
+    ]);
     Ok(())
 }
 
