@@ -391,10 +391,11 @@ impl Session {
         };
         point!("aws.discard.before").map_err(Trouble::unsent)?;
         match self.change(call).await {
-            Ok(_) => Ok(()),
-            Err(trouble) if trouble.says_absent() => Ok(()),
-            Err(trouble) => Err(trouble),
+            Ok(_) => {}
+            Err(trouble) if trouble.says_absent() => {}
+            Err(trouble) => return Err(trouble),
         }
+        point!("aws.discard.after").map_err(Trouble::lost)
     }
 
     /// A stack's template as it stands; `None`: it cannot be read.
