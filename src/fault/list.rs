@@ -22,6 +22,10 @@ pub const POINTS: List = &[
     ("store.note.after", "a person's word is committed, and they do not know"),
     ("store.sweep.before", "what nothing needs is removed, and not committed"),
     ("store.sweep.after", "what nothing needs is gone"),
+    ("store.rebuild.before", "a lost store is about to be made anew, beside its place"),
+    ("store.rebuild.after", "an empty store stands beside the place of the lost one"),
+    ("store.put.before", "a store that was made anew is whole, and not in its place"),
+    ("store.put.after", "a store that was made anew is in its place, and nobody knows"),
     // Repositories.
     ("git.lock.after", "a mirror's lock is held, and nothing is done yet"),
     ("git.fetch.before", "a fetch has not begun"),
@@ -41,6 +45,7 @@ pub const POINTS: List = &[
     ("git.repack.after", "packs are joined, and open ones are not forgotten"),
     // The provider `files`, in a folder of this host.
     ("files.effect.before", "a file or folder is about to be written or removed"),
+    ("files.effect.after", "a target's files are written or removed, and nobody knows"),
     // The provider `cloudformation`.
     ("aws.look.before", "something is about to be looked at"),
     ("aws.change.before", "any call that changes something is not made"),
@@ -60,6 +65,7 @@ pub const POINTS: List = &[
     ("aws.empty.before", "the empty stack of a preview is there"),
     ("aws.empty.after", "the empty stack of a preview is going"),
     ("aws.discard.before", "a change set that nobody needs is there"),
+    ("aws.discard.after", "a change set that nobody needs is gone, and nobody knows"),
     ("aws.upload.before", "a large template is not in its bucket"),
     ("aws.upload.after", "a large template is in its bucket, and nothing uses it"),
     // A forge.

@@ -27,13 +27,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::Secret;
 use crate::model::{Pull, Remarked, Revision, Verdict};
 
 pub use error::ForgeError;
 pub use git::tokens;
 pub use marker::{is_ours, marker};
 pub use proposal::{Fate, Proposal, Proposed};
-pub use secret::Secret;
 
 /// A repository on a forge.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

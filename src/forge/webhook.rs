@@ -14,9 +14,8 @@ use sha2::Sha256;
 
 use super::Repo;
 use super::github::revision;
-use super::secret::Secret;
 use crate::fault::planted;
-use crate::model::Revision;
+use crate::model::{Revision, Secret};
 
 /// The header that holds the signature; the older one with SHA-1 is not looked at.
 pub const SIGNATURE: &str = "x-hub-signature-256";

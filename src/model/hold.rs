@@ -96,7 +96,8 @@ pub enum HoldReason {
     },
     /// Deleting a protected request needs its tombstone first.
     Protected {
-        /// Its file does not protect it: somebody turned the provider's own guard against deletion on.
+        /// Its file does not protect it: the provider's own guard against deletion is on, and vend does not know that it
+        /// turned it on.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         locked: bool,
     },

@@ -20,6 +20,7 @@ mod plan;
 mod pull;
 mod record;
 mod rollout;
+mod secret;
 mod status;
 mod template;
 
@@ -41,6 +42,7 @@ pub use plan::*;
 pub use pull::*;
 pub use record::*;
 pub use rollout::*;
+pub use secret::*;
 pub use status::*;
 pub use template::*;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Postgres, Server, Sqlite, Store, StoreError};
+use crate::fault::point;
 use crate::model::InstanceId;
 
 /// Where a store is, or is to be.
@@ -60,7 +61,8 @@ impl Location {
         instance: &InstanceId,
         epoch: u64,
     ) -> Result<Made, StoreError> {
-        Ok(match self {
+        point!("store.rebuild.before")?;
+        let made = match self {
             Self::Sqlite(file) => {
                 let (store, half) = Sqlite::create_beside(file, instance, epoch)?;
                 let place = Place::Sqlite { store: store.clone(), half, file: file.clone() };
@@ -71,7 +73,9 @@ impl Location {
                 let place = Place::Postgres { store: store.clone(), server: server.clone() };
                 Made { place, store: Arc::new(store) }
             }
-        })
+        };
+        point!("store.rebuild.after")?;
+        Ok(made)
     }
 }
 
@@ -86,13 +90,15 @@ impl Made {
     pub async fn put(self) -> Result<(), StoreError> {
         let Self { place, store } = self;
         drop(store);
+        point!("store.put.before")?;
         match place {
             Place::Sqlite { store, half, file } => {
                 store.check().await?;
                 drop(store);
-                Sqlite::put(&half, &file)
+                Sqlite::put(&half, &file)?;
             }
-            Place::Postgres { store, server } => store.put(&server).await,
+            Place::Postgres { store, server } => store.put(&server).await?,
         }
+        Ok(point!("store.put.after")?)
     }
 }

@@ -8,6 +8,7 @@ use vend::config::Config;
 use vend::yaml;
 
 use crate::daemon::{Serving, eventually};
+use crate::lacking::not_run;
 use crate::world::World;
 
 fn root() -> &'static Path {
@@ -99,7 +100,7 @@ fn kustomize_builds_the_base() {
         .current_dir(root())
         .output();
     let Ok(build) = build else {
-        eprintln!("NOT RUN: kubectl kustomize over deploy/kubernetes: there is no kubectl");
+        not_run("kustomize over deploy/kubernetes", "kubectl", "there is no kubectl");
         return;
     };
     let text = String::from_utf8(build.stdout).unwrap();
@@ -131,9 +132,7 @@ fn kustomize_builds_several_replicas() {
         .current_dir(root())
         .output();
     let Ok(build) = build else {
-        eprintln!(
-            "NOT RUN: kubectl kustomize over deploy/kubernetes-replicas: there is no kubectl"
-        );
+        not_run("kustomize over deploy/kubernetes-replicas", "kubectl", "there is no kubectl");
         return;
     };
     let words = String::from_utf8_lossy(&build.stderr).into_owned();

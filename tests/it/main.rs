@@ -25,6 +25,7 @@ mod hostile;
 mod import;
 mod init;
 mod isolation;
+mod lacking;
 mod layering;
 mod manual;
 mod model;

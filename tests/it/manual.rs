@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use vend::catalog::schema::Kind;
 
+use crate::lacking::not_run;
+
 fn vend(args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vend"));
     let output = command.args(args).env_clear().output().unwrap();
@@ -123,7 +125,7 @@ fn every_page_is_well_formed() {
         is_plain(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
         match groff(&page) {
             Some(said) => assert_eq!(said, "", "{name}"),
-            None => eprintln!("NOT RUN: groff over {name}: there is no groff"),
+            None => not_run(&format!("groff over {name}"), "groff", "there is no groff"),
         }
     }
     // Both can find something.

@@ -1,5 +1,5 @@
-//! Every row of `docs/promises.md` is held by a test that carries its number, and every promise of the
-//! README names a command that proves it.
+//! Every row of `docs/promises.md` is held by a test that carries its number, every promise of the README
+//! names a command that proves it, and every row of `SECURITY.md` a test.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -178,21 +178,71 @@ fn every_number_is_a_row_or_is_said_to_be_none() {
     assert_eq!(astray(&rows), ["F04"]);
 }
 
+/// The names of tests in a text.
+fn named(text: &str) -> Vec<&str> {
+    let name = Regex::new("`([a-z0-9_]+_[a-z0-9_]+)`").unwrap();
+    name.captures_iter(text).map(|c| c.get(1).unwrap().as_str()).collect()
+}
+
+/// What is wrong with the tests that a table's row names in its last column.
+fn unheld(row: &str, all: &[String]) -> Vec<String> {
+    let held_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+    let names = named(held_by);
+    let none = names.is_empty().then(|| format!("{row} names no test"));
+    let missing = names.into_iter().filter(|name| !is_test(name, all));
+    none.into_iter().chain(missing.map(|name| format!("there is no test `{name}`"))).collect()
+}
+
+fn is_test(name: &str, all: &[String]) -> bool {
+    all.iter().any(|test| test.rsplit("::").next() == Some(name))
+}
+
 #[test]
 fn every_oracle_names_tests_that_are_there() {
     let page = read("docs/promises.md");
     assert_eq!(rows(&page, "I").len(), 10);
     let all: Vec<String> = [tests("src"), tests("tests/it")].concat();
-    let name = Regex::new("`([a-z0-9_]+_[a-z0-9_]+)`").unwrap();
     for line in page.lines().filter(|line| line.starts_with("| I")) {
-        let held_by = line.rsplit(" | ").next().unwrap();
-        let named: Vec<&str> =
-            name.captures_iter(held_by).map(|c| c.get(1).unwrap().as_str()).collect();
-        assert!(!named.is_empty(), "{line} names no test");
-        for name in named {
-            let there = all.iter().any(|test| test.rsplit("::").next() == Some(name));
-            assert!(there, "there is no test `{name}`");
-        }
+        assert_eq!(unheld(line, &all), [""; 0]);
+    }
+}
+
+#[test]
+fn every_row_of_who_may_cause_what_names_tests_that_are_there() {
+    let page = read("SECURITY.md");
+    let all: Vec<String> = [tests("src"), tests("tests/it")].concat();
+    let section = page.split("\n## Who may cause what").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 12, "{rows:?}");
+    for row in rows {
+        assert_eq!(unheld(row, &all), [""; 0]);
+    }
+    // What it names elsewhere is there as well.
+    let missing: Vec<&str> = named(&page).into_iter().filter(|name| !is_test(name, &all)).collect();
+    assert!(missing.is_empty(), "SECURITY.md names tests that are not there: {missing:?}");
+    assert_eq!(unheld("| one | may | not | by hope |", &all).len(), 1);
+    assert_eq!(unheld("| one | may | not | `no_such_test` |", &all).len(), 1);
+}
+
+#[test]
+fn every_crate_is_the_one_that_was_locked_and_code_of_vend_is_not_unsafe() {
+    let lock = read("Cargo.lock");
+    let crates: Vec<&str> = lock.split("\n[[package]]\n").skip(1).collect();
+    assert!(crates.len() > 300, "{}", crates.len());
+    let registry = "\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    for it in crates.iter().filter(|it| !it.starts_with("name = \"vend\"\n")) {
+        assert!(it.contains(registry) && it.contains("\nchecksum = \""), "{it}");
+    }
+    assert!(read("Cargo.toml").contains("\n[lints.rust]\nunsafe_code = \"forbid\"\n"));
+    let deny = read("deny.toml");
+    for rule in ["unknown-registry = \"deny\"", "unknown-git = \"deny\""] {
+        assert!(deny.contains(rule), "deny.toml lacks {rule}");
+    }
+    // And what is said of it is asked before anything lands.
+    let script = read("scripts/test");
+    for step in ["clippy --all-targets --locked -- -D warnings", " deny\n", "scripts/advisories"] {
+        assert!(script.contains(step), "scripts/test lacks {step}");
     }
 }
 
@@ -215,10 +265,15 @@ fn every_promise_of_the_readme_has_a_command_that_runs_tests() {
     let code = Regex::new("`([^`]+)`").unwrap();
     let page = read("docs/promises.md");
     let (lib, it) = (tests("src"), tests("tests/it"));
+    let beside = "Messages to receivers are at least once, always with the same id.";
+    assert!(page.contains(&format!("\n{beside}\n")) && section.contains(beside));
     for number in 1..=12 {
-        assert!(page.contains(&format!("\n{number}. ")), "docs/promises.md lacks promise {number}");
-        let row = section.lines().find(|line| line.starts_with(&format!("| {number} |")));
-        let row = row.unwrap_or_else(|| panic!("README.md lacks promise {number}"));
+        let mut lines = page.lines();
+        let promise = lines.find_map(|line| line.strip_prefix(&format!("{number}. ")));
+        let promise = promise.unwrap_or_else(|| panic!("docs/promises.md lacks promise {number}"));
+        let row =
+            section.lines().find(|line| line.starts_with(&format!("| {number} | {promise} |")));
+        let row = row.unwrap_or_else(|| panic!("README.md lacks promise {number}: {promise}"));
         let proof = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
         let commands: Vec<_> =
             code.captures_iter(proof).filter_map(|c| command(c.get(1).unwrap().as_str())).collect();

@@ -16,8 +16,8 @@ use serde_json::json;
 use super::call::{Trouble, read};
 use super::wire::Ask;
 use super::{Auth, GitHub, lock};
-use crate::forge::secret::Secret;
 use crate::forge::{ForgeError, Me, Repo};
+use crate::model::Secret;
 
 /// A token is renewed this long before it ends: longer than any call or fetch begins late.
 const MARGIN: Duration = Duration::from_secs(5 * 60);

@@ -68,13 +68,27 @@ impl CloudFormation {
         let made = match session.look_among(&session.limits.change_sets, call).await {
             Ok(made) => made,
             Err(trouble) if trouble.says_absent() => {
+                // One that was executed may be gone after it; the word of that was lost.
+                let story = session.story(&notes.stack, &ticket.token).await;
+                if story.map_err(Trouble::of_a_look)?.begun {
+                    let notes = Notes { change_set: None, ..notes };
+                    let ticket = notes.ticket(&ticket.token, &ticket.target);
+                    return Ok(Progress::Running { ticket, events: Vec::new() });
+                }
                 return Err(ProviderError::Stale("its change set is gone".into()));
             }
             Err(trouble) => return Err(trouble.of_a_look()),
         };
         match made.status {
             Some(ChangeSetStatus::CreateComplete) => {
-                let changes = session.changes(change_set, made, &[]).await?;
+                let changes = session.changes(change_set, made, &[]).await;
+                let changes = match changes {
+                    Ok(changes) => changes,
+                    Err(trouble) if trouble.says_absent() => {
+                        return Err(ProviderError::Stale("its change set is gone".into()));
+                    }
+                    Err(trouble) => return Err(trouble.of_a_look()),
+                };
                 if let Some(lost) = changes.iter().find(|change| change.loses()) {
                     session.drop_change_set(change_set).await;
                     return Err(ProviderError::Stale(format!(

@@ -33,6 +33,12 @@ const DEADLINE: Duration = Duration::from_secs(5 * 60);
 /// Change sets of stacks within the stack that are read at most; what is in more is not looked at.
 const NESTED_MAX: usize = 100;
 
+/// How long CloudFormation may not know of a change set that it has just made.
+const UNKNOWN: Duration = Duration::from_secs(3);
+
+/// How often a preview is made anew whose change set went while it was read.
+const TRIES: u32 = 3;
+
 /// A change set older than this tells of a world that may have moved.
 const OLD: Duration = Duration::from_secs(60 * 60);
 
@@ -43,34 +49,13 @@ impl CloudFormation {
         let session = self.0.get(&place, Purpose::Preview, &change.target.key).await;
         let checked = session.check_account(&place, change.target.id.as_deref()).await;
         checked.map_err(Trouble::of_a_look)?;
-        let stack = session.stack(&name).await.map_err(Trouble::of_a_look)?;
-        let stack = stack.filter(|s| s.standing() != Standing::Gone);
-        if change.action == Action::Delete {
-            return match stack {
-                Some(stack) => session.deletions(&stack).await,
-                None => Ok(Preview::default()),
-            };
-        }
         let work = Work { session, place, change, name };
-        match stack {
-            // One that is to go first, and that nothing can be done to as it is, has no change set either.
-            Some(stack)
-                if change.action == Action::Create && stack.standing() == Standing::Stuck =>
-            {
-                Ok(work.outline())
+        for _ in 0..TRIES {
+            if let Some(preview) = work.foresee_once().await? {
+                return Ok(preview);
             }
-            // Somebody began to change it since it was looked at: the next look says what is to be done.
-            Some(stack) if is_in_between(&stack) => Err(in_between(&stack)),
-            Some(stack) if stack.standing() != Standing::Rubble => {
-                work.foresee_update(&stack).await
-            }
-            // CloudFormation works out no change set for it before it is deleted; and in what somebody else
-            // has made to look at, nobody else makes one.
-            Some(stack) if !stack.is_in_review() || !work.is_left(&stack).await => {
-                Ok(work.outline())
-            }
-            Some(_) | None => work.foresee_creation().await,
         }
+        Err(gone())
     }
 
     /// Drops what a preview left for `submit`, when that will not come.
@@ -83,6 +68,39 @@ impl CloudFormation {
 }
 
 impl Work<'_> {
+    /// `None`: the change set went before it was read. Whoever previews the same change has the same one and
+    /// drops it, and a creation clears away the empty stack that it is in: what is there now is looked at anew.
+    async fn foresee_once(&self) -> Result<Option<Preview>, ProviderError> {
+        let (session, change) = (&self.session, self.change);
+        let stack = session.stack(&self.name).await.map_err(Trouble::of_a_look)?;
+        let stack = stack.filter(|s| s.standing() != Standing::Gone);
+        if change.action == Action::Delete {
+            return match stack {
+                Some(stack) => session.deletions(&stack).await.map(Some),
+                None => Ok(Some(Preview::default())),
+            };
+        }
+        match stack {
+            // One that is to go first, and that nothing can be done to as it is, has no change set either.
+            Some(stack)
+                if change.action == Action::Create && stack.standing() == Standing::Stuck =>
+            {
+                Ok(Some(self.outline()))
+            }
+            // Somebody began to change it since it was looked at: the next look says what is to be done.
+            Some(stack) if is_in_between(&stack) => Err(in_between(&stack)),
+            Some(stack) if stack.standing() != Standing::Rubble => {
+                self.foresee_update(&stack).await
+            }
+            // CloudFormation works out no change set for it before it is deleted; and in what somebody else
+            // has made to look at, nobody else makes one.
+            Some(stack) if !stack.is_in_review() || !self.is_left(&stack).await => {
+                Ok(Some(self.outline()))
+            }
+            Some(_) | None => self.foresee_creation().await,
+        }
+    }
+
     /// From all that the change set is made with: the same preview twice is one change set, and one that
     /// was made with other tags, by another role or in another way is not taken for it.
     fn preview_name(&self, there: Option<&Stack>) -> Result<String, ProviderError> {
@@ -94,30 +112,35 @@ impl Work<'_> {
         Ok(format!("vend-preview-{}", &seed.hex()[..24]))
     }
 
-    async fn foresee_update(&self, stack: &Stack) -> Result<Preview, ProviderError> {
+    async fn foresee_update(&self, stack: &Stack) -> Result<Option<Preview>, ProviderError> {
         let name = self.preview_name(Some(stack))?;
         let nests = self.nests();
-        let (mut id, mut first) = self.fresh_change_set(&name, stack, nests).await?;
+        let Some((mut id, mut first)) = self.fresh_change_set(&name, stack, nests).await? else {
+            return Ok(None);
+        };
         let is_failed =
             |made: &DescribeChangeSetOutput| made.status == Some(ChangeSetStatus::Failed);
         // One stack within it in which nothing would change makes all of it fail. Without those, nobody
         // has looked into any.
         if nests && is_failed(&first) && is_of_nested(first.status_reason()) {
             self.session.drop_change_set(&id).await;
-            (id, first) = self.fresh_change_set(&format!("{name}-flat"), stack, false).await?;
+            let flat = self.fresh_change_set(&format!("{name}-flat"), stack, false).await?;
+            let Some(flat) = flat else { return Ok(None) };
+            (id, first) = flat;
         }
         if is_failed(&first) {
             let reason = first.status_reason.unwrap_or_default();
             self.session.drop_change_set(&id).await;
             if says_no_changes(&reason) {
-                return Ok(Preview::default());
+                return Ok(Some(Preview::default()));
             }
             return Err(ProviderError::Refused(reason));
         }
         match self.told(&id, first, Some(stack)).await {
-            Ok(resources) => {
-                Ok(Preview { resources, handle: Some(Value::String(id)), foretold: false })
+            Ok(Some(resources)) => {
+                Ok(Some(Preview { resources, handle: Some(Value::String(id)), foretold: false }))
             }
+            Ok(None) => Ok(None),
             Err(error) => {
                 self.session.drop_change_set(&id).await;
                 Err(error)
@@ -125,50 +148,58 @@ impl Work<'_> {
         }
     }
 
-    /// A change set of that name that is worked out, made now or good still.
+    /// A change set of that name that is worked out, made now or good still; `None`: it is gone.
     async fn fresh_change_set(
         &self,
         name: &str,
         stack: &Stack,
         nested: bool,
-    ) -> Result<(String, DescribeChangeSetOutput), ProviderError> {
+    ) -> Result<Option<(String, DescribeChangeSetOutput)>, ProviderError> {
         let id = self.change_set(name, None, Some(stack), nested).await?;
         let made = self.session.worked_out(&id).await?;
-        if is_fresh(&made) {
-            return Ok((id, made));
+        if made.as_ref().is_none_or(is_fresh) {
+            return Ok(made.map(|made| (id, made)));
         }
         self.session.drop_change_set(&id).await;
         let id = self.change_set(name, None, Some(stack), nested).await?;
         let made = self.session.worked_out(&id).await?;
-        Ok((id, made))
+        Ok(made.map(|made| (id, made)))
     }
 
-    /// What a change set that is worked out would do.
+    /// What a change set that is worked out would do; `None`: it went while it was read.
     async fn told(
         &self,
         id: &str,
         first: DescribeChangeSetOutput,
         before: Option<&Stack>,
-    ) -> Result<Vec<ResourceChange>, ProviderError> {
+    ) -> Result<Option<Vec<ResourceChange>>, ProviderError> {
         let hidden = self.hidden(before).await?;
-        self.session.changes(id, first, &hidden).await
+        match self.session.changes(id, first, &hidden).await {
+            Ok(changes) => Ok(Some(changes)),
+            Err(trouble) if trouble.says_absent() => Ok(None),
+            Err(trouble) => Err(trouble.of_a_look()),
+        }
     }
 
     /// A change set for a stack that is not there makes a stack that holds nothing, which goes again.
-    async fn foresee_creation(&self) -> Result<Preview, ProviderError> {
+    async fn foresee_creation(&self) -> Result<Option<Preview>, ProviderError> {
         let id = self.change_set(&self.preview_name(None)?, None, None, self.nests()).await?;
-        let first = self.session.worked_out(&id).await;
-        let preview = match first {
-            Ok(first) if first.status == Some(ChangeSetStatus::Failed) => {
+        let preview = match self.session.worked_out(&id).await {
+            Ok(Some(first)) if first.status == Some(ChangeSetStatus::Failed) => {
                 Err(ProviderError::Refused(first.status_reason.unwrap_or_default()))
             }
-            Ok(first) => {
-                let resources = self.told(&id, first, None).await;
-                resources.map(|resources| Preview { resources, ..Preview::default() })
+            Ok(Some(first)) => {
+                let told = self.told(&id, first, None).await;
+                let preview = |resources| Preview { resources, ..Preview::default() };
+                told.map(|resources| resources.map(preview))
             }
+            Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
-        if let Err(trouble) = self.clear_away(&id).await {
+        // What is there without it is somebody else's, or looked at anew.
+        if !matches!(preview, Ok(None))
+            && let Err(trouble) = self.clear_away(&id).await
+        {
             tracing::warn!(stack = self.name, ?trouble, "the empty stack of a preview stays");
         }
         preview
@@ -216,6 +247,10 @@ impl Work<'_> {
     }
 }
 
+fn gone() -> ProviderError {
+    ProviderError::Stale("its change set went while it was read".into())
+}
+
 /// A change set that was found, and not made now, still tells of the stack as it is.
 fn is_fresh(made: &DescribeChangeSetOutput) -> bool {
     // One that failed was never good to be executed; why it failed may be over as well.
@@ -228,21 +263,30 @@ fn is_fresh(made: &DescribeChangeSetOutput) -> bool {
 }
 
 impl Session {
-    /// Waits until a change set is worked out; gives its first page.
-    async fn worked_out(&self, id: &str) -> Result<DescribeChangeSetOutput, ProviderError> {
+    /// Waits until a change set is worked out; gives its first page. `None`: there is none of that id, and
+    /// there has been time enough for it to be known.
+    async fn worked_out(&self, id: &str) -> Result<Option<DescribeChangeSetOutput>, ProviderError> {
         let mut wait = Duration::from_millis(100);
-        let end = tokio::time::Instant::now() + DEADLINE;
+        let begun = tokio::time::Instant::now();
         loop {
-            let made = self.change_set_page(id, None).await?;
-            match made.status {
-                Some(ChangeSetStatus::CreateComplete | ChangeSetStatus::Failed) => return Ok(made),
-                _ if tokio::time::Instant::now() >= end => {
-                    return Err(ProviderError::unavailable(
-                        "the change set is not worked out in five minutes",
-                    ));
-                }
-                _ => tokio::time::sleep(wait).await,
+            let waited = begun.elapsed();
+            match self.change_set_page(id, None).await {
+                Ok(made) => match made.status {
+                    Some(ChangeSetStatus::CreateComplete | ChangeSetStatus::Failed) => {
+                        return Ok(Some(made));
+                    }
+                    _ if waited >= DEADLINE => {
+                        return Err(ProviderError::unavailable(
+                            "the change set is not worked out in five minutes",
+                        ));
+                    }
+                    _ => {}
+                },
+                Err(trouble) if trouble.says_absent() && waited >= UNKNOWN => return Ok(None),
+                Err(trouble) if trouble.says_absent() => {}
+                Err(trouble) => return Err(trouble.of_a_look()),
             }
+            tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(3));
         }
     }
@@ -251,13 +295,12 @@ impl Session {
         &self,
         id: &str,
         next: Option<String>,
-    ) -> Result<DescribeChangeSetOutput, ProviderError> {
+    ) -> Result<DescribeChangeSetOutput, Trouble> {
         let call = |client: &aws_sdk_cloudformation::Client| {
             let page = client.describe_change_set().change_set_name(id).set_next_token(next);
             page.include_property_values(true).send()
         };
-        let answer = self.look_among(&self.limits.change_sets, call).await;
-        answer.map_err(Trouble::of_a_look)
+        self.look_among(&self.limits.change_sets, call).await
     }
 
     /// All pages of a change set, in our words.
@@ -266,7 +309,7 @@ impl Session {
         id: &str,
         first: DescribeChangeSetOutput,
         hidden: &[String],
-    ) -> Result<Vec<ResourceChange>, ProviderError> {
+    ) -> Result<Vec<ResourceChange>, Trouble> {
         let mut changes = Vec::new();
         // Of each stack within it the name that what is in it is told by, and its own change set.
         let mut nested = VecDeque::new();
@@ -280,7 +323,7 @@ impl Session {
             };
             let first = match first {
                 // Who may not look there has not looked.
-                Err(ProviderError::Refused(_)) => DescribeChangeSetOutput::builder().build(),
+                Err(Trouble::Rejected { .. }) => DescribeChangeSetOutput::builder().build(),
                 first => first?,
             };
             match first.status {
@@ -304,7 +347,7 @@ impl Session {
         within: &str,
         hidden: &[String],
         (changes, nested): (&mut Vec<ResourceChange>, &mut VecDeque<(String, String, String)>),
-    ) -> Result<(), ProviderError> {
+    ) -> Result<(), Trouble> {
         let mut page = first;
         loop {
             let described = page.changes.unwrap_or_default().into_iter();
@@ -348,10 +391,11 @@ impl Session {
         };
         point!("aws.discard.before").map_err(Trouble::unsent)?;
         match self.change(call).await {
-            Ok(_) => Ok(()),
-            Err(trouble) if trouble.says_absent() => Ok(()),
-            Err(trouble) => Err(trouble),
+            Ok(_) => {}
+            Err(trouble) if trouble.says_absent() => {}
+            Err(trouble) => return Err(trouble),
         }
+        point!("aws.discard.after").map_err(Trouble::lost)
     }
 
     /// A stack's template as it stands; `None`: it cannot be read.

@@ -32,6 +32,9 @@ use crate::provider::ProviderError;
 /// How long a stack that holds nothing may take to go.
 const CLEARED: Duration = Duration::from_secs(20);
 
+/// How often a change set is made that is said to be there, and is gone when it is asked for.
+const TRIES: u32 = 3;
+
 /// A change with where and by what right it is made.
 pub(super) struct Work<'a> {
     pub(super) session: Arc<Session>,
@@ -238,33 +241,42 @@ impl Work<'_> {
                 .set_include_nested_stacks(nested.then_some(true))
                 .send()
         };
-        point!("aws.changeset.before")?;
-        let made = self.session.change(call).await;
-        point!("aws.changeset.after").map_err(ProviderError::unknown)?;
-        match made {
-            Ok(made) => {
-                made.id.ok_or_else(|| ProviderError::unknown("the answer names no change set"))
-            }
-            Err(trouble) if trouble.is("AlreadyExists") => {
-                let call = |client: &aws_sdk_cloudformation::Client| {
-                    client.describe_change_set().stack_name(stack).change_set_name(name).send()
-                };
-                let found = self.session.look_among(&self.session.limits.change_sets, call).await;
-                let found = found.map_err(Trouble::of_a_look)?;
-                found
-                    .change_set_id
-                    .ok_or_else(|| ProviderError::unknown("a change set without an id"))
-            }
-            // Where somebody began to change it since it was looked at, nobody has to mend anything.
-            Err(trouble) if there.is_some() && trouble.is("ValidationError") => {
-                let now = self.session.stack(stack).await.map_err(Trouble::of_a_look)?;
-                match now.filter(|now| is_in_between(now)) {
-                    Some(now) => Err(in_between(&now)),
-                    None => Err(trouble.of_a_change()),
+        for _ in 0..TRIES {
+            point!("aws.changeset.before")?;
+            let made = self.session.change(call).await;
+            point!("aws.changeset.after").map_err(ProviderError::unknown)?;
+            match made {
+                Ok(made) => {
+                    return made
+                        .id
+                        .ok_or_else(|| ProviderError::unknown("the answer names no change set"));
                 }
+                Err(trouble) if trouble.is("AlreadyExists") => {
+                    let call = |client: &aws_sdk_cloudformation::Client| {
+                        client.describe_change_set().stack_name(stack).change_set_name(name).send()
+                    };
+                    let among = &self.session.limits.change_sets;
+                    match self.session.look_among(among, call).await {
+                        Ok(found) => {
+                            return found.change_set_id.ok_or_else(|| {
+                                ProviderError::unknown("a change set without an id")
+                            });
+                        }
+                        // Whoever previews the same has dropped it in between.
+                        Err(trouble) if trouble.says_absent() => {}
+                        Err(trouble) => return Err(trouble.of_a_look()),
+                    }
+                }
+                // Where it is not as it was looked at any more, nobody has to mend anything.
+                Err(trouble) if trouble.is("ValidationError") => {
+                    let now = self.session.stack(stack).await.map_err(Trouble::of_a_look)?;
+                    return Err(moved_on(there, now.as_deref(), stack)
+                        .unwrap_or_else(|| trouble.of_a_change()));
+                }
+                Err(trouble) => return Err(trouble.of_a_change()),
             }
-            Err(trouble) => Err(trouble.of_a_change()),
         }
+        Err(ProviderError::Stale(format!("the change set `{name}` is made and dropped in turns")))
     }
 
     /// Executes a change set that is there.
@@ -432,6 +444,19 @@ pub(super) fn is_in_between(stack: &Stack) -> bool {
 /// What was planned is not for a stack in that state.
 pub(super) fn in_between(stack: &Stack) -> ProviderError {
     ProviderError::Stale(format!("the stack `{}` is in {}", stack.name, stack.state()))
+}
+
+/// What has become of a stack since it was looked at, where that alone can be why no change set was made.
+fn moved_on(there: Option<&Stack>, now: Option<&Stack>, name: &str) -> Option<ProviderError> {
+    let now = now.filter(|now| now.standing() != Standing::Gone);
+    match (there, now) {
+        (_, Some(now)) if is_in_between(now) => Some(in_between(now)),
+        (Some(_), None) => Some(ProviderError::Stale(format!("the stack `{name}` has just gone"))),
+        (None, Some(now)) if !now.is_in_review() => {
+            Some(ProviderError::Stale(format!("a stack named `{name}` is there by now")))
+        }
+        (Some(_), Some(_)) | (None, Some(_) | None) => None,
+    }
 }
 
 /// Whether a change set can be executed now.

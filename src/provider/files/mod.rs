@@ -419,6 +419,7 @@ async fn submit(group: Group<Change>, batch: usize) -> Vec<Result<Progress, Prov
         let _turn = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let one = |(place, folder, change): (Where, directory::Place, Change)| {
             directory::submit(&folder, &change, &|| Ok(point!("files.effect.before")?))?;
+            point!("files.effect.after").map_err(ProviderError::unknown)?;
             Ok(look::succeeded(&change, &place, None))
         };
         written.into_iter().map(one).collect()

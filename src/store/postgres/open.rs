@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions as _, FromRow as _};
 
 use super::read::ask;
 use super::schema;
+use crate::model::Secret;
 use crate::store::StoreError;
 
 /// The oldest server that tells what became of a transaction by a number that is not used twice.
@@ -110,7 +111,8 @@ impl Server {
             options = options.ssl_mode(PgSslMode::VerifyFull);
         }
         if let Some(file) = &self.password {
-            options = options.password(&password(file).map_err(|why| self.unsuitable(why))?);
+            let password = password(file).map_err(|why| self.unsuitable(why))?;
+            options = options.password(password.expose());
         }
         Ok(options)
     }
@@ -129,13 +131,13 @@ fn is_local(options: &PgConnectOptions) -> bool {
         || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
-fn password(file: &Path) -> Result<String, String> {
+fn password(file: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("its password file `{}`: {error}", file.display()))?;
     let word = text.trim_end_matches(['\r', '\n']);
     match word.is_empty() || word.contains('\n') {
         true => Err(format!("its password file `{}` must hold one line", file.display())),
-        false => Ok(word.to_owned()),
+        false => Ok(Secret::new(word)),
     }
 }
 

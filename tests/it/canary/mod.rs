@@ -1,10 +1,11 @@
 //! A secret in every place that has one, a life of requests with everything that can be said of it,
 //! and a look for those secrets in everything that was written or shown.
 
+mod others;
 mod scan;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -55,21 +56,30 @@ fn database() -> Vec<Edit> {
     template("db", "1.0.0", components, "{}", schema, &[("stack.yaml.hbs", source)])
 }
 
-/// A `git` in front of the real one, which writes down what it is given.
-fn wrapper(world: &World) -> PathBuf {
+/// A `git` in front of the real one, which writes down what it is given: its arguments and its environment,
+/// each in a folder of `seen`. Gives the `PATH` by which it is found.
+fn search_path(world: &World) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let (bin, seen) = (world.root().join("bin"), world.root().join("seen"));
-    std::fs::create_dir(&bin).unwrap();
-    std::fs::create_dir(&seen).unwrap();
+    for folder in [&bin, &seen.join("arguments"), &seen.join("environment")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     let paths = std::env::var_os("PATH").unwrap();
     let real = std::env::split_paths(&paths).map(|p| p.join("git")).find(|p| p.is_file()).unwrap();
     let (seen, real) = (seen.display(), real.display());
     let text = format!(
-        "#!/bin/sh\necho \"$*\" > {seen}/$$.arguments\nenv > {seen}/$$.environment\nexec {real} \"$@\"\n"
+        "#!/bin/sh\necho \"$*\" > {seen}/arguments/$$\nenv > {seen}/environment/$$\nexec {real} \"$@\"\n"
     );
     std::fs::write(bin.join("git"), text).unwrap();
     std::fs::set_permissions(bin.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    bin
+    let all = std::iter::once(bin).chain(std::env::split_paths(&paths));
+    std::env::join_paths(all).unwrap().into_string().unwrap()
+}
+
+/// A child that goes to that very server gets what opens it in its environment, encoded. Anybody on the
+/// machine reads its arguments.
+fn children() -> &'static [&'static str] {
+    &["seen/environment/"]
 }
 
 /// All of it, at work.
@@ -102,17 +112,13 @@ impl Scene {
         catalog.extend(database());
         catalog.extend(stacks::secret("1.0.0", NOECHO));
         world.catalog.commit(catalog);
-        let bin = wrapper(&world);
-        let path =
-            std::env::join_paths(std::iter::once(bin).chain(
-                std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>(),
-            ));
+        let path = search_path(&world);
         let mut around = aws.environment();
         around.retain(|(name, _)| name != "AWS_SECRET_ACCESS_KEY");
         around.extend([
             ("AWS_SECRET_ACCESS_KEY".to_owned(), KEY.to_owned()),
             ("DATABASE_PASSWORD".to_owned(), AROUND.to_owned()),
-            ("PATH".to_owned(), path.unwrap().into_string().unwrap()),
+            ("PATH".to_owned(), path),
             ("VEND_LOG".to_owned(), "trace".to_owned()),
         ]);
         world.environment(around);
@@ -227,7 +233,6 @@ impl Scene {
 fn canaries(scene: &Scene) -> Vec<Canary> {
     let key = std::fs::read_to_string(scene.desk.world.root().join("app.pem")).unwrap();
     let line = key.lines().nth(5).unwrap().to_owned();
-    let children = &["seen/"][..];
     vec![
         Canary { is_authored: true, ..Canary::new("what was typed", LITERAL) },
         Canary::new("what Secrets Manager keeps", KEPT),
@@ -245,9 +250,8 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
         Canary::new("a receiver's address", RECEIVER),
         Canary::new("what messages are signed with", SIGNED),
         Canary::new("the App's key", &line),
-        // A child that goes to that very server gets it in its environment, encoded.
-        Canary { home: children, ..Canary::new("the token of a remote", TOKEN) },
-        Canary { home: children, ..Canary::new("an installation's token", "ghs_0") },
+        Canary { home: children(), ..Canary::new("the token of a remote", TOKEN) },
+        Canary { home: children(), ..Canary::new("an installation's token", "ghs_0") },
     ]
 }
 
@@ -332,10 +336,15 @@ fn i8_no_secret_is_in_anything_that_is_written_or_shown() {
     let found = leaks(&canaries, &sinks);
     assert!(found.is_empty(), "{} things: {found:#?}", sinks.len());
     assert!(sinks.len() > 500, "it looked at {} things", sinks.len());
+    for (folder, known) in [("arguments", "fetch"), ("environment", "GIT_")] {
+        let mut seen = sinks.iter().filter(|sink| sink.name.contains(&format!("seen/{folder}/")));
+        let is_there = seen.any(|sink| String::from_utf8_lossy(&sink.bytes).contains(known));
+        assert!(is_there, "it saw no {folder} of children");
+    }
 
     // It finds each of them, wherever it is.
     for canary in &canaries {
-        for name in ["the log as text", "/metrics", "state/vend.sock"] {
+        for name in ["the log as text", "/metrics", "state/vend.sock", "seen/arguments/1"] {
             sinks.clear();
             sinks.push(Sink::new(name, format!("before{}after", canary.text)));
             assert_eq!(leaks(&canaries, &sinks).len(), 1, "{} in {name}", canary.what);

@@ -105,12 +105,14 @@ impl Run {
 /// The last upkeep of the store was long ago.
 pub fn neglect(world: &World) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let store = store(world);
-        let lease = lease(&store, &Clock::new()).await;
-        let long_ago = Some("2020-01-01T00:00:00Z".into());
-        let write = Write::Value { key: "maintained".into(), value: long_ago };
-        store.commit(&lease, vec![write]).await.unwrap();
-        store.release(lease).await.unwrap();
-    });
+    runtime.block_on(neglect_in(&store(world)));
+}
+
+/// The last upkeep of this store was long ago.
+pub async fn neglect_in(store: &dyn Store) {
+    let lease = lease(store, &Clock::new()).await;
+    let long_ago = Some("2020-01-01T00:00:00Z".into());
+    let write = Write::Value { key: "maintained".into(), value: long_ago };
+    store.commit(&lease, vec![write]).await.unwrap();
+    store.release(lease).await.unwrap();
 }

@@ -9,7 +9,7 @@ mod lossy;
 mod points;
 mod slow;
 
-pub use points::share_out;
+pub use points::{DISCARDED, MODES, STOPPED, TOLD, WARNED, carried_out, elsewhere, share_out};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

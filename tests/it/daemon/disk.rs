@@ -8,6 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
 
 use super::{Serving, all_ready, created_once, eventually, patient};
+use crate::lacking::not_run;
 use crate::world::{World, ask, note};
 
 #[test]
@@ -49,9 +50,8 @@ fn read_only(world: &World, args: &[&str]) -> Option<Command> {
     let confine = ["--unshare-user", "--ro-bind", "/", "/", "--dev", "/dev"];
     let probe = Command::new("bwrap").args(confine).arg("true").output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!(
-            "NOT RUN: a disk that is read-only takes bubblewrap, or somebody who is not root"
-        );
+        let why = "it takes bubblewrap, or somebody who is not root";
+        not_run("a disk that is read-only", "bwrap", why);
         return None;
     }
     let plain = world.command(args);

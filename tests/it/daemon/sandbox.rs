@@ -1,6 +1,6 @@
 //! The main stories with the program as confined as `systemd/vend.service` has it: a file system that is read-only but
 //! for its state, nobody's home, no capability, an empty environment. By bubblewrap where it is and user namespaces are
-//! allowed; else with a home that must stay empty. Each test prints which it was.
+//! allowed; else with a home that must stay empty. Each test prints which it was, and that it lacked the other.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{Serving, all_ready, created_once, eventually, notes};
+use crate::lacking::not_run;
 use crate::remote::https_world;
 use crate::review::Desk;
 use crate::world::{World, ask, drop_request, note};
@@ -42,6 +43,13 @@ impl<'w> Sandbox<'w> {
     fn around(world: &'w World, writable: &[&Path]) -> Self {
         let kind = Kind::here();
         eprintln!("the sandbox: {kind:?}");
+        if kind == Kind::EmptyHome {
+            not_run(
+                "a sandbox",
+                "bwrap",
+                "an empty home and environment stand for it (bubblewrap)",
+            );
+        }
         for folder in [world.root().join("state"), home(world)] {
             std::fs::create_dir_all(folder).unwrap();
         }

@@ -8,6 +8,7 @@ mod merge;
 mod row;
 mod tree;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -148,6 +149,61 @@ fn every_reader_has_its_fuzzer() {
 }
 
 /// The harness would see a reader that cannot take something.
+/// The crates of a lock file, each with its versions.
+fn locked(text: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut name = "";
+    for line in text.lines() {
+        let value = |key: &str| line.strip_prefix(key)?.strip_suffix('"');
+        if let Some(found) = value("name = \"") {
+            name = found;
+        } else if let Some(version) = value("version = \"") {
+            all.entry(name).or_default().insert(version);
+        }
+    }
+    all
+}
+
+/// What `vend` itself needs by a manifest.
+fn needed(manifest: &str) -> BTreeSet<&str> {
+    let own = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let lines = own.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect()
+}
+
+/// What the lock file of the fuzzers has otherwise than the one that all is tested with.
+fn astray(root: &str, fuzz: &str, needed: &BTreeSet<&str>) -> Vec<String> {
+    let (root, fuzz) = (locked(root), locked(fuzz));
+    let other = fuzz.iter().filter_map(|(name, versions)| {
+        let known = root.get(name)?;
+        (!versions.is_subset(known)).then(|| format!("{name}: {versions:?} and not {known:?}"))
+    });
+    let missing = needed.iter().filter(|name| !fuzz.contains_key(*name));
+    other.chain(missing.map(|name| format!("{name}: not there"))).collect()
+}
+
+#[test]
+fn fuzzers_are_built_with_the_crates_that_all_is_tested_with() {
+    let read = |path: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    };
+    let (root, fuzz, manifest) = (read("Cargo.lock"), read("fuzz/Cargo.lock"), read("Cargo.toml"));
+    let needed = needed(&manifest);
+    assert!(needed.len() > 40 && needed.contains("sqlx"), "{needed:?}");
+    let wrong = astray(&root, &fuzz, &needed);
+    assert!(
+        wrong.is_empty(),
+        "fuzz/Cargo.lock is behind ({wrong:#?}): cp Cargo.lock fuzz/ && cargo metadata --manifest-path \
+         fuzz/Cargo.toml --format-version 1 >/dev/null"
+    );
+    // It sees another version, and a crate that nobody locked.
+    let older =
+        fuzz.replacen("name = \"jiff\"\nversion = \"", "name = \"jiff\"\nversion = \"0.1.", 1);
+    assert_eq!(astray(&root, &older, &needed).len(), 1);
+    let lacks = fuzz.replace("name = \"sqlx\"\n", "name = \"sqly\"\n");
+    assert_eq!(astray(&root, &lacks, &needed), ["sqlx: not there"]);
+}
+
 #[test]
 fn a_reader_that_fails_is_seen() {
     let mut chance = Chance(1);

@@ -2,7 +2,6 @@
 //! the pages say.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -10,6 +9,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::metrics::rows;
+use crate::lacking::not_run;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -65,8 +65,7 @@ fn promtool(test: &str) -> Option<PathBuf> {
         std::env::split_paths(&path).map(|at| at.join("promtool")).find(|it| it.is_file())
     });
     if found.is_none() {
-        // Past what the harness keeps to itself.
-        let _ = writeln!(std::io::stderr(), "NOT RUN: {test}: there is no promtool (prometheus)");
+        not_run(test, "promtool", "there is no promtool (prometheus)");
     }
     found
 }

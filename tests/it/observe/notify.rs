@@ -11,8 +11,9 @@ use vend::store::Store;
 use super::receiver::{Delivery, Receiver};
 use super::{counted, sample};
 use crate::crash::lab::{self, Clock};
-use crate::crash::share_out;
+use crate::crash::{MODES, TOLD, carried_out, elsewhere, share_out};
 use crate::daemon::{Serving, eventually};
+use crate::lacking::not_run;
 use crate::world::{World, ask, drop_request, note, request, request_with};
 
 const SECRET: &str = "the-secret-of-the-receiver";
@@ -192,10 +193,8 @@ fn a_flood_is_one_message() {
 
 #[test]
 fn f55_f61_nothing_is_lost_and_nothing_gets_a_second_id_wherever_it_is_broken_off() {
-    let points =
-        ["notify.keep.before", "notify.keep.after", "notify.send.before", "notify.send.after"];
-    let cases =
-        points.iter().flat_map(|point| ["kill", "error", "delay"].map(|mode| (*point, mode)));
+    let points = elsewhere(TOLD);
+    let cases = points.iter().flat_map(|point| MODES.map(|mode| (*point, mode)));
     share_out(4, cases.collect(), |(point, mode)| broken_off(point, mode));
 }
 
@@ -219,8 +218,7 @@ fn broken_off(point: &str, mode: &str) {
     assert_eq!(events(&messages[0]), ["orders/dev/wrong held"], "{what}");
     let line = "vend_notifications_total{receiver=\"call\",outcome=\"delivered\"} 1";
     counted(&daemon, line);
-    let passed = std::fs::read_to_string(&log).unwrap();
-    assert!(passed.lines().any(|line| line == what.replace('=', " ")), "{what}: {passed}");
+    assert!(carried_out(&log, &what), "{what}");
     assert_eq!(receiver.got().len(), sent_before + 1, "{what}: once more, and no more");
     again_nothing(&world, &daemon, &receiver, 1);
     let ids: BTreeSet<String> = receiver.got().iter().map(|it| it.id().to_owned()).collect();
@@ -286,7 +284,11 @@ fn b92_nothing_is_sent_where_a_machine_keeps_its_credentials_or_to_itself_by_ano
     ];
     match name_of_here() {
         Some(name) => receivers.push(json!({"name": "here", "url": format!("https://{name}/x")})),
-        None => eprintln!("NOT RUN by name: this machine has none that leads to itself"),
+        None => not_run(
+            "a receiver by a name of this machine",
+            "name",
+            "this machine has none that leads to itself",
+        ),
     }
     let names: Vec<String> =
         receivers.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect();

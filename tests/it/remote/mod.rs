@@ -3,11 +3,11 @@
 pub mod certificate;
 mod https;
 mod lost;
-mod proxy;
+pub mod proxy;
 mod secret;
 pub mod server;
-mod ssh;
-mod sshd;
+pub mod ssh;
+pub mod sshd;
 
 use std::path::PathBuf;
 

@@ -14,14 +14,15 @@ const ID: &str = "orders/dev/hello";
 const OTHER: &str = "payments/dev/other";
 const OUTPUT: &str = "dev/orders/hello/note/note.yaml";
 
-struct Place {
-    world: World,
-    server: Sshd,
-    proxy: Proxy,
+/// A world whose repositories are reached over ssh.
+pub struct Place {
+    pub world: World,
+    pub server: Sshd,
+    pub proxy: Proxy,
 }
 
 /// A world behind a server, by way of a proxy; `None` where there is no `sshd`.
-fn place(test: &str) -> Option<Place> {
+pub fn place(test: &str) -> Option<Place> {
     let program = sshd::program(test)?;
     let mut started = None;
     let world = world_at(|world| {

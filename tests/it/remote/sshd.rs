@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::daemon::eventually;
+use crate::lacking::not_run;
 
 /// A running server; killed when it is dropped.
 pub struct Sshd {
@@ -14,15 +15,13 @@ pub struct Sshd {
     child: Option<Child>,
 }
 
-/// The server's program; without it a test says that it did not run, where the test runner cannot
-/// hide that.
+/// The server's program; without it a test says that it did not run.
 pub fn program(test: &str) -> Option<PathBuf> {
-    use std::io::Write as _;
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&folders).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.map(|folder| folder.join("sshd")).find(|path| path.is_file());
     if found.is_none() {
-        let _ = writeln!(std::io::stderr(), "NOT RUN: {test}: there is no sshd (openssh-server)");
+        not_run(test, "sshd", "there is no sshd (openssh-server)");
     }
     found
 }

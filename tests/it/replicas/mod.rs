@@ -2,7 +2,8 @@
 //! another goes on within its lease; whatever happens, everything is done once.
 
 mod link;
-mod server;
+mod points;
+pub mod server;
 
 use serde_json::json;
 

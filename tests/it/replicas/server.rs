@@ -10,6 +10,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use self::lacking::not_run;
+
+// By its path, for the library's own tests have this file too.
+#[path = "../lacking.rs"]
+mod lacking;
+
 /// A running server; its end is the end of all in it.
 pub struct PostgresServer {
     root: TempDir,
@@ -25,7 +31,7 @@ impl PostgresServer {
     /// A new one; `None`, and said, where PostgreSQL is not installed.
     pub fn start(who: &str) -> Option<Self> {
         let Some(programs) = programs() else {
-            eprintln!("{who}: NOT RUN, for there is no PostgreSQL here (Debian: postgresql)");
+            not_run(who, "postgres", "there is no PostgreSQL (postgresql)");
             return None;
         };
         let root = tempfile::Builder::new().prefix("vend-pg").tempdir().unwrap();
@@ -73,6 +79,24 @@ impl PostgresServer {
         let output = self.psql(statement);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// From now on whoever comes by the port needs this password.
+    pub fn protect(&self, password: &str) {
+        self.sql(&format!("ALTER USER vend PASSWORD '{password}'"));
+        let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.data().join("pg_hba.conf"), rules).unwrap();
+        let read = self.pg_ctl(&["reload"]);
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    }
+
+    /// All that is in its database, as text.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dump = self.command("pg_dump");
+        dump.args(["-U", "vend", "-d", "postgres", "-p", &self.port.to_string()]);
+        let output = dump.arg("-h").arg(self.home()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// Ends it at once, as a crash does.

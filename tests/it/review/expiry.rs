@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
+use crate::crash::{MODES, WARNED, carried_out, elsewhere, share_out};
 use crate::daemon::{Serving, eventually};
 use crate::github::Fault;
 use crate::world::{ask, note, request_with};
@@ -59,15 +60,38 @@ fn the_comment_warns_twice_says_that_it_is_over_and_that_it_is_gone() {
     assert!(desk.repo().issues().is_empty(), "there was a pull request to say it on");
 }
 
-/// The daemon, which ends where that says.
-fn serve(desk: &Desk, orders: &str) -> Serving {
-    let mut command = desk.world.command(&["serve", "--log", "json"]);
-    command.env("VEND_FAULT", orders);
-    Serving::spawn(command)
+/// Daemons with these orders, one after the other, each until its orders are carried out.
+fn interrupted(desk: &Desk, all: &[String]) {
+    let log = desk.world.root().join("passed");
+    for orders in all {
+        let mut command = desk.world.command(&["serve", "--log", "json"]);
+        command.env("VEND_FAULT", orders).env("VEND_FAULT_LOG", &log);
+        let mut daemon = Serving::spawn(command);
+        eventually(orders, || carried_out(&log, orders).then_some(()));
+        if orders.contains("=kill") {
+            assert_eq!(daemon.ended(), None, "{orders}");
+        } else {
+            daemon.stop();
+        }
+    }
 }
 
 #[test]
-fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed() {
+fn f61_what_came_without_a_pull_request_has_one_issue_wherever_that_is_broken_off() {
+    let (ends, warns): (Vec<&str>, Vec<&str>) =
+        elsewhere(WARNED).into_iter().partition(|point| *point == "forge.settle.after");
+    let orders = |points: &[&str], mode: &str| -> Vec<String> {
+        let each = points.iter().map(|point| format!("{point}={mode}"));
+        // Each kill needs a process of its own; one process gets over all the others.
+        if mode == "kill" { each.collect() } else { vec![each.collect::<Vec<_>>().join(",")] }
+    };
+    share_out(3, MODES.to_vec(), |mode| {
+        has_one_issue(&orders(&warns, mode), &orders(&ends, mode));
+    });
+}
+
+/// A request is warned of and then extended, while these orders are carried out.
+fn has_one_issue(warns: &[String], ends: &[String]) {
     let mut desk = Desk::new();
     desk.world.configure(|c| {
         c["requirePullRequest"] = false.into();
@@ -76,14 +100,12 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     drop(desk.serve());
     let text = request_with("note@1.0.0", "{text: hello}", "ttl: 100s");
     desk.repo().push("grace", "main", [ask(ID, text.clone())]);
-    for point in ["forge.issue.after", "pull.warn.before", "pull.warn.after"] {
-        serve(&desk, &format!("{point}=kill")).ended();
-    }
-    let daemon = serve(&desk, "");
+    interrupted(&desk, warns);
+    let daemon = desk.serve();
     desk.ready(ID);
     let issue = || {
         let mut all = desk.repo().issues();
-        assert_eq!(all.len(), 1, "{all:#?}");
+        assert_eq!(all.len(), 1, "{warns:?}: {all:#?}");
         all.remove(0)
     };
     let (opened, is_open) = issue();
@@ -97,13 +119,13 @@ fn what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed(
     // It gets a later end, and nobody has to do anything any more.
     drop(daemon);
     desk.repo().push("grace", "main", [ask(ID, text.replace("100s", "7d"))]);
-    serve(&desk, "forge.settle.after=kill").ended();
-    let _daemon = serve(&desk, "");
+    interrupted(&desk, ends);
+    let _daemon = desk.serve();
     eventually("the issue is closed", || (!issue().1).then_some(()));
     desk.ready(ID);
     desk.again_nothing();
-    assert_eq!(desk.warnings(n).len(), 1);
-    assert_eq!(desk.hub.calls("PATCH", "/repos/*/*/issues/*").len(), 1);
+    assert_eq!(desk.warnings(n).len(), 1, "{warns:?}");
+    assert_eq!(desk.hub.calls("PATCH", "/repos/*/*/issues/*").len(), 1, "{ends:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Account;
 use crate::aws::{Fault, Rule};
+use crate::crash::{MODES, STOPPED, carried_out, elsewhere};
 use crate::world::{ask, request};
 
 const ID: &str = "orders/dev/steps";
@@ -158,15 +159,13 @@ fn is_stopped(orders: &[String]) {
     let stack = under_way(&it, "hurried");
     let log = it.world.root().join("passed");
     for order in orders {
-        let line = order.replace('=', " ");
         it.aws.eventually(order, || {
             let mut command = it.world.command(&["apply"]);
             command.env("VEND_FAULT", order).env("VEND_FAULT_LOG", &log);
             let output = command.output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!said.contains("panicked"), "{order}: {said}");
-            let passed = std::fs::read_to_string(&log).unwrap_or_default();
-            passed.lines().any(|passed| passed == line).then_some(())
+            carried_out(&log, order).then_some(())
         });
     }
     it.aws.eventually("it is asked to stop", || {
@@ -195,12 +194,12 @@ fn is_stopped(orders: &[String]) {
 
 #[test]
 fn f61_an_update_is_stopped_wherever_that_was_broken_off() {
-    let points = ["pass.cancel.before", "aws.stop.before", "aws.stop.after", "pass.cancel.after"];
+    let points = elsewhere(STOPPED);
     std::thread::scope(|scope| {
-        for mode in ["kill", "error", "delay"] {
-            let orders = points.map(|point| format!("{point}={mode}"));
+        for mode in MODES {
+            let orders: Vec<_> = points.iter().map(|point| format!("{point}={mode}")).collect();
             // What is delayed goes on: one process passes all of them.
-            let orders = if mode == "delay" { vec![orders[0].clone()] } else { orders.to_vec() };
+            let orders = if mode == "delay" { vec![orders.join(",")] } else { orders };
             scope.spawn(move || is_stopped(&orders));
         }
     });

@@ -16,6 +16,7 @@ mod late;
 mod many;
 mod nested;
 mod others;
+mod race;
 mod remove;
 mod rights;
 mod secret;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Account;
 use crate::aws::{Fault, Rule, stack};
+use crate::crash::{DISCARDED, MODES, carried_out, elsewhere};
 use crate::daemon::Serving;
 use crate::world::{ask, drop_request, request};
 use vend::model::{ComponentName, InstanceId, RequestId, TargetKey, TargetName};
@@ -100,19 +101,16 @@ fn f61_what_previews_left_is_cleared_away_wherever_that_was_broken_off() {
     let instance = it.aws.tag(&stack, "vend:instance").unwrap();
     age(&it);
     let log = it.world.root().join("passed");
-    for mode in ["kill", "error", "delay"] {
-        prepare(&it, &stack, &format!("vend-preview-{mode}"), &ChangeSetType::Update, &instance);
+    let points = elsewhere(DISCARDED);
+    for (n, (point, mode)) in
+        points.iter().flat_map(|point| MODES.map(|mode| (point, mode))).enumerate()
+    {
+        prepare(&it, &stack, &format!("vend-preview-{n}"), &ChangeSetType::Update, &instance);
+        let order = format!("{point}={mode}");
         let mut command = it.world.command(&["serve", "--log", "json"]);
-        command.env("VEND_FAULT", format!("aws.discard.before={mode}"));
-        let mut daemon = Serving::spawn({
-            command.env("VEND_FAULT_LOG", &log);
-            command
-        });
-        let line = format!("aws.discard.before {mode}");
-        it.aws.eventually(&line, || {
-            let passed = std::fs::read_to_string(&log).unwrap_or_default();
-            passed.lines().any(|passed| passed == line).then_some(())
-        });
+        command.env("VEND_FAULT", &order).env("VEND_FAULT_LOG", &log);
+        let mut daemon = Serving::spawn(command);
+        it.aws.eventually(&order, || carried_out(&log, &order).then_some(()));
         if mode == "kill" {
             assert_eq!(daemon.ended(), None);
         } else {
@@ -121,7 +119,7 @@ fn f61_what_previews_left_is_cleared_away_wherever_that_was_broken_off() {
         // Whatever became of it, the next start clears it away.
         let mut daemon = Serving::ready(&it.world);
         let gone = || change_sets(&it, &stack).is_empty().then_some(());
-        it.aws.eventually(&format!("it is gone after {mode}"), gone);
+        it.aws.eventually(&format!("it is gone after {order}"), gone);
         daemon.stop();
     }
     assert_eq!(it.aws.effects(&stack), ["create"], "{}", it.aws.history());

@@ -16,6 +16,7 @@ mod scenario;
 mod stack;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use vend::fault::POINTS;
@@ -70,6 +71,7 @@ const HOMES: &[(&str, &str)] = &[
     ("store.note.before", "approve"),
     ("store.note.after", "approve"),
     ("files.effect.before", "folder"),
+    ("files.effect.after", "folder"),
     ("git.swap.before", "damaged"),
     ("git.swap.between", "damaged"),
     ("git.swap.after", "damaged"),
@@ -81,6 +83,10 @@ const HOMES: &[(&str, &str)] = &[
     ("store.sweep.after", "upkeep"),
     ("git.repack.before", "upkeep"),
     ("git.repack.after", "upkeep"),
+    ("store.rebuild.before", "rebuild"),
+    ("store.rebuild.after", "rebuild"),
+    ("store.put.before", "rebuild"),
+    ("store.put.after", "rebuild"),
     ("store.copy.before", "older"),
     ("store.copy.after", "older"),
     ("store.renew.before", "daemon"),
@@ -122,31 +128,53 @@ const HOMES: &[(&str, &str)] = &[
     ("forge.close.after", "pull"),
 ];
 
-/// Points that no scenario here passes, and the test that plays them: in every mode, but those of
-/// warnings, at which it kills.
+/// What happens at each point.
+pub const MODES: [&str; 3] = ["kill", "error", "delay"];
+
+/// Points that no scenario here passes, and the test that plays them in every mode: it asks [`elsewhere`]
+/// for them, and looks that each order was carried out.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("aws.stop.before", "stacks::late::f61_an_update_is_stopped_wherever_that_was_broken_off"),
-    ("aws.stop.after", "stacks::late::f61_an_update_is_stopped_wherever_that_was_broken_off"),
-    ("pass.cancel.before", "stacks::late::f61_an_update_is_stopped_wherever_that_was_broken_off"),
-    ("pass.cancel.after", "stacks::late::f61_an_update_is_stopped_wherever_that_was_broken_off"),
-    (
-        "aws.discard.before",
-        "stacks::sweep::f61_what_previews_left_is_cleared_away_wherever_that_was_broken_off",
-    ),
+    ("pass.cancel.before", STOPPED),
+    ("aws.stop.before", STOPPED),
+    ("aws.stop.after", STOPPED),
+    ("pass.cancel.after", STOPPED),
+    ("aws.discard.before", DISCARDED),
+    ("aws.discard.after", DISCARDED),
     ("notify.keep.before", TOLD),
     ("notify.keep.after", TOLD),
     ("notify.send.before", TOLD),
     ("notify.send.after", TOLD),
     ("forge.issue.after", WARNED),
-    ("forge.settle.after", WARNED),
     ("pull.warn.before", WARNED),
     ("pull.warn.after", WARNED),
+    ("forge.settle.after", WARNED),
 ];
 
-const WARNED: &str =
-    "review::expiry::what_came_without_a_pull_request_has_one_issue_whenever_the_daemon_is_killed";
+pub const STOPPED: &str = "stacks::late::f61_an_update_is_stopped_wherever_that_was_broken_off";
 
-const TOLD: &str = "observe::notify::f55_f61_nothing_is_lost_and_nothing_gets_a_second_id_wherever_it_is_broken_off";
+pub const DISCARDED: &str =
+    "stacks::sweep::f61_what_previews_left_is_cleared_away_wherever_that_was_broken_off";
+
+pub const WARNED: &str = "review::expiry::f61_what_came_without_a_pull_request_has_one_issue_wherever_that_is_broken_off";
+
+pub const TOLD: &str = "observe::notify::f55_f61_nothing_is_lost_and_nothing_gets_a_second_id_wherever_it_is_broken_off";
+
+/// The points that a test plays, in the order of their passing.
+pub fn elsewhere(test: &str) -> Vec<&'static str> {
+    let own = ELSEWHERE.iter().filter(|(_, of)| *of == test);
+    let points: Vec<&str> = own.map(|(point, _)| *point).collect();
+    assert!(!points.is_empty(), "the table has nothing for {test}");
+    points
+}
+
+/// Whether all of these orders, with commas between, were carried out by processes with this log.
+pub fn carried_out(log: &Path, orders: &str) -> bool {
+    let passed = std::fs::read_to_string(log).unwrap_or_default();
+    orders.split(',').all(|order| {
+        let line = order.replace('=', " ");
+        passed.lines().any(|passed| passed == line)
+    })
+}
 
 /// A test for each scenario, so that they run side by side.
 macro_rules! scenarios {
@@ -180,6 +208,7 @@ scenarios! {
     f61_expiry "expiry",
     f61_upkeep "upkeep",
     f61_older "older",
+    f61_rebuild "rebuild",
     f61_daemon "daemon",
 }
 

@@ -130,6 +130,7 @@ fn f61_pull() {
         for mode in ["kill", "error", "delay"] {
             let each = early.iter().map(|point| (orders(&[point], mode), Vec::new()));
             plays.extend(each);
+            plays.extend(late.iter().map(|point| (Vec::new(), orders(&[point], mode))));
         }
     }
     eprintln!("crash: {HOME}: {} points, {} plays", homes.len(), plays.len());

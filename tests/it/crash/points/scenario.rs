@@ -77,6 +77,14 @@ pub fn all() -> Vec<Scenario> {
         Scenario { name: "upkeep", world: rests, act: neglect, ..PLAIN },
         Scenario { name: "older", world: rests, act: from_before, ..PLAIN },
         Scenario {
+            name: "rebuild",
+            world: rests,
+            act: loss,
+            args: rebuild,
+            insists: true,
+            ..PLAIN
+        },
+        Scenario {
             name: "daemon",
             world: hurried,
             act: change,
@@ -310,6 +318,15 @@ fn from_before(world: &World) {
     let back = "ALTER TABLE record DROP COLUMN ends; PRAGMA user_version = 2";
     store.execute_batch(back).unwrap();
     change(world);
+}
+
+/// The state folder is gone, and with it the store.
+fn loss(world: &World) {
+    std::fs::remove_dir_all(world.root().join("state")).unwrap();
+}
+
+fn rebuild(_: &World) -> Vec<String> {
+    ["state", "rebuild"].map(str::to_owned).to_vec()
 }
 
 /// The last upkeep was long ago, and there is much to join.
