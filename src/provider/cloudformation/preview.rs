@@ -116,7 +116,7 @@ impl Work<'_> {
         }
         match self.told(&id, first, Some(stack)).await {
             Ok(resources) => {
-                Ok(Preview { resources, handle: Some(Value::String(id)), foretold: false })
+                Ok(Preview { resources, handle: Some(Value::String(id)), ..Preview::default() })
             }
             Err(error) => {
                 self.session.drop_change_set(&id).await;

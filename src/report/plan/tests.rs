@@ -127,7 +127,7 @@ fn a_preview_says_what_goes_first_and_what_causes_it() {
             resource("Old", ResourceAction::Delete, vec![]),
         ],
         handle: Some(serde_json::json!("never shown")),
-        foretold: false,
+        ..Preview::default()
     };
     let step = Step { preview: Some(preview), ..step("orders/prod/grow", Action::Update) };
     insta::assert_snapshot!(resources(&step).join("\n"), @r"

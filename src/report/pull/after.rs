@@ -280,11 +280,21 @@ fn next(held: &Hold, asks: Option<&str>) -> String {
         HoldReason::Stuck { state, advice, digest: None, .. } => {
             format!("It stands as {}: {}. Then", short_code(state, 100), prose(advice))
         }
-        HoldReason::Stuck { state, advice, digest: Some(_), .. } => format!(
-            "It stands as {}: {}. To have it deleted, with what may still be in it, and made again:",
-            short_code(state, 100),
-            prose(advice)
-        ),
+        HoldReason::Stuck { state, advice, error, digest: Some(_) } => {
+            // Made again as it is, it would fail again.
+            let first = match error {
+                Some(_) => {
+                    "Mend what is said above (another name, say, or remove what is in the way). Then, to"
+                }
+                None => "To",
+            };
+            format!(
+                "It stands as {}: {}. {first} have what is left deleted, with what may still be in it, and \
+                 made again:",
+                short_code(state, 100),
+                prose(advice)
+            )
+        }
         _ => format!("{}.", capital(&sentence(&hold::sentence(held), asks))),
     }
 }
