@@ -8,10 +8,10 @@ use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
     Action, Applying, Arrival, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic,
-    Discount, Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId,
-    LastApply, Need, Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates,
-    Remark, Reply, RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten,
-    Since, SourceName, SourceProblem, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
+    Discount, Discounted, Effect, Happening, Hit, Hold, HoldReason, InstanceId, LastApply, Need,
+    Opening, Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates, Remark,
+    Reply, RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten, Since,
+    SourceName, SourceProblem, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
     TemplateId, Warned,
 };
 
@@ -211,14 +211,14 @@ fn replacement() -> Story {
     brief.needs = vec![
         Need {
             requests: vec![ledger.clone()],
-            why: "`policies/databases.yaml`: a database in prod is replaced".into(),
+            why: "a database in prod is replaced".into(),
             teams: vec!["dba".into()],
             count: 2,
             had: vec!["alex".into()],
         },
         Need {
             requests: vec![ledger.clone(), id("orders/prod/cache")],
-            why: "the environment `prod` asks for it".into(),
+            why: "environment `prod` asks for it whatever changes".into(),
             teams: vec!["orders-leads".into(), "platform".into()],
             count: 1,
             had: vec!["kim".into()],
@@ -229,7 +229,14 @@ fn replacement() -> Story {
             target: key("orders/prod/ledger#access"),
             resource: "Writer".into(),
             kind: "AWS::IAM::Role".into(),
-            what: Exposure::Permissions,
+            is_new: false,
+            openings: vec![Opening::Allows {
+                action: "s3:PutObject".into(),
+                resource: Some("*".into()),
+                principal: None,
+                condition: None,
+            }],
+            arrival: None,
         },
         Warned::Overwrites {
             target: key("orders/prod/ledger#database"),
@@ -250,10 +257,19 @@ fn replacement() -> Story {
         )
         .rendered(
             "orders/prod/ledger#access",
-            Some("Actions:\n- read\n"),
-            Some("Actions:\n- read\n- write\n"),
+            Some(&writer("[s3:GetObject]")),
+            Some(&writer("[s3:GetObject, s3:PutObject]")),
         )
         .rendered("orders/prod/cache#cache", Some("size: 2\n"), Some("size: 1\n"))
+}
+
+/// A role that may do these things.
+fn writer(actions: &str) -> String {
+    format!(
+        "Resources:\n  Writer:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n      - PolicyName: \
+         files\n        PolicyDocument:\n          Statement:\n          - Effect: Allow\n            Action: \
+         {actions}\n            Resource: \"*\"\n"
+    )
 }
 
 fn deletion() -> Story {
@@ -280,7 +296,10 @@ fn place(file: &str, line: u32, column: u32, end_column: u32) -> Place {
 
 fn invalid() -> Story {
     let file = "requests/orders/dev/events.yaml";
-    let mut story = story(Stage::Planned, vec![queue()]);
+    // What is not valid is in no plan; what stands beside it is.
+    let resources = vec![resource(ResourceAction::Create, "AWS::SQS::Queue", "Queue")];
+    let audit = previewed(step("orders/dev/audit#queue", Action::Create), resources);
+    let mut story = story(Stage::Planned, vec![audit]);
     story.brief.diagnostics = vec![
         Diagnostic::error("SCH001", place(file, 9, 3, 11), "unknown field `retenton`")
             .help("did you mean `retention`?")
@@ -323,12 +342,30 @@ fn many() -> Story {
             _ => ResourceAction::Update,
         };
         let mut changed = resource(fate, "AWS::SQS::Queue", "Queue");
-        changed.properties = match n {
-            100 | 200 => vec![property("FifoQueue", "false", "true", Recreates::Always)],
-            _ => vec![property("MessageRetentionPeriod", "345600", "1209600", Recreates::Never)],
+        let queue = |line: &str| {
+            format!(
+                "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties:\n      {line}\n"
+            )
         };
+        let (long, short) =
+            (queue("MessageRetentionPeriod: 1209600"), queue("MessageRetentionPeriod: 345600"));
+        let (property, old, new) = match (n, action) {
+            (100 | 200, _) => (
+                Some(property("FifoQueue", "false", "true", Recreates::Always)),
+                Some(queue("FifoQueue: false")),
+                Some(queue("FifoQueue: true")),
+            ),
+            (_, Action::Create) => (None, None, Some(long)),
+            (_, Action::Delete) => (None, Some(short), None),
+            _ => (
+                Some(property("MessageRetentionPeriod", "345600", "1209600", Recreates::Never)),
+                Some(short),
+                Some(long),
+            ),
+        };
+        changed.properties = property.into_iter().collect();
         steps.push(previewed(step(&at, action), vec![changed]));
-        texts.push(at);
+        texts.push((at, old, new));
     }
     let mut story = story(Stage::Planned, steps);
     story.brief.needs = vec![Need {
@@ -338,12 +375,17 @@ fn many() -> Story {
         count: 1,
         had: Vec::new(),
     }];
-    for at in texts {
-        story = story.rendered(
-            &at,
-            Some("MessageRetentionPeriod: 345600\n"),
-            Some("MessageRetentionPeriod: 1209600\n"),
-        );
+    // However much is deleted: what opens is told too.
+    story.brief.warnings = vec![Warned::Exposes {
+        target: key("web/prod/queue-41#queue"),
+        resource: "Group".into(),
+        kind: "AWS::EC2::SecurityGroup".into(),
+        is_new: false,
+        openings: vec![Opening::Traffic { what: "TCP 22".into(), from: "0.0.0.0/0".into() }],
+        arrival: None,
+    }];
+    for (at, old, new) in texts {
+        story = story.rendered(&at, old.as_deref(), new.as_deref());
     }
     story
 }
@@ -420,7 +462,7 @@ fn one_rule() -> Story {
         story(Stage::Planned, names.iter().map(|at| step(at, Action::Create)).collect());
     let needs = names.iter().map(|at| Need {
         requests: vec![key(at).request],
-        why: "the environment `dev` asks for it: `plan.creates > 0`".into(),
+        why: "rule `plan.creates > 0` of environment `dev` asks for it".into(),
         teams: vec!["platform".into()],
         count: 1,
         had: Vec::new(),
@@ -598,6 +640,27 @@ pub const EVIL: &str = "@acme/everyone fixes #7 GH-7 acme/x#7 [click](https://ev
     ```\n@acme/everyone\n````\n| a | b |\n> [!CAUTION]\n# big\n- [x] done\n\u{202e}\u{200b}\u{1b}[2J \
     0123456789abcdef0123456789abcdef01234567 **bold** `code` ``x`` \\";
 
+/// One of each kind, with a text wherever one goes.
+fn openings(text: &str) -> Vec<Opening> {
+    let some = || Some(text.to_owned());
+    vec![
+        Opening::Everybody { action: text.into(), resource: some() },
+        Opening::Traffic { what: text.into(), from: text.into() },
+        Opening::Setting { text: text.into() },
+        Opening::GuardOff { guard: text.into() },
+        Opening::Allows {
+            action: text.into(),
+            resource: some(),
+            principal: some(),
+            condition: some(),
+        },
+        Opening::Trusts { principal: text.into(), condition: some() },
+        Opening::Attaches { policy: text.into() },
+        Opening::Denial,
+        Opening::Otherwise { property: text.into() },
+    ]
+}
+
 /// The same text in every place of a brief that holds text of others.
 pub fn planted(text: &str) -> Story {
     let mut broken = ResourceChange {
@@ -659,7 +722,9 @@ pub fn planted(text: &str) -> Story {
             target: key("orders/dev/events#queue"),
             resource: text.into(),
             kind: text.into(),
-            what: Exposure::Public,
+            is_new: true,
+            openings: openings(text),
+            arrival: None,
         },
         Warned::Newer {
             request: id("orders/dev/events"),
@@ -766,7 +831,13 @@ fn conflict() -> Story {
 
 fn catalog() -> Story {
     let steps = ["orders/dev/events#queue", "orders/prod/events#queue", "web/prod/jobs#queue"];
-    let mut story = story(Stage::Planned, steps.map(|at| step(at, Action::Update)).into());
+    let foretold = |at| {
+        let resources = vec![resource(ResourceAction::Update, "AWS::SQS::Queue", "Queue")];
+        let mut step = step(at, Action::Update);
+        step.preview = Some(Preview { resources, foretold: true, ..Preview::default() });
+        step
+    };
+    let mut story = story(Stage::Planned, steps.map(foretold).into());
     story.brief.blind = Some(Blind::Catalog);
     story.brief.untold = vec![id("web/prod/shop")];
     story.brief.blast = Some(radius(&story.brief.plan));
@@ -855,8 +926,14 @@ fn waves() -> Story {
     let mut steps: Vec<Step> = at.map(|at| step(at, Action::Update)).into();
     let mut queue = resource(ResourceAction::Replace, "AWS::SQS::Queue", "Queue");
     queue.cause = Some("QueueName".into());
-    steps[2].preview =
-        Some(Preview { resources: vec![queue], foretold: true, ..Preview::default() });
+    let mut seed = resource(ResourceAction::MayReplace, "Custom::Seed", "Seed");
+    seed.cause = Some("Timeout".into());
+    steps[2].preview = Some(Preview {
+        resources: vec![queue, seed],
+        foretold: true,
+        unpublished: vec!["Custom::Seed".into()],
+        ..Preview::default()
+    });
     let mut blast = radius(&Plan { steps, ..Plan::default() });
     let version = blast.reaches[0].version.clone();
     let arrival = |wave: usize| Arrival {
@@ -886,6 +963,17 @@ fn waves() -> Story {
     });
     blast.sort();
     story.brief.blast = Some(blast);
+    story.brief.warnings = vec![Warned::Exposes {
+        target: key("orders/prod/events#queue"),
+        resource: "Access".into(),
+        kind: "AWS::SQS::QueuePolicy".into(),
+        is_new: true,
+        openings: vec![Opening::Everybody {
+            action: "sqs:SendMessage".into(),
+            resource: Some("Queue.Arn".into()),
+        }],
+        arrival: Some(arrival(2)),
+    }];
     for at in at {
         story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
     }
@@ -911,7 +999,7 @@ fn asked() -> Story {
     };
     story.brief.replies = vec![
         reply(1, "/vend paln", &vend::report::pull::help(Some("/vend paln"))),
-        reply(2, "/vend plan", ""),
+        reply(2, "/vend plan", "planned again"),
         reply(
             3,
             "/vend explain orders/dev/jobs",

@@ -1,0 +1,89 @@
+//! Stacks by pull request: what its people read from the first plan to what a provider refused.
+
+use super::Desk;
+use crate::aws::Aws;
+use crate::daemon::eventually;
+use crate::github::Verdict;
+use crate::stacks::{Account, catalog};
+use crate::world::{ask, request, to_approve};
+
+const ID: &str = "orders/dev/it";
+
+/// An account, and a desk whose requests become stacks in it.
+fn desk(rules: &str) -> (Aws, Desk) {
+    let Account { aws, world } = Account::new();
+    world.catalog.commit([catalog::environment(&aws, "dev", "", rules)]);
+    let desk = Desk::with(world);
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    (aws, desk)
+}
+
+#[test]
+fn a_stack_is_made_then_replaced_as_a_rule_asks_and_then_refused_in_its_providers_words() {
+    let rules = "  approvals:\n    - when: plan.replaces > 0\n      teams: [platform]\n      \
+                 reason: it makes anew what customers use.\n";
+    let (aws, desk) = desk(rules);
+    let _daemon = desk.serve();
+    let account = format!("`eu-west-1` of account `{}`", aws.account());
+    let account = account.replace("eu-west-1", crate::aws::REGION);
+
+    // Made: nobody has to say yes.
+    let n = desk.propose("ada", "make", [ask(ID, request("queue@1.0.0", "{name: first}"))]);
+    let body = desk.says(n, &["1 to create", "create `AWS::SQS::Queue` `Queue`"]);
+    assert!(body.contains(&format!("Made in {account}.")), "{body}");
+    assert!(!body.contains("CAUTION") && !body.contains("Approvals"), "{body}");
+    desk.check(&desk.repo().at("make"), "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    let body = desk.says(n, &["Done: 1 request", "**ready** `orders/dev/it` in "]);
+    assert!(body.contains("[console of `queue`](https://"), "{body}");
+    let outputs = desk.world.status(ID)["outputs"].clone();
+    for name in ["url", "arn"] {
+        let line = format!("- `{name}` = `{}`", outputs[name].as_str().unwrap());
+        assert!(body.contains(&line), "{line}\n{body}");
+    }
+
+    // Replaced: said on top, and asked of the team in the rule's own words.
+    let n = desk.propose("ada", "swap", [ask(ID, request("queue@1.0.0", "{name: second}"))]);
+    let why = "because it makes anew what customers use (";
+    let body = desk.says(n, &["> [!CAUTION]", "an approving review by 1 of `acme/platform`", why]);
+    let loss = "> - **Replaces** `Queue` (`AWS::SQS::Queue`) in `orders/dev/it#queue`: `QueueName` changes";
+    assert!(body.contains(loss), "{body}");
+    assert!(body.contains(&format!("Done in {account}.")), "{body}");
+    let head = desk.repo().at("swap");
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.says(n, &["**Given** by `edsger`", why]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done: 1 request", "/second`"]);
+    let stack = desk.world.status(ID)["components"][0]["target"].as_str().unwrap().to_owned();
+    assert_eq!(aws.effects(&stack), ["create", "update"]);
+
+    // Refused: the provider's words, what helps, and the line to paste; which alone would fail again.
+    aws.make_bucket("somebodys");
+    let bucket =
+        |name: &str| ask("orders/dev/files", request("bucket@1.0.0", &format!("{{name: {name}}}")));
+    let n = desk.propose("ada", "files", [bucket("somebodys")]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    let body =
+        desk.says(n, &["Failed: 1 of 1 request", "Mend what is said above", "/vend approve "]);
+    assert!(body.contains("'somebodys' already exists"), "{body}");
+    let after = body.find("already exists").unwrap();
+    assert!(body[after..].contains("`ROLLBACK_COMPLETE`"), "{body}");
+
+    let n = desk.propose("ada", "mended", [bucket("our-own")]);
+    desk.says(n, &["orders/dev/files"]);
+    desk.repo().merge("grace", n);
+    let body = desk.says(n, &["/vend approve sha256:"]);
+    let said = desk.repo().comment("grace", n, &format!("/vend approve {}", to_approve(&body)));
+    desk.reacted(n, said, "+1");
+    desk.says(n, &["Done: 1 request", "- `name` = `our-own`"]);
+    eventually("both are ready", || {
+        let phase = |id: &str| desk.world.status_or_none(id).map(|status| status["phase"].clone());
+        (phase(ID)? == "Ready" && phase("orders/dev/files")? == "Ready").then_some(())
+    });
+    aws.assert_sound();
+    desk.again_nothing();
+}
