@@ -5,7 +5,7 @@ use crate::aws::Aws;
 use crate::daemon::eventually;
 use crate::github::Verdict;
 use crate::stacks::{Account, catalog};
-use crate::world::{ask, request, to_approve};
+use crate::world::{ask, request, to_approve, write};
 
 const ID: &str = "orders/dev/it";
 
@@ -85,5 +85,28 @@ fn a_stack_is_made_then_replaced_as_a_rule_asks_and_then_refused_in_its_provider
         (phase(ID)? == "Ready" && phase("orders/dev/files")? == "Ready").then_some(())
     });
     aws.assert_sound();
+    desk.again_nothing();
+}
+
+#[test]
+fn an_environment_whose_previews_may_change_all_of_it_is_warned_of() {
+    let desk = Desk::new();
+    let settings = |more: &str| {
+        format!("{{region: eu-north-1, role: \"arn:aws:iam::123456789012:role/vend\"{more}}}")
+    };
+    let environment = |name: &str, more: &str| {
+        let text = format!(
+            "apiVersion: vend.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  providers:\n    \
+             cloudformation: {}\n",
+            settings(more)
+        );
+        write(format!("environments/{name}.yaml"), text)
+    };
+    let apart = ", previewRole: \"arn:aws:iam::123456789012:role/vend-preview\"";
+    desk.world.catalog.commit([environment("broad", ""), environment("apart", apart)]);
+    let daemon = desk.serve();
+    let line = daemon.logged("name a `previewRole` beside `role`");
+    assert!(line.contains("broad"), "{line}");
+    assert_eq!(daemon.count("name a `previewRole` beside `role`"), 1);
     desk.again_nothing();
 }
