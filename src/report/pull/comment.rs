@@ -198,7 +198,7 @@ fn since(brief: &Brief) -> String {
     };
     let mut lines = said("no longer:", gone);
     lines.extend(said("now:      ", added));
-    lines.extend(said("otherwise:", differs));
+    lines.extend(said("altered:  ", differs));
     format!("What the push since {at} changes in the plan:\n\n{}\n", cut("text", lines, SINCE))
 }
 

@@ -36,7 +36,7 @@ pub(super) fn list(brief: &Brief) -> String {
         }
     }
     let all_made = places.values().flatten().all(|step| step.action == Action::Create);
-    let verb = if all_made { "Made" } else { "Done" };
+    let verb = if all_made { "Made" } else { "Takes place" };
     if places.len() == 1 {
         let one =
             places.iter().map(|(place, steps)| format!("{verb} in {place}{}.\n\n", at(steps)));

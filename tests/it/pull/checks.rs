@@ -253,7 +253,7 @@ fn a_problem_of_a_template_stands_once_whoever_uses_it() {
     // What does not stand above is said.
     let other = Diagnostic::error("REN001", place, "another");
     story.brief.plan.holds = vec![held(vec![problem, other])];
-    assert!(super::written(&story).contains("**Invalid**"));
+    assert!(super::written(&story).contains("**Not valid**"));
 }
 
 #[test]
