@@ -281,16 +281,17 @@ fn next(held: &Hold, asks: Option<&str>) -> String {
             format!("It stands as {}: {}. Then", short_code(state, 100), prose(advice))
         }
         HoldReason::Stuck { state, advice, error, digest: Some(_) } => {
-            // Made again as it is, it would fail again.
-            let first = match error {
-                Some(_) => {
-                    "Mend what is said above (another name, say, or remove what is in the way). Then, to"
-                }
-                None => "To",
+            let (first, then) = match error {
+                Some(_) => (
+                    "Mend what is said above first (another name, say, or remove what is in the way): made \
+                     again as it is, it fails again.\n\n",
+                    "Then, to",
+                ),
+                None => ("", "To"),
             };
             format!(
-                "It stands as {}: {}. {first} have what is left deleted, with what may still be in it, and \
-                 made again:",
+                "{first}It stands as {}: {}. {then} have what is left deleted, with what may still be in it, \
+                 and made again:",
                 short_code(state, 100),
                 prose(advice)
             )

@@ -69,7 +69,7 @@ fn a_stack_is_made_then_replaced_as_a_rule_asks_and_then_refused_in_its_provider
     desk.repo().merge("grace", n);
     let body =
         desk.says(n, &["Failed: 1 of 1 request", "Mend what is said above", "/vend approve "]);
-    assert!(body.contains("'somebodys' already exists"), "{body}");
+    assert!(body.contains("(AWS::S3::Bucket)") && body.contains("'somebodys'"), "{body}");
     let after = body.find("already exists").unwrap();
     assert!(body[after..].contains("`ROLLBACK_COMPLETE`"), "{body}");
 
