@@ -257,7 +257,12 @@ impl Session {
             page.include_property_values(true).send()
         };
         let answer = self.look_among(&self.limits.change_sets, call).await;
-        answer.map_err(Trouble::of_a_look)
+        answer.map_err(|trouble| match trouble.says_absent() {
+            // A creation's stands on an empty stack, which goes with the first look that has ended: a pass
+            // and a pull request may look at the same time.
+            true => ProviderError::unavailable("the change set went while it was looked at"),
+            false => Trouble::of_a_look(trouble),
+        })
     }
 
     /// All pages of a change set, in our words.
