@@ -35,7 +35,9 @@ impl Reader<'_> {
             let message = message.unwrap_or_else(|| format!("a rule forbids it: {text}"));
             rules.deny.push(DenyRule { deny, text, message, place: self.place(&pointer) });
         }
-        for (n, ApprovalDocument { when, teams, count }) in approvals.into_iter().enumerate() {
+        for (n, ApprovalDocument { when, teams, count, reason }) in
+            approvals.into_iter().enumerate()
+        {
             let entry = format!("/spec/approvals/{n}");
             let pointer = format!("{entry}/when");
             let text = when.clone().unwrap_or_else(|| "true".into());
@@ -49,7 +51,7 @@ impl Reader<'_> {
                 None => place_in(self.node, self.file, &entry, Part::Key),
             };
             let count = count.unwrap_or(1);
-            rules.approvals.push(ApprovalRule { when, text, teams, count, place });
+            rules.approvals.push(ApprovalRule { when, text, teams, count, reason, place });
         }
         rules
     }

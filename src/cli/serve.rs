@@ -18,7 +18,7 @@ use crate::forge::Secret;
 use crate::model::PassReport;
 use crate::reconcile::Ask;
 use crate::reconcile::pull::{Nudges, Turn};
-use crate::server::{self, Hook, Metrics, Pace, Shared};
+use crate::server::{self, Heard, Hook, Metrics, Pace, Shared};
 
 /// Asks that wait for the loop; more than this and the asker waits.
 const ASKS: usize = 64;
@@ -66,7 +66,8 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
             tracing::error!(error, "webhooks are refused until their secret can be read");
         }
         let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
-        let hook = Hook { secret_file, pace, nudges: nudges.clone(), metrics };
+        let (nudges, heard) = (nudges.clone(), Heard::default());
+        let hook = Hook { secret_file, pace, nudges, metrics, heard };
         let served = server::serve_webhooks(listen, hook).await;
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening for webhooks");

@@ -319,6 +319,9 @@ pub struct Preview {
     /// nobody was asked. Shown, and never part of a digest or a decision.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foretold: bool,
+    /// Types of what changes of which nothing is published, in order: whatever changes may replace them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpublished: Vec<String>,
 }
 
 /// Of what a preview was made, and when.

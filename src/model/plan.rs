@@ -91,6 +91,9 @@ pub struct Requirement {
     pub teams: Vec<String>,
     /// How many different people.
     pub count: u32,
+    /// Why, for those who are asked: the rule's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Who has given theirs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub had: Vec<String>,

@@ -414,7 +414,7 @@ pub enum Warned {
         /// What differs there, a phrase each.
         items: Vec<String>,
     },
-    /// Somebody may reach it from the internet, or it says who may do what.
+    /// It opens something to others that was not open before.
     Exposes {
         /// On which target.
         target: super::TargetKey,
@@ -422,8 +422,12 @@ pub enum Warned {
         resource: String,
         /// Its type, such as `AWS::IAM::Role`.
         kind: String,
-        /// What is to be looked at.
-        what: Exposure,
+        /// It was not there before.
+        is_new: bool,
+        /// What it opens, the most serious first.
+        openings: Vec<Opening>,
+        /// The wave that it comes with; `None`: it comes with the change itself.
+        arrival: Option<super::Arrival>,
     },
 }
 
@@ -431,10 +435,87 @@ pub enum Warned {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Exposure {
-    /// It says who may do what.
-    Permissions,
-    /// Anybody on the internet may reach it.
+    /// Anybody on the internet may reach it, or could.
     Public,
+    /// It lets somebody do something.
+    Permissions,
+}
+
+/// One thing that a resource opens.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Opening {
+    /// Everybody may do it, and no condition is put.
+    Everybody {
+        /// What, such as `s3:GetObject`.
+        action: String,
+        /// On what, where it is said.
+        resource: Option<String>,
+    },
+    /// Traffic from everywhere.
+    Traffic {
+        /// Such as `TCP 22`, or `all traffic`.
+        what: String,
+        /// The addresses it may come from.
+        from: String,
+    },
+    /// A setting that makes it reachable, such as `PubliclyAccessible: true`.
+    Setting {
+        /// Its name and value.
+        text: String,
+    },
+    /// A guard against public access that is off, such as `BlockPublicAcls`.
+    GuardOff {
+        /// Its name.
+        guard: String,
+    },
+    /// Somebody may do something.
+    Allows {
+        /// What, such as `s3:PutObject`; `*` is everything.
+        action: String,
+        /// On what, where it is said.
+        resource: Option<String>,
+        /// Who, where it is said.
+        principal: Option<String>,
+        /// Only where conditions hold, which these stand for.
+        condition: Option<String>,
+    },
+    /// Somebody may act as it.
+    Trusts {
+        /// Who.
+        principal: String,
+        /// Only where conditions hold, which these stand for.
+        condition: Option<String>,
+    },
+    /// A policy that is kept elsewhere is attached to it.
+    Attaches {
+        /// Which.
+        policy: String,
+    },
+    /// Something was denied, and is not in these words any more.
+    Denial,
+    /// A setting of it is another one, which may change who may do what.
+    Otherwise {
+        /// The property.
+        property: String,
+    },
+}
+
+impl Opening {
+    /// How it is to be looked at.
+    pub fn exposure(&self) -> Exposure {
+        match self {
+            Self::Everybody { .. }
+            | Self::Traffic { .. }
+            | Self::Setting { .. }
+            | Self::GuardOff { .. } => Exposure::Public,
+            Self::Allows { .. }
+            | Self::Trusts { .. }
+            | Self::Attaches { .. }
+            | Self::Denial
+            | Self::Otherwise { .. } => Exposure::Permissions,
+        }
+    }
 }
 
 /// What a push did to the plan.

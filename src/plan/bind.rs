@@ -186,7 +186,7 @@ mod tests {
             properties: Vec::new(),
             left: None,
         };
-        loses.preview = Some(Preview { resources: vec![gone], handle: None, foretold: false });
+        loses.preview = Some(Preview { resources: vec![gone], ..Preview::default() });
         assert_eq!(go(&loses), (0, vec!["PlanChanged"]));
         let approved = bound(vec![other.clone()], bounds(&[seen]), &[other.digest()]);
         assert_eq!(approved, (1, vec![]), "a person approved that very step");

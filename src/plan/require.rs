@@ -132,6 +132,7 @@ mod tests {
             place: Place::file("environments/dev.yaml"),
             teams: teams.iter().map(|team| (*team).to_owned()).collect(),
             count,
+            reason: None,
             had: Vec::new(),
             undecided: None,
         }

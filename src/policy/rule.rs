@@ -19,7 +19,7 @@ pub struct DenyRule {
     pub place: Place,
 }
 
-/// `approvals: [{when, teams, count}]`.
+/// `approvals: [{when, teams, count, reason}]`.
 #[derive(Clone, Debug)]
 pub struct ApprovalRule {
     /// The expression; `None`: always.
@@ -30,6 +30,8 @@ pub struct ApprovalRule {
     pub teams: Vec<String>,
     /// How many different people.
     pub count: u32,
+    /// Why, for those who are asked.
+    pub reason: Option<String>,
     /// Where it is written.
     pub place: Place,
 }
@@ -134,6 +136,7 @@ pub fn judge<'a>(
                     place: rule.place.clone(),
                     teams: rule.teams.clone(),
                     count: rule.count,
+                    reason: rule.reason.clone(),
                     had: Vec::new(),
                     undecided,
                 })

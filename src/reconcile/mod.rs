@@ -42,6 +42,7 @@ mod radius;
 mod reach;
 pub mod rebuild;
 pub mod review;
+mod rights;
 pub mod rollout;
 mod round;
 mod slow;
@@ -264,6 +265,8 @@ pub struct Engine {
     /// Effects under way that are asked about, whatever becomes of a pass' memory: what is sent again must
     /// not be sent beside itself.
     resumed: std::sync::Mutex<execute::Resumed>,
+    /// Environments of whose rights was warned.
+    warned: std::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Engine {
@@ -323,6 +326,7 @@ impl Engine {
             sources,
             status,
             templates: evaluate::Templates::default(),
+            warned: std::sync::Mutex::default(),
             memory: None,
             checked: false,
             looked: None,

@@ -534,6 +534,9 @@ impl<'a> Pass<'a> {
         };
         let (catalog, mut problems) = self.load_catalog(&commit, last.as_deref()).await?;
         problems.extend(self.numbers(&catalog)?);
+        if self.lease.is_some() && self.engine.forge.is_some() {
+            super::rights::warn(&catalog, &self.engine.warned);
+        }
         let catalog = Arc::new(catalog);
         let touched = desired::touched_by_catalog(&self.memory, last.as_deref(), &catalog);
         self.engine.templates.keep(&catalog);

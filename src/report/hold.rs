@@ -113,7 +113,7 @@ pub fn needed(hold: &Hold) -> String {
 /// Whose approvals rules ask for, and which rules.
 pub fn asked_for(needs: &[Requirement]) -> String {
     let one = |need: &Requirement| {
-        let Requirement { rule: _, place, teams, count, had, undecided } = need;
+        let Requirement { rule: _, place, teams, count, reason, had, undecided } = need;
         let teams: Vec<String> = teams.iter().map(|team| format!("`{}`", words(team))).collect();
         let who = match count {
             1 => format!("somebody of {}", teams.join(" or ")),
@@ -127,9 +127,83 @@ pub fn asked_for(needs: &[Requirement]) -> String {
             None => "must approve it",
             Some(_) => "may have to approve it",
         };
-        format!("{who} {may} (`{}:{}`{had})", words(&place.file), place.line)
+        let why = reason.as_ref().map(|why| format!(", because {}", clause(why)));
+        let at = format!("`{}:{}`", words(&place.file), place.line);
+        format!("{who} {may}{} ({at}{had})", why.unwrap_or_default())
     };
     needs.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a rule asks: what follows the word *because*. In its own words; else what it looks at.
+pub fn because(need: &Requirement) -> String {
+    let Requirement { rule, place, reason, undecided, .. } = need;
+    let why = match (reason, rule.as_str()) {
+        (Some(reason), _) => clause(reason),
+        (None, "true") => format!("{} asks for it whatever changes", of_file(&place.file)),
+        (None, rule) => {
+            format!(
+                "rule `{}` of {} asks for it",
+                words(&rule.replace('`', "'")),
+                of_file(&place.file)
+            )
+        }
+    };
+    match undecided {
+        None => why,
+        Some(what) => format!("{why} (that depends on {}, which is not known yet)", words(what)),
+    }
+}
+
+/// Somebody's sentence within another.
+fn clause(text: &str) -> String {
+    words(text.trim().trim_end_matches('.'))
+}
+
+/// Whose rules a file of the catalog has.
+fn of_file(file: &str) -> String {
+    let parts: Vec<&str> = file.split('/').collect();
+    match parts.as_slice() {
+        [.., "environments", name] => {
+            format!("environment `{}`", words(name.trim_end_matches(".yaml")))
+        }
+        [.., "templates", name, version, _] => {
+            format!("template `{}`", words(&format!("{name}@{version}")))
+        }
+        _ => format!("`{}`", words(file)),
+    }
+}
+
+/// What holds, in a few plain words, as a title.
+pub fn title(reason: &HoldReason) -> &'static str {
+    match reason {
+        HoldReason::Invalid { .. } => "Not valid",
+        HoldReason::NotSupportedYet { .. } => "Not supported yet",
+        HoldReason::NotObserved { .. } => "Could not be seen",
+        HoldReason::NotOurs { .. } => "Belongs to others",
+        HoldReason::WaitingFor { .. } => "Waits for another",
+        HoldReason::NeedsApproval { .. } => "Waits for an approval",
+        HoldReason::PlanChanged { .. } => "More than was reviewed",
+        HoldReason::NeedsPullRequest { .. } => "Without a pull request",
+        HoldReason::Protected { .. } => "Protected",
+        HoldReason::TooManyDeletes { .. } => "Too many deletions",
+        HoldReason::LooksLikeAMove { .. } => "Looks like a move",
+        HoldReason::OutsideWindow { .. } => "Outside of the change window",
+        HoldReason::Backoff { .. } => "Failed, and is tried again",
+        HoldReason::Refused { .. } => "Refused by its provider",
+        HoldReason::RolloutStopped { .. } => "Its rollout stopped",
+        HoldReason::Suspended => "Suspended",
+        HoldReason::TemplateRetired => "Its template is retired",
+        HoldReason::TemplateMissing { .. } => "Its template is gone",
+        HoldReason::Referenced { .. } => "Used by others",
+        HoldReason::Expired { .. } => "Its time is over",
+        HoldReason::Source { .. } => "Its source is not used",
+        HoldReason::InFlight { .. } => "Under way",
+        HoldReason::Busy { .. } => "Somebody else's change is under way",
+        HoldReason::Stuck { .. } => "Stuck",
+        HoldReason::ForbiddenChange { .. } => "Forbidden by its template",
+        HoldReason::Unknown { .. } => "Its end is not known",
+        HoldReason::InternalError { .. } => "A bug in vend",
+    }
 }
 
 /// The sentence for a reason, without a full stop.

@@ -221,9 +221,28 @@ pub(super) fn plural(n: usize, word: &str) -> String {
     format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `10,000`.
+pub(super) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let said = [0, 999, 1_000, 10_000, 1_234_567].map(thousands);
+        assert_eq!(said, ["0", "999", "1,000", "10,000", "1,234,567"]);
+    }
 
     #[test]
     fn names_between_backticks_become_code_and_the_rest_stays_text() {

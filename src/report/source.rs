@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::hold::time;
 use crate::model::{SourceName, SourceProblem, Unattended};
 
 /// That an earlier copy of something is used, and how old it is.
@@ -36,7 +37,8 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
 pub fn unattended(Unattended { source, since, error }: &Unattended) -> String {
     let error = crate::model::escape(error, 300);
     format!(
-        "the pull requests to `{source}` are not looked after since {since}; what is merged meanwhile waits: {error}"
+        "the pull requests to `{source}` are not looked after since {}; what is merged meanwhile waits: {error}",
+        time(*since)
     )
 }
 
@@ -45,21 +47,23 @@ pub fn sentence(name: &SourceName, problem: &SourceProblem) -> String {
     match problem {
         SourceProblem::Stale { error, since } => {
             format!(
-                "`{name}` could not be fetched since {since}; the last good commit stays in use and nothing is deleted: {error}"
+                "`{name}` could not be fetched since {}; the last good commit stays in use and nothing is deleted: {error}",
+                time(*since)
             )
         }
         SourceProblem::Missing { error, since } => {
             format!(
-                "`{name}` is not there since {since}; everything of it is left as it is: {error}"
+                "`{name}` is not there since {}; everything of it is left as it is: {error}",
+                time(*since)
             )
         }
         SourceProblem::HistoryRewritten { last, tip } => format!(
-            "the history of `{name}` was rewritten: {} does not descend from {}; everything of it is left as it is until `vend approve {name}@{tip}`",
+            "the history of `{name}` was rewritten: {} does not descend from {}; everything of it is left as it is until somebody runs `vend approve {name}@{tip}` where vend runs",
             tip.short(),
             last.short()
         ),
         SourceProblem::FolderMissing { path, tip } => format!(
-            "the folder `{path}` of `{name}` is not in {}; everything of it is left as it is until it is back, or until `vend approve {name}@{tip}`",
+            "the folder `{path}` of `{name}` is not in {}; everything of it is left as it is until it is back, or until somebody runs `vend approve {name}@{tip}` where vend runs",
             tip.short()
         ),
         SourceProblem::NotConfigured => format!(

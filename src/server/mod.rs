@@ -24,7 +24,7 @@ use crate::store::Store;
 
 pub use metrics::Metrics;
 pub use pace::Pace;
-pub use webhook::Hook;
+pub use webhook::{Heard, Hook};
 
 /// How long a connection to the health server may last.
 const PUBLIC_LIFE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -5,9 +5,14 @@
 //!   has no signature.
 //! - A delivery only wakes, and says where to look: what is true is asked for. A forged, lost, doubled or
 //!   belated one changes nothing but when that happens.
+//! - One that comes again under its own id, among the last thousand, is answered and wakes nobody.
+//!
+//! # Caveats
+//! Nobody signs the id: under another one the same body wakes again, which costs a look.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -34,6 +39,44 @@ pub struct Hook {
     pub nudges: Nudges,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What was delivered already.
+    pub heard: Heard,
+}
+
+/// The ids of the last deliveries that woke somebody.
+#[derive(Clone, Default)]
+pub struct Heard(Arc<Mutex<Ids>>);
+
+/// In two orders.
+#[derive(Default)]
+struct Ids {
+    known: BTreeSet<String>,
+    oldest: VecDeque<String>,
+}
+
+impl Heard {
+    /// So many are remembered, of so many bytes each: GitHub's have 36.
+    const MOST: usize = 1_000;
+    const LONGEST: usize = 100;
+
+    /// Whether it is the first of that id; what has none, or a strange one, always is.
+    fn is_first(&self, id: &str) -> bool {
+        if id.is_empty() || id.len() > Self::LONGEST {
+            return true;
+        }
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ids { known, oldest } = &mut *guard;
+        if !known.insert(id.to_owned()) {
+            return false;
+        }
+        oldest.push_back(id.to_owned());
+        if oldest.len() > Self::MOST
+            && let Some(first) = oldest.pop_front()
+        {
+            known.remove(&first);
+        }
+        true
+    }
 }
 
 pub(super) fn router(hook: Hook) -> Router {
@@ -86,10 +129,32 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         return StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }
     let wake = webhook::parse(event, &body);
+    let id = header(webhook::DELIVERY).unwrap_or_default();
+    let wake = wake.filter(|_| hook.heard.is_first(id));
     hook.metrics.delivered(if wake.is_some() { Delivery::Woke } else { Delivery::Ignored });
     if let Some(wake) = wake {
         hook.nudges.take(wake);
         hook.pace.wake();
     }
     StatusCode::NO_CONTENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_thousand_deliveries_are_known_again() {
+        let heard = Heard::default();
+        assert!(heard.is_first("0") && !heard.is_first("0"));
+        assert!(heard.is_first("") && heard.is_first(""), "it has no id");
+        let long = "x".repeat(101);
+        assert!(heard.is_first(&long) && heard.is_first(&long));
+        for n in 1..Heard::MOST {
+            assert!(heard.is_first(&n.to_string()));
+        }
+        assert!(!heard.is_first("0"));
+        assert!(heard.is_first("one more") && heard.is_first("0"), "the oldest is forgotten");
+        assert_eq!(heard.0.lock().unwrap().known.len(), Heard::MOST);
+    }
 }

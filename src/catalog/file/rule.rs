@@ -20,4 +20,6 @@ pub struct ApprovalDocument {
     pub teams: Vec<String>,
     /// How many different people; one, where nothing is said.
     pub count: Option<u32>,
+    /// Why, for those who are asked.
+    pub reason: Option<String>,
 }

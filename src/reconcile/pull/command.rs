@@ -161,7 +161,7 @@ impl Reviewer {
         }
         match command {
             Command::Help { unknown } => {
-                let with = if unknown.is_some() { Reaction::Confused } else { Reaction::ThumbsUp };
+                let with = if unknown.is_some() { Reaction::Confused } else { Reaction::Eyes };
                 Ok(Done { with, text: report::pull::help(unknown.as_deref()) })
             }
             Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),

@@ -10,9 +10,10 @@ use crate::digest::Digest;
 use crate::fault::planted;
 use crate::forge::{ForgeError, Permission};
 use crate::model::{
-    Discount, Discounted, HoldReason, Need, PullKey, PullState, TargetKey, Verdict, VerdictKind,
-    Warned,
+    Arrival, Discount, Discounted, HoldReason, Need, PullKey, PullState, Step, TargetKey, Verdict,
+    VerdictKind, Warned,
 };
+use crate::plan::Exposed;
 use crate::reconcile::review::Reviewed;
 use crate::{plan, report};
 
@@ -32,7 +33,7 @@ pub(super) fn needs(Reviewed { plan, released, .. }: &Reviewed) -> Vec<(Digest, 
         for (n, required) in required.iter().enumerate() {
             let need = Need {
                 requests: vec![request.clone()],
-                why: report::hold::asked_for(std::slice::from_ref(required)),
+                why: report::hold::because(required),
                 teams: required.teams.clone(),
                 count: required.count,
                 had: Vec::new(),
@@ -74,18 +75,14 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
             });
         }
     }
+    // What a wave brings is in no plan yet.
+    let hits = reviewed.blast.iter().flat_map(|blast| &blast.hits);
+    let waves = hits.filter_map(|hit| Some((hit, hit.arrival.as_ref()?)));
+    for (hit, arrival) in waves {
+        warnings.extend(hit.steps.iter().flat_map(|step| exposed(reviewed, step, Some(arrival))));
+    }
     for step in &reviewed.released.steps {
-        let find = |digest: Option<Digest>| digest.and_then(|d| reviewed.artifacts.get(&d));
-        if let Some(new) = find(step.artifact).filter(|_| step.target.provider == "cloudformation")
-        {
-            let exposed = plan::exposures(find(step.from).map(AsRef::as_ref), new);
-            warnings.extend(exposed.into_iter().map(|(resource, kind, what)| Warned::Exposes {
-                target: step.target.key.clone(),
-                resource,
-                kind,
-                what,
-            }));
-        }
+        warnings.extend(exposed(reviewed, step, None));
         let TargetKey { request, component } = &step.target.key;
         let record = reviewed.records.get(request).and_then(|r| r.components.get(component));
         let drift = record.map(|c| c.drift.as_slice()).unwrap_or_default();
@@ -97,6 +94,19 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
         }
     }
     warnings
+}
+
+/// What a step opens to others.
+fn exposed(reviewed: &Reviewed, step: &Step, arrival: Option<&Arrival>) -> Vec<Warned> {
+    let find = |digest: Option<Digest>| digest.and_then(|d| reviewed.artifacts.get(&d));
+    let new = find(step.artifact).filter(|_| step.target.provider == "cloudformation");
+    let exposed = new.map(|new| plan::exposures(find(step.from).map(AsRef::as_ref), new));
+    let said = exposed.into_iter().flatten().map(|exposed| {
+        let Exposed { resource, kind, is_new, openings } = exposed;
+        let (target, arrival) = (step.target.key.clone(), arrival.cloned());
+        Warned::Exposes { target, resource, kind, is_new, openings, arrival }
+    });
+    said.collect()
 }
 
 /// The people whose last word is yes, with whether it is to this very plan; never the author.

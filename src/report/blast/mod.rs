@@ -8,14 +8,14 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Arrival, Blast, Diagnostic, Effect, Hit, HoldReason, Losses, Reach, RequestId, TemplateId,
     Wave, WaveReach, escape,
 };
 use crate::report::hold;
-use crate::report::markdown::plural;
+use crate::report::markdown::{plural, thousands};
 use crate::report::plan::{Artifacts, Options, changed_lines, told};
 
 pub use details::details;
@@ -45,16 +45,45 @@ pub(super) fn word(effect: Effect) -> &'static str {
     }
 }
 
-/// `2 resources are replaced, 1 is deleted, 3 may be replaced`; all of it, so that none is a number too.
-pub(super) fn lost(losses: Losses) -> String {
+/// `2 resources are replaced, 1 is deleted, 3 may be replaced`; `None`: nothing is lost.
+pub(super) fn lost(losses: Losses) -> Option<String> {
     let Losses { replaced, deleted, may_be_replaced } = losses;
     let are = |n: u64| if n == 1 { "is" } else { "are" };
-    format!(
-        "{} {} replaced, {deleted} {} deleted, {may_be_replaced} may be replaced",
-        plural(usize::try_from(replaced).unwrap_or(usize::MAX), "resource"),
-        are(replaced),
-        are(deleted)
-    )
+    let parts = [
+        (replaced, are(replaced), "replaced"),
+        (deleted, are(deleted), "deleted"),
+        (may_be_replaced, "may be", "replaced"),
+    ];
+    let some = parts.into_iter().filter(|(n, ..)| *n > 0).enumerate();
+    let some = some.map(|(at, (n, verb, fate))| match at {
+        0 => format!("{} {verb} {fate}", count(n, "resource")),
+        _ => format!("{} {verb} {fate}", thousands(n)),
+    });
+    let some: Vec<String> = some.collect();
+    (!some.is_empty()).then(|| some.join(", "))
+}
+
+/// `10,000 requests`.
+fn count(n: u64, word: &str) -> String {
+    format!("{} {word}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
+/// Whether the published schemas were looked at for any of it.
+fn is_foretold(blast: &Blast) -> bool {
+    let steps = blast.hits.iter().flat_map(|hit| &hit.steps);
+    steps.filter_map(|step| step.preview.as_ref()).any(|preview| preview.foretold)
+}
+
+/// Types that change, and of which no schema is published: whatever changes of them may replace it.
+fn unpublished(blast: &Blast) -> Option<String> {
+    let steps = blast.hits.iter().flat_map(|hit| &hit.steps);
+    let kinds = steps.filter_map(|step| step.preview.as_ref()).flat_map(|p| &p.unpublished);
+    let kinds: BTreeSet<&String> = kinds.collect();
+    let names = kinds.into_iter().map(|kind| format!("`{}`", escape(kind, 120)));
+    let names: Vec<String> = names.collect();
+    (!names.is_empty()).then(|| {
+        format!("no schema is published of {}: nobody can tell what is lost there", some(names))
+    })
 }
 
 /// Those of one time by effect, the worst first.
@@ -87,22 +116,33 @@ pub(in crate::report) fn when(arrival: &Arrival) -> String {
 
 /// All that would change, in one line; then what of it comes at once, and what later.
 pub(super) fn head(blast: &Blast) -> (String, Vec<String>) {
-    let all = plural(usize::try_from(blast.requests).unwrap_or(usize::MAX), "request");
-    let head = match blast.changed(|_| true) {
-        0 => format!("None of {all} would change"),
-        n => format!("{}; {n} of {all} would change", lost(blast.losses(|_| true))),
+    let all = count(blast.requests, "request");
+    let nothing = if is_foretold(blast) {
+        "Nothing is lost by the published schemas"
+    } else {
+        "Nothing is lost"
+    };
+    let head = match (blast.changed(|_| true), lost(blast.losses(|_| true))) {
+        (0, _) => format!("None of {all} would change"),
+        (n, lost) => format!(
+            "{}; {} of {all} would change",
+            lost.unwrap_or_else(|| nothing.to_owned()),
+            thousands(n as u64)
+        ),
     };
     let mut parts = Vec::new();
     if has_waves(blast) {
         for (time, later) in [("at once", false), ("later, wave by wave", true)] {
             let n = blast.changed(|hit| hit.is_later() == later);
             let lost = lost(blast.losses(|hit| hit.is_later() == later));
-            parts.push(match n {
-                0 => format!("{time}: nobody"),
-                n => format!("{time}: {lost}; {}", plural(n, "request")),
+            parts.push(match (n, lost) {
+                (0, _) => format!("{time}: nobody"),
+                (n, None) => format!("{time}: {}, nothing is lost", plural(n, "request")),
+                (n, Some(lost)) => format!("{time}: {}, {lost}", plural(n, "request")),
             });
         }
     }
+    parts.extend(unpublished(blast));
     let left = blast.hits.iter().filter(|hit| hit.effect == Effect::CannotTake).count();
     if left > 0 {
         let stay = if left == 1 { "stays as it is" } else { "stay as they are" };
@@ -143,7 +183,6 @@ pub fn title(blast: &Blast) -> Option<String> {
         (may_be_replaced, "may replace", "resource"),
         (deleted, "deletes", "resource"),
     ];
-    let count = |n: u64, word: &str| plural(usize::try_from(n).unwrap_or(usize::MAX), word);
     let parts = parts.into_iter().filter(|(n, ..)| *n > 0);
     let mut parts: Vec<String> =
         parts.map(|(n, verb, word)| format!("; {verb} {}", count(n, word))).collect();

@@ -30,8 +30,11 @@ fn update(id: &str, fate: Option<ResourceAction>) -> (Hit, [Arc<Artifact>; 2]) {
         properties: Vec::new(),
         left: None,
     };
-    let preview =
-        fate.map(|fate| Preview { resources: vec![resource(fate)], handle: None, foretold: true });
+    let preview = fate.map(|fate| Preview {
+        resources: vec![resource(fate)],
+        foretold: true,
+        ..Preview::default()
+    });
     let name = TargetName::compute(&instance, &key);
     let target =
         Target { name, key, instance, provider: "p".into(), settings: Map::new(), id: None };
@@ -107,7 +110,7 @@ fn what_is_worst_comes_first_and_what_is_alike_is_shown_once() {
     let text = terminal(&blast, &finder(all), &Options::default(), false);
     assert!(!text.contains('\u{1b}'), "{text}");
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}\n{text}"));
-    let top = "1 resource is replaced, 0 are deleted, 0 may be replaced; 22 of 10000 requests would change\n";
+    let top = "1 resource is replaced; 22 of 10,000 requests would change\n";
     assert_eq!(at(top), 0);
     let order = [
         "\nREPLACES: 1 request\n  orders: prod 1\n  orders/prod/ledger (queue@1.2.0)\n",
@@ -240,10 +243,9 @@ fn waves_are_told_apart_and_stop_for_those_who_cannot_take_the_version() {
     }
     blast.sort();
     let text = terminal(&blast, &finder(all), &Options::default(), false);
-    let lost = |n| format!("{n}, 0 are deleted, 0 may be replaced");
-    let (one, none) = (lost("1 resource is replaced"), lost("0 resources are replaced"));
+    let one = "1 resource is replaced";
     let top = format!(
-        "{one}; 2 of 12 requests would change\n  at once: {none}; 1 request\n  later, wave by wave: {one}; 1 request\n  \
+        "{one}; 2 of 12 requests would change\n  at once: 1 request, nothing is lost\n  later, wave by wave: 1 request, {one}\n  \
          1 request cannot take it and stays as it is\n  the rollout of queue@1.2.0 stops in wave 2 of 3 for that: nobody takes it \
          there, and no wave follows\n\nAt once: wave 1 of 3 of queue@1.2.0, dev 50 %\n\nCANNOT TAKE IT"
     );

@@ -210,6 +210,9 @@ fn notes(step: &Step) -> Vec<String> {
 const RESOURCES_SHOWN: usize = 60;
 const PROPERTIES_SHOWN: usize = 12;
 
+/// What CloudFormation says in the place of a value that only an apply tells.
+const LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
+
 /// Said where no provider was asked.
 const FORETOLD: &str = "by the published schemas alone, nobody was asked:";
 
@@ -264,12 +267,18 @@ fn parts(step: &Step, shown: &dyn Fn(&str, usize) -> String) -> Vec<(usize, Stri
 
 fn property(property: &PropertyChange, shown: &dyn Fn(&str, usize) -> String) -> String {
     let PropertyChange { path, before, after, recreates } = property;
-    let value = |value: &Option<String>| {
-        value.as_ref().map_or_else(|| "?".to_owned(), |text| shown(text, 100))
+    let value = |value: &Option<String>, none: &str| match value.as_deref() {
+        None => none.to_owned(),
+        Some(LATER) => "(only known when applied)".to_owned(),
+        Some(text) => shown(text, 100),
     };
     let values = match (before, after) {
         (None, None) => String::new(),
-        _ => format!(": {} -> {}", value(before), value(after)),
+        _ => format!(
+            ": {} -> {}",
+            value(before, "(not set, or not told)"),
+            value(after, "(removed, or not told)")
+        ),
     };
     let recreates = match recreates {
         Recreates::Never => "",

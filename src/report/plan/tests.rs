@@ -127,7 +127,7 @@ fn a_preview_says_what_goes_first_and_what_causes_it() {
             resource("Old", ResourceAction::Delete, vec![]),
         ],
         handle: Some(serde_json::json!("never shown")),
-        foretold: false,
+        ..Preview::default()
     };
     let step = Step { preview: Some(preview), ..step("orders/prod/grow", Action::Update) };
     insta::assert_snapshot!(resources(&step).join("\n"), @r"
@@ -136,7 +136,7 @@ fn a_preview_says_what_goes_first_and_what_causes_it() {
       QueueName: a -> b\u{1B}[2J (makes it anew)
     MAY REPLACE AWS::SQS::Queue Other
     update AWS::SQS::Queue Tags
-      Tags: ? -> b\u{1B}[2J
+      Tags: (not set, or not told) -> b\u{1B}[2J
     let go of (it stays) AWS::SQS::Queue Bucket
     ");
     assert!(is_dangerous(&step));

@@ -280,11 +280,22 @@ fn next(held: &Hold, asks: Option<&str>) -> String {
         HoldReason::Stuck { state, advice, digest: None, .. } => {
             format!("It stands as {}: {}. Then", short_code(state, 100), prose(advice))
         }
-        HoldReason::Stuck { state, advice, digest: Some(_), .. } => format!(
-            "It stands as {}: {}. To have it deleted, with what may still be in it, and made again:",
-            short_code(state, 100),
-            prose(advice)
-        ),
+        HoldReason::Stuck { state, advice, error, digest: Some(_) } => {
+            let (first, then) = match error {
+                Some(_) => (
+                    "Mend what is said above first (another name, say, or remove what is in the way): made \
+                     again as it is, it fails again.\n\n",
+                    "Then, to",
+                ),
+                None => ("", "To"),
+            };
+            format!(
+                "{first}It stands as {}: {}. {then} have what is left deleted, with what may still be in it, \
+                 and made again:",
+                short_code(state, 100),
+                prose(advice)
+            )
+        }
         _ => format!("{}.", capital(&sentence(&hold::sentence(held), asks))),
     }
 }

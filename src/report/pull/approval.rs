@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::link;
 use crate::model::{Brief, Discount, Discounted, Need, RequestId};
 use crate::report::markdown::{code, listed, prose, short_code};
 
@@ -79,7 +80,7 @@ pub(super) fn list(brief: &Brief) -> String {
     }
     let mut groups = grouped(brief);
     groups.sort_by_key(|group| group.need.is_met());
-    let mut lines: String = groups.iter().take(LINES).map(line).collect();
+    let mut lines: String = groups.iter().take(LINES).map(|group| line(brief, group)).collect();
     let rest = groups.get(LINES..).unwrap_or_default();
     let missing = rest.iter().filter(|group| !group.need.is_met()).count();
     if !rest.is_empty() {
@@ -88,7 +89,14 @@ pub(super) fn list(brief: &Brief) -> String {
     let more = brief.discounted.len().saturating_sub(NAMES);
     let discounted: String = brief.discounted.iter().take(NAMES).map(discounted).collect();
     let more = if more > 0 { format!("- {more} more that do not count\n") } else { String::new() };
-    format!("#### Approvals\n\n{lines}{discounted}{more}\n")
+    let how = match groups.iter().all(|group| group.need.is_met()) {
+        true => "",
+        false => {
+            "\nAn approving review counts for this plan, as it stands here: when that becomes another, it is \
+             asked for again.\n"
+        }
+    };
+    format!("#### Approvals\n\n{lines}{discounted}{more}{how}\n")
 }
 
 fn discounted(Discounted { by, why }: &Discounted) -> String {
@@ -106,27 +114,38 @@ fn discounted(Discounted { by, why }: &Discounted) -> String {
     format!("- {} {why}\n", short_code(by, 60))
 }
 
-fn line(Group { need, requests }: &Group) -> String {
+fn line(brief: &Brief, Group { need, requests }: &Group) -> String {
     let Need { requests: _, why, teams: _, count, had } = need;
     let given = listed(had.iter().map(|by| short_code(by, 60)).collect(), NAMES);
     let state = match (need.is_met(), had.is_empty()) {
         (true, _) => format!("**Given** by {given}"),
-        (false, true) => format!("**Missing**: {count} of {}", who(need)),
+        (false, true) => {
+            let review = if *count == 1 { "an approving review" } else { "approving reviews" };
+            format!("**Missing**: {review} by {count} of {}", who(brief, need))
+        }
         (false, false) => {
-            format!("**Missing**: {} more of {}, beside {given}", short(need), who(need))
+            let (short, who) = (short(need), who(brief, need));
+            let review = if short == 1 { "an approving review" } else { "approving reviews" };
+            format!("**Missing**: {review} by {short} more of {who}, beside {given}")
         }
     };
-    let why = if why.is_empty() { String::new() } else { format!(": {}", prose(why)) };
+    let why = if why.is_empty() { String::new() } else { format!(", because {}", prose(why)) };
     let names = listed(requests.iter().map(|id| code(id.as_str())).collect(), NAMES);
     let of = if names.is_empty() { String::new() } else { format!(" ({names})") };
     format!("- {state}{why}{of}\n")
 }
 
-fn who(need: &Need) -> String {
+/// As the forge names a team: a mention that mentions nobody.
+fn who(brief: &Brief, need: &Need) -> String {
     if need.teams.is_empty() {
         return "those who may write here".to_owned();
     }
-    need.teams.iter().map(|team| short_code(team, 80)).collect::<Vec<_>>().join(" or ")
+    let owner = link::owner(brief);
+    let team = |team: &String| match owner {
+        Some(owner) if !team.contains('/') => short_code(&format!("{owner}/{team}"), 120),
+        _ => short_code(team, 80),
+    };
+    need.teams.iter().map(team).collect::<Vec<_>>().join(" or ")
 }
 
 fn bare(need: &Need) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{danger, link};
+use super::{danger, link, made};
 use crate::model::{
     Action, Artifact, Brief, Changed, Hold, Part, RequestId, ResourceAction, Rewritten, Shared,
     Step, nothing_reviewed, nothing_shown, visible,
@@ -33,6 +33,8 @@ const HELD: usize = 15;
 struct Group<'a> {
     id: &'a RequestId,
     steps: Vec<&'a Step>,
+    /// Where, within a line of HTML, when that is not the same of the whole plan.
+    places: String,
 }
 
 impl Group<'_> {
@@ -83,17 +85,18 @@ fn entries(
     artifacts: &Artifacts,
     options: &Options,
 ) -> Vec<Entry> {
-    let told = danger::has_room(brief);
-    let untold = groups.iter().filter(|g| !(told && g.steps.iter().all(|s| danger::tells(s))));
+    let told = danger::told(brief);
+    let untold =
+        groups.iter().filter(|g| !g.steps.iter().all(|step| told.contains(&step.target.key)));
     let mut alike: Vec<(Vec<&Group>, String)> = Vec::new();
-    let mut at: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut at: BTreeMap<(String, &str, String), usize> = BTreeMap::new();
     for (n, group) in untold.enumerate() {
         let body = if n < COMPARED { body(group, artifacts, options) } else { String::new() };
         if n >= COMPARED || body.is_empty() {
             alike.push((vec![group], body));
             continue;
         }
-        let place = *at.entry((verbs(group), body.clone())).or_insert(alike.len());
+        let place = *at.entry((verbs(group), &group.places, body.clone())).or_insert(alike.len());
         match alike.get_mut(place) {
             Some((members, _)) => members.push(group),
             None => alike.push((vec![group], body)),
@@ -117,14 +120,15 @@ fn together(members: &[&Group], body: &str) -> Entry {
     let resources = members.first().map(|g| resources(&g.steps)).unwrap_or_default();
     let resources =
         if resources.is_empty() { resources } else { format!(" &middot; each {resources}") };
-    let title = format!("<b>{verbs}</b> {count} requests alike{resources}");
+    let places = members.first().map(|group| group.places.as_str()).unwrap_or_default();
+    let title = format!("<b>{verbs}</b> {count} requests alike{places}{resources}");
     Entry {
         folded: format!(
             "<details><summary>{title}</summary>\n\n{}\n\n{}\n\n</details>\n\n",
             names.join(", "),
             body.trim()
         ),
-        flat: format!("- {verbs} {count} requests alike: {}\n", listed(names, 10)),
+        flat: format!("- {verbs} {count} requests alike{places}: {}\n", listed(names, 10)),
         count,
     }
 }
@@ -163,7 +167,16 @@ fn groups(brief: &Brief) -> Vec<Group<'_>> {
         let n = *at.entry(id).or_insert(groups.len());
         match groups.get_mut(n) {
             Some(group) => group.steps.push(step),
-            None => groups.push(Group { id, steps: vec![step] }),
+            None => groups.push(Group { id, steps: vec![step], places: String::new() }),
+        }
+    }
+    if made::are_several(brief) {
+        for group in &mut groups {
+            let places: BTreeSet<String> =
+                group.steps.iter().filter_map(|step| made::within(step)).collect();
+            let places: Vec<String> =
+                places.into_iter().map(|place| format!(" in {place}")).collect();
+            group.places = places.join(" and");
         }
     }
     groups.sort_by_key(|group| (!group.is_dangerous(), group.may_change()));
@@ -188,7 +201,7 @@ fn verbs(group: &Group) -> String {
 fn flat(group: &Group) -> String {
     let resources = resources(&group.steps);
     let resources = if resources.is_empty() { resources } else { format!(": {resources}") };
-    format!("- {} {}{resources}\n", verbs(group), code(group.id.as_str()))
+    format!("- {} {}{}{resources}\n", verbs(group), code(group.id.as_str()), group.places)
 }
 
 /// `1 to replace, 3 to update`, of what its provider says.
@@ -199,12 +212,12 @@ fn resources(steps: &[&Step]) -> String {
     }
     let said = counts.into_iter().map(|(action, n)| {
         let word = match action {
-            ResourceAction::Delete => "deleted",
-            ResourceAction::Replace => "replaced",
-            ResourceAction::MayReplace => "perhaps replaced",
-            ResourceAction::Create => "created",
-            ResourceAction::Update => "updated",
-            ResourceAction::Retain => "let go of",
+            ResourceAction::Delete => "to delete",
+            ResourceAction::Replace => "to replace",
+            ResourceAction::MayReplace => "perhaps to replace",
+            ResourceAction::Create => "to create",
+            ResourceAction::Update => "to update",
+            ResourceAction::Retain => "to let go of",
         };
         (n, word)
     });
@@ -222,7 +235,8 @@ fn fold(group: &Group, body: &str) -> String {
         [one] => one.target.key.to_string(),
         _ => group.id.to_string(),
     };
-    let title = format!("<b>{}</b> <code>{}</code>{resources}", verbs(group), html(&name));
+    let (verbs, places) = (verbs(group), &group.places);
+    let title = format!("<b>{verbs}</b> <code>{}</code>{places}{resources}", html(&name));
     if body.is_empty() {
         return format!("{title}<br>\n\n");
     }
@@ -300,7 +314,8 @@ pub(super) fn held(brief: &Brief, holds: &[&Hold]) -> String {
         let reason = group.first().map_or("", |held| held.reason.name());
         let asks = group.first().and_then(|held| hold::digest(&held.reason));
         let line = sentence(said, asks.map(|d| d.to_string()).as_deref());
-        out.push_str(&format!("- **{reason}** {}: {line}\n", names(group)));
+        let title = group.first().map_or("", |held| hold::title(&held.reason));
+        out.push_str(&format!("- **{title}** {} (`{reason}`): {line}\n", names(group)));
         if let Some(digest) = asks {
             // Within the item, so that the block stands with what it is for.
             let block = fence("text", &format!("/vend approve {digest}"));

@@ -98,19 +98,6 @@ pub fn comment(
     Some(Comment { body, news })
 }
 
-/// The answer to `/vend help`, and to what was not understood.
-pub fn help(asked: Option<&str>) -> String {
-    let unknown =
-        asked.map(|asked| format!("I do not know `{}`. ", visible(asked, 60).replace('`', "'")));
-    format!(
-        "{}`/vend plan` plans it again, `/vend plan <commit>` also looks at the accounts for a fork's \
-         commit, `/vend retry [request]` tries again what failed, `/vend approve <digest>` lets go on \
-         what is held, `/vend explain <request>` says where a request stands and why, `/vend extend [request] \
-         <length>` says what gives it a later end.",
-        unknown.unwrap_or_default()
-    )
-}
-
 /// No HTML comment of others, ours least of all.
 fn unmarked(body: &str, marker: &str) -> String {
     let body = body.replace("<!--", "<\u{200B}!--");
@@ -205,13 +192,14 @@ fn since(brief: &Brief) -> String {
         let same = *head == brief.pull.head;
         return if same { String::new() } else { format!("The plan is as it was at {at}.\n\n") };
     }
-    let signed = |sign: char, lines: &[String]| -> Vec<String> {
-        lines.iter().map(|line| format!("{sign} {}", visible(line, 300))).collect()
+    // In words: a sign before `delete` would be read as part of the plan.
+    let said = |word: &str, lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| format!("{word} {}", visible(line, 300))).collect()
     };
-    let mut lines = signed('-', gone);
-    lines.extend(signed('+', added));
-    lines.extend(differs.iter().map(|line| differing(line)));
-    format!("Since {at}:\n\n{}\n", cut("diff", lines, SINCE))
+    let mut lines = said("no longer:", gone);
+    lines.extend(said("now:      ", added));
+    lines.extend(said("altered:  ", differs));
+    format!("What the push since {at} changes in the plan:\n\n{}\n", cut("text", lines, SINCE))
 }
 
 /// The plan that was reviewed and the one that would be carried out, in one. `who` must approve it,
@@ -247,7 +235,7 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
         }
     };
     format!(
-        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse take the commit back.\n\n",
+        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse revert this pull request; nothing of it is done meanwhile.\n\n",
         cut("diff", lines, BOTH),
         fence("text", &format!("/vend approve {now}"))
     )

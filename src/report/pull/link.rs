@@ -12,6 +12,12 @@ fn repository(brief: &Brief) -> Option<&str> {
     (!rest.is_empty() && rest.chars().all(sound)).then_some(base)
 }
 
+/// Whose repository it is: an organisation, or a person.
+pub(super) fn owner(brief: &Brief) -> Option<&str> {
+    let (base, _) = repository(brief)?.rsplit_once('/')?;
+    base.rsplit_once('/').map(|(_, owner)| owner)
+}
+
 fn is_commit(revision: &Revision) -> bool {
     let text = revision.as_str();
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())

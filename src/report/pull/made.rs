@@ -1,9 +1,9 @@
-//! Where what comes to be is made, which its files do not say.
+//! Where what is planned takes place, which its files do not say.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Action, Brief, Step, Target, escape, place};
-use crate::report::markdown::{code, listed};
+use crate::report::markdown::{code, html, listed};
 
 /// Places, and paths or requests at one of them, that are named.
 const PLACES: usize = 10;
@@ -25,26 +25,29 @@ pub fn where_made(step: &Step) -> Option<String> {
     })
 }
 
-/// The places, once for all that is made there; empty where nothing is made. A folder that is named after its
-/// request as everywhere is not named again.
+/// The places, once for all that is done there; empty where nothing is done. A folder that is named after
+/// its request as everywhere is not named again.
 pub(super) fn list(brief: &Brief) -> String {
-    let mut places: BTreeMap<String, Vec<&Target>> = BTreeMap::new();
-    for step in brief.plan.steps.iter().filter(|step| step.action == Action::Create) {
+    let mut places: BTreeMap<String, Vec<&Step>> = BTreeMap::new();
+    let steps = brief.plan.steps.iter().filter(|step| step.action.touches_the_world());
+    for step in steps {
         if let Some(place) = common(&step.target, &code) {
-            places.entry(place).or_default().push(&step.target);
+            places.entry(place).or_default().push(step);
         }
     }
+    let all_made = places.values().flatten().all(|step| step.action == Action::Create);
+    let verb = if all_made { "Made" } else { "Takes place" };
     if places.len() == 1 {
         let one =
-            places.iter().map(|(place, targets)| format!("Made in {place}{}.\n\n", at(targets)));
+            places.iter().map(|(place, steps)| format!("{verb} in {place}{}.\n\n", at(steps)));
         return one.collect();
     }
     let mut lines: Vec<String> = places
         .iter()
         .take(PLACES)
-        .map(|(place, targets)| {
-            let names = targets.iter().map(|target| code(&target.key.to_string())).collect();
-            format!("- {place}: {}{}\n", listed(names, NAMES), at(targets))
+        .map(|(place, steps)| {
+            let names = steps.iter().map(|step| code(&step.target.key.to_string())).collect();
+            format!("- {place}: {}{}\n", listed(names, NAMES), at(steps))
         })
         .collect();
     if lines.is_empty() {
@@ -52,7 +55,20 @@ pub(super) fn list(brief: &Brief) -> String {
     }
     let more = places.len().saturating_sub(PLACES);
     lines.extend((more > 0).then(|| format!("- {more} more places\n")));
-    format!("Made in:\n\n{}\n", lines.concat())
+    format!("{verb} in:\n\n{}\n", lines.concat())
+}
+
+/// Whether a plan takes place in several: then each change says where.
+pub(super) fn are_several(brief: &Brief) -> bool {
+    let steps = brief.plan.steps.iter().filter(|step| step.action.touches_the_world());
+    let mut places = steps.filter_map(|step| common(&step.target, &code));
+    places.next().is_some_and(|first| places.any(|place| place != first))
+}
+
+/// Where a step takes place, within a line of HTML.
+pub(super) fn within(step: &Step) -> Option<String> {
+    let shown = |text: &str| format!("<code>{}</code>", html(&escape(text, VALUE)));
+    common(&step.target, &shown).filter(|_| step.action.touches_the_world())
 }
 
 /// What several targets may share, with values as `shown` has them.
@@ -84,15 +100,15 @@ fn path(target: &Target) -> Option<String> {
     text("path").or_else(|| text("stackName"))
 }
 
-/// The folders that are not named after their requests.
-fn at(targets: &[&Target]) -> String {
-    let is_other = |target: &&&Target| {
+/// The folders of what is made that are not named after their requests.
+fn at(steps: &[&Step]) -> String {
+    let is_other = |target: &&Target| {
         let (id, component) = (&target.key.request, &target.key.component);
         let usual = format!("{}/{}/{}/{component}", id.environment(), id.team(), id.name());
         target.settings.contains_key("path") && path(target).as_ref() != Some(&usual)
     };
-    let paths: Vec<String> =
-        targets.iter().filter(is_other).filter_map(|t| path(t)).map(|p| code(&p)).collect();
+    let made = steps.iter().filter(|step| step.action == Action::Create).map(|step| &step.target);
+    let paths: Vec<String> = made.filter(is_other).filter_map(path).map(|p| code(&p)).collect();
     match paths.is_empty() {
         true => String::new(),
         false => format!(", at {}", listed(paths, NAMES)),
@@ -137,9 +153,12 @@ mod tests {
 
     #[test]
     fn only_a_folder_that_is_not_the_usual_one_is_named() {
-        let folder =
-            |name: &str, path: &str| target(name, json!({"directory": "/o", "path": path}));
-        let (usual, other) = (folder("a", "dev/orders/a/note"), folder("b", "k8s/b"));
+        let folder = |name: &str, path: &str| {
+            let target = target(name, json!({"directory": "/o", "path": path}));
+            let (target, action) = (serde_json::to_value(target).unwrap(), Action::Create);
+            serde_json::from_value(json!({"target": target, "action": action})).unwrap()
+        };
+        let (usual, other): (Step, Step) = (folder("a", "dev/orders/a/note"), folder("b", "k8s/b"));
         assert_eq!(at(&[&usual]), "");
         assert_eq!(at(&[&usual, &other]), ", at `k8s/b`");
     }

@@ -3,12 +3,14 @@
 
 mod after;
 mod approval;
+mod ask;
 mod changes;
 mod check;
 mod comment;
 mod danger;
 mod link;
 mod made;
+mod opening;
 mod problem;
 mod suggest;
 mod warning;
@@ -18,9 +20,10 @@ use crate::model::{
 };
 use crate::report::markdown::plural;
 
+pub use ask::help;
 pub use changes::rewritten;
 pub use check::{approval, check, of_branch};
-pub use comment::{Comment, comment, help};
+pub use comment::{Comment, comment};
 pub use made::where_made;
 pub use suggest::suggestions;
 
@@ -48,7 +51,11 @@ pub fn title(brief: &Brief) -> String {
             format!("Conflicts with its base in {}", plural(paths.len(), "file"))
         }
         Stage::Unknown { .. } => "Not looked at yet".to_owned(),
-        Stage::Nothing => "Nothing here for vend to do".to_owned(),
+        Stage::Nothing => match brief.since.as_ref().is_some_and(|since| !since.gone.is_empty()) {
+            true => "Nothing changes any more: what it proposed before is gone since the last push",
+            false => "Nothing here for vend to do",
+        }
+        .to_owned(),
         Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_reviewed() => {
             "Held: nobody was shown what it takes away".to_owned()
         }

@@ -46,7 +46,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -333,7 +333,10 @@ impl GitHub {
         {
             let state = self.state();
             let (url, _) = state.hooks.target.clone().expect("where webhooks go");
-            let mut headers = hook::headers(event, "f0f0f0f0-0000-11ee-8000-000000000000");
+            // Each is another delivery.
+            static FORGED: AtomicU64 = AtomicU64::new(0);
+            let id = FORGED.fetch_add(1, Ordering::Relaxed);
+            let mut headers = hook::headers(event, &format!("f0f0f0f0-0000-11ee-8000-{id:012x}"));
             headers.extend(signature.map(|it| ("x-hub-signature-256".into(), it.into())));
             let (body, answered) = (body.to_vec(), Some(answered));
             let outgoing = hook::Outgoing { url, headers, body, index: None, answered };

@@ -46,8 +46,8 @@ fn each_story_has_its_conclusion_and_its_title() {
     conflict: Failure: Conflicts with its base in 2 files
     catalog: Success: 3 to update
     blast: Failure: 1 error in 1 file; 500 to update; replaces 30 resources
-    waves: Success: 2 requests at once, 1 later, in waves; replaces 1 resource; 1 cannot take it
-    nothing-any-more: Success: Nothing here for vend to do
+    waves: Success: 2 requests at once, 1 later, in waves; replaces 1 resource; may replace 1 resource; 1 cannot take it
+    nothing-any-more: Success: Nothing changes any more: what it proposed before is gone since the last push
     asked: Success: 1 to create
     ");
 }
@@ -114,7 +114,7 @@ fn one_review_is_one_for_all_that_the_same_people_are_asked_for() {
         "600 to create; 1 approval is missing",
         "#### Approvals",
         "#### To know",
-        "Since [",
+        "push since [",
         "Every",
     ] {
         assert!(said.contains(section), "{section}: {said}");
@@ -136,7 +136,7 @@ fn one_review_is_one_for_all_that_the_same_people_are_asked_for() {
         need.had.clear();
     }
     let said = super::written(&story);
-    for section in ["585 more, 585 of them missing", "#### To know", "Since ["] {
+    for section in ["585 more, 585 of them missing", "#### To know", "push since ["] {
         assert!(said.contains(section), "{section}: {said}");
     }
 }
@@ -249,11 +249,11 @@ fn a_problem_of_a_template_stands_once_whoever_uses_it() {
     story.brief.plan.holds = vec![held(vec![problem.clone()])];
     let said = super::written(&story);
     assert_eq!(said.matches("no such parameter").count(), 1, "{said}");
-    assert!(!said.contains("**Invalid**"), "{said}");
+    assert!(!said.contains("**Not valid**"), "{said}");
     // What does not stand above is said.
     let other = Diagnostic::error("REN001", place, "another");
     story.brief.plan.holds = vec![held(vec![problem, other])];
-    assert!(super::written(&story).contains("**Invalid**"));
+    assert!(super::written(&story).contains("**Not valid**"));
 }
 
 #[test]

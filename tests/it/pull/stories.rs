@@ -1,5 +1,8 @@
 //! Pull requests as people meet them, as values.
 
+mod catalog;
+mod evil;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,13 +10,14 @@ use jiff::Timestamp;
 use serde_json::json;
 use vend::digest::sha256;
 use vend::model::{
-    Action, Applying, Arrival, Artifact, Blast, Blind, Brief, Changed, ComponentName, Diagnostic,
-    Discount, Discounted, Effect, Exposure, Happening, Hit, Hold, HoldReason, InstanceId,
-    LastApply, Need, Place, Plan, Preview, PropertyChange, Pull, PullState, Reach, Recreates,
-    Remark, Reply, RequestId, RequestPhase, ResourceAction, ResourceChange, Revision, Rewritten,
-    Since, SourceName, SourceProblem, Stage, Status, Step, Symbol, Target, TargetKey, TargetName,
-    TemplateId, Warned,
+    Action, Applying, Artifact, Blind, Brief, Changed, ComponentName, Diagnostic, Happening, Hold,
+    HoldReason, InstanceId, LastApply, Need, Opening, Place, Plan, Preview, PropertyChange, Pull,
+    PullState, Recreates, Remark, Reply, RequestId, RequestPhase, ResourceAction, ResourceChange,
+    Revision, Rewritten, Since, SourceName, SourceProblem, Stage, Status, Step, Symbol, Target,
+    TargetKey, TargetName, Warned,
 };
+
+pub use evil::{EVIL, planted, planted_after};
 
 /// A brief, and what was rendered before and after for its targets.
 pub struct Story {
@@ -58,9 +62,9 @@ pub fn all() -> Vec<(&'static str, Story)> {
         ("fork", fork()),
         ("revert", revert()),
         ("conflict", conflict()),
-        ("catalog", catalog()),
-        ("blast", blast()),
-        ("waves", waves()),
+        ("catalog", catalog::catalog()),
+        ("blast", catalog::blast()),
+        ("waves", catalog::waves()),
         ("nothing-any-more", nothing_any_more()),
         ("asked", asked()),
     ]
@@ -211,14 +215,14 @@ fn replacement() -> Story {
     brief.needs = vec![
         Need {
             requests: vec![ledger.clone()],
-            why: "`policies/databases.yaml`: a database in prod is replaced".into(),
+            why: "a database in prod is replaced".into(),
             teams: vec!["dba".into()],
             count: 2,
             had: vec!["alex".into()],
         },
         Need {
             requests: vec![ledger.clone(), id("orders/prod/cache")],
-            why: "the environment `prod` asks for it".into(),
+            why: "environment `prod` asks for it whatever changes".into(),
             teams: vec!["orders-leads".into(), "platform".into()],
             count: 1,
             had: vec!["kim".into()],
@@ -229,7 +233,14 @@ fn replacement() -> Story {
             target: key("orders/prod/ledger#access"),
             resource: "Writer".into(),
             kind: "AWS::IAM::Role".into(),
-            what: Exposure::Permissions,
+            is_new: false,
+            openings: vec![Opening::Allows {
+                action: "s3:PutObject".into(),
+                resource: Some("*".into()),
+                principal: None,
+                condition: None,
+            }],
+            arrival: None,
         },
         Warned::Overwrites {
             target: key("orders/prod/ledger#database"),
@@ -250,10 +261,19 @@ fn replacement() -> Story {
         )
         .rendered(
             "orders/prod/ledger#access",
-            Some("Actions:\n- read\n"),
-            Some("Actions:\n- read\n- write\n"),
+            Some(&writer("[s3:GetObject]")),
+            Some(&writer("[s3:GetObject, s3:PutObject]")),
         )
         .rendered("orders/prod/cache#cache", Some("size: 2\n"), Some("size: 1\n"))
+}
+
+/// A role that may do these things.
+fn writer(actions: &str) -> String {
+    format!(
+        "Resources:\n  Writer:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n      - PolicyName: \
+         files\n        PolicyDocument:\n          Statement:\n          - Effect: Allow\n            Action: \
+         {actions}\n            Resource: \"*\"\n"
+    )
 }
 
 fn deletion() -> Story {
@@ -280,7 +300,10 @@ fn place(file: &str, line: u32, column: u32, end_column: u32) -> Place {
 
 fn invalid() -> Story {
     let file = "requests/orders/dev/events.yaml";
-    let mut story = story(Stage::Planned, vec![queue()]);
+    // What is not valid is in no plan; what stands beside it is.
+    let resources = vec![resource(ResourceAction::Create, "AWS::SQS::Queue", "Queue")];
+    let audit = previewed(step("orders/dev/audit#queue", Action::Create), resources);
+    let mut story = story(Stage::Planned, vec![audit]);
     story.brief.diagnostics = vec![
         Diagnostic::error("SCH001", place(file, 9, 3, 11), "unknown field `retenton`")
             .help("did you mean `retention`?")
@@ -323,12 +346,30 @@ fn many() -> Story {
             _ => ResourceAction::Update,
         };
         let mut changed = resource(fate, "AWS::SQS::Queue", "Queue");
-        changed.properties = match n {
-            100 | 200 => vec![property("FifoQueue", "false", "true", Recreates::Always)],
-            _ => vec![property("MessageRetentionPeriod", "345600", "1209600", Recreates::Never)],
+        let queue = |line: &str| {
+            format!(
+                "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties:\n      {line}\n"
+            )
         };
+        let (long, short) =
+            (queue("MessageRetentionPeriod: 1209600"), queue("MessageRetentionPeriod: 345600"));
+        let (property, old, new) = match (n, action) {
+            (100 | 200, _) => (
+                Some(property("FifoQueue", "false", "true", Recreates::Always)),
+                Some(queue("FifoQueue: false")),
+                Some(queue("FifoQueue: true")),
+            ),
+            (_, Action::Create) => (None, None, Some(long)),
+            (_, Action::Delete) => (None, Some(short), None),
+            _ => (
+                Some(property("MessageRetentionPeriod", "345600", "1209600", Recreates::Never)),
+                Some(short),
+                Some(long),
+            ),
+        };
+        changed.properties = property.into_iter().collect();
         steps.push(previewed(step(&at, action), vec![changed]));
-        texts.push(at);
+        texts.push((at, old, new));
     }
     let mut story = story(Stage::Planned, steps);
     story.brief.needs = vec![Need {
@@ -338,12 +379,17 @@ fn many() -> Story {
         count: 1,
         had: Vec::new(),
     }];
-    for at in texts {
-        story = story.rendered(
-            &at,
-            Some("MessageRetentionPeriod: 345600\n"),
-            Some("MessageRetentionPeriod: 1209600\n"),
-        );
+    // However much is deleted: what opens is told too.
+    story.brief.warnings = vec![Warned::Exposes {
+        target: key("web/prod/queue-41#queue"),
+        resource: "Group".into(),
+        kind: "AWS::EC2::SecurityGroup".into(),
+        is_new: false,
+        openings: vec![Opening::Traffic { what: "TCP 22".into(), from: "0.0.0.0/0".into() }],
+        arrival: None,
+    }];
+    for (at, old, new) in texts {
+        story = story.rendered(&at, old.as_deref(), new.as_deref());
     }
     story
 }
@@ -420,7 +466,7 @@ fn one_rule() -> Story {
         story(Stage::Planned, names.iter().map(|at| step(at, Action::Create)).collect());
     let needs = names.iter().map(|at| Need {
         requests: vec![key(at).request],
-        why: "the environment `dev` asks for it: `plan.creates > 0`".into(),
+        why: "rule `plan.creates > 0` of environment `dev` asks for it".into(),
         teams: vec!["platform".into()],
         count: 1,
         had: Vec::new(),
@@ -591,151 +637,6 @@ fn changed() -> Story {
     story
 }
 
-/// All that a person who means ill can write, wherever text of others goes.
-pub const EVIL: &str = "@acme/everyone fixes #7 GH-7 acme/x#7 [click](https://evil.example) \
-    ![x](https://evil.example/x.png) <img src=x onerror=alert(1)> https://evil.example www.evil.example \
-    a@evil.example :tada: $`x`$ </details></summary><!-- vend:pull:orders:12:3f9c --> \
-    ```\n@acme/everyone\n````\n| a | b |\n> [!CAUTION]\n# big\n- [x] done\n\u{202e}\u{200b}\u{1b}[2J \
-    0123456789abcdef0123456789abcdef01234567 **bold** `code` ``x`` \\";
-
-/// The same text in every place of a brief that holds text of others.
-pub fn planted(text: &str) -> Story {
-    let mut broken = ResourceChange {
-        cause: Some(text.into()),
-        properties: vec![property(text, text, text, Recreates::Always)],
-        ..resource(ResourceAction::Replace, text, text)
-    };
-    let mut update =
-        previewed(step("orders/dev/events#queue", Action::Update), vec![broken.clone()]);
-    update.remarks = vec![
-        Remark::Swap { from: text.into(), to: text.into() },
-        Remark::Drifted(vec![vend::model::DriftItem {
-            expected: Some(text.into()),
-            found: Some(text.into()),
-            ..vend::model::DriftItem::new(text, text)
-        }]),
-    ];
-    update.unknown.push(Symbol { request: id("a/b/c"), component: None, output: text.into() });
-    broken.action = ResourceAction::Retain;
-    let gone = previewed(step("orders/dev/old#queue", Action::Delete), vec![broken.clone()]);
-    let mut story = story(Stage::Planned, vec![update, gone]);
-    let brief = &mut story.brief;
-    brief.pull.title = text.into();
-    brief.pull.author = text.into();
-    brief.diagnostics = vec![
-        Diagnostic::error("SCH001", place(text, 3, 1, 4), text)
-            .help(text)
-            .related(place(text, 1, 1, 2), text),
-        Diagnostic::warning("SCH001", place(text, 3, 1, 4), text).help(text),
-    ];
-    let hold = |reason| Hold {
-        request: id("orders/dev/held"),
-        component: Some(ComponentName::new("queue")),
-        action: Some(Action::Update),
-        reason,
-    };
-    brief.plan.holds = vec![
-        hold(HoldReason::NotObserved { error: text.into() }),
-        hold(HoldReason::ForbiddenChange { what: text.into() }),
-        hold(HoldReason::NeedsApproval {
-            digest: sha256(b""),
-            lost: vec![broken],
-            preview: None,
-            needs: Vec::new(),
-            void: Vec::new(),
-        }),
-    ];
-    brief.needs = vec![Need {
-        requests: vec![id("orders/dev/events")],
-        why: text.into(),
-        teams: vec![text.into()],
-        count: 2,
-        had: vec![text.into()],
-    }];
-    brief.discounted = vec![Discounted { by: text.into(), why: Discount::Pushed }];
-    brief.warnings = vec![
-        Warned::Overwrites { target: key("orders/dev/events#queue"), items: vec![text.into()] },
-        Warned::Exposes {
-            target: key("orders/dev/events#queue"),
-            resource: text.into(),
-            kind: text.into(),
-            what: Exposure::Public,
-        },
-        Warned::Newer {
-            request: id("orders/dev/events"),
-            template: text.into(),
-            version: "1.0.0".parse().unwrap(),
-            newer: "1.1.0".parse().unwrap(),
-        },
-    ];
-    brief.since = Some(Since {
-        head: commit('e'),
-        added: vec![text.into()],
-        gone: vec![text.into()],
-        differs: vec![text.into()],
-    });
-    brief.replies = vec![
-        Reply {
-            comment: 1,
-            by: text.into(),
-            command: text.into(),
-            text: text.replace('\n', " "),
-            at: at(0),
-        },
-        Reply { comment: 2, by: text.into(), command: text.into(), text: text.into(), at: at(0) },
-    ];
-    story.rendered("orders/dev/events#queue", Some("a: 1\n"), Some(text))
-}
-
-/// The same after the merge.
-pub fn planted_after(text: &str) -> Story {
-    let mut story = planted(text);
-    let changed = Changed {
-        reviewed: sha256(b"then"),
-        now: sha256(b"now"),
-        before: vec![text.into(), format!("{text}3")],
-        after: vec![format!("{text}2"), format!("{text}3")],
-        differs: vec![format!("{text}3")],
-        rendered: vec![Rewritten {
-            target: key("orders/dev/events#queue"),
-            reviewed: false,
-            lines: text.lines().map(str::to_owned).collect(),
-        }],
-    };
-    let brief = &mut story.brief;
-    brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
-    brief.reverts = Some(11);
-    brief.holds = std::mem::take(&mut brief.plan.holds);
-    brief.holds.push(Hold {
-        request: id("orders/dev/failed"),
-        component: None,
-        action: None,
-        reason: HoldReason::Refused { error: text.into(), until: at(9) },
-    });
-    let mut queue = Applying::new(key("orders/dev/going#queue"), Action::Create, at(4));
-    for (n, state) in ["CREATE_FAILED", "CREATE_IN_PROGRESS"].into_iter().enumerate() {
-        queue.hear(&happening(5, &format!("{text}{n}"), state, Some(text)));
-    }
-    queue.error = Some(text.into());
-    brief.applying = vec![queue];
-    let outputs = json!({text: text, "list": [text], "secret": {"sensitive": text}});
-    let mut hidden = component("queue", "t");
-    hidden["settings"]["region"] = text.into();
-    hidden["link"] = text.into();
-    brief.standing = vec![
-        status(
-            "orders/dev/done",
-            RequestPhase::Ready,
-            &json!({"outputs": outputs, "components": [hidden]}),
-        ),
-        status("orders/dev/failed", RequestPhase::Failed, &json!({})),
-        status("orders/dev/held", RequestPhase::Held, &json!({})),
-        status("orders/dev/lost", RequestPhase::Failed, &json!({"waitingFor": text})),
-        status("orders/dev/later", RequestPhase::Waiting, &json!({"waitingFor": text})),
-    ];
-    story
-}
-
 fn hostile() -> Story {
     planted(EVIL)
 }
@@ -764,134 +665,6 @@ fn conflict() -> Story {
     story
 }
 
-fn catalog() -> Story {
-    let steps = ["orders/dev/events#queue", "orders/prod/events#queue", "web/prod/jobs#queue"];
-    let mut story = story(Stage::Planned, steps.map(|at| step(at, Action::Update)).into());
-    story.brief.blind = Some(Blind::Catalog);
-    story.brief.untold = vec![id("web/prod/shop")];
-    story.brief.blast = Some(radius(&story.brief.plan));
-    for at in steps {
-        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
-    }
-    story
-}
-
-/// Who is reached by a plan, and who could take a version that is new.
-fn radius(plan: &Plan) -> Blast {
-    let hit = |step: &Step| Hit {
-        request: step.target.key.request.clone(),
-        template: None,
-        effect: Effect::of(std::slice::from_ref(step)).unwrap(),
-        steps: vec![step.clone()],
-        settings: Vec::new(),
-        problems: Vec::new(),
-        held: None,
-        arrival: None,
-    };
-    let version = |patch| semver::Version::new(1, 2, patch);
-    let mut blast = Blast {
-        waves: true,
-        requests: 10_000,
-        hits: plan.steps.iter().map(hit).collect(),
-        reaches: vec![Reach {
-            version: TemplateId { name: "queue".into(), version: version(1) },
-            ranges: BTreeMap::new(),
-            pinned: BTreeMap::new(),
-            uses: BTreeMap::from([(version(0), 488)]),
-            ends: Vec::new(),
-            waves: Vec::new(),
-        }],
-        ..Blast::default()
-    };
-    blast.sort();
-    blast
-}
-
-/// A change of the catalog that replaces, breaks and updates, and reaches more than fit.
-fn blast() -> Story {
-    let names: Vec<String> = (0..500)
-        .map(|n| {
-            let environment = if n % 4 == 0 { "prod" } else { "dev" };
-            format!("team-{:02}/{environment}/queue-{n:03}#queue", n % 23)
-        })
-        .collect();
-    let mut steps: Vec<Step> = names.iter().map(|at| step(at, Action::Update)).collect();
-    for step in steps.iter_mut().take(30) {
-        let mut queue = resource(ResourceAction::Replace, "AWS::SQS::Queue", "Queue");
-        queue.cause = Some("QueueName".into());
-        let resources = vec![queue];
-        step.preview = Some(Preview { resources, foretold: true, ..Preview::default() });
-    }
-    let mut story = story(Stage::Planned, steps);
-    story.brief.blind = Some(Blind::Catalog);
-    let mut blast = radius(&story.brief.plan);
-    let shop = "requests/web/prod/shop.yaml";
-    let message = "there is no parameter `fifo`";
-    let problem = Diagnostic::error("SCH001", place(shop, 7, 5, 9), message);
-    story.brief.diagnostics.push(problem.clone());
-    blast.hits.push(Hit {
-        request: id("web/prod/shop"),
-        template: None,
-        effect: Effect::BecomesInvalid,
-        steps: Vec::new(),
-        settings: Vec::new(),
-        problems: vec![problem],
-        held: None,
-        arrival: None,
-    });
-    blast.sort();
-    story.brief.blast = Some(blast);
-    for at in &names {
-        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
-    }
-    story
-}
-
-/// A new version that the catalog's rollout brings: at once to some, later to others, and one cannot take it.
-fn waves() -> Story {
-    let mut story = story(Stage::Planned, Vec::new());
-    story.brief.blind = Some(Blind::Catalog);
-    let at = ["orders/dev/events#queue", "web/dev/jobs#queue", "orders/prod/events#queue"];
-    let mut steps: Vec<Step> = at.map(|at| step(at, Action::Update)).into();
-    let mut queue = resource(ResourceAction::Replace, "AWS::SQS::Queue", "Queue");
-    queue.cause = Some("QueueName".into());
-    steps[2].preview =
-        Some(Preview { resources: vec![queue], foretold: true, ..Preview::default() });
-    let mut blast = radius(&Plan { steps, ..Plan::default() });
-    let version = blast.reaches[0].version.clone();
-    let arrival = |wave: usize| Arrival {
-        version: version.clone(),
-        wave,
-        of: 2,
-        environment: ["dev", "prod"][wave - 1].into(),
-        share: 100,
-        stop_after: 1,
-        at_once: wave == 1,
-    };
-    for hit in &mut blast.hits {
-        let wave = if hit.request.environment() == "dev" { 1 } else { 2 };
-        hit.arrival = Some(arrival(wave));
-    }
-    let shop = "requests/web/prod/shop.yaml";
-    let message = "there is no parameter `fifo`";
-    blast.hits.push(Hit {
-        request: id("web/prod/shop"),
-        template: Some(version.clone()),
-        effect: Effect::CannotTake,
-        steps: Vec::new(),
-        settings: Vec::new(),
-        problems: vec![Diagnostic::error("SCH001", place(shop, 7, 5, 9), message)],
-        held: None,
-        arrival: Some(arrival(2)),
-    });
-    blast.sort();
-    story.brief.blast = Some(blast);
-    for at in at {
-        story = story.rendered(at, Some("Timeout: 30\n"), Some("Timeout: 60\n"));
-    }
-    story
-}
-
 fn nothing_any_more() -> Story {
     let mut story = story(Stage::Nothing, Vec::new());
     let gone = vec!["create orders/dev/events#queue".into()];
@@ -911,7 +684,7 @@ fn asked() -> Story {
     };
     story.brief.replies = vec![
         reply(1, "/vend paln", &vend::report::pull::help(Some("/vend paln"))),
-        reply(2, "/vend plan", ""),
+        reply(2, "/vend plan", "planned again"),
         reply(
             3,
             "/vend explain orders/dev/jobs",

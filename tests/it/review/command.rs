@@ -17,7 +17,7 @@ fn b99_what_is_asked_is_answered_once_in_the_one_comment() {
     let explain = repo.comment("grace", n, "Where is it?\n\n/vend explain orders/dev/it");
     desk.reacted(n, explain, "+1");
     let help = repo.comment("rita", n, "/vend help");
-    desk.reacted(n, help, "+1");
+    desk.reacted(n, help, "eyes");
     let unknown = repo.comment("grace", n, "/vend make me a sandwich");
     desk.reacted(n, unknown, "confused");
     let retry = repo.comment("ada", n, "/vend retry");

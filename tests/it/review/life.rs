@@ -9,17 +9,26 @@ use crate::world::{ask, drop_request, note, path_of, request};
 fn opened_with_an_error_mended_merged_applied_and_told_in_one_comment() {
     let desk = Desk::new();
     let _daemon = desk.serve();
-    let wrong = note("hello").replace("text: hello", "text: 7");
-    let n = desk.propose("ada", "hello", [ask("orders/dev/hello", wrong)]);
+    let right = request("pair@1.0.0", "{text: hello}");
+    let wrong = right.replace("{text: ", "{txt: ");
+    let n = desk.propose("ada", "hello", [ask("orders/dev/hello", wrong.clone())]);
     let head = desk.repo().at("hello");
     let body = desk.says(n, &["requests/orders/dev/hello.yaml"]);
     assert!(body.contains("SCH"), "{body}");
     let check = desk.check(&head, "vend", "failure");
     assert_eq!(check.annotations.len(), 1, "{:?}", check.annotations);
-    assert_eq!(check.annotations[0]["path"], path_of("orders/dev/hello"));
-    assert_eq!(check.annotations[0]["start_line"], 5);
+    let found = &check.annotations[0];
+    assert_eq!(found["path"], path_of("orders/dev/hello"));
+    let (at, line) = wrong.lines().enumerate().find(|(_, line)| line.contains("txt")).unwrap();
+    let column = line.find("txt").unwrap() + 1;
+    let place = ["start_line", "end_line", "start_column", "end_column"].map(|name| &found[name]);
+    assert_eq!(place, [at + 1, at + 1, column, column + 2], "{found}");
+    // The one sure fix is suggested as the whole line that it should be.
+    let suggested = eventually("a suggestion", || desk.repo().remarks(n).pop());
+    let block = format!("```suggestion\n{}\n```", line.replace("txt", "text"));
+    assert!(suggested.body.contains(&block), "{block}\n{}", suggested.body);
 
-    desk.repo().push("ada", "hello", [ask("orders/dev/hello", note("hello"))]);
+    desk.repo().push("ada", "hello", [ask("orders/dev/hello", right)]);
     let head = desk.repo().at("hello");
     desk.check(&head, "vend", "success");
     desk.says(n, &["create", "orders/dev/hello"]);
@@ -31,6 +40,9 @@ fn opened_with_an_error_mended_merged_applied_and_told_in_one_comment() {
     let body = desk.says(n, &["Done"]);
     assert!(body.contains("orders/dev/hello"), "{body}");
     desk.ready("orders/dev/hello");
+    let path = desk.world.status("orders/dev/hello")["outputs"]["path"].clone();
+    let output = format!("- `path` = `{}`", path.as_str().unwrap());
+    assert!(body.contains(&output), "{output}\n{body}");
     desk.check(&merged, "vend", "success");
     desk.again_nothing();
 }

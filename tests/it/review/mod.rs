@@ -18,6 +18,7 @@ mod queue;
 mod radius;
 mod rebase;
 mod sides;
+mod stack;
 mod stand;
 mod strange;
 mod trouble;

@@ -130,8 +130,8 @@ fn a_new_version_is_told_wave_by_wave_before_it_is_merged() {
     let said =
         says(&desk, n, &["1 request at once, 2 later, in waves", "3 of 4 requests would change"]);
     for part in [
-        "- at once: 0 resources are replaced",
-        "- later, wave by wave: 0 resources are replaced",
+        "- at once: 1 request, nothing is lost",
+        "- later, wave by wave: 2 requests, nothing is lost",
         "dev | updates | 1 | `orders`: `dev` 1 |",
         "prod | updates | 2 | `orders`: `prod` 2 |",
         "<b>updates</b> <code>orders/dev/a</code>",

@@ -99,12 +99,21 @@ fn f56_f57_webhooks_wake_and_forged_ones_do_nothing() {
     let secret = desk.world.root().join("webhook-secret");
     desk.world.configure(|c| {
         c["reconcile"] = serde_json::json!({"interval": "1h"});
+        c["server"] = serde_json::json!({"listen": "127.0.0.1:0"});
         c["forge"]["webhook"] = serde_json::json!({"listen": listen, "secretFile": secret});
     });
     desk.hub.hook(&format!("http://{listen}/webhook/github"), SECRET);
     let daemon = desk.serve();
     let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
     desk.says(n, &["create"]);
+    // Somebody presses *Re-run*: told in no other way, and made again once.
+    let run = desk.check(&desk.repo().at("one"), "vend", "success");
+    desk.repo().rerequest("ada", run.id);
+    let is_again = |it: &crate::github::CheckRun| it.name == "vend" && it.id != run.id;
+    eventually("the check is made again", || {
+        desk.repo().checks(&desk.repo().at("one")).into_iter().find(is_again)
+    });
+    let again = desk.hub.deliveries().last().unwrap().id.clone();
     assert_eq!(desk.hub.forge("push", b"{}", None).unwrap(), 401);
     let foreign = crate::github::signature("another secret", b"{}");
     for wrong in ["sha256=00", foreign.as_str()] {
@@ -114,8 +123,17 @@ fn f56_f57_webhooks_wake_and_forged_ones_do_nothing() {
     desk.says(n, &["Done"]);
     desk.hub.forget();
     let first = desk.hub.deliveries().first().unwrap().id.clone();
-    desk.hub.replay(&first, 1000);
+    let heard = |outcome: &str| {
+        let name = format!("vend_webhooks_total{{outcome=\"{outcome}\"}}");
+        crate::observe::sample(&daemon, &name).unwrap()
+    };
     desk.hub.settle();
+    let (woke, ignored) = (heard("woke"), heard("ignored"));
+    desk.hub.replay(&first, 10_000);
+    desk.hub.replay(&again, 10);
+    desk.hub.settle();
+    // Each is answered, and none wakes anybody; the last words on the merge may still have been on their way.
+    assert!(heard("ignored") >= ignored + 10_010.0 && heard("woke") < woke + 10.0);
     let asked = desk.hub.log();
     assert!(asked.len() < 120, "{} calls for one delivery", asked.len());
     // The last words on the merge may still have been on their way: nothing is said a thousand times.

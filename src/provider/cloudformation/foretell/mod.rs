@@ -40,7 +40,16 @@ pub(super) fn foretell(applied: &Artifact, desired: &Artifact) -> Option<Preview
     let (before, after) = (read(applied)?, read(desired)?);
     let hidden: Vec<String> = [&before, &after].into_iter().flat_map(echo::values).collect();
     let resources = resources(Template::new(&before)?, Template::new(&after)?, &hidden);
-    Some(Preview { resources, handle: None, foretold: true })
+    let is_unpublished = |change: &&ResourceChange| match change.action {
+        ResourceAction::Replace | ResourceAction::MayReplace | ResourceAction::Update => {
+            Schema::of(&change.kind).is_unknown()
+        }
+        ResourceAction::Create | ResourceAction::Delete | ResourceAction::Retain => false,
+    };
+    let unpublished = resources.iter().filter(is_unpublished).map(|change| change.kind.clone());
+    let unpublished: BTreeSet<String> = unpublished.collect();
+    let unpublished = unpublished.into_iter().collect();
+    Some(Preview { resources, handle: None, foretold: true, unpublished })
 }
 
 /// A resource that is there before and after.

@@ -52,6 +52,10 @@ impl Schema {
         }
     }
 
+    pub(super) fn is_unknown(self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
     /// The parts of a property that are more than a change in place: all of it, or those inside it.
     pub(super) fn parts(self, property: &str) -> Vec<Part> {
         let Self::Known(paths) = self else {
