@@ -22,6 +22,7 @@ mod record;
 mod rollout;
 mod status;
 mod template;
+mod trace;
 
 pub use attention::*;
 pub use blast::*;
@@ -43,6 +44,7 @@ pub use record::*;
 pub use rollout::*;
 pub use status::*;
 pub use template::*;
+pub use trace::*;
 
 /// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.
 pub type Map = std::collections::BTreeMap<String, serde_json::Value>;

@@ -64,6 +64,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let postgres: PostgresSettings =
         serde_json::from_value(json!({"url": "postgres:///"})).unwrap();
     let receiver: NotificationSettings = serde_json::from_value(json!({"name": "a"})).unwrap();
+    let traces: TraceSettings =
+        serde_json::from_value(json!({"endpoint": "https://otel.example/v1/traces"})).unwrap();
     let seconds = |d: jiff::SignedDuration| format!("{}s", d.as_secs());
     let code = BTreeMap::from([
         ("/catalog/branch", json!(s.catalog.branch)),
@@ -126,6 +128,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
             }),
         ),
         ("/notifications/0/on", json!(receiver.on)),
+        ("/traces/sampleRatio", json!(traces.sample_ratio)),
+        ("/traces/serviceName", json!(traces.service_name)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
