@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
 use vend::config::{
     Config, ForgeGitHub, NotificationFormat, NotificationSettings, PostgresSettings, Remove,
-    Settings,
+    Settings, TraceSettings,
 };
 
 use super::{Laptop, run};
