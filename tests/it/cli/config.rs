@@ -278,6 +278,18 @@ fn errors_say_where_and_what_was_meant() {
 }
 
 #[test]
+fn traces_go_nowhere_in_the_clear_and_no_address_is_shown() {
+    let traces = |endpoint: &str| problems(&format!("{GOOD}traces:\n  endpoint: {endpoint}\n"));
+    assert_eq!(traces("http://localhost:4318/v1/traces"), "none");
+    assert_eq!(traces("https://otel.acme.example/v1/traces"), "none");
+    for bad in ["http://otel.acme.example/v1/traces", "https://me:hush@otel.acme.example/"] {
+        let said = traces(bad);
+        assert!(said.starts_with("CFG001 4:3 its `endpoint`: "), "{said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
 fn relative_paths_start_at_the_file() {
     let text = "catalog: {repository: ../c}\nrequests: [{repository: ..}, {repository: ., name: own}]\nstateDir: state\n";
     let config =

@@ -145,9 +145,11 @@ fn the_callers_trace_goes_on_and_a_visit_is_named_in_the_log() {
     let collector = Collector::start();
     let desk = hearing(traces(&collector));
     let daemon = desk.serve();
-    desk.hub.fault("POST", "/repos/acme/requests/issues/1/comments", Some(1), Fault::Status(503));
+    let comments = "/repos/acme/requests/issues/1/comments";
+    desk.hub.fault("POST", comments, None, Fault::Status(503));
     let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
     let _ = daemon.logged("what is to be said on pull requests waits");
+    desk.hub.mend();
     let log = lines(&daemon);
     let line = log.iter().find(|it| says(it, "what is to be said on pull requests waits")).unwrap();
     assert_eq!(of_span(line, "pull", "number"), Some(n.to_string()), "{line}");
@@ -206,6 +208,8 @@ fn a_stack_that_outlives_its_daemon_ends_in_the_trace_that_began_it() {
     it.world.requests.commit([ask(id, steps(0))]);
     let mut daemon = Serving::ready(&it.world);
     let made = collector.span("it is made", |span| span.is("effect", "vend.action", "create"));
+    let is_ready = || it.world.status_or_none(id).filter(|status| status["phase"] == "Ready");
+    eventually("it is said", is_ready);
     let stack = it.stack(id);
     let is_submit = |span: &Span| span.is("provider", "operation", "submit");
     let submits = || collector.spans().into_iter().filter(is_submit).collect::<Vec<_>>();
@@ -236,7 +240,6 @@ fn a_stack_that_outlives_its_daemon_ends_in_the_trace_that_began_it() {
     let revision = &published.attributes["vcs.ref.head.revision"];
     let status = it.world.requests.git(&["show", &format!("{revision}:status/{id}.yaml")]);
     assert!(status.contains("phase: Ready"), "{status}");
-    it.world.ready(id);
     let mut all = collector.spans();
     all.retain(|span| span.trace == began.trace);
     let roots: Vec<_> = all.iter().filter(|span| span.parent.is_empty()).collect();
