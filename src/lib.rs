@@ -22,4 +22,5 @@ pub mod render;
 pub mod report;
 pub mod server;
 pub mod store;
+pub mod trace;
 pub mod yaml;

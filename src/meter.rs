@@ -70,6 +70,7 @@ pub struct Meter {
     renewed: Family<Identity, Gauge<f64, AtomicU64>>,
     budgets: Mutex<BTreeMap<String, Budget>>,
     notifications: Family<Delivery, Counter>,
+    spans: Family<Outcome, Counter>,
 }
 
 /// What an account may still ask of the forge, by its last word.
@@ -112,6 +113,7 @@ impl Meter {
             renewed: Family::default(),
             budgets: Mutex::default(),
             notifications: Family::default(),
+            spans: Family::default(),
         };
         // A counter that is not there yet cannot be seen to rise.
         for outcome in FORGE_OUTCOMES {
@@ -178,6 +180,18 @@ impl Meter {
         self.notifications.get_or_create(&Delivery { receiver, outcome }).inc();
     }
 
+    /// Traces are on: their counters are there from now on.
+    pub fn traces(&self) {
+        for outcome in ["sent", "dropped"] {
+            drop(self.spans.get_or_create(&Outcome { outcome }));
+        }
+    }
+
+    /// So many spans were taken by their collector, or were lost.
+    pub fn spans(&self, outcome: &'static str, count: usize) {
+        self.spans.get_or_create(&Outcome { outcome }).inc_by(count as u64);
+    }
+
     /// What each account may still ask of the forge, by its last word.
     pub fn known_budgets(&self) -> BTreeMap<String, Budget> {
         self.budgets().clone()
@@ -213,6 +227,8 @@ impl Meter {
         );
         let help = "Notifications that were sent to receivers";
         registry.register("notifications", help, self.notifications.clone());
+        let help = "Spans of traces that were sent to their collector, or lost";
+        registry.register("trace_spans", help, self.spans.clone());
         registry.register("forge_requests", "Requests to the forge", self.requests.clone());
         registry.register(
             "forge_budget_remaining",
@@ -245,6 +261,8 @@ mod tests {
         meter.budget("installation 7".into(), Budget { left: 12, until: 1_700_000_000 });
         meter.receiver("chat");
         meter.notified("chat", "failed");
+        meter.traces();
+        meter.spans("dropped", 3);
         let mut registry = Registry::with_prefix("vend");
         meter.show(&mut registry);
         let mut text = String::new();
@@ -261,6 +279,8 @@ mod tests {
             r#"vend_forge_budget_reset_timestamp{identity="installation 7"} 1700000000.0"#,
             r#"vend_notifications_total{receiver="chat",outcome="delivered"} 0"#,
             r#"vend_notifications_total{receiver="chat",outcome="failed"} 1"#,
+            r#"vend_trace_spans_total{outcome="sent"} 0"#,
+            r#"vend_trace_spans_total{outcome="dropped"} 3"#,
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }

@@ -8,14 +8,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::args::{Args, Command, Log};
 use super::output;
+use crate::trace;
 
 /// Lines that wait for their reader.
 const WAITING: usize = 8_192;
@@ -42,21 +43,21 @@ pub fn start(args: &Args) -> Option<Lines> {
     };
     let filter = EnvFilter::try_from_env("VEND_LOG")
         .unwrap_or_else(|_| EnvFilter::new(format!("vend={level}")));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let shown = tracing_subscriber::fmt::layer().with_target(false);
     let colour = output::is_colourful(&io::stderr());
     let lines = daemon.then(Lines::start);
+    let shown = match (args.log, &lines) {
+        (Log::Json, Some(lines)) => shown.json().with_writer(lines.taker()).boxed(),
+        (Log::Json, None) => shown.json().with_writer(io::stderr).boxed(),
+        (Log::Text, Some(lines)) => shown.with_ansi(colour).with_writer(lines.taker()).boxed(),
+        (Log::Text, None) => shown.with_ansi(colour).with_writer(io::stderr).boxed(),
+    };
+    // What is logged and what is traced are two choices: each has a filter of its own.
+    let all = tracing_subscriber::registry().with(shown.with_filter(filter));
     let only = filter_fn(holds_no_body);
-    let _ = match (args.log, &lines) {
-        (Log::Json, Some(lines)) => {
-            builder.json().with_writer(lines.taker()).finish().with(only).try_init()
-        }
-        (Log::Json, None) => builder.json().with_writer(io::stderr).finish().with(only).try_init(),
-        (Log::Text, Some(lines)) => {
-            builder.with_ansi(colour).with_writer(lines.taker()).finish().with(only).try_init()
-        }
-        (Log::Text, None) => {
-            builder.with_ansi(colour).with_writer(io::stderr).finish().with(only).try_init()
-        }
+    let _ = match daemon {
+        true => all.with(trace::layer()).with(only).try_init(),
+        false => all.with(only).try_init(),
     };
     lines
 }

@@ -19,6 +19,7 @@ use crate::model::PassReport;
 use crate::reconcile::Ask;
 use crate::reconcile::pull::{Nudges, Turn};
 use crate::server::{self, Heard, Hook, Metrics, Pace, Shared};
+use crate::trace::Woken;
 
 /// Asks that wait for the loop; more than this and the asker waits.
 const ASKS: usize = 64;
@@ -38,13 +39,14 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         tracing::info!(%address, "listening");
     }
     let (pulls, nudges) = (Arc::new(Notify::new()), Nudges::default());
+    let woken = Woken::default();
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
         let listen = hook.listen;
         let (turns, passes) = (pulls.clone(), shared.asks.clone());
-        let (woken, others) = (shared.metrics.clone(), store.clone());
+        let (metrics, others) = (shared.metrics.clone(), store.clone());
         let pace = Pace::new(move || {
-            woken.woken();
-            if !woken.leads() {
+            metrics.woken();
+            if !metrics.leads() {
                 let others = others.clone();
                 tokio::spawn(async move {
                     if let Err(error) = others.ring().await {
@@ -66,8 +68,8 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
             tracing::error!(error, "webhooks are refused until their secret can be read");
         }
         let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
-        let (nudges, heard) = (nudges.clone(), Heard::default());
-        let hook = Hook { secret_file, pace, nudges, metrics, heard };
+        let (nudges, woken, heard) = (nudges.clone(), woken.clone(), Heard::default());
+        let hook = Hook { secret_file, pace, nudges, woken, metrics, heard };
         let served = server::serve_webhooks(listen, hook).await;
         let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
         tracing::info!(%address, "listening for webhooks");
@@ -75,7 +77,8 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
     let hooks = Arc::new(Servers { socket: config.settings.socket(), shared });
     let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
     let now = context::now;
-    match daemon::run(Setup { config, store, reload, now, asks, hooks, pulls, nudges }).await {
+    let setup = Setup { config, store, reload, now, asks, hooks, pulls, nudges, woken };
+    match daemon::run(setup).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(DaemonError::Pass(error)) => Err(error.into()),
         Err(DaemonError::Store(error)) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! One typed file, the environment and the flags, into the settings that each module asks for.
 
+mod receivers;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::digest::{self, Digest};
 use crate::model::{Diagnostic, Place};
 use crate::yaml;
 
+pub use receivers::*;
 pub use settings::*;
 
 /// Where the daemon's own file lies when nobody says otherwise.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::{NotificationSettings, ReceiverUrl, TraceSettings};
 use crate::catalog;
-use crate::forge::Secret;
 use crate::forge::github::{self, GitHubSettings};
 use crate::git::Block;
-use crate::model::{SourceName, Trouble};
+use crate::model::SourceName;
 use crate::notify::Address;
 use crate::store::Server;
 
@@ -65,6 +65,9 @@ pub struct Settings {
     /// Who is told what is the matter.
     #[serde(default)]
     pub notifications: Vec<NotificationSettings>,
+    /// Where traces go; without it none are made.
+    #[serde(default)]
+    pub traces: Option<TraceSettings>,
     /// What may be reached.
     #[serde(default)]
     pub network: NetworkSettings,
@@ -508,63 +511,6 @@ pub struct WebhookSettings {
     pub listen: SocketAddr,
 }
 
-/// Somebody who is told what is the matter.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NotificationSettings {
-    /// Its name in the log and in metrics.
-    pub name: String,
-    /// Its address; or else `url_file`.
-    #[serde(default)]
-    pub url: Option<ReceiverUrl>,
-    /// A file with its address.
-    #[serde(default)]
-    pub url_file: Option<PathBuf>,
-    /// What it takes.
-    #[serde(default)]
-    pub format: NotificationFormat,
-    /// A file with the secret that messages are signed with.
-    #[serde(default)]
-    pub secret_file: Option<PathBuf>,
-    /// What it is told of.
-    #[serde(default = "most_troubles")]
-    pub on: Vec<Trouble>,
-    /// Only of these teams; of all when empty.
-    #[serde(default)]
-    pub teams: Vec<String>,
-    /// Only of these environments; of all when empty.
-    #[serde(default)]
-    pub environments: Vec<String>,
-    /// Only of requests with these templates; of all when empty.
-    #[serde(default)]
-    pub templates: Vec<String>,
-}
-
-/// Where a receiver is: whoever knows it may write there.
-#[derive(Clone, Debug)]
-pub struct ReceiverUrl(pub Secret);
-
-impl<'de> Deserialize<'de> for ReceiverUrl {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Self(Secret::new(String::deserialize(from)?)))
-    }
-}
-
-/// What a receiver takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NotificationFormat {
-    /// Our own, for programs.
-    #[default]
-    Vend,
-    /// What Slack takes, and what takes the same.
-    Slack,
-}
-
-fn most_troubles() -> Vec<Trouble> {
-    vec![Trouble::Failed, Trouble::Held, Trouble::Drifted, Trouble::Expired]
-}
-
 fn yes() -> bool {
     true
 }
@@ -692,6 +638,7 @@ impl Settings {
             (self.forge.is_some(), "forge"),
             (self.providers.cloudformation.endpoint.is_some(), "providers.cloudformation.endpoint"),
             (self.store.postgres.is_some(), "store.postgres"),
+            (self.traces.as_ref().is_some_and(|t| t.headers_file.is_some()), "traces.headersFile"),
         ];
         found.into_iter().find_map(|(is_set, setting)| is_set.then_some(setting))
     }
@@ -719,6 +666,7 @@ impl Settings {
                 .flatten()
                 .for_each(path);
         }
+        self.traces.iter_mut().filter_map(|t| t.headers_file.as_mut()).for_each(path);
         if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
             let ForgeGitHub { api: _, app, token_file, ca_file } = github;
             let key = app.as_mut().map(|app| &mut app.private_key_file);
@@ -786,6 +734,12 @@ impl Settings {
                     }
                 }
             }
+        }
+        if let Some(traces) = &self.traces
+            && let Err(why) = Address::parse(&traces.endpoint)
+        {
+            // The line that is shown does not hold what somebody may have put into it by mistake.
+            return Err(("/traces".into(), format!("its `endpoint`: {why}")));
         }
         if let Some(address) = self.server.listen.filter(|a| !a.ip().is_loopback()) {
             let message = format!(

@@ -15,6 +15,7 @@ mod notices;
 mod pulls;
 mod signal;
 mod systemd;
+mod traces;
 mod watch;
 
 use std::path::PathBuf;
@@ -26,20 +27,23 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use self::lease::Keeper;
 use self::notices::Notices;
 use self::pulls::Pulls;
 use self::signal::{Signals, Told};
 use self::systemd::Pulse;
+use self::traces::Traces;
 use crate::config::Config;
 use crate::error::chain;
 use crate::git::Block;
-use crate::model::PassReport;
+use crate::model::{PassReport, TraceParent};
 use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Nudges, Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
 use crate::store::{Lease, Store, StoreError, Write, unattended_key};
+use crate::trace::{self, Woken};
 
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -106,6 +110,8 @@ pub struct Setup {
     pub pulls: Arc<Notify>,
     /// Where those look besides.
     pub nudges: Nudges,
+    /// What woke the next pass, and them.
+    pub woken: Woken,
 }
 
 /// Who is told how the daemon fares.
@@ -134,6 +140,7 @@ struct Daemon {
     watcher: Option<watch::Watcher>,
     pulls: Option<Pulls>,
     notices: Option<Notices>,
+    traces: Traces,
     setup: Setup,
     pulse: Pulse,
     /// Who waits for effects to end, with what was done for them so far.
@@ -141,6 +148,8 @@ struct Daemon {
     failures: u32,
     /// How many passes were begun.
     passes: u64,
+    /// What the pass that is made comes of.
+    causes: Vec<TraceParent>,
     /// Nobody was told yet how everything stands: a quiet pass does not look.
     untold: bool,
 }
@@ -158,9 +167,11 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
     let settings = &setup.config.settings;
     let deadlines = settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
     let pulse = Pulse::start(deadlines.max(PATIENCE));
+    let mut traces = Traces::open(&setup.config);
     systemd::ready("standing by");
-    let Some(lease) = stand_by(&mut setup, &mut signals).await? else {
+    let Some(lease) = stand_by(&mut setup, &mut traces, &mut signals).await? else {
         systemd::stopping();
+        traces.end().await;
         return Ok(());
     };
     tracing::info!(epoch = lease.epoch(), "the lease is held");
@@ -181,11 +192,13 @@ pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
         watcher: None,
         pulls: None,
         notices: None,
+        traces,
         setup,
         pulse,
         waiting: Vec::new(),
         failures: 0,
         passes: 0,
+        causes: Vec::new(),
         untold: true,
     };
     daemon.open(config).await?;
@@ -205,7 +218,11 @@ async fn answer(mut bell: mpsc::Receiver<()>, pulls: Arc<Notify>, passes: mpsc::
 }
 
 /// Waits for the lease; `None` when told to stop before.
-async fn stand_by(setup: &mut Setup, signals: &mut Signals) -> Result<Option<Lease>, DaemonError> {
+async fn stand_by(
+    setup: &mut Setup,
+    traces: &mut Traces,
+    signals: &mut Signals,
+) -> Result<Option<Lease>, DaemonError> {
     loop {
         let ttl = setup.config.settings.reconcile.lease;
         tokio::select! {
@@ -215,7 +232,10 @@ async fn stand_by(setup: &mut Setup, signals: &mut Signals) -> Result<Option<Lea
                 Told::Reload => {
                     systemd::reloading();
                     match reread(setup, &setup.config) {
-                        Ok(config) => setup.config = config,
+                        Ok(config) => {
+                            traces.reopen(&setup.config, &config).await;
+                            setup.config = config;
+                        }
                         Err(error) => refuse(&error),
                     }
                     systemd::ready("standing by");
@@ -244,10 +264,30 @@ fn refuse(error: &str) {
     tracing::error!(error, "the new configuration is refused; the old one stays");
 }
 
+/// Why a pass is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reason {
+    /// Somebody asked for it, or a delivery came.
+    Asked,
+    /// A repository on this machine changed, or whoever looks after pull requests has news.
+    Changed,
+    /// Only time has passed: what was fetched a moment ago will do.
+    Due,
+}
+
+impl Reason {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Changed => "changed",
+            Self::Due => "due",
+        }
+    }
+}
+
 /// What the loop does next.
 enum Next {
-    /// With whether only time has passed: what was fetched a moment ago will do.
-    Pass(Vec<Ask>, bool),
+    Pass(Vec<Ask>, Reason),
     Reload,
     Stop,
 }
@@ -269,7 +309,7 @@ impl Daemon {
                     self.reload().await;
                     wait = Duration::ZERO;
                 }
-                Next::Pass(asks, spare) => match self.pass(asks, spare, signals).await? {
+                Next::Pass(asks, reason) => match self.pass(asks, reason, signals).await? {
                     Some(next) => wait = next,
                     None => return Ok(()),
                 },
@@ -290,16 +330,16 @@ impl Daemon {
                 while let Ok(more) = self.setup.asks.try_recv() {
                     asks.push(more);
                 }
-                Ok(Next::Pass(asks, false))
+                Ok(Next::Pass(asks, Reason::Asked))
             }
             _ = self.changes.recv() => {
                 let burst = async {
                     while let Ok(Some(())) = tokio::time::timeout(CALM, self.changes.recv()).await {}
                 };
                 let _ = tokio::time::timeout(DEBOUNCE, burst).await;
-                Ok(Next::Pass(Vec::new(), false))
+                Ok(Next::Pass(Vec::new(), Reason::Changed))
             }
-            () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new(), true)),
+            () = tokio::time::sleep(wait) => Ok(Next::Pass(Vec::new(), Reason::Due)),
         }
     }
 
@@ -307,7 +347,7 @@ impl Daemon {
     async fn pass(
         &mut self,
         asks: Vec<Ask>,
-        spare: bool,
+        reason: Reason,
         signals: &mut Signals,
     ) -> Result<Option<Duration>, DaemonError> {
         for ask in asks {
@@ -319,14 +359,14 @@ impl Daemon {
             self.open(self.config.clone()).await?;
         }
         let Some(mut engine) = self.engine.take() else { return Ok(Some(AFTER_FAILURE)) };
-        if spare {
+        if reason == Reason::Due {
             // Less than any poll waits.
             engine.spare_fetch(self.interval().mul_f64(0.8).min(FETCH_AGAIN));
         }
         let stop = engine.stop();
         // What comes due while it is made waits for the next one.
         self.is_due(self.interval());
-        let mut work = self.work(engine);
+        let mut work = self.work(engine, reason);
         let ended = tokio::select! {
             ended = &mut work => ended,
             error = self.keeper.lost() => {
@@ -353,13 +393,17 @@ impl Daemon {
 
     /// Runs a pass on a thread of its own: reading and rendering thousands of requests must not keep
     /// signals waiting, and a panic in it must not end the daemon.
-    fn work(&mut self, mut engine: Engine) -> JoinHandle<Ended> {
+    fn work(&mut self, mut engine: Engine, reason: Reason) -> JoinHandle<Ended> {
         let (lease, now) = (self.keeper.lease().clone(), self.setup.now);
         let asked = !self.waiting.is_empty() || self.untold;
         self.passes += 1;
         // Unique over restarts too: each begins with an epoch of its own.
         let id = format!("{}-{}", lease.epoch(), self.passes);
-        let span = tracing::info_span!("pass", id);
+        let span = tracing::info_span!("pass", id, trace_id = Empty);
+        self.causes = self.setup.woken.passes.take();
+        engine.came_of(!self.causes.is_empty());
+        trace::attribute(&span, "vend.pass.reason", reason.word());
+        trace::begin(&span, &self.causes);
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -382,7 +426,15 @@ impl Daemon {
                         self.notify().await;
                         Ok(span.in_scope(|| self.passed(&report, seconds)))
                     }
-                    Err(error) => span.in_scope(|| self.failed(error)),
+                    Err(error) => {
+                        trace::failed(&span);
+                        // The next one does what this one was to do.
+                        self.setup.woken.passes.add(std::mem::take(&mut self.causes));
+                        span.in_scope(|| {
+                            trace::keep();
+                            self.failed(error)
+                        })
+                    }
                 }
             }
             Err(error) => self.failed(PassError::Task(error.to_string())),
@@ -409,6 +461,13 @@ impl Daemon {
             self.setup.hooks.stands(report, now);
         }
         if let Some(pulls) = self.pulls.as_ref().filter(|_| !report.quiet) {
+            let told = self.engine.as_mut().map(Engine::take_told).unwrap_or_default();
+            let turns = &self.setup.woken.turns;
+            // What it comes of goes first, else what it brought to an end.
+            match self.causes.is_empty() {
+                true => turns.add(told.into_iter().chain(trace::current())),
+                false => turns.add(trace::current().into_iter().chain(told)),
+            }
             pulls.passed(!report.done.is_empty());
         }
         if !report.quiet {
@@ -503,6 +562,7 @@ impl Daemon {
             engine.answered();
         }
         self.engine = Some(engine);
+        self.traces.reopen(&self.config, &config).await;
         self.config = config;
         Ok(())
     }
@@ -543,6 +603,7 @@ impl Daemon {
             now: self.setup.now,
             interval,
             wake: self.setup.pulls.clone(),
+            woken: self.setup.woken.clone(),
             passes: self.change_sender.clone(),
             hooks: self.setup.hooks.clone(),
         })))
@@ -563,7 +624,7 @@ impl Daemon {
 
     /// Leaves the place to a successor.
     async fn end(self, outcome: &Result<(), DaemonError>) {
-        let Self { keeper, setup, config, pulls, notices, .. } = self;
+        let Self { keeper, setup, config, pulls, notices, mut traces, .. } = self;
         if let Some(notices) = notices {
             notices.end().await;
         }
@@ -576,6 +637,7 @@ impl Daemon {
             let _ = std::fs::remove_file(path);
         }
         keeper.release(setup.store.as_ref()).await;
+        traces.end().await;
     }
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tracing::field::Empty;
 
 use super::Hooks;
 use crate::error::chain;
 use crate::reconcile::PassError;
 use crate::reconcile::pull::{Reviewer, Turn};
 use crate::store::{Lease, StoreError};
+use crate::trace::{self, Woken};
 
 /// How long after a turn that failed on our side the next one begins.
 const AFTER_FAILURE: Duration = Duration::from_secs(15);
@@ -37,6 +39,8 @@ pub(super) struct Start {
     pub interval: Duration,
     /// Wakes a turn.
     pub wake: Arc<Notify>,
+    /// What woke the next turn, and the next pass.
+    pub woken: Woken,
     /// Wakes a pass.
     pub passes: mpsc::Sender<()>,
     /// Told how it goes.
@@ -76,7 +80,7 @@ impl Drop for Pulls {
 }
 
 async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
-    let Start { reviewer, lease, now, interval, wake, passes, hooks } = start;
+    let Start { reviewer, lease, now, interval, wake, woken, passes, hooks } = start;
     let (mut reviewer, mut turns) = (Some(reviewer), 0_u64);
     while !stop.load(Ordering::Relaxed) {
         let Some(mut at_work) = reviewer.take() else { return };
@@ -84,7 +88,10 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
         let runtime = tokio::runtime::Handle::current();
         // Planning is work: it must not keep webhooks waiting, and a panic in it ends one turn.
         turns += 1;
-        let span = tracing::info_span!("turn", id = format!("{}-{turns}", lease.epoch()));
+        let id = format!("{}-{turns}", lease.epoch());
+        let span = tracing::info_span!("turn", id, trace_id = Empty);
+        trace::begin(&span, &woken.turns.take());
+        let whole = span.clone();
         let turn = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
             let turn = || runtime.block_on(at_work.turn(&lease, seen, &now));
@@ -96,11 +103,14 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
         let wait = match turn.await {
             Ok((back, outcome)) => {
                 reviewer = Some(back);
+                let _entered = whole.enter();
                 match outcome {
                     Ok(turn) => {
                         hooks.attended(&turn);
                         let Turn { due, wake, unattended: _, looked: _ } = turn;
                         if wake {
+                            trace::keep();
+                            woken.passes.add_current();
                             // Full: a pass is called for already.
                             let _ = passes.try_send(());
                         }
@@ -114,6 +124,8 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
                     }
                     Err(error) => {
                         let error = chain(&error);
+                        trace::keep();
+                        trace::failed(&whole);
                         tracing::error!(error, "pull requests could not be looked after");
                         AFTER_FAILURE.min(interval)
                     }

@@ -23,6 +23,7 @@ mod rollout;
 mod secret;
 mod status;
 mod template;
+mod trace;
 
 pub use attention::*;
 pub use blast::*;
@@ -45,6 +46,7 @@ pub use rollout::*;
 pub use secret::*;
 pub use status::*;
 pub use template::*;
+pub use trace::*;
 
 /// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.
 pub type Map = std::collections::BTreeMap<String, serde_json::Value>;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Change, ComponentName, DriftItem, Happening, InstanceId, Life, Map, Origin, OutputSpec,
     Reference, RequestId, Revision, SourceName, Target, TargetKey, TargetName, TemplateId, Ticket,
-    Token, hidden_output, is_hidden_output,
+    Token, TraceParent, hidden_output, is_hidden_output,
 };
 use crate::digest::Digest;
 
@@ -261,6 +261,14 @@ pub struct Journalled {
     /// See [`Step::locked`](super::Step::locked).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub locked: bool,
+    /// What began it: all that is done for it later, by whatever pass, belongs there. Absent while traces are off,
+    /// and in what was written before there were any.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "TraceParent::lenient"
+    )]
+    pub trace: Option<TraceParent>,
     /// What the record becomes when it ends well.
     pub outcome: Outcome,
 }

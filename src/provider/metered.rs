@@ -14,6 +14,7 @@ use crate::meter::meter;
 use crate::model::{
     Action, Artifact, Change, Map, Observation, Preview, Progress, Target, TargetKey, Ticket, Token,
 };
+use crate::trace;
 
 /// See the module.
 pub(super) struct Metered(Arc<dyn Provider>);
@@ -39,6 +40,7 @@ impl Metered {
         if let Some(key) = one {
             span.record("request", tracing::field::display(&key.request));
         }
+        trace::calls(&span);
         let began = Instant::now();
         let answer = call.instrument(span).await;
         meter().took(kind, operation, began.elapsed());

@@ -209,12 +209,13 @@ fn each<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U>
         }
         chunks.push(chunk);
     }
-    let work = &work;
+    // What they log belongs to the same pass.
+    let (work, span) = (&work, &tracing::Span::current());
+    let run =
+        move |chunk: Vec<T>| span.in_scope(|| chunk.into_iter().map(work).collect::<Vec<U>>());
     std::thread::scope(|scope| {
-        let threads: Vec<_> = chunks
-            .into_iter()
-            .map(|chunk| scope.spawn(move || chunk.into_iter().map(work).collect::<Vec<U>>()))
-            .collect();
+        let threads: Vec<_> =
+            chunks.into_iter().map(|chunk| scope.spawn(move || run(chunk))).collect();
         threads.into_iter().flat_map(|t| t.join().expect("work catches its own panics")).collect()
     })
 }

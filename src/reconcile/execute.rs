@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
@@ -33,11 +33,11 @@ use crate::digest;
 use crate::fault::{planted, point};
 use crate::model::{
     Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
-    Ticket, Token,
+    Ticket, Token, TraceParent,
 };
 use crate::provider::Providers;
-use crate::report;
 use crate::store::{Lease, Store, Write};
+use crate::{report, trace};
 
 /// Calls of one lane at once, for providers that take changes one by one.
 const CALLS: usize = 16;
@@ -190,11 +190,12 @@ impl Executor<'_> {
             let provider = self.providers.get(&row.change.target.provider).cloned();
             match (provider, row.ticket.clone()) {
                 (Some(provider), Some(ticket)) if is_due(&row) && asked.len() < POLLS => {
+                    let span = poll_span(&row);
                     let polled = async move {
                         let (row, answer) = call::poll(provider, row, ticket).await;
                         (None, vec![(row, answer.of_a_resumed())])
                     };
-                    asked.spawn(polled.in_current_span());
+                    asked.spawn(polled.instrument(span));
                 }
                 (_, _) => under_way.push(row),
             }
@@ -238,6 +239,7 @@ impl Executor<'_> {
                         (provider.clone(), ticket.clone(), polls.clone());
                     let stop = stops.contains(&row.change.token);
                     let key = tokens(std::slice::from_ref(&row));
+                    let span = poll_span(&row);
                     let polled = async move {
                         let _turn = turns.acquire_owned().await;
                         let (row, answer) = match stop {
@@ -246,7 +248,7 @@ impl Executor<'_> {
                         };
                         vec![(row, answer.of_a_resumed())]
                     };
-                    open.ask(key.clone(), polled.in_current_span());
+                    open.ask(key.clone(), polled.instrument(span));
                     asked.insert(key);
                 }
                 (Some(_), _) => lanes.entry(self.lane(&row)).or_default().push(row),
@@ -261,12 +263,17 @@ impl Executor<'_> {
             let turns = Arc::new(Semaphore::new((CALLS / size).max(1)));
             for batch in rows.chunks(size) {
                 let key = tokens(batch);
+                let span = tracing::info_span!("resume", effects = batch.len());
+                match batch {
+                    [row] => trace::belongs(&span, row.trace.as_ref()),
+                    rows => trace::concerns(&span, rows.iter().filter_map(|r| r.trace.as_ref())),
+                }
                 let (batch, provider, turns) = (batch.to_vec(), provider.clone(), turns.clone());
                 let sent = async move {
                     let _turn = turns.acquire_owned().await;
                     call::submit_again(provider, batch).await
                 };
-                open.ask(key.clone(), sent.in_current_span());
+                open.ask(key.clone(), sent.instrument(span));
                 asked.insert(key);
             }
         }
@@ -303,10 +310,11 @@ impl Executor<'_> {
         rows: impl Iterator<Item = &'a Journalled> + Clone,
         done: &mut Done,
     ) -> Result<(), PassError> {
-        let writes = rows.clone().map(|row| Write::Intent(Box::new(row.clone()))).collect();
+        let writes: Vec<_> = rows.clone().map(|row| Write::Intent(Box::new(row.clone()))).collect();
         point!("pass.intent.before")?;
         if !planted!("intent-after-effect") {
-            self.store.commit(self.lease, writes).await?;
+            let span = tracing::debug_span!("journal", "vend.effects" = writes.len());
+            self.store.commit(self.lease, writes).instrument(span).await?;
         }
         point!("pass.intent.after")?;
         done.commits += 1;
@@ -425,7 +433,8 @@ impl Executor<'_> {
             done.records.insert(id, record);
         }
         point!("pass.ends.before")?;
-        self.store.commit(self.lease, writes).await?;
+        let span = tracing::debug_span!("journal", "vend.writes" = writes.len());
+        self.store.commit(self.lease, writes).instrument(span).await?;
         point!("pass.ends.after")?;
         done.commits += 1;
         Ok(())
@@ -446,7 +455,8 @@ impl Executor<'_> {
             writes.extend(used);
         }
         writes.push(Write::Event(event(&row, ledger::event_kind(*action), None, now)));
-        tracing::info!(target = %target.name, request = %key.request, ?action, %token, "done");
+        let trace_id = sampled(&row);
+        tracing::info!(target = %target.name, request = %key.request, ?action, %token, trace_id, "done");
         self.watch.notice(&Notice::Ended { key: &key, action: *action, error: None });
         done.retries.insert(key, None);
         done.ended.push((row, None));
@@ -504,7 +514,8 @@ impl Executor<'_> {
             (false, false) => "Failed",
         };
         writes.push(Write::Event(event(&row, kind, Some(&error), now)));
-        tracing::warn!(target = %row.change.target.name, request = %key.request, error, refused, again, "failed");
+        let trace_id = sampled(&row);
+        tracing::warn!(target = %row.change.target.name, request = %key.request, error, refused, again, trace_id, "failed");
         self.watch.notice(&Notice::Ended {
             key: &key,
             action: row.change.action,
@@ -545,6 +556,19 @@ impl Executor<'_> {
             writes.push(Write::Happened { key, event });
         }
     }
+}
+
+/// Asking about a row belongs to what began it, whichever pass asks.
+fn poll_span(row: &Journalled) -> Span {
+    let TargetKey { request, component } = &row.change.target.key;
+    let span = tracing::info_span!("poll", %request, %component);
+    trace::belongs(&span, row.trace.as_ref());
+    span
+}
+
+/// The trace that a row belongs to, where it is recorded.
+fn sampled(row: &Journalled) -> Option<&str> {
+    row.trace.as_ref().filter(|trace| trace.is_sampled()).map(TraceParent::trace)
 }
 
 /// Its end is asked for later; with why it could not be asked for now, where that is so.

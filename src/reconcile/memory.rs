@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::model::{
     Approval, Counts, Diagnostic, DriftCounts, EndCounts, Fate, HoldReason, Journalled, Lasting,
     Origin, RequestId, Retry, Revision, Rollout, SourceName, Sources, TargetKey, TargetName,
-    TemplateId, Wave,
+    TemplateId, TraceParent, Wave,
 };
 use crate::plan;
 use crate::store::{DesiredEntry, Frames, HeldRow, Index, RecordEntry, Spot};
@@ -93,6 +93,8 @@ pub struct Memory {
     pub built: Built,
     /// Each source's commit of which all is announced.
     pub told: BTreeMap<SourceName, Revision>,
+    /// The traces of effects that ended, of which nothing was published yet.
+    pub owed: Vec<TraceParent>,
     /// From which commit on sources need pull requests.
     pub gates: BTreeMap<SourceName, Revision>,
     /// Which commits brought what is not applied yet.

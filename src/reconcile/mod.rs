@@ -50,6 +50,7 @@ pub mod source;
 mod step;
 mod sweep;
 mod table;
+mod traced;
 mod turn;
 pub mod view;
 
@@ -66,7 +67,9 @@ use crate::fault::Fault;
 use crate::forge::github::GitHub;
 use crate::forge::{Forge, Repo};
 use crate::git::{Author, Block, Credential, GitError, Transport};
-use crate::model::{Action, Happening, InstanceId, PassReport, Revision, SourceName, TargetKey};
+use crate::model::{
+    Action, Happening, InstanceId, PassReport, Revision, SourceName, TargetKey, TraceParent,
+};
 use crate::provider::Providers;
 use crate::provider::cloudformation::{CloudFormation, CloudFormationSettings, Rate};
 use crate::provider::files::{Files, FilesSettings};
@@ -267,6 +270,10 @@ pub struct Engine {
     resumed: std::sync::Mutex<execute::Resumed>,
     /// Environments of whose rights was warned.
     warned: std::sync::Mutex<BTreeSet<String>>,
+    /// Somebody woke the next pass, and what it does belongs to their trace.
+    is_woken: bool,
+    /// What began effects of which the last pass published that they ended.
+    told: Vec<TraceParent>,
 }
 
 impl Engine {
@@ -339,6 +346,8 @@ impl Engine {
             forge,
             shelf: None,
             resumed: std::sync::Mutex::default(),
+            is_woken: false,
+            told: Vec::new(),
         })
     }
 
@@ -361,6 +370,16 @@ impl Engine {
     /// The next pass may do with what was fetched no longer ago than this.
     pub fn spare_fetch(&mut self, within: std::time::Duration) {
         self.spare = Some(within);
+    }
+
+    /// Whether the next pass belongs to the trace of whoever woke it.
+    pub fn came_of(&mut self, somebody: bool) {
+        self.is_woken = somebody;
+    }
+
+    /// The traces of what the last pass said to have ended.
+    pub fn take_told(&mut self) -> Vec<TraceParent> {
+        std::mem::take(&mut self.told)
     }
 
     /// Set it, and no new batch of effects begins.

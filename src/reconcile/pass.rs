@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
@@ -12,6 +14,7 @@ use super::front::Glance;
 use super::memory::{Built, Memory};
 use super::preview::Told;
 use super::source::{Fetched, Snapshot};
+use super::traced::Traced;
 use super::{Engine, Notice, PassError};
 use crate::catalog::{self, Catalog};
 use crate::digest::{self, Digest};
@@ -24,6 +27,7 @@ use crate::model::{
 };
 use crate::plan::{Bounds, Gone};
 use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
+use crate::trace;
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,8 @@ pub(super) struct Pass<'a> {
     pub(super) moved: bool,
     /// The status branch was reached and is ours to write.
     pub(super) checked: bool,
+    /// What it is told of in which traces.
+    pub(super) traced: Traced,
     pub(super) report: PassReport,
 }
 
@@ -132,6 +138,7 @@ impl Engine {
             }
             return Ok(PassReport { quiet: true, due: quiet.due, ..PassReport::default() });
         }
+        trace::keep();
         self.whole(wake, clock, fetched, moved).await
     }
 
@@ -150,7 +157,7 @@ impl Engine {
         pass.moved = moved;
         pass.check_epoch().await?;
         let outcome = pass.run().await;
-        let Pass { mut memory, mut report, lease, planned, unfinished, checked, .. } = pass;
+        let Pass { mut memory, mut report, lease, planned, unfinished, checked, traced, .. } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
         memory.brought.tidy();
@@ -186,6 +193,7 @@ impl Engine {
         report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.under_way();
         self.checked |= checked;
+        self.told = traced.told;
         self.memory = Some(memory);
         Ok(report)
     }
@@ -407,6 +415,7 @@ impl<'a> Pass<'a> {
             again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
+            traced: Traced::default(),
             report: PassReport::default(),
         }
     }
@@ -426,16 +435,10 @@ impl<'a> Pass<'a> {
             let value = serde_json::to_value(self.memory.drifted).ok();
             writes.push(Write::Value { key: DRIFTED.into(), value });
         }
-        let mut seeds = self.read_catalog(&mut writes).await?;
-        seeds.extend(self.roll_out(&mut writes).await?);
-        let found = self.list(seeds, &mut writes);
-        self.evaluate(found, &mut writes).await?;
-        self.weigh_rollouts(&mut writes).await?;
-        self.begin_gates(&mut writes).await?;
-        self.remember_sources(&mut writes)?;
-        point!("pass.read.before")?;
-        self.commit(writes).await?;
-        point!("pass.read.after")?;
+        let span = tracing::debug_span!("evaluate", "vend.requests" = Empty);
+        self.read(writes).instrument(span.clone()).await?;
+        span.record("vend.requests", self.report.evaluated);
+        drop(span);
         let mut changed = self.resume().await?;
         if cut_off {
             // Whose outputs changed then, and who had not read them yet, nothing tells.
@@ -454,6 +457,20 @@ impl<'a> Pass<'a> {
         self.expire().await?;
         self.sweep().await?;
         self.note_told().await
+    }
+
+    /// Reads what is desired now, and makes that durable.
+    async fn read(&mut self, mut writes: Vec<Write>) -> Result<(), PassError> {
+        let mut seeds = self.read_catalog(&mut writes).await?;
+        seeds.extend(self.roll_out(&mut writes).await?);
+        let found = self.list(seeds, &mut writes);
+        self.evaluate(found, &mut writes).await?;
+        self.weigh_rollouts(&mut writes).await?;
+        self.begin_gates(&mut writes).await?;
+        self.remember_sources(&mut writes)?;
+        point!("pass.read.before")?;
+        self.commit(writes).await?;
+        Ok(point!("pass.read.after")?)
     }
 
     /// Notes of which commits all is announced and published, as far as it can be.

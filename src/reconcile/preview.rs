@@ -410,7 +410,8 @@ impl Pass<'_> {
             };
             let provider = self.engine.providers.get(&target.provider).cloned();
             if let (Some(provider), Some(handle)) = (provider, preview.handle) {
-                dropped.spawn(discard(provider, target, handle, turns.clone()));
+                let discarded = discard(provider, target, handle, turns.clone());
+                dropped.spawn(discarded.in_current_span());
             }
         }
         while dropped.join_next().await.is_some() {}

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use super::PassError;
 use super::front::{self, InstanceFile};
@@ -26,7 +28,7 @@ use crate::git::{Edit, GitError, Mirror};
 use crate::model::{Artifact, RequestId, Revision};
 use crate::report;
 use crate::store::{StatusRow, Write};
-use crate::{digest, yaml};
+use crate::{digest, trace, yaml};
 
 /// Lost races before giving up until the next pass.
 const MAX_RACES: u32 = 8;
@@ -79,9 +81,25 @@ impl Pass<'_> {
                 return Ok(());
             }
             let more = batch.rows.len() == PAGE || batch.drops.len() == PAGE;
-            match self.push(&batch).await {
-                Ok(revision) => self.published(batch, revision).await?,
+            let branch = self.engine.config.settings.status.branch.as_str();
+            let span = tracing::debug_span!(
+                "publish",
+                "vcs.ref.head.name" = branch,
+                "vcs.ref.head.revision" = Empty,
+                "vend.statuses" = batch.rows.len() + batch.drops.len()
+            );
+            let began = (self.clock)();
+            let pushed = self.push(&batch).instrument(span.clone()).await;
+            match pushed {
+                Ok(revision) => {
+                    if let Some(revision) = &revision {
+                        span.record("vcs.ref.head.revision", display(revision));
+                    }
+                    self.published(batch, revision).instrument(span.clone()).await?;
+                    span.in_scope(|| self.trace_published(began));
+                }
                 Err(PushError::Git(error)) => {
+                    trace::failed(&span);
                     let error = chain(&error);
                     tracing::warn!(error, "the status branch could not be written");
                     self.report.publish_error = Some(error);
@@ -167,7 +185,8 @@ impl Pass<'_> {
                 return Ok(tip);
             };
             point!("pass.publish.before").map_err(GitError::from)?;
-            match front.mirror().push(&revision, tip.as_ref()).await {
+            let push = front.mirror().push(&revision, tip.as_ref());
+            match push.instrument(tracing::debug_span!("push")).await {
                 Ok(()) => return Ok(Some(revision)),
                 // A lost answer is looked up like a lost race: our commit is the tip, or it is not.
                 Err(GitError::Raced { .. } | GitError::Unknown { .. }) => {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::desired::{self, Evaluated, Found};
 use super::foresee::{self, Foreseen, Foreseer, Foresight, Sight};
@@ -58,8 +60,11 @@ impl Pass<'_> {
             let cases = self.cases(ids).await?;
             self.hear_again().await?;
             let mut looking = BTreeSet::new();
-            let (plan, cases) =
-                self.look_and_plan(cases, &mut live, &mut rubble, &mut looking).await;
+            let span = tracing::debug_span!("plan", "vend.steps" = Empty, "vend.holds" = Empty);
+            let planned = self.look_and_plan(cases, &mut live, &mut rubble, &mut looking);
+            let (plan, cases) = planned.instrument(span.clone()).await;
+            span.record("vend.steps", plan.steps.len()).record("vend.holds", plan.holds.len());
+            drop(span);
             self.looking = looking;
             if round == 0 {
                 self.engine.watch.notice(&Notice::Planned { steps: plan.steps.len() });

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use tracing::Instrument as _;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use super::PassError;
 use crate::catalog::{PathIs, Pattern};
@@ -18,6 +19,7 @@ use crate::error::chain;
 use crate::fault::planted;
 use crate::git::{GitError, Location, Mirror, Transport, Trust};
 use crate::model::{RequestId, Revision, SourceName, SourceProblem, SourceRecord};
+use crate::trace;
 
 /// The catalog's name among the sources.
 pub const CATALOG: &str = "catalog";
@@ -198,7 +200,24 @@ impl Sources {
         let going_on = self.slow().remove(&source.name);
         going_on.unwrap_or_else(|| {
             let mirror = source.mirror.clone();
-            tokio::spawn(async move { mirror.fetch().await }.in_current_span())
+            let span = tracing::debug_span!(
+                "fetch",
+                "vend.source" = %source.name,
+                "vcs.ref.head.revision" = Empty
+            );
+            let fetch = async move {
+                let fetched = mirror.fetch().await;
+                let span = Span::current();
+                match &fetched {
+                    Ok(Some(tip)) => {
+                        span.record("vcs.ref.head.revision", display(tip));
+                    }
+                    Ok(None) => {}
+                    Err(_) => trace::failed(&span),
+                }
+                fetched
+            };
+            tokio::spawn(fetch.instrument(span))
         })
     }
 

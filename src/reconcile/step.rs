@@ -239,6 +239,7 @@ impl Pass<'_> {
                 error: None,
                 released,
                 locked: step.locked,
+                trace: self.cause_of(&key.request),
                 outcome,
             });
         }
@@ -276,6 +277,7 @@ impl Pass<'_> {
         self.unfinished |= stopped;
         self.memory.stamp += commits;
         for (row, error) in ended {
+            self.trace_end(&row, error.is_some());
             let key = row.change.target.key.clone();
             self.memory.journal.remove(&key);
             self.touched.insert(key.request.clone());
@@ -288,6 +290,7 @@ impl Pass<'_> {
             self.report.done.push((key, row.change.action, error));
         }
         for row in superseded {
+            self.trace_end(&row, true);
             let key = row.change.target.key;
             self.memory.journal.remove(&key);
             self.memory.prepared.remove(&key);

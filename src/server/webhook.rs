@@ -19,6 +19,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use tracing::field::Empty;
 
 use super::accept::Bodies;
 use super::metrics::Delivery;
@@ -26,7 +27,11 @@ use super::{Metrics, Pace};
 use crate::error::chain;
 use crate::fault::planted;
 use crate::forge::{Secret, webhook};
+use crate::model::TraceParent;
 use crate::reconcile::pull::Nudges;
+use crate::trace::{self, Woken};
+
+const PATH: &str = "/webhook/github";
 
 /// What a delivery needs.
 #[derive(Clone)]
@@ -37,6 +42,8 @@ pub struct Hook {
     pub pace: Pace,
     /// Where those look besides.
     pub nudges: Nudges,
+    /// What wakes them.
+    pub woken: Woken,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What was delivered already.
@@ -80,7 +87,7 @@ impl Heard {
 }
 
 pub(super) fn router(hook: Hook) -> Router {
-    Router::new().route("/webhook/github", post(github)).with_state(hook)
+    Router::new().route(PATH, post(github)).with_state(hook)
 }
 
 /// Whoever does not even claim to have signed it sends nothing that is read.
@@ -119,7 +126,27 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         return StatusCode::UNAUTHORIZED;
     }
     let event = header(webhook::EVENT).unwrap_or_default();
-    if !is_json(header("content-type")) {
+    // Whoever signed it may be answered by name; nobody signs heads, so that it is a name and no more.
+    let id = header(webhook::DELIVERY).filter(|id| is_name(id)).unwrap_or_default();
+    let span = tracing::info_span!("delivery", id, event, trace_id = Empty);
+    for (name, value) in
+        [("http.request.method", "POST"), ("http.route", PATH), ("vcs.provider.name", "github")]
+    {
+        trace::attribute(&span, name, value);
+    }
+    trace::serves(&span, format!("POST {PATH}"));
+    trace::begin(&span, caller(&headers).as_slice());
+    let status = span.in_scope(|| {
+        trace::keep();
+        take(&hook, (event, id), is_json(header("content-type")), &body)
+    });
+    trace::attribute(&span, "http.response.status_code", i64::from(status.as_u16()));
+    status
+}
+
+/// Looks at what is signed, and wakes whom it is for.
+fn take(hook: &Hook, (event, id): (&str, &str), is_json: bool, body: &[u8]) -> StatusCode {
+    if !is_json {
         hook.metrics.delivered(Delivery::NotJson);
         tracing::error!(
             event,
@@ -128,15 +155,28 @@ async fn github(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> St
         );
         return StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }
-    let wake = webhook::parse(event, &body);
-    let id = header(webhook::DELIVERY).unwrap_or_default();
-    let wake = wake.filter(|_| hook.heard.is_first(id));
+    let wake = webhook::parse(event, body).filter(|_| hook.heard.is_first(id));
     hook.metrics.delivered(if wake.is_some() { Delivery::Woke } else { Delivery::Ignored });
     if let Some(wake) = wake {
+        tracing::info!(repo = %wake.repo, number = wake.pull, "a delivery wakes us");
+        hook.woken.passes.add_current();
+        hook.woken.turns.add_current();
         hook.nudges.take(wake);
         hook.pace.wake();
     }
     StatusCode::NO_CONTENT
+}
+
+/// What the delivery belongs to by its caller's word: something before us may make traces as well.
+fn caller(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut all = headers.get_all("traceparent").iter();
+    let (Some(one), None) = (all.next(), all.next()) else { return None };
+    TraceParent::parse(one.to_str().ok()?)
+}
+
+/// Whether it can be the name of a delivery: a forge gives each a UUID.
+fn is_name(id: &str) -> bool {
+    id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 #[cfg(test)]

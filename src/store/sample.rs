@@ -192,6 +192,7 @@ pub(crate) fn intent(name: &str, text: &str, attempt: u32) -> Box<Journalled> {
         fingerprint: None,
         released: Vec::new(),
         locked: false,
+        trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         outcome: Outcome::Applied(Box::new(AppliedOutcome { record: *record, needs: vec![] })),
     })
 }

@@ -47,6 +47,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("digest", Ground(1)),
     ("model", Ground(2)),
     ("yaml", Ground(3)),
+    ("trace", Ground(3)),
     ("policy", Rule),
     ("catalog", Pure),
     ("render", Pure),

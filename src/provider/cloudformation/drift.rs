@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::echo;
 use super::error::Trouble;
@@ -143,13 +144,14 @@ pub(super) async fn inspect(
     let before = match detections.begin(&stack, Instant::now()) {
         None => {
             let (theirs, looked_at, place) = (session.clone(), stack.clone(), place.clone());
-            let look = tokio::spawn(async move {
+            let look = async move {
                 let found = tokio::time::timeout(DEADLINE, theirs.drift(&looked_at, &place)).await;
                 let found = found.unwrap_or_else(|_| Err(Trouble::Unsent(TOO_LONG.into())));
                 let (changed, at) = (looked_at.changed, Instant::now());
                 let found = Found { findings: found, changed, at };
                 theirs.limits.detections.put(&looked_at.id, Some(Detection::Found(found)));
-            });
+            };
+            let look = tokio::spawn(look.in_current_span());
             // The look itself goes on when nobody waits for it any more.
             let _ = tokio::time::timeout(GRACE, look).await;
             detections.take_found(&stack.id)

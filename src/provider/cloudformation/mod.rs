@@ -281,9 +281,9 @@ impl CloudFormation {
             match (observation, depth) {
                 (Observation::Present(live), Depth::Drift) => {
                     let session = session.clone();
-                    deep.spawn(
-                        async move { (n, drift::inspect(session, stack, &place, live).await) },
-                    );
+                    let inspect =
+                        async move { (n, drift::inspect(session, stack, &place, live).await) };
+                    deep.spawn(inspect.in_current_span());
                 }
                 (observation, Depth::Status | Depth::Drift) => seen.push((n, Ok(observation))),
             }

@@ -138,7 +138,8 @@ impl Work<'_> {
         }
         match self.told(&id, first, Some(stack)).await {
             Ok(Some(resources)) => {
-                Ok(Some(Preview { resources, handle: Some(Value::String(id)), foretold: false }))
+                let handle = Some(Value::String(id));
+                Ok(Some(Preview { resources, handle, ..Preview::default() }))
             }
             Ok(None) => Ok(None),
             Err(error) => {

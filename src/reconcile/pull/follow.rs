@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use tracing::Instrument as _;
 
 use super::kept::{Before, Kept, Shown};
 use super::passage::DOUBT;
@@ -59,8 +60,12 @@ impl Reviewer {
             if self.is_silent(&key, now, turn) {
                 continue;
             }
-            let followed = self.follow(visit, &key, turn).await;
-            let followed = self.own_trouble(visit, &key, followed).await;
+            let span = tracing::info_span!("pull", repo = %visit.place.repo, number = key.number);
+            let followed = async {
+                let followed = self.follow(visit, &key, turn).await;
+                self.own_trouble(visit, &key, followed).await
+            };
+            let followed = followed.instrument(span).await;
             self.unless_silent(visit, &key, followed, &mut silence, turn)?;
         }
         let due = self.wanted.values().filter_map(|wanted| wanted.not_before).min();

@@ -37,6 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument as _;
 
 use self::again::Again;
 use self::kept::Kept;
@@ -387,8 +388,12 @@ impl Reviewer {
             if due.contains(&key) {
                 self.judged.insert(key.clone(), clock());
             }
-            let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
-            let attended = self.own_trouble(visit, &key, attended).await;
+            let span = tracing::info_span!("pull", repo = %place.repo, number = pull.number);
+            let attended = async {
+                let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
+                self.own_trouble(visit, &key, attended).await
+            };
+            let attended = attended.instrument(span).await;
             self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;

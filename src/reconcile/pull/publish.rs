@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument as _;
 
 use super::kept::{Kept, SaidCheck};
 use super::{Reviewer, Trouble, Visit};
@@ -10,7 +11,7 @@ use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::forge::{Check, ForgeError, Saying, Suggestion, marker};
 use crate::model::{Artifact, Brief, PullKey, PullState, Revision, Stage, Step};
-use crate::report;
+use crate::{report, trace};
 
 /// What is to be said on one pull request.
 #[derive(Clone, Debug)]
@@ -59,6 +60,13 @@ fn note_refused(said: Result<(), Trouble>, first: &mut Option<Trouble>) -> Resul
 
 /// Artifacts for the differences that are shown.
 pub(super) type Artifacts = std::collections::HashMap<Digest, Arc<Artifact>>;
+
+/// A turn that wrote something is told of.
+fn keep_if(wrote: bool) {
+    if wrote {
+        trace::keep();
+    }
+}
 
 impl Reviewer {
     /// Takes note of what is to be said.
@@ -281,7 +289,16 @@ impl Reviewer {
                 continue;
             }
             let id = last.and_then(|last| last.id);
-            let stood = self.forge.check(&visit.place.repo, check, id).await?;
+            let span = tracing::debug_span!(
+                "check",
+                "cicd.pipeline.task.name" = check.name,
+                "vcs.change.id" = kept.pull.number,
+                "vcs.ref.head.revision" = %check.head
+            );
+            trace::calls(&span);
+            let said = self.forge.check(&visit.place.repo, check, id).instrument(span.clone());
+            let stood = said.await.inspect_err(|_| trace::failed(&span))?;
+            keep_if(stood.wrote);
             wanted.righted |= is_said && stood.wrote;
             let id = Some(stood.id);
             let said = SaidCheck { head: check.head.clone(), id, digest };
@@ -307,7 +324,12 @@ impl Reviewer {
             if (!is_said || is_back) && wanted.not_before.is_none() {
                 let (marker, body) = (wanted.marker.clone(), body.clone());
                 let saying = Saying { id: kept.comment, marker, body };
-                let stood = self.forge.say(repo, kept.pull.number, &saying).await?;
+                let number = kept.pull.number;
+                let span = tracing::debug_span!("comment", "vcs.change.id" = number);
+                trace::calls(&span);
+                let said = self.forge.say(repo, number, &saying).instrument(span.clone());
+                let stood = said.await.inspect_err(|_| trace::failed(&span))?;
+                keep_if(stood.wrote);
                 (kept.comment, kept.said) = (Some(stood.id), Some(*news));
                 kept.said_of.clone_from(&wanted.of);
                 wanted.righted |= is_said && stood.wrote;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::aws::{Aws, Fault, REGION, Rule};
 use crate::daemon::{Serving, eventually};
+use crate::observe::collector::Collector;
 use crate::observe::receiver::Receiver;
 use crate::remote::{TOKEN, https_world, server::Server};
 use crate::review::{Desk, SECRET};
@@ -34,6 +35,8 @@ const KEY: &str = "canary-aws-key-4eb5";
 const RECEIVER: &str = "canary-receiver-6ab7";
 /// What messages to it are signed with.
 const SIGNED: &str = "canary-signed-7bc8";
+/// What the collector of traces knows vend by.
+const COLLECTOR: &str = "canary-collector-8cd9";
 /// Of nobody's business in the environment of vend.
 const AROUND: &str = "canary-environment-5fa6";
 
@@ -88,6 +91,7 @@ struct Scene {
     aws: Aws,
     server: Server,
     receiver: Receiver,
+    collector: Collector,
     said: Vec<Sink>,
 }
 
@@ -143,7 +147,14 @@ impl Scene {
                 "on": ["failed", "held", "drifted", "expired", "expiring"],
             }]);
         });
-        Self { desk, aws, server, receiver, said: Vec::new() }
+        let collector = Collector::start();
+        std::fs::write(desk.world.root().join("otel-headers"), format!("x-key: {COLLECTOR}\n"))
+            .unwrap();
+        let at = collector.url();
+        desk.world.configure(|c| {
+            c["traces"] = json!({"endpoint": at, "headersFile": "otel-headers"});
+        });
+        Self { desk, aws, server, receiver, collector, said: Vec::new() }
     }
 
     /// Runs a command and keeps what it said.
@@ -195,6 +206,11 @@ impl Scene {
         for (n, told) in self.receiver.got().iter().enumerate() {
             let text = format!("{:?}\n{}", told.headers, String::from_utf8_lossy(&told.body));
             sinks.push(Sink::new(format!("message {n} to a receiver"), text));
+        }
+        assert!(self.collector.spans().len() > 100, "its life is traced");
+        for (n, told) in self.collector.0.got().into_iter().enumerate() {
+            assert_eq!(told.headers["x-key"], COLLECTOR);
+            sinks.push(Sink::new(format!("spans {n} to the collector"), told.body));
         }
         for call in self.aws.calls() {
             let text: String = call.form.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
@@ -249,6 +265,7 @@ fn canaries(scene: &Scene) -> Vec<Canary> {
         Canary::new("the webhook's secret", SECRET),
         Canary::new("a receiver's address", RECEIVER),
         Canary::new("what messages are signed with", SIGNED),
+        Canary::new("what the collector knows vend by", COLLECTOR),
         Canary::new("the App's key", &line),
         Canary { home: children(), ..Canary::new("the token of a remote", TOKEN) },
         Canary { home: children(), ..Canary::new("an installation's token", "ghs_0") },

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vend::catalog::schema::Kind;
 use vend::config::{
     Config, ForgeGitHub, NotificationFormat, NotificationSettings, PostgresSettings, Remove,
-    Settings,
+    Settings, TraceSettings,
 };
 
 use super::{Laptop, run};
@@ -64,6 +64,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
     let postgres: PostgresSettings =
         serde_json::from_value(json!({"url": "postgres:///"})).unwrap();
     let receiver: NotificationSettings = serde_json::from_value(json!({"name": "a"})).unwrap();
+    let traces: TraceSettings =
+        serde_json::from_value(json!({"endpoint": "https://otel.example/v1/traces"})).unwrap();
     let seconds = |d: jiff::SignedDuration| format!("{}s", d.as_secs());
     let code = BTreeMap::from([
         ("/catalog/branch", json!(s.catalog.branch)),
@@ -126,6 +128,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
             }),
         ),
         ("/notifications/0/on", json!(receiver.on)),
+        ("/traces/sampleRatio", json!(traces.sample_ratio)),
+        ("/traces/serviceName", json!(traces.service_name)),
         ("/author/name", json!(s.author.name)),
         ("/author/email", json!(s.author.email)),
     ]);
@@ -271,6 +275,18 @@ fn errors_say_where_and_what_was_meant() {
     a: [
     YAML011 1:4 a bracket opened before this is not closed (close it, and separate items by `,`)
     "#);
+}
+
+#[test]
+fn traces_go_nowhere_in_the_clear_and_no_address_is_shown() {
+    let traces = |endpoint: &str| problems(&format!("{GOOD}traces:\n  endpoint: {endpoint}\n"));
+    assert_eq!(traces("http://localhost:4318/v1/traces"), "none");
+    assert_eq!(traces("https://otel.acme.example/v1/traces"), "none");
+    for bad in ["http://otel.acme.example/v1/traces", "https://me:hush@otel.acme.example/"] {
+        let said = traces(bad);
+        assert!(said.starts_with("CFG001 4:3 its `endpoint`: "), "{said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
 }
 
 #[test]

@@ -47,7 +47,10 @@ fn labels(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn every_metric_of_a_running_daemon_is_on_the_page_and_the_other_way_round() {
     let mut desk = counting();
     let receiver = json!([{"name": "call", "url": "http://127.0.0.1:9/"}]);
-    desk.world.configure(|c| c["notifications"] = receiver);
+    desk.world.configure(|c| {
+        c["notifications"] = receiver;
+        c["traces"] = json!({"endpoint": "http://127.0.0.1:9/v1/traces"});
+    });
     let mut daemon = desk.serve();
     let asleep = request_with("note@1.0.0", "{text: hello}", "suspend: true");
     let asks = [ask("orders/dev/one", note("one")), ask("orders/dev/asleep", asleep)];

@@ -1,10 +1,12 @@
 //! What those who look after a running vend are told: metrics, alerts and their pages.
 
 mod alerts;
+pub mod collector;
 mod metrics;
 mod notify;
 pub mod receiver;
 mod status;
+mod traces;
 
 use std::collections::BTreeSet;
 

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+/// Statuses that are none: no answer at all, and one without end.
+pub const HANGS: u16 = 0;
+pub const FLOODS: u16 = 1;
+
 /// What was sent once.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -80,6 +84,18 @@ fn serve(stream: &TcpStream, status: &AtomicU16, got: &Mutex<Vec<Delivery>>) -> 
         lines.read_exact(&mut body).ok()?;
         got.lock().unwrap().push(Delivery { path, headers, body });
         let status = status.load(Ordering::Relaxed);
+        match status {
+            HANGS => loop {
+                std::thread::park();
+            },
+            FLOODS => {
+                write!(out, "HTTP/1.1 200 x\r\ncontent-length: 1000000000000\r\n\r\n").ok()?;
+                loop {
+                    out.write_all(&[b'x'; 1 << 16]).ok()?;
+                }
+            }
+            _ => {}
+        }
         write!(out, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n").ok()?;
     }
 }

@@ -1,4 +1,5 @@
-//! Messages to receivers over HTTP: one request out, and whether it was taken.
+//! The one client for what goes out over HTTP to addresses that an operator named: to receivers of notifications, and
+//! to the collector of traces.
 //!
 //! # Guarantees
 //! - An address is a secret, since whoever knows that of a chat may write there: it is in no error, and has
@@ -7,6 +8,7 @@
 //!   twice here.
 //! - A name that leads to this machine, to what is only on its link or to a cloud's metadata is refused: the
 //!   addresses that it is looked up to for a connection are looked at, and one of these is connected to.
+//! - An answer takes no longer than its deadline, and no more of it is kept than [`ANSWER_MOST`].
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -15,41 +17,26 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::http::{Method, Request, Uri, header};
+use hyper::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
-use jiff::Timestamp;
 use rustls::ClientConfig;
-use sha2::Sha256;
 use tower_service::Service;
 
 use crate::error::chain;
 use crate::git::{Block, may_be_sent_to};
 
-/// The header with the signature.
-pub const SIGNATURE: &str = "x-vend-signature-256";
-
-/// The header with the moment that is signed too, in seconds since 1970.
-pub const TIMESTAMP: &str = "x-vend-timestamp";
-
-/// The header with the message's id: the same when it is sent again.
-pub const DELIVERY: &str = "x-vend-delivery";
-
-/// How long a receiver may take for its answer.
-const DEADLINE: Duration = Duration::from_secs(15);
-
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
 /// What is read of an answer, so that its connection can be used again.
-const ANSWER_MOST: usize = 64 * 1024;
+pub const ANSWER_MOST: usize = 64 * 1024;
 
-/// Where a receiver is.
+/// Where something is sent.
 #[derive(Clone)]
 pub struct Address(Uri);
 
@@ -66,7 +53,7 @@ impl Address {
         let uri: Uri = text.parse().map_err(|_| "it is not a URL")?;
         let authority = uri.authority().ok_or("it has no host")?;
         if authority.as_str().contains('@') {
-            return Err("it holds a user: a receiver is told who we are by the signature");
+            return Err("it holds a user: what opens it stands in a file");
         }
         let scheme = uri.scheme_str().map(str::to_owned);
         let address = Self(uri);
@@ -127,71 +114,54 @@ impl Service<Name> for Lookup {
     }
 }
 
-/// A message that is ready to go.
-pub struct Letter<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// JSON.
-    pub body: Vec<u8>,
-    /// What it is signed with, if it is.
-    pub secret: Option<&'a str>,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// The signature of a body that is sent at a moment: HMAC with SHA-256 of `<seconds>.<body>`.
-pub fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of HMAC has any length");
-    mac.update(format!("{seconds}.").as_bytes());
-    mac.update(body);
-    let hex =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("sha256={hex}")
-}
-
 type Http = Client<HttpConnector<Lookup>, Full<Bytes>>;
 type Https = Client<HttpsConnector<HttpConnector<Lookup>>, Full<Bytes>>;
 
-/// Sends to one receiver after the other.
-pub struct Sender {
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body; nothing of one that is too large, or breaks off.
+    pub body: Bytes,
+}
+
+/// Sends one request after the other, over connections that it keeps.
+pub struct Outgoing {
     lookup: Lookup,
     http: OnceLock<Http>,
     https: OnceLock<Https>,
 }
 
-impl Sender {
+impl Outgoing {
     /// One that may also reach what is in these blocks.
     pub fn new(allow: impl Into<Arc<[Block]>>) -> Self {
         let lookup = Lookup(allow.into());
         Self { lookup, http: OnceLock::new(), https: OnceLock::new() }
     }
 
-    /// Sends it once. The error is a sentence: it may have arrived all the same.
+    /// Posts it once. The error is a sentence: it may have arrived all the same.
     ///
     /// # Errors
-    /// The receiver cannot be reached, takes too long, or does not take it.
-    pub async fn send(&self, to: &Address, letter: Letter<'_>) -> Result<(), String> {
+    /// The address cannot be reached or may not be, or takes too long.
+    pub async fn post(
+        &self,
+        to: &Address,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Duration,
+    ) -> Result<Answer, String> {
         // An address that is written out is looked up by nobody.
         let written = to.host().parse::<IpAddr>();
         if written.is_ok_and(|it| !to.is_here() && !may_be_sent_to(it, &self.lookup.0)) {
             return Err(BARRED.to_owned());
         }
-        let Letter { id, body, secret, now } = letter;
-        let seconds = now.as_second();
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(to.0.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, concat!("vend/", env!("CARGO_PKG_VERSION")))
-            .header(DELIVERY, id)
-            .header(TIMESTAMP, seconds.to_string());
-        if let Some(secret) = secret {
-            request = request.header(SIGNATURE, signature(secret, seconds, &body));
-        }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| "it cannot be made a request".to_owned())?;
+        let request = Request::builder().method(Method::POST).uri(to.0.clone());
+        let mut request =
+            request.body(Full::new(body)).map_err(|_| "it cannot be made a request".to_owned())?;
+        *request.headers_mut() = headers;
+        let agent = HeaderValue::from_static(concat!("vend/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().insert(header::USER_AGENT, agent);
         let exchange = async {
             let answer = if to.0.scheme_str() == Some("https") {
                 self.https()?.request(request).await
@@ -199,14 +169,11 @@ impl Sender {
                 self.http().request(request).await
             };
             let (parts, body) = answer.map_err(|error| chain(&error))?.into_parts();
-            // Its words are nobody's business: they could repeat what was sent.
-            let _ = Limited::new(body, ANSWER_MOST).collect().await;
-            if parts.status.is_success() {
-                return Ok(());
-            }
-            Err(format!("it answers {}", parts.status.as_u16()))
+            let body = Limited::new(body, ANSWER_MOST).collect().await;
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            Ok(Answer { status: parts.status, body })
         };
-        let answer = tokio::time::timeout(DEADLINE, exchange).await;
+        let answer = tokio::time::timeout(deadline, exchange).await;
         answer.unwrap_or_else(|_| Err("no answer in time".to_owned()))
     }
 
@@ -289,15 +256,4 @@ mod tests {
         assert!(judge("localhost", &["169.254.169.254"], &[]).is_err());
         assert!(judge("hooks.example", &["127.0.0.1"], &["127.0.0.1/32"]).is_ok());
     }
-
-    #[test]
-    fn a_signature_is_of_the_moment_and_of_every_byte() {
-        // As `printf '1700000000.{}' | openssl dgst -sha256 -hmac secret` has it.
-        assert_eq!(signature("secret", 1_700_000_000, b"{}"), SIGNED);
-        assert_ne!(signature("secret", 1_700_000_001, b"{}"), SIGNED);
-        assert_ne!(signature("secret", 1_700_000_000, b"{ }"), SIGNED);
-        assert_ne!(signature("Secret", 1_700_000_000, b"{}"), SIGNED);
-    }
-
-    const SIGNED: &str = "sha256=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163";
 }
