@@ -387,8 +387,13 @@ impl Reviewer {
             if due.contains(&key) {
                 self.judged.insert(key.clone(), clock());
             }
-            let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
+            let listed = (pull.clone(), due.contains(&key));
+            let attended = self.attend(visit, &key, listed, turn).await;
             let attended = self.own_trouble(visit, &key, attended).await;
+            if self.kept.get(&key).is_some_and(|kept| kept.pull == pull) {
+                // What was refused was to be said: of what people said, all is known and will be.
+                self.partly.remove(&key);
+            }
             self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;
