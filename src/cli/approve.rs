@@ -92,7 +92,7 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<Noted, F
     };
     let write = match command {
         PersonCommand::Approve { digest } => {
-            PersonWrite::Approve(Approval { digest, by, teams: None, at })
+            PersonWrite::Approve(Approval { digest, by, by_id: None, teams: None, at })
         }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }

@@ -171,6 +171,8 @@ pub struct Pushed {
     pub commit: Revision,
     /// The handles of who made it, as far as its mail addresses are known: anybody can write them.
     pub by: BTreeSet<String>,
+    /// Their accounts.
+    pub ids: BTreeSet<u64>,
     /// What it stands on.
     pub parents: Vec<Revision>,
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName,
-    SourceProblem, Status, Symbol,
+    Applying, Blast, Diagnostic, Hold, HoldReason, Lifetime, OnDrift, Plan, Record, RequestId,
+    Revision, SourceName, SourceProblem, Spec, Status, Symbol,
 };
 use crate::digest::{self, Digest};
 
@@ -34,6 +34,9 @@ pub struct Pull {
     pub title: String,
     /// The handle of who opened it.
     pub author: String,
+    /// Their account there, which keeps its number whatever it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_id: Option<u64>,
     /// The commit that it wants to be merged.
     pub head: Revision,
     /// The branch it is to be merged into.
@@ -75,6 +78,9 @@ pub enum PullState {
 pub struct Verdict {
     /// The handle.
     pub by: String,
+    /// Their account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<u64>,
     /// What they say.
     pub kind: VerdictKind,
     /// Of which commit; `None` when that commit is gone.
@@ -104,6 +110,9 @@ pub struct Remarked {
     pub id: u64,
     /// The handle.
     pub by: String,
+    /// Their account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<u64>,
     /// Whether a program wrote it.
     pub bot: bool,
     /// As it was written.
@@ -314,9 +323,53 @@ pub fn nothing_reviewed() -> Digest {
     digest::of(&"nothing was reviewed")
 }
 
+/// In the place of the plan that was reviewed, where it was merged before vend had looked at it.
+pub fn nothing_seen() -> Digest {
+    digest::of(&"nothing was seen")
+}
+
 /// In the place of the plan that was reviewed, where one was made and the forge did not take it.
 pub fn nothing_shown() -> Digest {
     digest::of(&"nothing could be shown")
+}
+
+/// What a request's file says that changes nothing in the world by itself, and decides what may become of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// Deleting needs a tombstone.
+    #[serde(default)]
+    pub protect: bool,
+    /// The file permits its deletion.
+    #[serde(default)]
+    pub tombstone: bool,
+    /// May take over what carries nobody's mark.
+    #[serde(default)]
+    pub adopt: bool,
+    /// What is done about drift.
+    #[serde(default)]
+    pub on_drift: OnDrift,
+    /// How long it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
+}
+
+impl Terms {
+    /// Those of a request, where they are other ones than are recorded; what is not recorded counts wherever it
+    /// is not as usual.
+    pub fn new(spec: &Spec, record: Option<&Record>) -> Option<Self> {
+        let Spec { protect, tombstone, adopt, on_drift, lifetime, .. } = spec;
+        let (protect, tombstone, lifetime) = (*protect, *tombstone, lifetime.clone());
+        let terms = Self { protect, tombstone, adopt: *adopt, on_drift: *on_drift, lifetime };
+        let recorded = Self {
+            protect: record.is_some_and(|r| r.protect),
+            tombstone: record.is_some_and(|r| r.tombstone),
+            adopt: false,
+            on_drift: OnDrift::default(),
+            lifetime: record.and_then(|r| Some(r.life.as_ref()?.lifetime.clone())),
+        };
+        (terms != recorded).then_some(terms)
+    }
 }
 
 /// The steps of one request in a plan.
@@ -413,6 +466,16 @@ pub enum Warned {
         target: super::TargetKey,
         /// What differs there, a phrase each.
         items: Vec<String>,
+    },
+    /// It is protected, and would be no more.
+    Unprotects {
+        /// Which.
+        request: RequestId,
+    },
+    /// It is protected, and its file would permit its deletion.
+    Permits {
+        /// Which.
+        request: RequestId,
     },
     /// It opens something to others that was not open before.
     Exposes {

@@ -394,6 +394,9 @@ pub struct Approval {
     pub digest: Digest,
     /// Whose.
     pub by: String,
+    /// Their account on the forge, which keeps its number whatever it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<u64>,
     /// The teams that it counts for; `None`: any, as an operator's does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teams: Option<Vec<String>>,

@@ -219,9 +219,17 @@ impl Draft {
                 let left = leftovers(case, &works).next().map(|_| Action::Delete);
                 let pending = pending.or(left);
                 match (pending, gate) {
+                    (pending, Gate::Always(reason)) if Some(&reason) == subject.barred() => {
+                        self.bar(&subject, pending, reason);
+                    }
                     (pending, Gate::Always(reason)) => {
                         self.expiring(&subject, &reason);
                         self.hold_request(case, pending, reason);
+                    }
+                    (Some(action), Gate::IfPending(reason))
+                        if Some(&reason) == subject.barred() =>
+                    {
+                        self.bar(&subject, Some(action), reason);
                     }
                     (Some(action), Gate::IfPending(reason)) => {
                         self.hold_request(case, Some(action), reason);
@@ -249,11 +257,29 @@ impl Draft {
         let fingerprint = spec.fingerprint();
         let source = case.desired.as_ref().map(|d| &d.origin.source);
         let is_there = source.is_none_or(|source| *source == record.origin.source);
-        if record.settled != Some(fingerprint) || !is_there {
-            let released = subject.released(context);
-            let (request, end) = (case.id.clone(), subject.new_end(context));
-            self.settle.push(Settle { request, fingerprint, released, end });
+        if record.settled == Some(fingerprint) && is_there {
+            return;
         }
+        if let Some(reason) = subject.barred().cloned() {
+            // What touches nothing may still say who may delete it, and when it ends.
+            return self.bar(&subject, None, reason);
+        }
+        let released = subject.released(context);
+        let (request, end) = (case.id.clone(), subject.new_end(context));
+        self.settle.push(Settle { request, fingerprint, released, end });
+    }
+
+    /// Holds what may not be done as it came. How the file went whose record is taken over is asked about
+    /// under the name that it had.
+    fn bar(&mut self, subject: &Subject, action: Option<Action>, reason: HoldReason) {
+        let (case, owner) = (subject.case, subject.owner);
+        if owner.id != case.id
+            && let Some(reason) = owner.barred.clone()
+        {
+            self.hold_request(owner, Some(Action::Move), reason);
+        }
+        let action = action.or_else(|| (owner.id != case.id).then_some(Action::Move));
+        self.hold_request(case, action, reason);
     }
 
     /// A target that exists, as it was applied.

@@ -60,12 +60,14 @@ impl Subject<'_> {
             return Some(Gate::IfPending(reason));
         }
         if let Some(reason) = self.expired(context) {
-            return Some(Gate::Always(reason));
+            // An end that nobody let through ends nothing; one that is recorded does, whatever came since.
+            let unspoken = self.barred().filter(|_| self.new_end(context).is_some());
+            return Some(Gate::Always(unspoken.cloned().unwrap_or(reason)));
         }
         if self.spec.suspend {
             return Some(Gate::IfPending(HoldReason::Suspended));
         }
-        if let Some(reason) = &self.case.barred {
+        if let Some(reason) = self.barred() {
             return Some(Gate::IfPending(reason.clone()));
         }
         if let Some(reason) = self.changed_source(context) {
@@ -87,7 +89,14 @@ impl Subject<'_> {
 
     /// Whether its record may take another key.
     pub(super) fn trusted(&self, context: &Context) -> bool {
-        self.distrust(context).is_none() && !context.moves.held.contains_key(&self.case.id)
+        self.distrust(context).is_none()
+            && self.barred().is_none()
+            && !context.moves.held.contains_key(&self.case.id)
+    }
+
+    /// Why nothing may be done with how its file came, or with how the one went whose record it takes.
+    pub(super) fn barred(&self) -> Option<&HoldReason> {
+        self.case.barred.as_ref().or(self.owner.barred.as_ref())
     }
 
     /// A source that is merely stale keeps its last good commit in use; any other trouble holds all

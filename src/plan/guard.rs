@@ -119,11 +119,11 @@ pub(super) fn is_protected(case: &Case, record: Option<&Record>, spec: Option<&S
     protect && !has_tombstone(case, record, spec)
 }
 
+/// What nobody has let through yet permits nothing.
 fn has_tombstone(case: &Case, record: Option<&Record>, spec: Option<&Spec>) -> bool {
     let gone = case.gone.as_ref().filter(|_| case.desired.is_none());
-    record.is_some_and(|r| r.tombstone)
-        || gone.is_some_and(|g| g.tombstone)
-        || spec.is_some_and(|s| s.tombstone)
+    let is_said = gone.is_some_and(|g| g.tombstone) || spec.is_some_and(|s| s.tombstone);
+    record.is_some_and(|r| r.tombstone) || is_said && case.barred.is_none()
 }
 
 /// The requests that reference this one and stay: not gone themselves, nor letting go of it now.

@@ -112,8 +112,11 @@ fn with_approvers(needs: &[Requirement], approvals: &[Approval]) -> Vec<Requirem
     };
     let needs = needs.iter().map(|need| {
         let named = approvals.iter().filter(|a| !a.by.is_empty());
-        let had = named.filter(|a| counts(need, a)).map(|a| a.by.clone());
-        let had: BTreeSet<String> = had.collect();
+        // Whoever took another name is the same person.
+        let mut accounts = BTreeSet::new();
+        let counted = named.filter(|a| counts(need, a));
+        let people = counted.filter(|a| a.by_id.is_none_or(|id| accounts.insert(id)));
+        let had: BTreeSet<String> = people.map(|a| a.by.clone()).collect();
         Requirement { had: had.into_iter().collect(), ..need.clone() }
     });
     needs.collect()
@@ -141,7 +144,8 @@ mod tests {
     /// `by`, for these teams; an operator's word is for any.
     fn yes(by: &str, teams: Option<&[&str]>) -> Approval {
         let teams = teams.map(|teams| teams.iter().map(|team| (*team).to_owned()).collect());
-        Approval { digest: sha256(b"step"), by: by.into(), teams, at: Timestamp::UNIX_EPOCH }
+        let (digest, at) = (sha256(b"step"), Timestamp::UNIX_EPOCH);
+        Approval { digest, by: by.into(), by_id: None, teams, at }
     }
 
     fn met(needs: &[Requirement], approvals: &[Approval]) -> Vec<(bool, usize)> {
@@ -155,6 +159,8 @@ mod tests {
         let edsger = yes("edsger", Some(&["platform", "security"]));
         assert_eq!(met(&both, &[]), [(false, 0)]);
         assert_eq!(met(&both, &[edsger.clone(), edsger.clone()]), [(false, 1)]);
+        let renamed = |by| Approval { by_id: Some(1), ..yes(by, Some(&["platform"])) };
+        assert_eq!(met(&both, &[renamed("edsger"), renamed("ewd")]), [(false, 1)]);
         let barbara = yes("barbara", Some(&["security"]));
         assert_eq!(met(&both, &[edsger, barbara]), [(true, 2)]);
     }

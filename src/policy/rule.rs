@@ -36,6 +36,21 @@ pub struct ApprovalRule {
     pub place: Place,
 }
 
+impl ApprovalRule {
+    /// What it asks for, where it does.
+    pub fn requirement(&self) -> Requirement {
+        Requirement {
+            rule: self.text.clone(),
+            place: self.place.clone(),
+            teams: self.teams.clone(),
+            count: self.count,
+            reason: self.reason.clone(),
+            had: Vec::new(),
+            undecided: None,
+        }
+    }
+}
+
 /// The rules of a template's version or of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -130,17 +145,8 @@ pub fn judge<'a>(
         }
         for rule in rules.approvals.iter().filter(|_| plan.is_some()) {
             let outcome = rule.when.as_ref().map_or(Outcome::Yes, |when| evaluate(when, &fact));
-            let requirement = |undecided| {
-                Finding::Needs(Requirement {
-                    rule: rule.text.clone(),
-                    place: rule.place.clone(),
-                    teams: rule.teams.clone(),
-                    count: rule.count,
-                    reason: rule.reason.clone(),
-                    had: Vec::new(),
-                    undecided,
-                })
-            };
+            let requirement =
+                |undecided| Finding::Needs(Requirement { undecided, ..rule.requirement() });
             findings.extend(match outcome {
                 Outcome::Yes => Some(requirement(None)),
                 Outcome::No => None,

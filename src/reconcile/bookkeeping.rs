@@ -52,7 +52,8 @@ impl Pass<'_> {
         for digest in &plan.approved {
             let (by, at) = (by.clone(), (self.clock)());
             // To a set nobody says yes for a team: rules ask about each of its steps.
-            let approval = Approval { digest: *digest, by, teams: Some(Vec::new()), at };
+            let approval =
+                Approval { digest: *digest, by, by_id: None, teams: Some(Vec::new()), at };
             if !self.memory.approvals.contains_key(digest) {
                 self.memory.approvals.insert(*digest, vec![approval.clone()]);
                 writes.push(Write::Approve(approval));

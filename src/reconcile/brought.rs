@@ -36,6 +36,20 @@ pub(super) fn bringing(
     mirror.last_commit_touching(path, tip, SEARCH)
 }
 
+/// As [`bringing`], where it is of no interest what happened before `since`: what stood there then counts as brought
+/// by that very commit.
+///
+/// # Errors
+/// When the mirror cannot be read.
+pub(super) fn bringing_since(
+    mirror: &Mirror,
+    path: &str,
+    tip: &Revision,
+    since: &Revision,
+) -> Result<Option<Revision>, GitError> {
+    mirror.last_commit_touching_since(path, tip, SEARCH, since, Some(since))
+}
+
 impl Brought {
     /// As [`bringing`], with what is remembered.
     pub(super) fn by(

@@ -421,7 +421,9 @@ impl Evaluator<'_> {
         if let Some(reason) = self.changed_source(found, shelf) {
             return Outcome::without(Wanted::Waiting(reason), checked.notes);
         }
-        let law = Law::of(file, &checked, self.former);
+        let applied = record.map(Arc::as_ref);
+        let applied = applied.and_then(|r| Some((r, self.catalog.version(&r.template)?)));
+        let law = Law::of(file, &checked, self.former, applied);
         let mut problems = law.iter().flat_map(|law| law.denied(file)).collect::<Vec<_>>();
         let rendered = self.components(found, file, &checked, record.map(Arc::as_ref));
         match rendered {

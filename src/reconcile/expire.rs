@@ -215,7 +215,8 @@ impl Pass<'_> {
         let mut writes = Vec::new();
         for one in over {
             let digest = let_through(&one.id, None, Some(revision));
-            let approval = Approval { digest, by: "vend".into(), teams: Some(Vec::new()), at };
+            let approval =
+                Approval { digest, by: "vend".into(), by_id: None, teams: Some(Vec::new()), at };
             if let Entry::Vacant(entry) = self.memory.approvals.entry(digest) {
                 entry.insert(vec![approval.clone()]);
                 writes.push(Write::Approve(approval));

@@ -8,11 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::brought;
 use super::foresee::Foresight;
 use super::pass::Pass;
 use super::{Engine, PassError};
 use crate::digest::{self, Digest};
 use crate::fault::planted;
+use crate::git::{GitError, Mirror};
 use crate::model::{
     Approval, Bound, ComponentName, Desired, HoldReason, Origin, Passage, Plan, Record, RequestId,
     Revision, SourceName, Symbol,
@@ -49,6 +51,17 @@ fn is_begun(content: Option<Digest>, recorded: Option<&Record>) -> bool {
 /// back to be found, it came without a pull request as far as anybody knows.
 pub(super) fn speaks_of(passage: &Passage, commit: Option<&Revision>) -> bool {
     passage.commit.as_ref() == commit || passage.commit.is_none() && passage.pull.is_none()
+}
+
+/// Whether no commit from `since` to `tip` has touched a path; of too many, nobody can tell.
+fn untouched(
+    mirror: &Mirror,
+    path: &str,
+    since: &Revision,
+    tip: &Revision,
+) -> Result<bool, GitError> {
+    let commit = brought::bringing_since(mirror, path, tip, since)?;
+    commit.map_or(Ok(false), |commit| mirror.is_ancestor(&commit, since))
 }
 
 impl Pass<'_> {
@@ -106,9 +119,12 @@ impl Pass<'_> {
         }
         let Engine { gated, is_answered, .. } = self.engine;
         let asks = gated.contains(&origin.source);
-        // What was begun goes on: its file has not changed since.
-        let is_begun = is_begun(content, recorded);
-        let passage = self.passage(id).await?.filter(|p| p.content == content);
+        let known = self.passage(id).await?;
+        // What was begun goes on, unless another content has been spoken of since: then its file has come
+        // anew, and what was reviewed of it before is not known any more.
+        let is_latest = known.as_ref().is_none_or(|passage| passage.content == content);
+        let is_begun = is_begun(content, recorded) && is_latest;
+        let passage = known.filter(|p| p.content == content);
         let passage = passage.filter(|p| is_begun || speaks_of(p, commit.as_ref()));
         let Some(passage) = passage else {
             // Where nobody would ever say how it came, nobody waits for that unless the settings want it.
@@ -196,6 +212,7 @@ impl Pass<'_> {
             if self.bounds.contains_key(id) {
                 continue;
             }
+            self.shed(id).await?;
             if let Some(passage) = self.binding(id).await? {
                 let passage = self.take_up(id, passage).await?;
                 if let Some(reviewed) = passage.bound {
@@ -216,6 +233,32 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What was approved of a content that was taken back before it was done is approved no more: what is applied
+    /// may come to the same by a change of the catalog, which nobody was asked about.
+    async fn shed(&mut self, id: &RequestId) -> Result<(), PassError> {
+        let content = self.desired_of(id).map(|d| d.content);
+        let recorded = self.records.get(id).and_then(Option::as_ref);
+        if self.memory.approvals.is_empty() || !is_done(content, recorded) {
+            return Ok(());
+        }
+        let passage = self.passage(id).await?;
+        let Some(passage) = passage.filter(|p| p.content != content && p.bound.is_some()) else {
+            return Ok(());
+        };
+        let bounds = passage.bound.iter().chain(&passage.changed);
+        let given: BTreeSet<Digest> = bounds
+            .flat_map(|bound| &bound.steps)
+            .map(|step| step.digest)
+            .filter(|digest| self.memory.approvals.contains_key(digest))
+            .collect();
+        let mut writes = Vec::new();
+        self.use_up(given.into_iter(), &mut writes);
+        let passage = Passage { bound: None, changed: None, ..passage };
+        let value = serde_json::to_value(&passage).ok();
+        writes.push(Write::Value { key: passage_key(id), value });
+        self.commit(writes).await
     }
 
     /// Takes what a person approved of a changed plan for reviewed: each of its steps is approved as if
@@ -334,8 +377,8 @@ impl Pass<'_> {
         // It may have been otherwise in between, and have come back to what it was.
         match self.memory.brought.by(source, mirror, path, tip) {
             Ok(Some(commit)) => mirror.is_ancestor(&commit, since).unwrap_or(false),
-            // Too far back to be found. What was made in between came and went, by whatever way.
-            Ok(None) => !is_recorded,
+            // Too far back to be found: it stood there only if nothing has touched it since.
+            Ok(None) => !is_recorded && untouched(mirror, path, since, tip).unwrap_or(false),
             Err(_) => false,
         }
     }

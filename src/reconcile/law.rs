@@ -12,7 +12,7 @@ use crate::model::{
     Slot, Step, TargetKey, quote,
 };
 use crate::plan::{Foretold, Ruling};
-use crate::policy::{self, Allowed, Facts, Finding, PlanFacts, Rules, Value};
+use crate::policy::{self, Allowed, ApprovalRule, Facts, Finding, PlanFacts, Rules, Value};
 
 /// The rules that bind a request, and what they look at.
 #[derive(Clone, Debug)]
@@ -23,6 +23,46 @@ pub struct Law {
     /// What the environment's rules were, where a commit that is only looked at drops some: it does not
     /// free itself of them.
     former: Arc<Rules>,
+    /// What the version asks for that is applied, where another one takes over: a request does not leave the
+    /// rules of what stands by naming another template.
+    standing: Option<Arc<Standing>>,
+}
+
+/// Approvals that the applied version asks for and the one that takes over does not, with what they look at. What it
+/// denies is not among them: nobody would ever get away from a version that denies too much.
+#[derive(Clone, Debug)]
+struct Standing {
+    facts: Facts,
+    rules: Rules,
+}
+
+impl Standing {
+    fn of(
+        record: &Record,
+        applied: &Arc<TemplateVersion>,
+        next: &TemplateVersion,
+        environment: &Environment,
+    ) -> Option<Self> {
+        let rules = Rules { deny: Vec::new(), ..applied.rules.beyond(&next.rules) };
+        let facts = || facts_of_record(record, Some(applied), environment);
+        (!rules.is_empty()).then(|| Self { facts: facts(), rules })
+    }
+
+    /// Whose word it takes. A rule that cannot be evaluated asks: a published version cannot be mended.
+    fn judge(&self, plan: &PlanFacts) -> Vec<Finding> {
+        let judged = |rule: &ApprovalRule| {
+            let alone = Rules { deny: Vec::new(), approvals: vec![rule.clone()] };
+            let asked = || Finding::Needs(rule.requirement());
+            let findings = policy::judge([&alone], &self.facts, Some(plan)).into_iter();
+            findings
+                .map(|finding| match finding {
+                    Finding::Broken { .. } => asked(),
+                    finding => finding,
+                })
+                .collect::<Vec<_>>()
+        };
+        self.rules.approvals.iter().flat_map(judged).collect()
+    }
 }
 
 /// Rules of an environment that the catalog `before` has, and the environment has no more.
@@ -32,15 +72,22 @@ fn dropped(environment: &Environment, before: Option<&Catalog>) -> Rules {
 }
 
 impl Law {
-    /// Of a request that can be rendered; `None` where there are no rules.
+    /// Of a request that can be rendered; `None` where there are no rules. `applied` is what is recorded of it, with
+    /// the version that was applied.
     pub(super) fn of(
         file: &RequestFile,
         checked: &Checked,
         before: Option<&Catalog>,
+        applied: Option<(&Record, &Arc<TemplateVersion>)>,
     ) -> Option<Self> {
         let Checked { template, environment, parameters, protect, .. } = checked;
         let former = Arc::new(dropped(environment, before));
-        if template.rules.is_empty() && environment.rules.is_empty() && former.is_empty() {
+        let other = applied.filter(|(record, _)| record.template != template.id);
+        let standing = other.and_then(|(record, applied)| {
+            Standing::of(record, applied, template, environment).map(Arc::new)
+        });
+        let is_free = template.rules.is_empty() && environment.rules.is_empty();
+        if is_free && former.is_empty() && standing.is_none() {
             return None;
         }
         let (parameters, waits) = Facts::parameters(parameters);
@@ -60,7 +107,7 @@ impl Law {
             waits,
         };
         let (template, environment) = (Some(template.clone()), environment.clone());
-        Some(Self { facts, template, environment, former })
+        Some(Self { facts, template, environment, former, standing })
     }
 
     /// Of one whose file is gone, as it was applied. Its template's version may be gone as well.
@@ -75,40 +122,9 @@ impl Law {
         if is_free && environment.rules.is_empty() && former.is_empty() {
             return None;
         }
-        let slots = record.parameters.iter();
-        let slots: Vec<_> =
-            slots.map(|(name, value)| (name.clone(), Slot::Known(value.clone()))).collect();
-        let (mut parameters, waits) = Facts::parameters(slots.iter().map(|(n, s)| (n, s)));
-        // Rules may name whatever the version declares.
-        if let (Value::Map(known), Some(template)) = (&mut parameters, template) {
-            let known = Arc::make_mut(known);
-            for name in &template.parameters.names {
-                known.entry(name.clone()).or_insert(Value::Null);
-            }
-        }
-        let labels = record.labels.iter().map(|(name, label)| (name, Value::text(label)));
-        let asked = Asked {
-            labels: Value::map(labels),
-            protect: record.protect,
-            reason: None,
-            adopt: false,
-        };
-        let facts = Facts {
-            request: request(&record.id, asked),
-            parameters,
-            environment: environment_facts(environment),
-            template: match template {
-                Some(template) => template_facts(template),
-                None => Value::map([
-                    ("name", Value::text(&record.template.name)),
-                    ("version", Value::text(record.template.version.to_string())),
-                    ("lifecycle", Value::text("retired")),
-                ]),
-            },
-            waits,
-        };
+        let facts = facts_of_record(record, template, environment);
         let (template, environment) = (template.cloned(), environment.clone());
-        Some(Self { facts, template, environment, former })
+        Some(Self { facts, template, environment, former, standing: None })
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rules> {
@@ -117,12 +133,17 @@ impl Law {
 
     /// Whether any of its rules looks at a plan, or asks for an approval of one.
     pub(super) fn looks_at_plans(&self) -> bool {
-        self.rules().any(|r| !r.approvals.is_empty() || r.deny.iter().any(|d| d.deny.uses_plan))
+        self.standing.is_some()
+            || self
+                .rules()
+                .any(|r| !r.approvals.is_empty() || r.deny.iter().any(|d| d.deny.uses_plan))
     }
 
     /// What the rules say of its plan.
     pub(super) fn judge(&self, plan: &PlanFacts) -> Vec<Finding> {
-        policy::judge(self.rules(), &self.facts, Some(plan))
+        let mut findings = policy::judge(self.rules(), &self.facts, Some(plan));
+        findings.extend(self.standing.iter().flat_map(|standing| standing.judge(plan)));
+        findings
     }
 
     /// Rules that deny the request whatever its plan is. What cannot be told yet is told with the plan.
@@ -192,6 +213,42 @@ pub(super) fn not_allowed(
     let mut found = problems(&template.allow, format!("the template `{}`", template.id));
     found.extend(problems(&environment.allow, format!("the environment `{}`", environment.name)));
     found
+}
+
+/// What rules look at of one as it was applied.
+fn facts_of_record(
+    record: &Record,
+    template: Option<&Arc<TemplateVersion>>,
+    environment: &Environment,
+) -> Facts {
+    let slots = record.parameters.iter();
+    let slots: Vec<_> =
+        slots.map(|(name, value)| (name.clone(), Slot::Known(value.clone()))).collect();
+    let (mut parameters, waits) = Facts::parameters(slots.iter().map(|(n, s)| (n, s)));
+    // Rules may name whatever the version declares.
+    if let (Value::Map(known), Some(template)) = (&mut parameters, template) {
+        let known = Arc::make_mut(known);
+        for name in &template.parameters.names {
+            known.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
+    let labels = record.labels.iter().map(|(name, label)| (name, Value::text(label)));
+    let asked =
+        Asked { labels: Value::map(labels), protect: record.protect, reason: None, adopt: false };
+    Facts {
+        request: request(&record.id, asked),
+        parameters,
+        environment: environment_facts(environment),
+        template: match template {
+            Some(template) => template_facts(template),
+            None => Value::map([
+                ("name", Value::text(&record.template.name)),
+                ("version", Value::text(record.template.version.to_string())),
+                ("lifecycle", Value::text("retired")),
+            ]),
+        },
+        waits,
+    }
 }
 
 struct Asked<'a> {
@@ -320,7 +377,28 @@ impl Pass<'_> {
             path: &|id| self.path_of(id),
             resources: &|step| self.resources(step),
         };
-        court.rulings(ids, whole, foretold)
+        let mut rulings = court.rulings(ids, whole, foretold);
+        for id in ids {
+            if let Some(hold) = self.lawless(id) {
+                rulings.entry((*id).clone()).or_default().hold = Some(hold);
+            }
+        }
+        rulings
+    }
+
+    /// Of a request whose file is gone, and its environment as well, nobody can tell which rules bind it.
+    fn lawless(&self, id: &RequestId) -> Option<HoldReason> {
+        let name = id.environment();
+        if self.memory.desired().contains(id) || self.catalog.environments.contains_key(name) {
+            return None;
+        }
+        let message = format!(
+            "its environment `{name}` is gone from the catalog, and with it who has to approve that it is deleted"
+        );
+        let place = Place::file(self.path_of(id).unwrap_or_default());
+        let problem = Diagnostic::error("ENV001", place, message)
+            .help("put the environment back until it is deleted");
+        Some(HoldReason::Invalid { problems: vec![problem] })
     }
 
     fn path_of(&self, id: &RequestId) -> Option<Arc<str>> {

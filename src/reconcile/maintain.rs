@@ -102,6 +102,7 @@ mod tests {
         let yes = |what: &str, by: &str, days: i64| Approval {
             digest: sha256(what.as_bytes()),
             by: by.into(),
+            by_id: None,
             teams: None,
             at: now - SignedDuration::from_hours(24 * days),
         };

@@ -187,7 +187,7 @@ impl Pass<'_> {
         if asks {
             let at = (self.clock)();
             for digest in asked {
-                let yes = Approval { digest, by: String::new(), teams: None, at };
+                let yes = Approval { digest, by: String::new(), by_id: None, teams: None, at };
                 self.memory.approvals.entry(digest).or_default().push(yes);
             }
             self.rounds(BTreeSet::new()).await?;

@@ -304,10 +304,15 @@ impl Pass<'_> {
         if let Some(record) = &mut recorded {
             self.reach().record(desired.as_deref(), record);
         }
-        let gone = match (&desired, &recorded) {
+        let mut gone = match (&desired, &recorded) {
             (None, Some(_)) => self.gone(&id).await?,
             _ => None,
         };
+        if let (Some(gone), Some(record)) = (&mut gone, &recorded) {
+            // What a file said last counts once it was let through, and then it is recorded.
+            let is_gated = self.engine.gated.contains(&record.origin.source);
+            gone.tombstone &= !is_gated || record.tombstone;
+        }
         let in_flight = self.components(&id, &self.memory.journal).map(|(c, row)| {
             let unknown =
                 (row.phase == Phase::Unknown).then(|| row.error.clone().unwrap_or_default());

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::digest::Digest;
 use crate::model::{
     Action, Dependency, Diagnostic, Fate, Hold, HoldReason, RequestId, Requirement, ResourceAction,
-    ResourceChange, Revision, SourceProblem, escape, nothing_reviewed, nothing_shown,
+    ResourceChange, Revision, SourceProblem, escape, nothing_reviewed, nothing_seen, nothing_shown,
 };
 
 /// The most characters of somebody else's words in a sentence.
@@ -261,6 +261,9 @@ pub fn reason(reason: &HoldReason) -> String {
                 then if then == nothing_shown() => format!(
                     "the forge took neither check nor comment before it was merged, so nobody could \
                      review what it does ({now_short}); review it, {yes}"
+                ),
+                then if then == nothing_seen() => format!(
+                    "it was merged before anybody was shown what it would do ({now_short}); review it, {yes}"
                 ),
                 _ => format!(
                     "more would happen than was reviewed ({then} then, {now_short} now); review it again, {yes}"

@@ -153,7 +153,7 @@ async fn person(
     };
     let write = match command {
         PersonCommand::Approve { digest } => {
-            PersonWrite::Approve(Approval { digest, by, teams: None, at })
+            PersonWrite::Approve(Approval { digest, by, by_id: None, teams: None, at })
         }
         PersonCommand::Accept { source, revision } => {
             PersonWrite::AcceptRewrite { source, revision }

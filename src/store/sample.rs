@@ -249,5 +249,5 @@ pub(super) fn event(name: Option<&str>, message: &str) -> Event {
 }
 
 pub(super) fn approval(text: &str, by: &str) -> Approval {
-    Approval { digest: digest(text), by: by.into(), teams: None, at: at(1) }
+    Approval { digest: digest(text), by: by.into(), by_id: None, teams: None, at: at(1) }
 }

@@ -202,6 +202,7 @@ fn remarked(shape: CommentShape) -> Remarked {
     Remarked {
         id: shape.id,
         bot: kind == Some("Bot"),
+        by_id: shape.user.as_ref().and_then(|user| user.id),
         by: login(shape.user),
         body: shape.body.unwrap_or_default(),
         at: shape.created_at,

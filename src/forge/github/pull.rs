@@ -16,6 +16,7 @@ const NOBODY: &str = "ghost";
 #[derive(Deserialize)]
 pub(super) struct UserShape {
     pub(super) login: Option<String>,
+    pub(super) id: Option<u64>,
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
 }
@@ -81,6 +82,7 @@ impl PullShape {
         Ok(Pull {
             number,
             title: self.title.unwrap_or_default(),
+            author_id: self.user.as_ref().and_then(|user| user.id),
             author: login(self.user),
             head: head.ok_or_else(|| strange("a head"))?,
             base: self.base.branch.ok_or_else(|| strange("a base"))?,
@@ -170,11 +172,14 @@ struct CommitShape {
 
 impl CommitShape {
     fn pushed(self) -> Option<Pushed> {
-        let by = [self.author, self.committer].into_iter().flatten().filter_map(|who| who.login);
+        let makers = || [&self.author, &self.committer].into_iter().flatten();
+        let by = makers().filter_map(|who| who.login.clone()).collect();
+        let ids = makers().filter_map(|who| who.id).collect();
         let parents = self.parents.unwrap_or_default().into_iter();
         Some(Pushed {
             commit: revision(&self.sha?)?,
-            by: by.collect(),
+            by,
+            ids,
             parents: parents.filter_map(|parent| revision(&parent.sha?)).collect(),
         })
     }

@@ -48,6 +48,7 @@ impl ReviewShape {
             _ => return None,
         };
         Some(Verdict {
+            by_id: self.user.as_ref().and_then(|user| user.id),
             by: login(self.user),
             kind,
             commit: self.commit_id.as_deref().and_then(revision),

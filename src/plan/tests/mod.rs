@@ -1,5 +1,6 @@
 //! Stories of one change: from equilibrium, one fact changes, and after it again nothing is to do.
 
+mod barred;
 mod deletion;
 mod expiry;
 mod hold;

@@ -126,6 +126,8 @@ pub struct World {
     pub retries: BTreeMap<TargetKey, Retry>,
     pub sources: BTreeMap<SourceName, SourceProblem>,
     pub approvals: BTreeSet<Digest>,
+    /// Requests whose files came in a way that nobody has let through.
+    pub barred: BTreeSet<RequestId>,
     /// How files whose time is over go, where that is not by a commit.
     pub fates: BTreeMap<SourceName, Fate>,
     pub drift_due: bool,
@@ -158,6 +160,7 @@ impl World {
             retries: BTreeMap::new(),
             sources: BTreeMap::new(),
             approvals: BTreeSet::new(),
+            barred: BTreeSet::new(),
             fates: BTreeMap::new(),
             drift_due: false,
             blind: false,
@@ -344,7 +347,11 @@ impl World {
                     .map(|(k, v)| (k.component.clone(), v.clone()))
                     .collect(),
                 drift_due: self.drift_due && recorded.is_some(),
-                barred: None,
+                barred: self.barred.contains(id).then(|| HoldReason::NeedsPullRequest {
+                    direct: true,
+                    commit: None,
+                    digest: digest::of(id),
+                }),
                 later: self.later.get(id).cloned().unwrap_or_default(),
                 untouched: self.untouched.get(id).cloned().unwrap_or_default(),
                 may_have_moved: self.may_have_moved.contains(id),

@@ -122,7 +122,7 @@ fn rendered(
 
 /// Whether no rule denies a request and every component of it renders.
 pub fn passes(file: &RequestFile, checked: &Checked) -> bool {
-    if Law::of(file, checked, None).is_some_and(|law| !law.denied(file).is_empty()) {
+    if Law::of(file, checked, None, None).is_some_and(|law| !law.denied(file).is_empty()) {
         return false;
     }
     let version = &checked.template;

@@ -198,6 +198,7 @@ impl Reviewer {
                     own,
                     stage.clone(),
                 );
+                let shown = shown.with_terms(super::judge::terms(&reviewed, &reviewed.own));
                 let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);

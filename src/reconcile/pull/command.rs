@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::kept::Kept;
+use super::kept::{Kept, Person};
 use super::whose::Whose;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::catalog;
@@ -29,6 +29,10 @@ const EXTENDED: usize = 10;
 
 /// Said to authors.
 const OWN: &str = "whoever opened a pull request, or pushed to it, does not approve it";
+
+/// Said to authors of what came to the catalog.
+const OWN_CATALOG: &str = "it comes to something else by the version of its template, or by its environment, that \
+     you brought to the catalog: somebody else approves that";
 
 /// Said to who may not.
 const WRITERS: &str = "this takes somebody who may write to the repository";
@@ -58,7 +62,7 @@ const RIGHTS: &str = "vend may not read who may write: give the App Metadata: re
 
 /// Who says yes.
 struct Approver<'a> {
-    who: &'a str,
+    who: Person<'a>,
     writes: bool,
 }
 
@@ -140,7 +144,9 @@ impl Reviewer {
             }
             other => other?,
         };
-        let is_author = who.eq_ignore_ascii_case(&kept.pull.author);
+        let person = Person { name: who, id: remark.by_id };
+        let author = &kept.pull;
+        let is_author = person.is_among([&author.author].into_iter(), author.author_id.into_iter());
         let needed = match command {
             Command::Retry { .. } => Permission::Write,
             // Whose word counts depends on what is approved.
@@ -166,9 +172,9 @@ impl Reviewer {
             }
             Command::Plan { commit } => Ok(self.plan_again(kept, commit.as_ref())),
             Command::Retry { request } => self.retry(kept, request.as_ref(), turn).await,
-            Command::Approve { .. } if kept.is_whose(who) => Ok(no(OWN)),
+            Command::Approve { .. } if kept.is_whose(person) => Ok(no(OWN)),
             Command::Approve { digest } => {
-                let who = Approver { who, writes: permission >= Permission::Write };
+                let who = Approver { who: person, writes: permission >= Permission::Write };
                 self.approve(visit, kept, who, *digest, turn).await
             }
             Command::Explain { request } => self.explain(visit, request).await,
@@ -244,11 +250,15 @@ impl Reviewer {
             return Ok(no(PUSHED));
         }
         let requests: BTreeSet<RequestId> = asked.iter().map(|hold| hold.request.clone()).collect();
-        let here = match self.whose(visit, who, &requests).await? {
+        let Person { name: by, id: by_id } = who;
+        let has_moved = |hold: &&&Hold| matches!(hold.reason, HoldReason::PlanChanged { .. });
+        let moved = asked.iter().filter(has_moved).map(|hold| hold.request.clone()).collect();
+        let here = match self.whose(visit, who, &requests, &moved).await? {
             Whose::Others { here } => here,
             Whose::Elsewhere => return Ok(no(WRITERS_ALL)),
             Whose::Theirs(id) if own(&id) => return Ok(no(OWN)),
             Whose::Theirs(id) => return Ok(no(&format!("{OWN}: the same yes is for `{id}`"))),
+            Whose::Catalogs => return Ok(no(OWN_CATALOG)),
             Whose::Unknown(id) if own(&id) => return Ok(no(PUSHED)),
             // It may lie in a repository that others read.
             Whose::Unknown(_) => return Ok(no(PUSHED_ALL)),
@@ -269,7 +279,7 @@ impl Reviewer {
             return Ok(no(WRITERS));
         }
         if !teams.is_empty() {
-            let Some(of) = self.teams(visit, who, &teams).await? else {
+            let Some(of) = self.teams(visit, by, &teams).await? else {
                 return Ok(no(TEAMS));
             };
             if of.is_empty() {
@@ -280,12 +290,13 @@ impl Reviewer {
         }
         let lacks = |rule: &&&Requirement| {
             let counts = rule.teams.iter().any(|team| member.contains(team));
-            let had = rule.had.iter().filter(|by| by.as_str() != who).count() + usize::from(counts);
+            let had =
+                rule.had.iter().filter(|had| had.as_str() != by).count() + usize::from(counts);
             had < rule.count as usize
         };
         let lacking = rules.iter().filter(lacks).count();
         let at = (visit.clock)();
-        let approval = Approval { digest, by: who.to_owned(), teams: Some(member), at };
+        let approval = Approval { digest, by: by.to_owned(), by_id, teams: Some(member), at };
         self.store.note(vec![PersonWrite::Approve(approval)]).await?;
         turn.wake = true;
         let what = match requests.len() {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::kept::Kept;
+use super::kept::{Kept, Person};
 use super::{Reviewer, Trouble, Visit};
 use crate::digest::Digest;
 use crate::fault::planted;
 use crate::forge::{ForgeError, Permission};
 use crate::model::{
-    Arrival, Discount, Discounted, HoldReason, Need, PullKey, PullState, Step, TargetKey, Verdict,
-    VerdictKind, Warned,
+    Arrival, Discount, Discounted, HoldReason, Need, PullKey, PullState, RequestId, Step,
+    TargetKey, Terms, Verdict, VerdictKind, Warned,
 };
 use crate::plan::Exposed;
 use crate::reconcile::review::Reviewed;
@@ -61,6 +61,18 @@ pub(super) fn needs(Reviewed { plan, released, .. }: &Reviewed) -> Vec<(Digest, 
     needs.into_iter().map(|((digest, _), need)| (digest, need)).collect()
 }
 
+/// What the files of some requests say that is in no step.
+pub(super) fn terms<'a>(
+    reviewed: &Reviewed,
+    ids: impl IntoIterator<Item = &'a RequestId>,
+) -> BTreeMap<RequestId, Terms> {
+    let terms = |id: &RequestId| {
+        let spec = reviewed.desired.get(id)?.as_ref()?.spec()?;
+        Some((id.clone(), Terms::new(spec, reviewed.records.get(id))?))
+    };
+    ids.into_iter().filter_map(terms).collect()
+}
+
 /// What a reviewer should know besides the plan.
 pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
     let mut warnings = Vec::new();
@@ -80,6 +92,18 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
     let waves = hits.filter_map(|hit| Some((hit, hit.arrival.as_ref()?)));
     for (hit, arrival) in waves {
         warnings.extend(hit.steps.iter().flat_map(|step| exposed(reviewed, step, Some(arrival))));
+    }
+    for id in &reviewed.own {
+        let Some(record) = reviewed.records.get(id).filter(|record| record.protect) else {
+            continue;
+        };
+        let desired = reviewed.desired.get(id).and_then(|d| d.as_ref());
+        let Some(spec) = desired.and_then(|desired| desired.spec()) else { continue };
+        if !spec.protect {
+            warnings.push(Warned::Unprotects { request: id.clone() });
+        } else if spec.tombstone && !record.tombstone {
+            warnings.push(Warned::Permits { request: id.clone() });
+        }
     }
     for step in &reviewed.released.steps {
         warnings.extend(exposed(reviewed, step, None));
@@ -111,24 +135,27 @@ fn exposed(reviewed: &Reviewed, step: &Step, arrival: Option<&Arrival>) -> Vec<W
 
 /// The people whose last word is yes, with whether it is to this very plan; never the author.
 fn approvers(kept: &Kept, plan: Digest) -> Vec<(&Verdict, Result<(), Discount>)> {
-    let mut last: BTreeMap<String, &Verdict> = BTreeMap::new();
+    let mut last: BTreeMap<(Option<u64>, String), &Verdict> = BTreeMap::new();
     for verdict in &kept.verdicts {
         // A remark takes no yes back.
         if verdict.kind != VerdictKind::Commented {
-            last.insert(verdict.by.to_lowercase(), verdict);
+            let name = verdict.by_id.map_or_else(|| verdict.by.to_lowercase(), |_| String::new());
+            last.insert((verdict.by_id, name), verdict);
         }
     }
     let counts = |v: &Verdict| {
-        let bound = kept.bound.iter().find(|b| b.by == v.by && b.at == v.at);
+        let bound = kept.bound.iter().find(|b| b.is_of(v));
         match bound.and_then(|b| b.plan) {
             Some(seen) if seen == plan => Ok(()),
             Some(_) => Err(Discount::Former),
             None => Err(Discount::Early),
         }
     };
-    last.into_iter()
-        .filter(|(by, _)| planted!("author-approves") || *by != kept.pull.author.to_lowercase())
-        .map(|(_, verdict)| verdict)
+    let is_author = |v: &Verdict| {
+        Person::of(v).is_among([&kept.pull.author].into_iter(), kept.pull.author_id.into_iter())
+    };
+    last.into_values()
+        .filter(|v| planted!("author-approves") || !is_author(v))
         .filter(|v| v.kind == VerdictKind::Approved)
         .map(|v| (v, counts(v)))
         .collect()
@@ -198,14 +225,18 @@ impl Reviewer {
         shown.teams.clear();
         shown.discounted.clear();
         let approvers = approvers(kept, shown.digest);
-        let by: Vec<_> = approvers.into_iter().map(|(v, counts)| (v.by.clone(), counts)).collect();
+        let by = approvers.into_iter().map(|(v, counts)| {
+            let is_own = kept.is_whose(Person::of(v));
+            (v.by.clone(), is_own, counts)
+        });
+        let by: Vec<_> = by.collect();
         let mut late = Vec::new();
-        for (who, counts) in by {
+        for (who, is_own, counts) in by {
             if let Err(why) = counts {
                 late.push(Discounted { by: who, why });
                 continue;
             }
-            if kept.is_whose(&who) {
+            if is_own {
                 shown.discounted.push(Discounted { by: who, why: Discount::Pushed });
                 continue;
             }

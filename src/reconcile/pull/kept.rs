@@ -12,7 +12,7 @@ use crate::fault::planted;
 use crate::forge::Reaction;
 use crate::model::{
     Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
-    Reply, RequestId, Revision, Stage, Step, Symbol, Verdict, nothing_shown,
+    Reply, RequestId, Revision, Stage, Step, Symbol, Terms, Verdict,
 };
 use crate::report;
 
@@ -25,6 +25,9 @@ pub(super) struct Kept {
     /// The handles, in small letters, of those who pushed to it, and of what that was told.
     #[serde(default)]
     pub pushers: BTreeSet<String>,
+    /// Their accounts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pusher_ids: BTreeSet<u64>,
     #[serde(default)]
     pub pushed: Option<Pushed>,
     /// What people said of it.
@@ -135,8 +138,44 @@ pub(super) struct Pushed {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Bound {
     pub by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<u64>,
     pub at: Timestamp,
     pub plan: Option<Digest>,
+}
+
+impl Bound {
+    /// Whether it is of that verdict, whatever its giver was called then.
+    pub fn is_of(&self, verdict: &Verdict) -> bool {
+        let is_theirs = match (self.by_id, verdict.by_id) {
+            (Some(then), Some(now)) => then == now,
+            _ => self.by == verdict.by,
+        };
+        is_theirs && self.at == verdict.at
+    }
+}
+
+/// Somebody, by their name and by their account: the name may be another one tomorrow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Person<'a> {
+    pub name: &'a str,
+    pub id: Option<u64>,
+}
+
+impl<'a> Person<'a> {
+    pub fn of(verdict: &'a Verdict) -> Self {
+        Self { name: &verdict.by, id: verdict.by_id }
+    }
+
+    /// Whether they are among some people, or are them. Either tells: that somebody is called as an author was
+    /// takes their yes away, and never adds one.
+    pub fn is_among<'n>(
+        self,
+        mut names: impl Iterator<Item = &'n String>,
+        mut ids: impl Iterator<Item = u64>,
+    ) -> bool {
+        names.any(|name| name.eq_ignore_ascii_case(self.name)) || ids.any(|id| self.id == Some(id))
+    }
 }
 
 /// A plan as it was shown.
@@ -166,6 +205,9 @@ pub(super) struct Shown {
     /// It stands for what a merge brought of which nobody was shown a plan.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unseen: bool,
+    /// What the files that it changes say that is in no step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<RequestId, Terms>,
     /// What its steps render to, by target, as far as there is room: that is what was reviewed.
     #[serde(default, skip_serializing_if = "is_none_rendered")]
     pub rendered: Arc<BTreeMap<String, Arc<Artifact>>>,
@@ -225,6 +267,7 @@ impl Kept {
         Self {
             pull,
             pushers: BTreeSet::new(),
+            pusher_ids: BTreeSet::new(),
             pushed: None,
             verdicts: Vec::new(),
             bound: Vec::new(),
@@ -316,7 +359,7 @@ impl Kept {
     /// Takes what people said.
     pub fn hear(&mut self, verdicts: Vec<Verdict>) {
         self.bind(&verdicts);
-        self.bound.retain(|b| verdicts.iter().any(|v| v.by == b.by && v.at == b.at));
+        self.bound.retain(|b| verdicts.iter().any(|v| b.is_of(v)));
         self.verdicts = verdicts;
     }
 
@@ -324,12 +367,13 @@ impl Kept {
     /// commit, or, where none was shown of that yet, the last one. Before any plan it is about none.
     pub fn bind(&mut self, verdicts: &[Verdict]) {
         for verdict in verdicts {
-            if self.bound.iter().any(|b| b.by == verdict.by && b.at == verdict.at) {
+            if self.bound.iter().any(|b| b.is_of(verdict)) {
                 continue;
             }
             let of_commit = verdict.commit.as_ref().and_then(|c| self.plan_of(c));
             let plan = of_commit.or_else(|| self.plans.last().map(|(_, digest)| *digest));
-            self.bound.push(Bound { by: verdict.by.clone(), at: verdict.at, plan });
+            let (by, by_id, at) = (verdict.by.clone(), verdict.by_id, verdict.at);
+            self.bound.push(Bound { by, by_id, at, plan });
         }
     }
 
@@ -344,11 +388,12 @@ impl Kept {
     }
 
     /// Whether somebody opened it or pushed to it: what they say yes to would be their own.
-    pub fn is_whose(&self, who: &str) -> bool {
+    pub fn is_whose(&self, who: Person<'_>) -> bool {
         if planted!("author-approves") {
             return false;
         }
-        who.eq_ignore_ascii_case(&self.pull.author) || self.pushers.contains(&who.to_lowercase())
+        let names = self.pushers.iter().chain([&self.pull.author]);
+        who.is_among(names, self.pusher_ids.iter().copied().chain(self.pull.author_id))
     }
 
     /// It comes from a fork, and nobody who may has asked for its head.
@@ -383,15 +428,38 @@ impl Shown {
         let digest = digest::of(&(effects, asked));
         let plan = (plan.steps.len() <= KEPT_STEPS).then(|| plan.clone());
         let (teams, rendered, discounted) = (BTreeMap::new(), Arc::default(), Vec::new());
-        let unseen = false;
-        Self { head, digest, steps, needs, teams, discounted, own, plan, stage, unseen, rendered }
+        let (unseen, terms) = (false, BTreeMap::new());
+        Self {
+            head,
+            digest,
+            steps,
+            needs,
+            teams,
+            discounted,
+            own,
+            plan,
+            stage,
+            unseen,
+            terms,
+            rendered,
+        }
     }
 
-    /// In the place of a plan that could be written nowhere: whatever is done is more.
-    pub fn nothing() -> Self {
+    /// In the place of a plan that nobody has seen, for the reason that `digest` stands for: whatever is done is
+    /// more.
+    pub fn nothing(digest: Digest) -> Self {
         let (head, plan) = (Revision::new(""), Plan::default());
         let none = Self::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
-        Self { digest: nothing_shown(), ..none }
+        Self { digest, ..none }
+    }
+
+    /// With what the files say that is in no step. Where that is nothing, it is the same plan as ever.
+    pub fn with_terms(self, terms: BTreeMap<RequestId, Terms>) -> Self {
+        let digest = match terms.is_empty() {
+            true => self.digest,
+            false => digest::of(&(&self.digest, &terms)),
+        };
+        Self { digest, terms, ..self }
     }
 
     /// With what its steps render to, for a later look at what has become of that.
@@ -411,7 +479,8 @@ impl Shown {
         Self { rendered: Arc::new(rendered), ..self }
     }
 
-    /// The line of each step; of what `other` makes as well, and at another place, with its place.
+    /// The line of each step; of what `other` makes as well, and at another place, with its place. And what the
+    /// files say besides, where `other`'s say something else.
     pub fn lines(&self, other: &Self) -> Vec<String> {
         let placed = |step: &ShownStep| Some((step.line.clone(), step.place.clone()?));
         let theirs: BTreeMap<String, String> = other.steps.iter().filter_map(placed).collect();
@@ -419,7 +488,9 @@ impl Shown {
             (Some(mine), Some(other)) if mine != other => format!("{} in {mine}", step.line),
             _ => step.line.clone(),
         };
-        self.steps.iter().map(line).collect()
+        let terms = self.terms.iter().filter(|(id, terms)| other.terms.get(*id) != Some(*terms));
+        let terms = terms.map(|(id, terms)| report::pull::terms(id, terms));
+        self.steps.iter().map(line).chain(terms).collect()
     }
 
     /// The lines of steps that `other` has none of.
@@ -442,7 +513,9 @@ impl Shown {
     pub fn of(&self, requests: &BTreeSet<RequestId>) -> Self {
         let mine = |step: &&ShownStep| requests.contains(&step.request);
         let steps = self.steps.iter().filter(mine).cloned().collect();
-        Self { steps, ..self.clone() }
+        let mut terms = self.terms.clone();
+        terms.retain(|id, _| requests.contains(id));
+        Self { steps, terms, ..self.clone() }
     }
 
     /// As what a person approves of what one merge brought: the same plan of another merge asks again.
@@ -486,6 +559,7 @@ mod tests {
             number: 1,
             title: String::new(),
             author: "ada".into(),
+            author_id: None,
             head: Revision::new("1"),
             base: "main".into(),
             fork: false,
@@ -507,7 +581,7 @@ mod tests {
     fn yes(second: i64, commit: &str) -> Verdict {
         let commit = Some(Revision::new(commit));
         let at = Timestamp::from_second(second).unwrap();
-        Verdict { by: "grace".into(), kind: VerdictKind::Approved, commit, at }
+        Verdict { by: "grace".into(), by_id: None, kind: VerdictKind::Approved, commit, at }
     }
 
     /// The plan that the verdict of that second is about.
@@ -596,6 +670,29 @@ mod tests {
         assert_eq!((reviewed(&kept), kept.last_seen.is_some()), (Some(fourth), false));
         kept.fall_back();
         assert_eq!(reviewed(&kept), Some(fourth));
+    }
+
+    #[test]
+    fn b96_an_account_is_the_same_whatever_it_is_called() {
+        let mut kept = kept();
+        (kept.pull.author_id, kept.pushers) = (Some(1), ["grace".to_owned()].into());
+        kept.pusher_ids = [2].into();
+        let is_whose = |name, id| kept.is_whose(Person { name, id });
+        assert!(is_whose("Ada", None) && is_whose("ada", Some(1)) && is_whose("renamed", Some(1)));
+        assert!(is_whose("grace", None) && is_whose("also", Some(2)));
+        // Who is called as an author was does not approve it either.
+        assert!(is_whose("ada", Some(3)));
+        assert!(!is_whose("edsger", Some(3)) && !is_whose("edsger", None));
+        // What they said under the name before is about what they saw then.
+        let first = show(&mut kept, "1", "first");
+        kept.seen();
+        let said = Verdict { by_id: Some(3), ..yes(2, "1") };
+        kept.hear(vec![said.clone()]);
+        show(&mut kept, "1", "second");
+        kept.seen();
+        kept.hear(vec![Verdict { by: "renamed".into(), ..said }]);
+        assert_eq!(about(&kept, 2), Some(first));
+        assert_eq!(kept.bound.len(), 1);
     }
 
     #[test]

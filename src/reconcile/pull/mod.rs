@@ -389,11 +389,16 @@ impl Reviewer {
                 self.judged.insert(key.clone(), clock());
             }
             let span = tracing::info_span!("pull", repo = %place.repo, number = pull.number);
+            let listed = (pull.clone(), due.contains(&key));
             let attended = async {
-                let attended = self.attend(visit, &key, (pull, due.contains(&key)), turn).await;
+                let attended = self.attend(visit, &key, listed, turn).await;
                 self.own_trouble(visit, &key, attended).await
             };
             let attended = attended.instrument(span).await;
+            if self.kept.get(&key).is_some_and(|kept| kept.pull == pull) {
+                // What was refused was to be said: of what people said, all is known and will be.
+                self.partly.remove(&key);
+            }
             self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;

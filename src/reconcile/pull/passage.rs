@@ -15,7 +15,7 @@ use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Origin, Passage, Plan, Pull, PullKey,
     PullState, RequestId, Requirement, Retry, Revision, Rewritten, SourceName, Stage, Step,
-    TargetKey, nothing_reviewed,
+    TargetKey, nothing_reviewed, nothing_seen, nothing_shown,
 };
 use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
@@ -313,14 +313,17 @@ impl Reviewer {
         let reviewed = match self.kept.get(&key).map(Kept::review) {
             Some(Review::Of(shown)) => Some(shown.clone()),
             // A plan that could be written nowhere is none that anybody has reviewed.
-            Some(Review::Unsaid) if asks => Some(Shown::nothing()),
+            Some(Review::Unsaid) if asks => Some(Shown::nothing(nothing_shown())),
+            // Nor is what was merged before there was one: it costs a moment, or a forge that takes any push for the
+            // merge of a pull request with the same commits.
+            Some(Review::Missed) | None if asks => Some(Shown::nothing(nothing_seen())),
             Some(Review::Unsaid | Review::Missed) | None => None,
         };
         // What was said since the merge was said of what it brought.
         let ended = self.kept.get(&key).and_then(|kept| kept.ended);
         let until = ended.unwrap_or_else(|| (visit.clock)());
         let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
-        writes.extend(self.approvals(visit, &key, &now, digests));
+        writes.extend(self.approvals(&key, &now, digests, until));
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         if let Some(known) = self.kept.get(&key) {
@@ -365,18 +368,20 @@ impl Reviewer {
     }
 
     /// What reviewers approved is approved, of what is asked for now or was `withdrawn`.
+    ///
+    /// They said so before the merge, which was at `at` as we saw it: what another pull request brought and was
+    /// merged later withdraws that.
     fn approvals(
         &self,
-        visit: &Visit<'_>,
         key: &PullKey,
         now: &Reviewed,
         withdrawn: BTreeSet<Digest>,
+        at: Timestamp,
     ) -> Vec<PersonWrite> {
         let Some(kept) = self.kept.get(key) else { return Vec::new() };
         let Some(shown) = &kept.shown else { return Vec::new() };
         let mut asked = withdrawn;
         asked.extend(super::judge::needs(now).into_iter().map(|(digest, _)| digest));
-        let at = (visit.clock)();
         // Rules count people, those who come later too. What anybody may approve who may write is one
         // person's word: while it is missing, nobody else's may stand in for it.
         let open: BTreeSet<Digest> = shown
@@ -391,7 +396,8 @@ impl Reviewer {
         let approval = |(digest, who): (Digest, &String)| {
             // Of the teams that were asked about, theirs: a rule that is newer asks for its own.
             let teams = Some(shown.teams.get(who).into_iter().flatten().cloned().collect());
-            PersonWrite::Approve(Approval { digest, by: who.clone(), teams, at })
+            let by_id = kept.verdicts.iter().find(|v| v.by == *who).and_then(|v| v.by_id);
+            PersonWrite::Approve(Approval { digest, by: who.clone(), by_id, teams, at })
         };
         given.into_iter().map(approval).collect()
     }
@@ -466,6 +472,7 @@ fn shown_now(now: &Reviewed, ids: &BTreeSet<RequestId>) -> Shown {
     let steps = now.released.steps.iter().filter(mine).cloned().collect();
     let plan = Plan { steps, ..Plan::default() };
     Shown::new(Revision::new(""), &plan, Vec::new(), BTreeMap::new(), Stage::Planned)
+        .with_terms(super::judge::terms(now, ids))
 }
 
 /// Whether a target of theirs could not be looked at.
@@ -491,7 +498,10 @@ fn compare(
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
     let more: Vec<&Step> = now.released.steps.iter().filter(mine).filter(is_more).collect();
-    if more.is_empty() {
+    let is_other = |reviewed: &Shown| {
+        after.terms.iter().any(|(id, terms)| reviewed.terms.get(id) != Some(terms))
+    };
+    if more.is_empty() && !reviewed.is_some_and(is_other) {
         return None;
     }
     // What else came with it may be done already, and does not come any more.

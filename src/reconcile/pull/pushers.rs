@@ -12,6 +12,17 @@ use crate::forge;
 use crate::git::{GitError, Merged, Mirror};
 use crate::model::Revision;
 
+/// Who made the commits of a pull request.
+#[derive(Default)]
+pub(super) struct Makers {
+    /// Their handles, in small letters.
+    pub names: BTreeSet<String>,
+    /// Their accounts.
+    pub ids: BTreeSet<u64>,
+    /// That is told for good, whatever comes to the branch.
+    pub is_told: bool,
+}
+
 impl Reviewer {
     /// Fills in who pushed what is at the head now; whether that is other people than were known.
     pub(super) async fn hear_pushers(
@@ -26,25 +37,20 @@ impl Reviewer {
         if kept.pushed.as_ref().is_some_and(is_known) {
             return Ok(false);
         }
-        let (by, is_told) = self.pushers(visit, kept.pull.number).await?;
+        let Makers { names, ids, is_told } = self.pushers(visit, kept.pull.number).await?;
         let open_at = (!is_told).then(|| visit.base.clone());
         kept.pushed = Some(Pushed { head: kept.pull.head.clone(), open_at });
-        let is_news = kept.pushers != by;
-        kept.pushers = by;
+        let is_news = kept.pushers != names || kept.pusher_ids != ids;
+        (kept.pushers, kept.pusher_ids) = (names, ids);
         Ok(is_news)
     }
 
-    /// Who made its commits, in small letters, but for merges of the branch that bring nothing else;
-    /// and whether that is told for good, whatever comes to the branch.
-    pub(super) async fn pushers(
-        &self,
-        visit: &Visit<'_>,
-        number: u64,
-    ) -> Result<(BTreeSet<String>, bool), Trouble> {
+    /// Who made its commits, but for merges of the branch that bring nothing else.
+    pub(super) async fn pushers(&self, visit: &Visit<'_>, number: u64) -> Result<Makers, Trouble> {
         let commits = self.forge.pushed(&visit.place.repo, number).await?;
         let source = self.engine.sources().named(visit.place.name());
         let mirror = source.map(|source| source.mirror());
-        let (mut by, mut is_told) = (BTreeSet::new(), true);
+        let mut made = Makers { is_told: true, ..Makers::default() };
         for commit in commits {
             if commit.parents.len() > 1 {
                 let takes = mirror.map(|mirror| takes_over(mirror, &visit.base, &commit));
@@ -52,11 +58,12 @@ impl Reviewer {
                 if let Some(Ok(true)) = takes {
                     continue;
                 }
-                is_told = false;
+                made.is_told = false;
             }
-            by.extend(commit.by.iter().map(|who| who.to_lowercase()));
+            made.names.extend(commit.by.iter().map(|who| who.to_lowercase()));
+            made.ids.extend(commit.ids);
         }
-        Ok((by, is_told))
+        Ok(made)
     }
 }
 

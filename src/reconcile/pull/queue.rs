@@ -181,6 +181,7 @@ fn pull_of(group: &Queued, base: &str, now: jiff::Timestamp) -> Pull {
         number: group.number.unwrap_or_default(),
         title: group.branch.clone(),
         author: String::new(),
+        author_id: None,
         head: group.head.clone(),
         base: base.to_owned(),
         fork: false,

@@ -5,17 +5,23 @@
 
 use std::collections::BTreeSet;
 
+use super::kept::Person;
 use super::passage::Asked;
+use super::pushers::Makers;
 use super::{Place, Reviewer, Trouble, Visit};
 use crate::forge::{ForgeError, Permission};
 use crate::model::{Approval, Passage, Pull, RequestId, Revision};
+use crate::reconcile::brought::bringing;
 use crate::reconcile::gate::{let_through, since_key, speaks_of};
+use crate::reconcile::source::join;
 use crate::store::passage_key;
 
 /// Whose what stands in some files is, or that they are gone.
 pub(super) enum Whose {
     /// In part theirs who ask: this came with a pull request that they opened or pushed to.
     Theirs(RequestId),
+    /// In part theirs who ask: with what they brought to the catalog, this comes to something else.
+    Catalogs,
     /// Of this nobody can tell: it may be theirs who ask.
     Unknown(RequestId),
     /// Some of it lies where they may not write.
@@ -25,12 +31,14 @@ pub(super) enum Whose {
 }
 
 impl Reviewer {
-    /// Whose the files of these requests are, whatever pull request it is asked in.
+    /// Whose the files of these requests are, whatever pull request it is asked in; of those that have `moved` since
+    /// they were reviewed, also whose the catalog's are that they are made of now.
     pub(super) async fn whose(
         &mut self,
         visit: &Visit<'_>,
-        who: &str,
+        who: Person<'_>,
         requests: &BTreeSet<RequestId>,
+        moved: &BTreeSet<RequestId>,
     ) -> Result<Whose, Trouble> {
         let (mut left, mut here) = (requests.clone(), Vec::new());
         for place in self.places.clone() {
@@ -39,11 +47,14 @@ impl Reviewer {
             let there = Visit { place: &place, base, troubles: Vec::new(), ..*visit };
             let asked = self.asked(&there, left.clone()).await?;
             let is_here = place.name() == visit.place.name();
-            if !asked.is_empty() && !is_here && !self.may_write(&place, who).await? {
+            if !asked.is_empty() && !is_here && !self.may_write(&place, who.name).await? {
                 return Ok(Whose::Elsewhere);
             }
             for asked in asked {
                 left.remove(&asked.id);
+                if self.is_by_catalog(visit, who, &asked, moved).await? {
+                    return Ok(Whose::Catalogs);
+                }
                 match self.is_whose_now(&there, who, &asked).await? {
                     Some(true) => return Ok(Whose::Theirs(asked.id)),
                     Some(false) => here.extend(is_here.then_some(asked.id)),
@@ -52,6 +63,58 @@ impl Reviewer {
             }
         }
         Ok(left.pop_first().map_or(Whose::Others { here }, Whose::Unknown))
+    }
+
+    /// Whether what would be done to a request is of the catalog's making since its file came, and they brought to the
+    /// catalog the version that it takes, or its environment as it is. How something came to a catalog
+    /// that is not on the forge, or was pushed there, nobody can tell: there it is not theirs.
+    async fn is_by_catalog(
+        &mut self,
+        visit: &Visit<'_>,
+        who: Person<'_>,
+        asked: &Asked,
+        moved: &BTreeSet<RequestId>,
+    ) -> Result<bool, Trouble> {
+        let id = std::slice::from_ref(&asked.id);
+        let record = self.store.records(id).await?.pop();
+        let is_begun = record.as_ref().is_some_and(|record| {
+            asked.content.is_some() && record.observed.request_digest == asked.content
+        });
+        if !is_begun && !moved.contains(&asked.id) {
+            return Ok(false);
+        }
+        let catalog = self.engine.sources().catalog.clone();
+        let place = self.places.iter().find(|place| place.sources.contains(&catalog.name)).cloned();
+        let tip = visit.commits.get(&catalog.name);
+        let (Some(place), Some(tip)) = (place, tip.cloned()) else { return Ok(false) };
+        let desired = self.store.desired(id).await?.pop();
+        let template = desired.as_ref().and_then(|desired| desired.template().cloned());
+        let Some(template) = template.or_else(|| Some(record.as_ref()?.template.clone())) else {
+            return Ok(false);
+        };
+        let before = record.and_then(|record| record.observed.catalog_commit);
+        let there = Visit { place: &place, base: tip.clone(), troubles: Vec::new(), ..*visit };
+        for inner in [
+            format!("templates/{}/{}", template.name, template.version),
+            format!("environments/{}.yaml", asked.id.environment()),
+        ] {
+            let path = join(&catalog.folder, &inner);
+            let mirror = catalog.mirror();
+            let Some(commit) = bringing(mirror, &path, &tip)? else { continue };
+            // It was made of that before.
+            if let Some(before) = &before
+                && mirror.is_ancestor(&commit, before)?
+            {
+                continue;
+            }
+            let pulls = self.forge.pulls_of(&place.repo, &commit).await?;
+            for pull in pulls.into_iter().filter(|pull| pull.base == place.branch) {
+                if self.is_theirs(&there, who, pull.number, Some(pull)).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     async fn may_write(&self, place: &Place, who: &str) -> Result<bool, Trouble> {
@@ -68,7 +131,7 @@ impl Reviewer {
     async fn is_whose_now(
         &mut self,
         visit: &Visit<'_>,
-        who: &str,
+        who: Person<'_>,
         asked: &Asked,
     ) -> Result<Option<bool>, Trouble> {
         let passage = self.store.value(&passage_key(&asked.id)).await?;
@@ -121,7 +184,7 @@ impl Reviewer {
     async fn is_theirs(
         &self,
         visit: &Visit<'_>,
-        who: &str,
+        who: Person<'_>,
         number: u64,
         pull: Option<Pull>,
     ) -> Result<bool, Trouble> {
@@ -140,9 +203,9 @@ impl Reviewer {
         match self.pushers(visit, number).await {
             Err(Trouble::Forge(ForgeError::Gone { .. })) => Ok(true),
             other => {
-                let (pushers, _) = other?;
-                let is_author = pull.author.eq_ignore_ascii_case(who);
-                Ok(is_author || pushers.contains(&who.to_lowercase()))
+                let Makers { names, ids, is_told: _ } = other?;
+                let names = names.iter().chain([&pull.author]);
+                Ok(who.is_among(names, ids.into_iter().chain(pull.author_id)))
             }
         }
     }

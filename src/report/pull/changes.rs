@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{danger, link, made};
+use crate::digest::Digest;
 use crate::model::{
     Action, Artifact, Brief, Changed, Hold, Part, RequestId, ResourceAction, Rewritten, Shared,
-    Step, nothing_reviewed, nothing_shown, visible,
+    Step, nothing_reviewed, nothing_seen, nothing_shown, visible,
 };
 use crate::report::hold;
 use crate::report::markdown::{Page, code, fence, html, line, listed, plural, short_code};
@@ -393,6 +394,11 @@ pub fn rewritten(old: Option<&Artifact>, new: &Artifact, room: usize) -> Vec<Str
     lines
 }
 
+/// Whether that stands for a review that there was none of.
+fn is_of_nothing(reviewed: &Digest) -> bool {
+    [nothing_reviewed(), nothing_seen(), nothing_shown()].contains(reviewed)
+}
+
 /// What differs, each request's folded.
 pub(super) fn rewrites(changed: &Changed) -> String {
     let mut by: BTreeMap<&RequestId, Vec<&Rewritten>> = BTreeMap::new();
@@ -403,9 +409,7 @@ pub(super) fn rewrites(changed: &Changed) -> String {
         let parts = parts.into_iter().map(|Rewritten { target, reviewed, lines }| {
             let against = match reviewed {
                 true => "against what was reviewed",
-                false if [nothing_reviewed(), nothing_shown()].contains(&changed.reviewed) => {
-                    "against what is applied"
-                }
+                false if is_of_nothing(&changed.reviewed) => "against what is applied",
                 false => "what was reviewed is not kept: against what is applied",
             };
             let lines: Vec<String> = lines.iter().map(|line| visible(line, LINE)).collect();

@@ -154,7 +154,8 @@ pub fn approval(brief: &Brief, head: &Revision, external_id: &str) -> Check {
         0 if is_blind(brief) => {
             (CheckState::Queued, "Waits until a maintainer asks for this commit".to_owned())
         }
-        _ if is_elsewhere => (CheckState::Neutral, super::title(brief)),
+        // Where it is required, what is neutral passes, and the same commit may be merged here after all.
+        _ if is_elsewhere => (CheckState::ActionRequired, super::title(brief)),
         0 => (CheckState::Success, needs::title(brief)),
         _ => (CheckState::ActionRequired, needs::title(brief)),
     };

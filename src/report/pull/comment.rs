@@ -3,7 +3,7 @@
 use crate::digest::{self, Digest};
 use crate::model::{
     Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
-    nothing_shown, visible,
+    nothing_seen, nothing_shown, visible,
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, prose, short_code, words};
@@ -227,6 +227,10 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
         then if then == nothing_shown() => {
             "It was merged before anybody could be shown what it would do: neither check nor comment \
              could be written. Nothing of it is done before somebody reviews it.\n\nWhat would be done:"
+        }
+        then if then == nothing_seen() => {
+            "It was merged before anybody was shown what it would do. Nothing of it is done before somebody \
+             reviews it.\n\nWhat would be done:"
         }
         _ => {
             "What would be done now is not what was reviewed, so nothing of it is done.\n\n\

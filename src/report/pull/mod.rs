@@ -16,7 +16,8 @@ mod suggest;
 mod warning;
 
 use crate::model::{
-    Action, Blind, Brief, Hold, HoldReason, ResourceAction, Stage, nothing_reviewed, nothing_shown,
+    Action, Blind, Brief, Hold, HoldReason, OnDrift, RequestId, ResourceAction, Stage, Term, Terms,
+    nothing_reviewed, nothing_seen, nothing_shown,
 };
 use crate::report::markdown::plural;
 
@@ -62,6 +63,9 @@ pub fn title(brief: &Brief) -> String {
         Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_shown() => {
             "Held: nobody could be shown what it does".to_owned()
         }
+        Stage::Merged { changed: Some(changed), .. } if changed.reviewed == nothing_seen() => {
+            "Held: it was merged before anybody was shown what it does".to_owned()
+        }
         Stage::Merged { changed: Some(_), .. } => {
             "Held: more would happen than was reviewed".to_owned()
         }
@@ -70,6 +74,21 @@ pub fn title(brief: &Brief) -> String {
         Stage::Closed => "Closed: nothing of it is applied".to_owned(),
         Stage::Elsewhere { .. } => "Aimed elsewhere: nothing of it is applied".to_owned(),
     }
+}
+
+/// What a request's file says that is in no step, in a line.
+pub fn terms(id: &RequestId, terms: &Terms) -> String {
+    let Terms { protect, tombstone, adopt, on_drift, lifetime } = terms;
+    let mut said = vec![if *protect { "protected" } else { "not protected" }.to_owned()];
+    said.extend(tombstone.then(|| "its deletion is permitted".to_owned()));
+    said.extend(adopt.then(|| "it may take over what is there".to_owned()));
+    said.extend((*on_drift == OnDrift::Revert).then(|| "drift is reverted".to_owned()));
+    said.push(match lifetime.as_ref().map(|lifetime| lifetime.term) {
+        None => "it has no end".to_owned(),
+        Some(Term::For(length)) => format!("it ends after {length}"),
+        Some(Term::Until(at)) => format!("it ends at {at}"),
+    });
+    format!("set {id}: {}", said.join(", "))
 }
 
 /// Whether a file that it changes cannot be used.

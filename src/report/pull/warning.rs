@@ -1,4 +1,4 @@
-//! What a reviewer should know besides: drift that would be overwritten, older and newer versions.
+//! What a reviewer should know besides: protection that is taken off, drift that would be overwritten, older and newer versions.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ const NAMES: usize = 5;
 
 /// As a list; empty when there is nothing to say.
 pub(super) fn list(brief: &Brief, problems: &str) -> String {
-    let mut lines = overwrites(brief);
+    let mut lines = unguarded(brief);
+    lines.extend(overwrites(brief));
     lines.extend(versions(brief));
     lines.extend(newer(brief));
     let untold = crate::report::plan::untold(brief.untold.iter());
@@ -36,7 +37,26 @@ fn overwrites(brief: &Brief) -> Vec<String> {
                 "**Drift**: {key} was changed outside of vend, and merging overwrites that{what}"
             ))
         }
-        Warned::Newer { .. } | Warned::Exposes { .. } => None,
+        Warned::Newer { .. }
+        | Warned::Exposes { .. }
+        | Warned::Unprotects { .. }
+        | Warned::Permits { .. } => None,
+    });
+    said.collect()
+}
+
+/// What would not be kept from being deleted any more.
+fn unguarded(brief: &Brief) -> Vec<String> {
+    let said = brief.warnings.iter().filter_map(|warned| match warned {
+        Warned::Unprotects { request } => {
+            let id = code(request.as_str());
+            Some(format!("**Protection**: {id} is protected, and would be no more"))
+        }
+        Warned::Permits { request } => {
+            let id = code(request.as_str());
+            Some(format!("**Protection**: {id} is protected, and this permits its deletion"))
+        }
+        Warned::Newer { .. } | Warned::Exposes { .. } | Warned::Overwrites { .. } => None,
     });
     said.collect()
 }

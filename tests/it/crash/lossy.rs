@@ -204,7 +204,8 @@ impl Story {
     }
 
     async fn approve(&self, digest: Digest) {
-        let approval = Approval { digest, by: "ada".into(), teams: None, at: self.clock.now() };
+        let approval =
+            Approval { digest, by: "ada".into(), by_id: None, teams: None, at: self.clock.now() };
         store(&self.world).note(vec![PersonWrite::Approve(approval)]).await.unwrap();
     }
 

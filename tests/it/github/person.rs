@@ -510,6 +510,13 @@ impl GitHub {
         self.state().tokens.retain(|it, _| token.is_some_and(|token| it != token));
     }
 
+    /// Somebody is called otherwise from now on: it is the same account.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut state = self.state();
+        let super::state::Account { id, kind } = state.accounts[from];
+        state.accounts.insert(to.into(), super::state::Account { id, kind });
+    }
+
     /// A team of an organisation with these members, in place of whoever was in it.
     pub fn team(&self, org: &str, slug: &str, members: &[&str]) {
         for login in members {

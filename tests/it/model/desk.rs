@@ -346,8 +346,15 @@ impl Desk {
             _ => None,
         });
         let at = self.clock.now();
-        let yes =
-            |digest| PersonWrite::Approve(Approval { digest, by: "ada".into(), teams: None, at });
+        let yes = |digest| {
+            PersonWrite::Approve(Approval {
+                digest,
+                by: "ada".into(),
+                by_id: None,
+                teams: None,
+                at,
+            })
+        };
         self.note(digests.map(yes).collect()).await;
     }
 

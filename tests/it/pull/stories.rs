@@ -136,6 +136,7 @@ pub fn story(stage: Stage, steps: Vec<Step>) -> Story {
         number: 12,
         title: "A queue for order events".into(),
         author: "mira".into(),
+        author_id: None,
         head: commit('a'),
         base: "main".into(),
         fork: false,

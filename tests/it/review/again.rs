@@ -8,7 +8,7 @@ use crate::world::{ask, catalog, drop_request, note, to_approve};
 
 /// Waits until a request is held as pushed directly; the digest that lets it through.
 #[track_caller]
-fn direct(desk: &Desk, id: &str) -> String {
+pub fn direct(desk: &Desk, id: &str) -> String {
     let held = eventually(&format!("{id} is held as pushed directly"), || {
         let status = desk.world.status_or_none(id)?;
         let said = status["waitingFor"].as_str()?.to_owned();
@@ -18,7 +18,7 @@ fn direct(desk: &Desk, id: &str) -> String {
 }
 
 #[track_caller]
-fn gone(desk: &Desk, id: &str) {
+pub fn gone(desk: &Desk, id: &str) {
     eventually(&format!("{id} is gone"), || desk.world.status_or_none(id).is_none().then_some(()));
 }
 

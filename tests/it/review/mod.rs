@@ -3,6 +3,7 @@
 mod again;
 mod approval;
 mod arrive;
+mod back;
 mod command;
 mod expiry;
 mod fork;
@@ -15,6 +16,7 @@ mod merge;
 mod offer;
 mod place;
 mod queue;
+mod quiet;
 mod radius;
 mod rebase;
 mod sides;

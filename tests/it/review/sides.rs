@@ -116,6 +116,30 @@ fn a_deletion_is_not_laundered_by_a_merge_that_stands_on_a_commit_without_the_fi
 }
 
 #[test]
+fn b97_a_file_that_comes_back_is_held_however_many_commits_follow() {
+    let desk = Desk::new();
+    desk.repo().push("grace", "main", [ask("orders/dev/it", note("old"))]);
+    let mut daemon = desk.serve();
+    settled(&desk, "orders/dev/stays");
+    desk.ready("orders/dev/it");
+    let n = desk.propose("ada", "gone", [drop_request("orders/dev/it")]);
+    desk.says(n, &["**Deletes**"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    gone(&desk, "orders/dev/it");
+    daemon.kill();
+    // As it stood in the beginning, by a push, and too far back to be found.
+    desk.repo().push("mallory", "main", [ask("orders/dev/it", note("old"))]);
+    desk.world.requests.commit_nothing(FAR);
+    let _daemon = Serving::ready(&desk.world);
+    let said = held(&desk, "orders/dev/it");
+    desk.again_nothing();
+    let_through(&desk, &said);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
 fn a_deletion_that_is_held_is_held_however_many_commits_follow() {
     let desk = Desk::new();
     let mut daemon = desk.serve();

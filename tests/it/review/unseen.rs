@@ -150,8 +150,43 @@ fn slip(desk: &Desk, branch: &str, edits: impl IntoIterator<Item = Edit>) -> u64
 }
 
 #[test]
-fn of_what_was_merged_unseen_only_what_takes_something_away_waits() {
+fn b97_what_was_merged_before_it_was_seen_waits_until_somebody_has_looked() {
     let desk = Desk::new();
+    let mut daemon = desk.serve();
+    daemon.kill();
+    let n = slip(&desk, "one", [ask("orders/dev/one", note("one"))]);
+    let mut daemon = desk.serve();
+    let said = held(&desk, "orders/dev/one");
+    assert!(said.contains("it was merged before anybody was shown"), "{said}");
+    let body = desk.says(n, &["before anybody was shown", "+ create orders/dev/one"]);
+    desk.again_nothing();
+    let line = format!("/vend approve {}", to_approve(&body));
+    for (who, with) in [("ada", "-1"), ("grace", "+1")] {
+        let approved = desk.repo().comment(who, n, &line);
+        desk.reacted(n, approved, with);
+    }
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+    daemon.kill();
+    // So does what changes no step.
+    let kept = crate::world::request_with("note@1.0.0", "{text: one}", "protect: true");
+    let n = slip(&desk, "kept", [ask("orders/dev/one", kept)]);
+    let _daemon = desk.serve();
+    held(&desk, "orders/dev/one");
+    let body = desk.says(n, &["+ set orders/dev/one: protected", "/vend approve "]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let approved = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, approved, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
+}
+
+#[test]
+fn where_no_review_is_asked_for_only_what_takes_something_away_waits_unseen() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| c["requirePullRequest"] = false.into());
     let mut daemon = desk.serve();
     daemon.kill();
     let n = slip(&desk, "one", [ask("orders/dev/one", note("one"))]);

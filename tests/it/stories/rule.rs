@@ -1,6 +1,6 @@
 //! What a catalog forbids, and whose yes it asks for.
 
-use crate::world::{Edit, World, ask, catalog, drop_request, note};
+use crate::world::{Edit, World, ask, catalog, drop_request, note, remove};
 
 const ID: &str = "orders/dev/hello";
 
@@ -86,6 +86,59 @@ fn deletions_are_asked_about_and_plan_rules_deny() {
     world.apply();
     world.approve(&world.held(ID, "NeedsApproval"));
     world.apply();
+    world.again_nothing();
+}
+
+#[test]
+fn b98_another_template_does_not_take_off_the_rules_of_the_one_that_is_applied() {
+    let world = World::new();
+    let rules = "{path: {from: note.path}}\n  approvals:\n    - {when: \"plan.deletes > 0 && parameters.text == 'a'\", teams: [platform]}";
+    let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
+    let schema = r#"{"type": "object", "properties": {"text": {"type": "string"}}}"#;
+    let sources = [("note.yaml.hbs", "text: {{parameters.text}}\n")];
+    world.catalog.commit(catalog::template("note", "2.0.0", components, rules, schema, &sources));
+    world.requests.commit([ask(ID, crate::world::request("note@2.0.0", "{text: a}"))]);
+    world.apply();
+    world.ready(ID);
+    world.requests.commit([ask(ID, crate::world::request("pair@1.0.0", "{text: b}"))]);
+    world.apply();
+    // That another template takes over, which is asked about anyway.
+    let swap = world.held(ID, "NeedsApproval");
+    assert!(!swap.contains("platform"), "{swap}");
+    world.approve(&swap);
+    let mut asked = 0;
+    for _ in 0..6 {
+        world.apply();
+        let (phase, reason, said) = world.standing(ID);
+        if phase == "Ready" {
+            break;
+        }
+        assert!(reason == "NeedsApproval" && said.contains("platform"), "{reason}: {said}");
+        world.approve(&said);
+        asked += 1;
+    }
+    assert!(asked > 0, "the rule of what was applied asks nobody");
+    world.ready(ID);
+    world.again_nothing();
+}
+
+#[test]
+fn b98_what_lies_in_an_environment_that_is_gone_is_not_deleted_without_its_rules() {
+    let world = World::new();
+    world.requests.commit([ask(ID, note("hello"))]);
+    world.apply();
+    let output = world.output.refs();
+    world.catalog.commit([remove("environments/dev.yaml")]);
+    world.requests.commit([drop_request(ID)]);
+    world.vend(&["apply"]);
+    assert!(world.held(ID, "Invalid").contains("environment"));
+    assert_eq!(world.output.refs(), output);
+    let rules = "  approvals:\n    - {when: \"plan.deletes > 0\", teams: [platform]}\n";
+    world.catalog.commit([ruled(&world, rules)]);
+    world.apply();
+    world.approve(&world.held(ID, "NeedsApproval"));
+    world.apply();
+    assert!(world.status_or_none(ID).is_none());
     world.again_nothing();
 }
 
