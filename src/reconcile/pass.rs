@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::backlog::Backlog;
 use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
 use super::foresee::Foresight;
@@ -80,6 +81,10 @@ pub(super) struct Pass<'a> {
     pub(super) unfinished: bool,
     /// Targets that were not as planned for when their turn came; see [`Pass::resolve`].
     pub(super) again: BTreeSet<TargetKey>,
+    /// Files that are left to the passes after it.
+    pub(super) backlog: Option<Backlog>,
+    /// Nothing is left any more of what former passes left: the store is told of the commits.
+    pub(super) caught_up: bool,
     /// The status branch is not as we left it: it is published to although nothing is new.
     pub(super) moved: bool,
     /// The status branch was reached and is ours to write.
@@ -146,14 +151,19 @@ impl Engine {
         let inputs = self.inputs(&fetched);
         let memory = self.memory().await?;
         let notes = memory.notes;
+        let backlog = self.backlog.take();
         let mut pass = Pass::begin(self, wake, clock, memory, fetched).await?;
+        // Another reading needs all of it again.
+        pass.backlog = backlog.filter(|b| b.resume(b.stored()) == Some(&pass.memory.built));
         pass.moved = moved;
         pass.check_epoch().await?;
         let outcome = pass.run().await;
-        let Pass { mut memory, mut report, lease, planned, unfinished, checked, .. } = pass;
+        let Pass { mut memory, mut report, lease, planned, unfinished, backlog, checked, .. } =
+            pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
         memory.brought.tidy();
+        report.unread = backlog.as_ref().map_or(0, Backlog::len);
         if let Some(lease) = lease {
             let next = self.maintain(lease, &mut memory, clock()).await?;
             // Where looks for drift do not wake a pass for what previews leave, nothing else would: they are
@@ -186,6 +196,7 @@ impl Engine {
         report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.under_way();
         self.checked |= checked;
+        self.backlog = backlog;
         self.memory = Some(memory);
         Ok(report)
     }
@@ -241,7 +252,18 @@ impl Engine {
         if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
             return Ok(memory);
         }
-        self.read_values(self.store.index().await?).await
+        let mut memory = self.read_values(self.store.index().await?).await?;
+        // Another reading needs all of it again, whatever the store says.
+        let reading = Some(self.reading());
+        let stored = match memory.built.reading == reading {
+            true => memory.built.clone(),
+            false => Built { reading, ..Built::default() },
+        };
+        self.backlog = self.backlog.take().filter(|backlog| backlog.resume(&stored).is_some());
+        if let Some(built) = self.backlog.as_ref().and_then(|backlog| backlog.resume(&stored)) {
+            memory.built.clone_from(built);
+        }
+        Ok(memory)
     }
 
     /// An index with the named values that belong to it.
@@ -404,6 +426,8 @@ impl<'a> Pass<'a> {
             planned: clock(),
             looking: BTreeSet::new(),
             unfinished: false,
+            backlog: None,
+            caught_up: false,
             again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
@@ -426,9 +450,14 @@ impl<'a> Pass<'a> {
             let value = serde_json::to_value(self.memory.drifted).ok();
             writes.push(Write::Value { key: DRIFTED.into(), value });
         }
+        let stored = self.memory.built.clone();
         let mut seeds = self.read_catalog(&mut writes).await?;
         seeds.extend(self.roll_out(&mut writes).await?);
+        let is_catalogs = !seeds.is_empty();
+        let was_behind = self.backlog.is_some();
         let found = self.list(seeds, &mut writes);
+        let found = self.take_portion(found, stored, is_catalogs);
+        self.caught_up = was_behind && self.backlog.is_none();
         self.evaluate(found, &mut writes).await?;
         self.weigh_rollouts(&mut writes).await?;
         self.begin_gates(&mut writes).await?;
@@ -458,7 +487,8 @@ impl<'a> Pass<'a> {
 
     /// Notes of which commits all is announced and published, as far as it can be.
     async fn note_told(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || self.memory.told == self.memory.built.sources {
+        let is_behind = self.backlog.is_some();
+        if self.lease.is_none() || is_behind || self.memory.told == self.memory.built.sources {
             return Ok(());
         }
         self.memory.told.clone_from(&self.memory.built.sources);
@@ -703,9 +733,12 @@ impl<'a> Pass<'a> {
             .cloned()
             .chain(self.memory.rollout_problems())
             .collect();
-        if !writes.is_empty() {
-            let json = |v| Some(serde_json::to_value(v).unwrap_or_default());
-            writes.push(Write::Value { key: BUILT.into(), value: json(&self.memory.built) });
+        self.note_listed();
+        if !writes.is_empty() || self.caught_up {
+            if self.backlog.is_none() {
+                let built = serde_json::to_value(&self.memory.built).ok();
+                writes.push(Write::Value { key: BUILT.into(), value: built });
+            }
             let paths = serde_json::to_value(&self.memory.paths).unwrap_or_default();
             writes.push(Write::Value { key: PATHS.into(), value: Some(paths) });
             let catalog = serde_json::to_value(&self.memory.catalog_problems).unwrap_or_default();
