@@ -7,6 +7,7 @@
 //!   listed again, and what was taken reads as it did.
 //! - Nothing that is recorded is left without its file: it would read as gone.
 //! - What is not made yet is never left while something has gone: the one may be the other under a new name.
+//! - Whoever says to have been another is read together with that one.
 //! - While versions are rolled out in waves, all whom a catalog's change concerns are read together.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +123,21 @@ impl Pass<'_> {
             self.backlog = Some(Backlog { stored, built: Built::default(), left });
         }
         now
+    }
+
+    /// Of what is left, those that files which this pass has read say to have been: a move is understood
+    /// with both at hand.
+    pub(super) fn take_partners(&mut self) -> Vec<Found> {
+        let Some(backlog) = &mut self.backlog else { return Vec::new() };
+        let specs = self.fresh.values().filter_map(|evaluated| evaluated.row.desired.spec());
+        let partners: BTreeSet<&RequestId> =
+            specs.filter_map(|spec| spec.moved_from.as_ref()).collect();
+        let found = partners
+            .into_iter()
+            .filter_map(|id| Some(backlog.left.remove(id)?.found(id.clone())))
+            .collect();
+        self.backlog = self.backlog.take().filter(|backlog| !backlog.left.is_empty());
+        found
     }
 
     /// Whether a file must be read by this pass: see the module.

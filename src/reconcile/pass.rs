@@ -457,8 +457,15 @@ impl<'a> Pass<'a> {
         let was_behind = self.backlog.is_some();
         let found = self.list(seeds, &mut writes);
         let found = self.take_portion(found, stored, is_catalogs);
-        self.caught_up = was_behind && self.backlog.is_none();
         self.evaluate(found, &mut writes).await?;
+        loop {
+            let partners = self.take_partners();
+            if partners.is_empty() {
+                break;
+            }
+            self.evaluate(partners, &mut writes).await?;
+        }
+        self.caught_up = was_behind && self.backlog.is_none();
         self.weigh_rollouts(&mut writes).await?;
         self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
