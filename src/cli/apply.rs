@@ -8,7 +8,7 @@ use super::args::{Apply, Args, Format};
 use super::failure::{FOUND, Failure, Kind};
 use super::socket::{self, Daemon};
 use super::{context, output, progress};
-use crate::model::{Diagnostic, Hold, HoldReason, PassReport};
+use crate::model::{Diagnostic, Hold, HoldReason, PassReport, Plan};
 use crate::reconcile::Wake;
 use crate::report;
 
@@ -29,8 +29,14 @@ pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
     let keeper = lease_keeper(&engine, &lease);
     let report = engine.pass(Wake::Apply(&lease), &context::now).await?;
     let mut report = engine.standing(report).await?;
-    while apply.wait && report.under_way > 0 {
-        tokio::time::sleep(until(&report)).await;
+    while report.unread > 0 || (apply.wait && report.under_way > 0) {
+        if report.unread == 0 {
+            tokio::time::sleep(until(&report)).await;
+        }
+        // Only this form shows the plan, and that of very many would be kept for nothing.
+        if args.format != Format::Json {
+            report.plan = Plan::default();
+        }
         let next = engine.pass(Wake::Apply(&lease), &context::now).await?;
         report = report.followed_by(engine.standing(next).await?);
     }

@@ -194,6 +194,8 @@ pub struct ReconcileSettings {
     pub concurrency: usize,
     /// Effects under way at once, per provider account or repository.
     pub per_account: usize,
+    /// New and changed requests that one pass takes up; the others are left to those after it.
+    pub portion: usize,
     /// When deletions stop and ask.
     pub breaker: BreakerSettings,
     /// What happens when a change of one thing would replace or delete resources of it.
@@ -211,6 +213,7 @@ impl Default for ReconcileSettings {
             interval: SignedDuration::from_secs(60),
             drift_interval: SignedDuration::from_hours(1),
             concurrency: 2_000,
+            portion: 5_000,
             per_account: 1_000,
             breaker: BreakerSettings::default(),
             replacements: Replacements::default(),

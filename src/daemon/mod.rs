@@ -482,7 +482,8 @@ impl Daemon {
                 Some(so_far) => so_far.followed_by(report.clone()),
                 None => report.clone(),
             };
-            if stay && whole.under_way > 0 && !answer.is_closed() {
+            let goes_on = whole.unread > 0 || (stay && whole.under_way > 0);
+            if goes_on && !answer.is_closed() {
                 self.waiting.push(Waiting { stay, answer, so_far: Some(whole) });
             } else {
                 let _ = answer.send(Ok(whole));

@@ -57,6 +57,9 @@ pub struct PassReport {
     pub since: Lasting,
     /// Requests that were read again.
     pub evaluated: usize,
+    /// Files that are new or changed and left to the passes after this one.
+    #[serde(default)]
+    pub unread: usize,
 }
 
 /// How many targets are not as they were applied.
@@ -114,10 +117,15 @@ impl PassReport {
         self.done.iter().filter(|(_, _, error)| error.is_some()).count()
     }
 
-    /// This pass and a later one as one: the first plan, all that was done, and how it stands now.
+    /// This pass and a later one as one: the plan of what was new, all that was done, and how it stands now.
     #[must_use]
     pub fn followed_by(mut self, next: Self) -> Self {
         self.done.extend(next.done);
+        // What this one left, the next has planned first.
+        if self.unread > 0 {
+            self.plan.steps.extend(next.plan.steps);
+            self.untold.extend(next.untold);
+        }
         Self {
             quiet: self.quiet && next.quiet,
             plan: self.plan,

@@ -16,10 +16,10 @@ impl Pass<'_> {
         &mut self,
         mut seeds: BTreeSet<RequestId>,
         writes: &mut Vec<Write>,
-    ) -> Vec<Found> {
+    ) -> BTreeMap<RequestId, Found> {
         if self.snapshots[0].commit.is_none() {
             // Without any catalog nothing can be told of any request, not even that it is gone.
-            return Vec::new();
+            return BTreeMap::new();
         }
         let limit = self.engine.config.settings.limits.files;
         let mut listed = Vec::new();
@@ -61,7 +61,7 @@ impl Pass<'_> {
                 found.insert(id, self.refind(entry));
             }
         }
-        found.into_values().collect()
+        found
     }
 
     pub(super) fn take_gone(
@@ -84,6 +84,9 @@ impl Pass<'_> {
             self.miss(n, touched, writes);
         }
         for (id, origin) in gone {
+            if self.unread_at(&id).as_ref() == Some(&origin) {
+                self.forget_unread(&id);
+            }
             if self.lose(n, &id, &origin, seeds, writes)
                 && let Some(other) = self.elsewhere(n, &id)
             {
@@ -131,6 +134,7 @@ impl Pass<'_> {
             let key = path_key(&file.origin.source, &file.origin.path);
             let holder = found.get(&file.id).map(|f| f.origin.clone());
             let holder = holder
+                .or_else(|| self.unread_at(&file.id))
                 .or_else(|| self.memory.desired().get(&file.id).map(|d| d.spot.origin(&d.id)));
             // A source that is not configured any more holds nothing against one that is.
             let stands = |name: &SourceName| self.snapshots.iter().any(|s| s.source.name == *name);

@@ -26,7 +26,11 @@ impl Engine {
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Look, PassError> {
         let fetched = self.sources.fetch().await;
-        let memory = self.memory().await?;
+        let mut memory = self.memory().await?;
+        // Who looks wants to see what the next passes are to take up as well.
+        if let Some(backlog) = &self.backlog {
+            memory.built.clone_from(backlog.stored());
+        }
         let mut pass = Pass::begin(self, Wake::Look { previews }, clock, memory, fetched).await?;
         pass.check_epoch().await?;
         let run = pass.run().await;

@@ -6,6 +6,7 @@
 
 mod announce;
 mod arrive;
+mod backlog;
 mod bookkeeping;
 mod brought;
 mod call;
@@ -247,6 +248,8 @@ pub struct Engine {
     status: Front,
     templates: evaluate::Templates,
     memory: Option<Memory>,
+    /// Files that the next passes are to take up.
+    backlog: Option<backlog::Backlog>,
     /// The status branch was reached and is ours to write.
     checked: bool,
     /// When the status branch was looked at last, where that is not done at every pass.
@@ -335,6 +338,7 @@ impl Engine {
             templates: evaluate::Templates::default(),
             warned: std::sync::Mutex::default(),
             memory: None,
+            backlog: None,
             checked: false,
             looked: None,
             stop: Arc::new(AtomicBool::new(false)),

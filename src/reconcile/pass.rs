@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use super::backlog::Backlog;
 use super::desired::{self, Evaluated, Found};
 use super::evaluate::Evaluator;
 use super::foresee::Foresight;
@@ -84,6 +85,10 @@ pub(super) struct Pass<'a> {
     pub(super) unfinished: bool,
     /// Targets that were not as planned for when their turn came; see [`Pass::resolve`].
     pub(super) again: BTreeSet<TargetKey>,
+    /// Files that are left to the passes after it.
+    pub(super) backlog: Option<Backlog>,
+    /// Nothing is left any more of what former passes left: the store is told of the commits.
+    pub(super) caught_up: bool,
     /// The status branch is not as we left it: it is published to although nothing is new.
     pub(super) moved: bool,
     /// The status branch was reached and is ours to write.
@@ -153,14 +158,28 @@ impl Engine {
         let inputs = self.inputs(&fetched);
         let memory = self.memory().await?;
         let notes = memory.notes;
+        let backlog = self.backlog.take();
         let mut pass = Pass::begin(self, wake, clock, memory, fetched).await?;
+        // Another reading needs all of it again.
+        pass.backlog = backlog.filter(|b| b.resume(b.stored()) == Some(&pass.memory.built));
         pass.moved = moved;
         pass.check_epoch().await?;
         let outcome = pass.run().await;
-        let Pass { mut memory, mut report, lease, planned, unfinished, checked, traced, .. } = pass;
+        let Pass {
+            mut memory,
+            mut report,
+            lease,
+            planned,
+            unfinished,
+            backlog,
+            checked,
+            traced,
+            ..
+        } = pass;
         // A pass that failed half-way leaves its memory behind: the store is what is believed.
         outcome?;
         memory.brought.tidy();
+        report.unread = backlog.as_ref().map_or(0, Backlog::len);
         if let Some(lease) = lease {
             let next = self.maintain(lease, &mut memory, clock()).await?;
             // Where looks for drift do not wake a pass for what previews leave, nothing else would: they are
@@ -194,6 +213,7 @@ impl Engine {
         report.under_way = memory.under_way();
         self.checked |= checked;
         self.told = traced.told;
+        self.backlog = backlog;
         self.memory = Some(memory);
         Ok(report)
     }
@@ -249,7 +269,18 @@ impl Engine {
         if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
             return Ok(memory);
         }
-        self.read_values(self.store.index().await?).await
+        let mut memory = self.read_values(self.store.index().await?).await?;
+        // Another reading needs all of it again, whatever the store says.
+        let reading = Some(self.reading());
+        let stored = match memory.built.reading == reading {
+            true => memory.built.clone(),
+            false => Built { reading, ..Built::default() },
+        };
+        self.backlog = self.backlog.take().filter(|backlog| backlog.resume(&stored).is_some());
+        if let Some(built) = self.backlog.as_ref().and_then(|backlog| backlog.resume(&stored)) {
+            memory.built.clone_from(built);
+        }
+        Ok(memory)
     }
 
     /// An index with the named values that belong to it.
@@ -412,6 +443,8 @@ impl<'a> Pass<'a> {
             planned: clock(),
             looking: BTreeSet::new(),
             unfinished: false,
+            backlog: None,
+            caught_up: false,
             again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
@@ -461,10 +494,10 @@ impl<'a> Pass<'a> {
 
     /// Reads what is desired now, and makes that durable.
     async fn read(&mut self, mut writes: Vec<Write>) -> Result<(), PassError> {
+        let stored = self.memory.built.clone();
         let mut seeds = self.read_catalog(&mut writes).await?;
         seeds.extend(self.roll_out(&mut writes).await?);
-        let found = self.list(seeds, &mut writes);
-        self.evaluate(found, &mut writes).await?;
+        self.read_portion(seeds, stored, &mut writes).await?;
         self.weigh_rollouts(&mut writes).await?;
         self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
@@ -475,7 +508,8 @@ impl<'a> Pass<'a> {
 
     /// Notes of which commits all is announced and published, as far as it can be.
     async fn note_told(&mut self) -> Result<(), PassError> {
-        if self.lease.is_none() || self.memory.told == self.memory.built.sources {
+        let is_behind = self.backlog.is_some();
+        if self.lease.is_none() || is_behind || self.memory.told == self.memory.built.sources {
             return Ok(());
         }
         self.memory.told.clone_from(&self.memory.built.sources);
@@ -723,9 +757,12 @@ impl<'a> Pass<'a> {
             .cloned()
             .chain(self.memory.rollout_problems())
             .collect();
-        if !writes.is_empty() {
-            let json = |v| Some(serde_json::to_value(v).unwrap_or_default());
-            writes.push(Write::Value { key: BUILT.into(), value: json(&self.memory.built) });
+        self.note_listed();
+        if !writes.is_empty() || self.caught_up {
+            if self.backlog.is_none() {
+                let built = serde_json::to_value(&self.memory.built).ok();
+                writes.push(Write::Value { key: BUILT.into(), value: built });
+            }
             let paths = serde_json::to_value(&self.memory.paths).unwrap_or_default();
             writes.push(Write::Value { key: PATHS.into(), value: Some(paths) });
             let catalog = serde_json::to_value(&self.memory.catalog_problems).unwrap_or_default();

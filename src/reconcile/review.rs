@@ -162,7 +162,7 @@ impl Pass<'_> {
             .then(|| Former::of(&self.memory, published.clone()));
         let mut writes = Vec::new();
         let seeds = self.read_catalog(&mut writes).await?;
-        let found = self.list(seeds, &mut writes);
+        let found = self.list(seeds, &mut writes).into_values().collect();
         self.evaluate(found, &mut writes).await?;
         if !question.at.is_empty() {
             // What was approved before was not what is proposed now, although it may come to the same.

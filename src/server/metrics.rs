@@ -80,6 +80,7 @@ pub struct Metrics {
     drifted: Gauge,
     unchecked: Gauge,
     rollouts_stopped: Gauge,
+    unread: Gauge,
     problems: Gauge,
     last: Moment,
     lines: Counter,
@@ -123,6 +124,7 @@ impl Metrics {
             drifted: Gauge::default(),
             unchecked: Gauge::default(),
             rollouts_stopped: Gauge::default(),
+            unread: Gauge::default(),
             problems: Gauge::default(),
             last: Gauge::default(),
             lines: Counter::default(),
@@ -188,6 +190,8 @@ impl Metrics {
         registry.register_with_unit("publication_age", help, unit, self.publication_age.clone());
         let help = "Rollouts of versions that were stopped and go no further";
         registry.register("rollouts_stopped", help, self.rollouts_stopped.clone());
+        let help = "New and changed request files that the next passes are to read";
+        registry.register("requests_unread", help, self.unread.clone());
         let help = "Sources that cannot be believed now";
         registry.register("sources_unhealthy", help, self.problems.clone());
         let help = "Log lines dropped since their reader was stuck";
@@ -284,6 +288,7 @@ impl Metrics {
         self.drifted.set(number(drifted));
         self.unchecked.set(number(unchecked));
         self.rollouts_stopped.set(size(report.rollouts_stopped));
+        self.unread.set(size(report.unread));
         self.problems.set(size(report.problems.len()));
         let mut standing = self.standing();
         standing.since = report.since.clone();

@@ -76,6 +76,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/reconcile/interval", json!(seconds(s.reconcile.interval))),
         ("/reconcile/driftInterval", json!(seconds(s.reconcile.drift_interval))),
         ("/reconcile/concurrency", json!(s.reconcile.concurrency)),
+        ("/reconcile/portion", json!(s.reconcile.portion)),
         ("/reconcile/perAccount", json!(s.reconcile.per_account)),
         ("/reconcile/breaker/maxDeletes", json!(s.reconcile.breaker.max_deletes)),
         ("/reconcile/breaker/maxPercent", json!(s.reconcile.breaker.max_percent)),

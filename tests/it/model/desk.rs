@@ -146,7 +146,8 @@ fn text(id: Id, file: &File) -> String {
 }
 
 impl Desk {
-    pub fn new(stock: &Catalog) -> Self {
+    /// A pass takes up so many files.
+    pub fn new(stock: &Catalog, portion: usize) -> Self {
         let root = folder();
         let repository = Repository::init_bare(root.path().join("requests")).unwrap();
         let catalog = Repository::init_bare(root.path().join("catalog")).unwrap();
@@ -156,7 +157,7 @@ impl Desk {
             "stateDir": root.path().join("state"),
             "providers": {"files": {"allow": ["/nowhere"]}},
             // Within a round it is only looked at what differs, unless that time is let pass.
-            "reconcile": {"driftInterval": LOOKS},
+            "reconcile": {"driftInterval": LOOKS, "portion": portion},
         });
         let path = root.path().join("vend.yaml");
         let config = Config::parse(&path, vend::yaml::write_json(&config).as_bytes()).unwrap();

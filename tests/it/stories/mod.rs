@@ -9,6 +9,7 @@ mod delete;
 mod drift;
 mod moving;
 mod output;
+mod portion;
 mod publish;
 mod rebuild;
 mod reference;
