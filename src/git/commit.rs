@@ -133,6 +133,10 @@ impl<'e> Folder<'e> {
         for part in folders {
             let step = folder.steps.entry(*part).or_insert_with(|| Step::Below(Self::default()));
             if !matches!(step, Step::Below(_)) {
+                // Below a file, or below nothing, there is nothing to remove.
+                if edit.content.is_none() {
+                    return Ok(());
+                }
                 *step = Step::Below(Self { cleared: true, steps: BTreeMap::new() });
             }
             let Step::Below(below) = step else { unreachable!("made so above") };
@@ -161,11 +165,18 @@ impl<'e> Folder<'e> {
                     Some((id, FileMode::Blob.into()))
                 }
                 Step::Below(below) => {
-                    let old = old.as_ref().filter(|old| old.kind() == Some(ObjectType::Tree));
-                    let old =
-                        old.map(|old| repository.find_tree(old.id()).map_err(object(old.id())));
-                    let new = below.write(repository, old.transpose()?.as_ref())?;
-                    new.map(|id| (id, FileMode::Tree.into()))
+                    let (tree, file): (Option<_>, Option<_>) = match &old {
+                        Some(old) if old.kind() == Some(ObjectType::Tree) => (Some(old), None),
+                        Some(old) => (None, Some(old)),
+                        None => (None, None),
+                    };
+                    let tree =
+                        tree.map(|old| repository.find_tree(old.id()).map_err(object(old.id())));
+                    let new = below.write(repository, tree.transpose()?.as_ref())?;
+                    let new = new.map(|id| (id, FileMode::Tree.into()));
+                    // What removes only what would be below a file leaves the file.
+                    let file = file.filter(|_| !below.cleared);
+                    new.or(file.map(|file| (file.id(), file.filemode())))
                 }
             };
             match new {
