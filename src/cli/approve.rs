@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::args::{Approve, Args, Retry};
 use super::failure::Failure;
 use super::{context, output, socket};
+use crate::error::chain;
 use crate::model::{Approval, RequestId, Revision, RolloutWord, SourceName};
 use crate::reconcile::view;
 use crate::server::{Noted, PersonCommand};
@@ -103,6 +104,10 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<Noted, F
         PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
     };
     store.note(vec![write]).await?;
+    // A daemon elsewhere may have the lease; one that does not hear it looks at its next pass.
+    if let Err(error) = store.ring().await {
+        tracing::debug!(error = chain(&error), "whoever leads is not told at once");
+    }
     Ok(Noted { asking })
 }
 

@@ -164,8 +164,11 @@ async fn person(
         PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
     };
     shared.store.note(vec![write]).await?;
-    // A loop that is busy looks at the store again at its next pass anyway.
+    // A loop that is busy looks at the store again at its next pass anyway, and so does one elsewhere.
     let _ = shared.asks.try_send(Ask::Wake);
+    if let Err(error) = shared.store.ring().await {
+        tracing::debug!(error = chain(&error), "whoever leads is not told at once");
+    }
     Ok(Json(Noted { asking }).into_response())
 }
 

@@ -8,7 +8,7 @@ pub mod server;
 use serde_json::json;
 
 use crate::daemon::{Serving, all_ready, created_once, eventually, notes};
-use crate::world::{World, ask, note};
+use crate::world::{World, ask, drop_request, note, to_approve};
 use link::Link;
 use server::PostgresServer;
 
@@ -188,6 +188,43 @@ fn whatever_befalls_them_everything_is_done_once() {
     eventually("all is done", || all_ready(world, "orders", 30).then_some(()));
     created_once(world, 30);
     daemons.iter_mut().for_each(Serving::stop);
+    nothing_is_left(world);
+}
+
+#[test]
+fn what_a_person_says_elsewhere_is_heard_by_whoever_leads() {
+    let Some(replicas) = Replicas::new("a yes that is said elsewhere") else { return };
+    let (mut world, server) = (replicas.world, replicas.server);
+    // Nobody looks by itself while this lasts.
+    world.configure(|config| config["reconcile"] = json!({"interval": "1h", "lease": "1m"}));
+    let replicas = Replicas { server, world };
+    let (world, url) = (&replicas.world, replicas.server.url());
+    let ids: Vec<String> = (0..8).map(|n| format!("orders/dev/n{n}")).collect();
+    world.requests.commit(notes("orders", 8));
+    let mut first = replicas.start("r0", &url);
+    first.logged("the lease is held");
+    eventually("all are there", || all_ready(world, "orders", 8).then_some(()));
+    let mut second = replicas.start("r1", &url);
+    second.logged("standing by");
+
+    // Four deletions are too many. One yes is given to a daemon that stands by, the next where there is none.
+    for (half, by) in ids.chunks(4).zip(["r1.yaml", "nobody.yaml"]) {
+        world.requests.commit(half.iter().map(|id| drop_request(id)));
+        let held = || world.status_or_none(&half[0]).filter(|s| s["phase"] == "Held");
+        eventually("they are held", held);
+        let sentence = world.held(&half[0], "TooManyDeletes");
+        let file = world.config_beside(by, |config| {
+            let state = by.trim_end_matches(".yaml");
+            config["stateDir"] = json!(world.root().join(state));
+            config["store"]["postgres"]["url"] = json!(url);
+        });
+        let mut command = world.command(&["approve", &to_approve(&sentence)]);
+        let said = command.env("VEND_CONFIG", file).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+        eventually("they go", || world.status_or_none(&half[0]).is_none().then_some(()));
+    }
+    second.stop();
+    first.stop();
     nothing_is_left(world);
 }
 
