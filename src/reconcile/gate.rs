@@ -120,9 +120,10 @@ impl Pass<'_> {
         let Engine { gated, is_answered, .. } = self.engine;
         let asks = gated.contains(&origin.source);
         let known = self.passage(id).await?;
-        // What was begun goes on, unless another content has been spoken of since: then its file has come
-        // anew, and what was reviewed of it before is not known any more.
-        let is_latest = known.as_ref().is_none_or(|passage| passage.content == content);
+        // What was begun goes on, unless another content has been there since, or was spoken of: then its file has
+        // come anew, and what was reviewed of it before is not known any more.
+        let is_latest = known.as_ref().is_none_or(|passage| passage.content == content)
+            && self.came_before(&origin.source, commit.as_ref(), recorded);
         let is_begun = is_begun(content, recorded) && is_latest;
         let passage = known.filter(|p| p.content == content);
         let passage = passage.filter(|p| is_begun || speaks_of(p, commit.as_ref()));
@@ -180,6 +181,21 @@ impl Pass<'_> {
         let (mirror, tip) = (snapshot.source.mirror(), snapshot.commit.as_ref()?);
         // What cannot be told was brought by a commit that nobody has spoken for.
         self.memory.brought.by(source, mirror, path, tip).ok().flatten()
+    }
+
+    /// Whether a commit was on the branch already when something was applied last. What cannot be told was.
+    fn came_before(
+        &self,
+        source: &SourceName,
+        commit: Option<&Revision>,
+        recorded: Option<&Record>,
+    ) -> bool {
+        let snapshot = self.snapshots.iter().find(|s| s.source.name == *source);
+        let then = recorded.and_then(|record| record.observed.commit.as_ref());
+        let (Some(snapshot), Some(commit), Some(then)) = (snapshot, commit, then) else {
+            return true;
+        };
+        snapshot.source.mirror().is_ancestor(commit, then).unwrap_or(false)
     }
 
     /// The approval that lets through what stands in a request's file now, or that it is gone.

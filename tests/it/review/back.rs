@@ -56,8 +56,8 @@ fn b97_what_was_approved_of_what_was_taken_back_is_not_approved_of_a_catalogs_ch
     desk.hub.team("acme", "platform", &platform);
     platform.iter().for_each(|who| desk.repo().permit(who, "write"));
     let _daemon = desk.serve();
-    let says = |text: &str| ask(ID, request("note@^1.0.0", &format!("{{text: {text}}}")));
-    let n = desk.propose("ada", "one", [says("a")]);
+    let says = |parameters: &str| ask(ID, request("note@1.1.0", parameters));
+    let n = desk.propose("ada", "one", [says("{text: a}")]);
     desk.says(n, &["1 to create"]);
     desk.repo().merge("grace", n);
     desk.says(n, &["Done"]);
@@ -65,25 +65,21 @@ fn b97_what_was_approved_of_what_was_taken_back_is_not_approved_of_a_catalogs_ch
     let made = || desk.world.output_file("dev/orders/it/note/note.yaml").unwrap();
     let before = made();
     // One of two said yes to it, and it is taken back.
-    let n = desk.propose("ada", "two", [says("b")]);
+    let n = desk.propose("ada", "two", [says("{text: a, tone: calm}")]);
     let head = desk.repo().at("two");
     desk.check(&head, "vend/approval", "action_required");
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.says(n, &["`edsger`"]);
     desk.repo().merge("grace", n);
     desk.says(n, &["/vend approve "]);
-    let back = desk.propose("ada", "back", [says("a")]);
+    let back = desk.propose("ada", "back", [says("{text: a}")]);
     desk.check(&desk.repo().at("back"), "vend/approval", "success");
     desk.repo().merge("grace", back);
     desk.ready(ID);
     desk.again_nothing();
-    // By a version of the catalog it would come to the very same.
-    let schema = r#"{"type": "object", "properties": {"text": {"type": "string"}}}"#;
-    let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
-    let outputs = "{path: {from: note.path}, commit: {from: note.commit}}";
-    let sources = [("note.yaml.hbs", "text: b\ntone: plain\n")];
-    let newer = catalog::template("note", "1.9.0", components, outputs, schema, &sources);
-    desk.world.catalog.commit(newer);
+    // By a default of the environment it would come to the very same.
+    let defaults = format!("{rules}  defaults: {{note: {{tone: calm}}}}\n");
+    desk.world.catalog.commit([catalog::environment("dev", &output, &defaults)]);
     let said = eventually("it is held", || {
         let status = desk.world.status_or_none(ID)?;
         let is_held = status["conditions"][0]["reason"] == "NeedsApproval";
@@ -97,6 +93,6 @@ fn b97_what_was_approved_of_what_was_taken_back_is_not_approved_of_a_catalogs_ch
     let yes = desk.repo().comment("barbara", back, &line);
     desk.reacted(back, yes, "+1");
     desk.ready(ID);
-    assert_eq!(made(), "text: b\ntone: plain\n");
+    assert_eq!(made(), "text: a\ntone: calm\n");
     desk.again_nothing();
 }

@@ -51,6 +51,16 @@ fn what_was_taken_for_pushed_directly_is_asked_about_again() {
         status["waitingFor"].as_str()?.contains("without a pull request").then_some(())
     });
     desk.hub.mend();
+    // It came with a pull request, of which nobody was shown anything before it was merged.
+    let unseen = |id: &str| {
+        eventually("it is held as merged unseen", || {
+            let status = desk.world.status_or_none(id)?;
+            let said = status["waitingFor"].as_str()?.to_owned();
+            said.contains("before anybody was shown").then_some(said)
+        })
+    };
+    let both = ["orders/dev/one", "orders/dev/two"].map(unseen);
+    both.iter().for_each(|said| desk.world.approve(said));
     both_are_ready(&desk);
     desk.says(n, &["Done"]);
     desk.again_nothing();
@@ -64,6 +74,10 @@ fn of_a_rebase_that_was_merged_unseen_all_is_told() {
     let n = two(&desk);
     desk.repo().merge_by("grace", n, Method::Rebase);
     let _daemon = desk.serve();
+    let body = desk.says(n, &["orders/dev/one", "orders/dev/two", "/vend approve "]);
+    let line = format!("/vend approve {}", super::approval::to_approve(&body));
+    let said = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, said, "+1");
     desk.says(n, &["Done", "orders/dev/one", "orders/dev/two"]);
     both_are_ready(&desk);
     desk.again_nothing();
