@@ -21,6 +21,8 @@ fn yaml_read(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("yaml, {size}"));
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function("read", |b| b.iter(|| black_box(read())));
+        let fully = || yaml::read_fully(&file, text.as_bytes(), &options).expect("a valid request");
+        group.bench_function("read by the full reader alone", |b| b.iter(|| black_box(fully())));
         group.bench_function("to_json", |b| b.iter(|| black_box(documents[0].to_json())));
         group.bench_function("write", |b| b.iter(|| black_box(yaml::write(&documents))));
         group.bench_function("floor: serde_json", |b| {

@@ -97,10 +97,8 @@ pub(super) async fn judge(
 ) -> Result<(), Failure> {
     let max = bench.config.settings.limits.file_bytes;
     let records = published.records();
-    let evaluated =
-        bench.requests.evaluate(wanted, &bench.catalog.catalog, &records, &bench.config).await?;
-    for evaluated in evaluated.iter().filter(|e| wanted.contains(&e.row.desired.id)) {
-        let desired = &evaluated.row.desired;
+    let read = bench.requests.judge(wanted, &bench.catalog.catalog, &records, &bench.config);
+    for desired in read.await?.iter().filter(|desired| wanted.contains(&desired.id)) {
         findings.requests += 1;
         let before = findings.diagnostics.len();
         findings.diagnostics.extend(desired.notes.iter().cloned());
@@ -108,8 +106,10 @@ pub(super) async fn judge(
             Wanted::Valid(spec) => {
                 let record = records.get(&desired.id);
                 let record = record.or_else(|| records.get(spec.moved_from.as_ref()?));
-                let text = bench.requests.text(&desired.origin.path, max);
-                if let (Some(record), Some(text)) = (record, text) {
+                // The file is read once more only where there is something to hold it against.
+                if let Some(record) = record
+                    && let Some(text) = bench.requests.text(&desired.origin.path, max)
+                {
                     findings.diagnostics.extend(forbidden_changes(desired, record, &text));
                 }
             }

@@ -1,5 +1,6 @@
 //! From the files at the pinned commits to what is desired, re-reading only what a change touches.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::digest;
 use crate::git::{Blob, GitError, Kind, PathProblem};
 use crate::model::{
     Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, RequestId, SourceName,
-    SourceProblem, TemplateId, Wanted,
+    SourceProblem, TemplateId,
 };
 use crate::store::DesiredRow;
 
@@ -60,6 +61,50 @@ pub struct Evaluated {
     pub unfit: Vec<Diagnostic>,
     /// Versions on their way that it asks for, where it cannot be read as it is and has an older one.
     pub waits: Vec<TemplateId>,
+}
+
+/// As [`Evaluated`], before any digest is taken of it: who only wants to know what is wrong with
+/// requests needs none, and keeps no more than the [`Desired`].
+pub struct Read {
+    pub(super) found: Found,
+    pub(super) desired: Desired,
+    pub(super) artifacts: Vec<(ComponentName, Arc<Artifact>)>,
+    pub(super) law: Option<Arc<Law>>,
+    pub(super) refused: Option<TemplateId>,
+    pub(super) unfit: Vec<Diagnostic>,
+    pub(super) waits: Vec<TemplateId>,
+}
+
+impl Read {
+    /// A file that asks for this and renders to nothing.
+    pub(super) fn without(found: Found, desired: Desired) -> Self {
+        let (artifacts, unfit, waits) = (Vec::new(), Vec::new(), Vec::new());
+        Self { found, desired, artifacts, law: None, refused: None, unfit, waits }
+    }
+}
+
+impl From<Read> for Desired {
+    fn from(read: Read) -> Self {
+        read.desired
+    }
+}
+
+impl From<Read> for Evaluated {
+    fn from(read: Read) -> Self {
+        let Read { found, desired, artifacts, law, refused, unfit, waits } = read;
+        let fingerprint = desired.fingerprint();
+        // The fingerprint leaves out what an apply does not depend on; status shows it all the same.
+        let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
+        let key = digest::of(&(desired.content, shown));
+        let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
+        Self { row, artifacts, law, refused, unfit, waits }
+    }
+}
+
+impl Borrow<Desired> for Evaluated {
+    fn borrow(&self) -> &Desired {
+        &self.row.desired
+    }
 }
 
 /// Lists what differs between the last processed commit of a source and the one in use.
@@ -208,20 +253,32 @@ pub async fn evaluate(
     found: Vec<Found>,
     blobs: HashMap<ObjectId, Blob>,
 ) -> Result<Vec<Evaluated>, PassError> {
-    let (mut done, mut left) = (Vec::with_capacity(found.len()), Vec::new());
+    let mut done = Vec::with_capacity(found.len());
+    let left = evaluate_free(evaluator, found, &blobs, &mut done).await?;
+    drop(blobs);
+    finish(evaluator, left, done).await
+}
+
+/// Reads `found`, and renders at once those that refer to nobody, which are nearly all: there is
+/// nothing to wait for. Gives the others.
+pub(super) async fn evaluate_free<T: From<Read> + Send>(
+    evaluator: &Evaluator<'_>,
+    found: Vec<Found>,
+    blobs: &HashMap<ObjectId, Blob>,
+    done: &mut Vec<T>,
+) -> Result<Vec<Parsed>, PassError> {
+    let mut left = Vec::new();
     let mut found = found.into_iter().peekable();
     while found.peek().is_some() {
         let part = found.by_ref().take(PART).collect();
-        let parsed = evaluator.parse(part, &blobs);
-        // Nearly all refer to nobody: there is nothing to wait for.
+        let parsed = evaluator.parse(part, blobs);
         let (refer, free): (Vec<_>, Vec<_>) =
             parsed.into_iter().partition(|parsed| parsed.references().next().is_some());
         let shelf = evaluator.shelf(&free).await?;
-        done.extend(evaluator.render_all(free, &shelf));
+        done.extend(evaluator.render_all::<T>(free, &shelf));
         left.extend(refer);
     }
-    drop(blobs);
-    finish(evaluator, left, done).await
+    Ok(left)
 }
 
 /// As [`evaluate`], for files that were read already.
@@ -233,18 +290,20 @@ pub async fn evaluate_parsed(
 }
 
 /// Renders what is `left`, given what is done already.
-async fn finish(
+pub(super) async fn finish<T: From<Read> + Borrow<Desired> + Send>(
     evaluator: &Evaluator<'_>,
     mut left: Vec<Parsed>,
-    mut done: Vec<Evaluated>,
-) -> Result<Vec<Evaluated>, PassError> {
+    mut done: Vec<T>,
+) -> Result<Vec<T>, PassError> {
     if left.is_empty() {
         return Ok(done);
     }
     let mut shelf = evaluator.shelf(&left).await?;
     let referred: BTreeSet<RequestId> = left.iter().flat_map(Parsed::references).cloned().collect();
-    let known = done.iter().map(|evaluated| &evaluated.row.desired);
-    known.filter(|desired| referred.contains(&desired.id)).for_each(|desired| shelf.put(desired));
+    let known = done.iter().map(Borrow::borrow);
+    known
+        .filter(|desired: &&Desired| referred.contains(&desired.id))
+        .for_each(|desired| shelf.put(desired));
     while !left.is_empty() {
         let waiting: BTreeSet<&RequestId> = left.iter().map(|p| &p.found.id).collect();
         let is_free = |p: &Parsed| p.references().all(|r| r == &p.found.id || !waiting.contains(r));
@@ -259,10 +318,8 @@ async fn finish(
         if all {
             now.iter().for_each(|parsed| evaluator.promise(parsed, &mut shelf));
         }
-        let batch = evaluator.render_all(now, &shelf);
-        for evaluated in &batch {
-            shelf.put(&evaluated.row.desired);
-        }
+        let batch = evaluator.render_all::<T>(now, &shelf);
+        batch.iter().for_each(|read| shelf.put(read.borrow()));
         done.extend(batch);
     }
     Ok(done)
@@ -339,32 +396,6 @@ pub fn unreadable(found: &Found, blob: Option<&Blob>) -> Option<Diagnostic> {
         }
         Some(Blob::Bytes(_)) => None,
     }
-}
-
-/// A request whose file is not well-formed, as a row.
-pub fn invalid(found: &Found, content: digest::Digest, problems: Vec<Diagnostic>) -> Evaluated {
-    let desired = Desired {
-        id: found.id.clone(),
-        origin: found.origin.clone(),
-        content,
-        wanted: Wanted::Invalid(problems),
-        notes: Vec::new(),
-    };
-    row(found, desired, Vec::new())
-}
-
-/// Wraps what was evaluated for the store and the index.
-pub fn row(
-    found: &Found,
-    desired: Desired,
-    artifacts: Vec<(ComponentName, Arc<Artifact>)>,
-) -> Evaluated {
-    let fingerprint = desired.fingerprint();
-    // The fingerprint leaves out what an apply does not depend on; status shows it all the same.
-    let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
-    let key = digest::of(&(desired.content, shown));
-    let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
-    Evaluated { row, artifacts, law: None, refused: None, unfit: Vec::new(), waits: Vec::new() }
 }
 
 /// What references need to know of other requests.

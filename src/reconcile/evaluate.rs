@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::PassError;
-use super::desired::{Evaluated, Found, invalid, row, unreadable};
+use super::desired::{Found, Read, unreadable};
 use super::foresee::Foresight;
 use super::law::{self, Law};
 use super::memory::Memory;
@@ -20,7 +20,7 @@ use crate::digest::{self, Digest};
 use crate::fault::point;
 use crate::git::Blob;
 use crate::model::{
-    Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason,
+    Artifact, ComponentName, Dependency, Desired, DesiredComponent, Diagnostic, HoldReason, Map,
     ObjectId, OutputSpec, Place, Record, Reference, RequestId, Slot, Spec, Symbol, TargetKey,
     TemplateId, Wanted, is_hidden_output, symbol_text,
 };
@@ -311,34 +311,34 @@ impl Evaluator<'_> {
     }
 
     /// Validates and renders; a panic in one request's reading is that request's alone.
-    pub fn render_all(&self, parsed: Vec<Parsed>, shelf: &Shelf) -> Vec<Evaluated> {
-        each(parsed, |parsed| {
-            let Parsed { found, content, file } = parsed;
-            let file = match file {
-                Ok(file) => file,
-                Err(problems) => {
-                    let waits = self.waits(&found.id, None, shelf);
-                    return Evaluated { waits, ..invalid(&found, content, problems) };
-                }
-            };
-            let work = std::panic::AssertUnwindSafe(|| {
-                let _ = point!("read.render");
-                self.render_one(&found, &file, shelf)
-            });
-            let read = std::panic::catch_unwind(work).unwrap_or_else(|_| {
-                let id = digest::of(&(&found.id, content)).hex()[..12].to_owned();
-                tracing::error!(request = %found.id, id, "a panic while this request was read");
-                Outcome::without(Wanted::Waiting(HoldReason::InternalError { id }), Vec::new())
-            });
-            let Outcome { wanted, notes, artifacts, law, refused, unfit } = read;
-            let origin = found.origin.clone();
-            let desired = Desired { id: found.id.clone(), origin, content, wanted, notes };
-            let waits = match desired.template() {
-                Some(_) => Vec::new(),
-                None => self.waits(&found.id, Some(&file), shelf),
-            };
-            Evaluated { law, refused, unfit, waits, ..row(&found, desired, artifacts) }
-        })
+    pub fn render_all<T: From<Read> + Send>(&self, parsed: Vec<Parsed>, shelf: &Shelf) -> Vec<T> {
+        each(parsed, |parsed| T::from(self.read_one(parsed, shelf)))
+    }
+
+    fn read_one(&self, parsed: Parsed, shelf: &Shelf) -> Read {
+        let Parsed { found, content, file } = parsed;
+        let outcome = match &file {
+            Err(problems) => Outcome::without(Wanted::Invalid(problems.clone()), Vec::new()),
+            Ok(file) => {
+                let work = std::panic::AssertUnwindSafe(|| {
+                    let _ = point!("read.render");
+                    self.render_one(&found, file, shelf)
+                });
+                std::panic::catch_unwind(work).unwrap_or_else(|_| {
+                    let id = digest::of(&(&found.id, content)).hex()[..12].to_owned();
+                    tracing::error!(request = %found.id, id, "a panic while this request was read");
+                    Outcome::without(Wanted::Waiting(HoldReason::InternalError { id }), Vec::new())
+                })
+            }
+        };
+        let Outcome { wanted, notes, artifacts, law, refused, unfit } = outcome;
+        let (id, origin) = (found.id.clone(), found.origin.clone());
+        let desired = Desired { id, origin, content, wanted, notes };
+        let waits = match desired.template() {
+            Some(_) => Vec::new(),
+            None => self.waits(&found.id, file.as_deref().ok(), shelf),
+        };
+        Read { found, desired, artifacts, law, refused, unfit, waits }
     }
 
     fn render_one(&self, found: &Found, file: &RequestFile, shelf: &Shelf) -> Outcome {
@@ -579,8 +579,9 @@ impl Evaluator<'_> {
         let Some(provider) = self.providers.get(&component.provider) else {
             return (Vec::new(), Vec::new());
         };
-        let settings = checked.settings.get(&component.name).cloned().unwrap_or_default();
-        let found = provider.objections(&settings, key, &file.labels, artifact);
+        let none = Map::new();
+        let settings = checked.settings.get(&component.name).unwrap_or(&none);
+        let found = provider.objections(settings, key, &file.labels, artifact);
         let diagnostic = |objection: Objection| {
             let Objection { label, message, tolerable } = objection;
             let (place, help) = match label {

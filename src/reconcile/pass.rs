@@ -696,7 +696,7 @@ impl<'a> Pass<'a> {
                 wanted: Wanted::Waiting(HoldReason::Source { source, problem }),
                 notes: Vec::new(),
             };
-            desired::row(f, desired, Vec::new())
+            Evaluated::from(desired::Read::without(f.clone(), desired))
         };
         Ok(found.iter().map(one).collect())
     }

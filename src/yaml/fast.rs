@@ -1,10 +1,10 @@
 //! The plain part of block YAML, in one pass over the bytes.
 //!
-//! Nearly every file that people write is printable ASCII with block maps and lists, plain and
-//! quoted scalars, literal blocks and flow collections of one line. That much is read here, at a tenth of
+//! Nearly every file that people write is one document of block maps and lists, plain and quoted
+//! scalars, literal blocks and flow collections of one line. That much is read here, at a tenth of
 //! the cost; at anything else, and at any problem, the answer is none and the full reader begins
-//! again. What is read here is what the full reader reads, places included: properties hold the
-//! one against the other.
+//! again. What is read here is what the full reader reads, places included: properties, every file of
+//! this repository and a fuzzer hold the one against the other.
 
 use std::collections::HashSet;
 
@@ -13,16 +13,41 @@ use super::{Data, Key, Mark, Node, Options, Span};
 
 /// Reads a file that is entirely of the plain part.
 pub(super) fn read(bytes: &[u8], options: &Options) -> Option<Node> {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | 0x80..);
     if bytes.len() > options.max_bytes.min(u32::MAX as usize) || !bytes.iter().all(plain) {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut reader = Reader { text, bytes, options, nodes: 0, next: 0, number: 0, line: None };
+    let is_ascii = text.is_ascii();
+    if !is_ascii && !is_plain_beyond_ascii(text) {
+        return None;
+    }
+    let mut reader =
+        Reader { text, bytes, is_ascii, options, nodes: 0, next: 0, number: 0, line: None };
     reader.advance();
+    if reader.line.is_some_and(|line| line.is_start(bytes)) {
+        reader.advance();
+    }
     reader.line.filter(|line| !line.is_marker(bytes))?;
     let node = reader.block(0)?;
     reader.line.is_none().then_some(node)
+}
+
+/// YAML itself refuses keys that are a little longer.
+const KEY_MOST: usize = 1000;
+
+/// Columns of a line with other characters are counted from its start each time.
+const WIDE_LINE_MOST: usize = 1000;
+
+/// Whether the characters beyond ASCII are printable ones that neither break a line nor mark an order of bytes,
+/// on lines that are not long.
+fn is_plain_beyond_ascii(text: &str) -> bool {
+    let is_plain = |c: char| {
+        c.is_ascii()
+            || (c >= '\u{A0}'
+                && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}'))
+    };
+    text.chars().all(is_plain) && text.split('\n').all(|line| line.len() <= WIDE_LINE_MOST)
 }
 
 /// A line with something on it.
@@ -55,13 +80,9 @@ impl Line {
             )
     }
 
-    /// The file is of ASCII and smaller than 4 GiB.
-    fn mark(&self, byte: usize) -> Mark {
-        Mark { byte: byte as u32, line: self.number, column: (byte - self.start) as u32 + 1 }
-    }
-
-    fn span(&self, start: usize, end: usize) -> Span {
-        Span { start: self.mark(start), end: self.mark(end) }
+    /// `---` alone: a document begins.
+    fn is_start(&self, bytes: &[u8]) -> bool {
+        bytes[self.start..self.end].trim_ascii_end() == b"---"
     }
 }
 
@@ -75,6 +96,7 @@ enum Stop {
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
+    is_ascii: bool,
     options: &'a Options,
     nodes: usize,
     /// The start of the line after the current one.
@@ -102,6 +124,20 @@ impl Reader<'_> {
                 return;
             }
         }
+    }
+
+    /// The file is smaller than 4 GiB.
+    fn mark(&self, line: Line, byte: usize) -> Mark {
+        let column = match &self.bytes[line.start..byte] {
+            before if self.is_ascii => before.len(),
+            // Of each character the first byte.
+            before => before.iter().filter(|byte| **byte & 0xC0 != 0x80).count(),
+        };
+        Mark { byte: byte as u32, line: line.number, column: column as u32 + 1 }
+    }
+
+    fn span(&self, line: Line, start: usize, end: usize) -> Span {
+        Span { start: self.mark(line, start), end: self.mark(line, end) }
     }
 
     fn skip_spaces(&self, from: usize, end: usize) -> usize {
@@ -140,7 +176,7 @@ impl Reader<'_> {
             }
         }
         let end = items.last()?.span.end;
-        Some(Node::new(Span { start: first.mark(first.content), end }, Data::List(items)))
+        Some(Node::new(Span { start: self.mark(first, first.content), end }, Data::List(items)))
     }
 
     fn item(&mut self, line: Line, depth: usize) -> Option<Node> {
@@ -175,7 +211,7 @@ impl Reader<'_> {
                 _ => break,
             }
         }
-        self.finish(first.mark(first.content), entries)
+        self.finish(self.mark(first, first.content), entries)
     }
 
     /// The map of these entries, ending with the last; none when a key is there twice.
@@ -191,13 +227,21 @@ impl Reader<'_> {
         unique.then(|| Node::new(Span { start, end }, Data::Map(entries)))
     }
 
-    /// A key of the simplest kind, and where its colon is.
+    /// A quoted key or one of the simplest kind, and where its colon is.
     fn key(&mut self, line: Line) -> Option<(Key, usize)> {
         self.count()?;
-        let (name, end) = self.name(line.content, line.end)?;
+        let (name, end) = match self.bytes.get(line.content) {
+            Some(b'"' | b'\'') => self.quoted_text(line.content, line.end)?,
+            _ => {
+                let (name, end) = self.name(line.content, line.end)?;
+                (name.to_owned(), end)
+            }
+        };
         let behind = self.bytes.get(end + 1).copied().unwrap_or(b'\n');
-        let colon = self.bytes.get(end) == Some(&b':') && matches!(behind, b' ' | b'\n');
-        colon.then(|| (Key { name: name.to_owned(), span: line.span(line.content, end) }, end))
+        let is_key = self.bytes.get(end) == Some(&b':')
+            && matches!(behind, b' ' | b'\n')
+            && end - line.content <= KEY_MOST;
+        is_key.then(|| (Key { name, span: self.span(line, line.content, end) }, end))
     }
 
     /// Letters, digits and a few more that are a string, and where they end.
@@ -208,8 +252,7 @@ impl Reader<'_> {
         let length = self.bytes[at..end].iter().take_while(|byte| of_name(byte)).count();
         let name = &self.text[at..at + length];
         let begins = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '/';
-        // Longer keys are refused by YAML itself.
-        let plain = name.starts_with(begins) && length <= self.options.max_scalar.min(1000);
+        let plain = name.starts_with(begins) && length <= self.options.max_scalar;
         let string = plain && matches!(scalar::resolve(name), Plain::String(_));
         string.then_some((name, at + length))
     }
@@ -234,7 +277,7 @@ impl Reader<'_> {
 
     fn null(&mut self, line: Line, at: usize) -> Option<Node> {
         self.count()?;
-        Some(Node::new(line.span(at, at), Data::Null))
+        Some(Node::new(self.span(line, at, at), Data::Null))
     }
 
     /// A scalar or a flow collection that ends on its line.
@@ -294,29 +337,43 @@ impl Reader<'_> {
             Plain::OutOfRange => return None,
         };
         let plain = ambiguous.map(|_| text.into());
-        Some(Node { ambiguous, plain, ..Node::new(line.span(at, end), data) })
+        Some(Node { ambiguous, plain, ..Node::new(self.span(line, at, end), data) })
     }
 
-    /// A quoted scalar without a backslash, and where it ends.
+    /// A quoted scalar, and where it ends.
     fn quoted(&mut self, line: Line, at: usize) -> Option<(Node, usize)> {
         self.count()?;
+        let (text, end) = self.quoted_text(at, line.end)?;
+        Some((Node::new(self.span(line, at, end), Data::String(text)), end))
+    }
+
+    /// What stands between the quotes that begin here, and where they end.
+    fn quoted_text(&self, at: usize, line_end: usize) -> Option<(String, usize)> {
         let quote = self.bytes[at];
-        let (mut end, mut doubled) = (at + 1, false);
+        let (mut end, mut is_written_otherwise) = (at + 1, false);
         loop {
-            let rest = &self.bytes[end..line.end];
-            end += rest.iter().position(|byte| *byte == quote)? + 1;
-            if quote == b'"' || self.bytes.get(end) != Some(&quote) {
-                break;
+            // A backslash before the line's end takes it along.
+            let rest = self.bytes.get(end..line_end)?;
+            end += rest.iter().position(|byte| *byte == quote || *byte == b'\\')? + 1;
+            match (quote, self.bytes[end - 1], self.bytes.get(end)) {
+                // In single quotes a backslash is one, and the quote is doubled.
+                (b'\'', b'\\', _) => continue,
+                (b'\'', _, Some(b'\'')) | (b'"', b'\\', _) => {}
+                _ => break,
             }
-            doubled = true;
+            is_written_otherwise = true;
             end += 1;
         }
-        let inner = &self.text[at + 1..end - 1];
-        if inner.len() > self.options.max_scalar || (quote == b'"' && inner.contains('\\')) {
+        let inner = self.text.get(at + 1..end - 1)?;
+        if inner.len() > self.options.max_scalar {
             return None;
         }
-        let text = if doubled { inner.replace("''", "'") } else { inner.to_owned() };
-        Some((Node::new(line.span(at, end), Data::String(text)), end))
+        let text = match (is_written_otherwise, quote) {
+            (false, _) => inner.to_owned(),
+            (true, b'"') => unescaped(inner)?,
+            (true, _) => inner.replace("''", "'"),
+        };
+        Some((text, end))
     }
 
     /// A literal block (`|`, `|-`) without blank lines at its ends.
@@ -341,7 +398,7 @@ impl Reader<'_> {
                     return None;
                 }
                 let first = Line { number: self.number + 1, start: from, content, end };
-                start = Some(first.mark(content));
+                start = Some(self.mark(first, content));
                 indent = own;
             } else if blank && own > indent {
                 return None;
@@ -366,7 +423,7 @@ impl Reader<'_> {
         self.advance();
         // Where the text ends that can be seen.
         let end = last.start + self.bytes[last.start..last.end].trim_ascii_end().len();
-        let span = Span { start: start?, end: last.mark(end) };
+        let span = Span { start: start?, end: self.mark(last, end) };
         (text.len() <= self.options.max_scalar).then(|| Node::new(span, Data::String(text)))
     }
 
@@ -403,7 +460,7 @@ impl Reader<'_> {
                 _ => return None,
             }
         };
-        let span = line.span(at, end);
+        let span = self.span(line, at, end);
         let node = if !is_map {
             Node::new(span, Data::List(items))
         } else if entries.is_empty() {
@@ -438,11 +495,36 @@ impl Reader<'_> {
     }
 }
 
+/// What stands between double quotes, with escapes of the simplest kind.
+fn unescaped(inner: &str) -> Option<String> {
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        text.push(match escape.as_bytes().first()? {
+            b'n' => '\n',
+            b't' => '\t',
+            b'"' => '"',
+            b'\\' => '\\',
+            _ => return None,
+        });
+        rest = &escape[1..];
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
 /// Whether these bytes surely begin a plain scalar.
 fn begins_plain(bytes: &[u8]) -> bool {
     match bytes {
         [b'-', next, ..] => next.is_ascii_alphanumeric() || *next == b'.',
-        [first, ..] => first.is_ascii_alphanumeric() || b"_/.($^+<=~;)\\".contains(first),
+        [first, ..] => {
+            first.is_ascii_alphanumeric() || *first >= 0x80 || b"_/.($^+<=~;)\\".contains(first)
+        }
         [] => false,
     }
 }
+
+#[cfg(test)]
+#[path = "fast_tests.rs"]
+mod tests;

@@ -83,9 +83,21 @@ pub fn read(
     bytes: &[u8],
     options: &Options,
 ) -> Result<Vec<Node>, Vec<Diagnostic>> {
-    if let Some(node) = fast::read(bytes, options) {
-        return Ok(vec![node]);
+    match fast::read(bytes, options) {
+        Some(node) => Ok(vec![node]),
+        None => read_fully(file, bytes, options),
     }
+}
+
+/// As [`read`], without the fast part, which gives the same or nothing: that one is held against this.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_fully(
+    file: &Arc<str>,
+    bytes: &[u8],
+    options: &Options,
+) -> Result<Vec<Node>, Vec<Diagnostic>> {
     let text = text::decode(file, bytes, options)?;
     compose::documents(file, &text, options)
 }

@@ -232,7 +232,8 @@ impl Bench<'_> {
         };
         let parsed = vec![Parsed::of(found, file)];
         let shelf = evaluator.given_shelf(&parsed);
-        let evaluated = evaluator.render_all(parsed, &shelf).pop().expect("one in, one out");
+        let evaluated =
+            evaluator.render_all::<Evaluated>(parsed, &shelf).pop().expect("one in, one out");
         let desired = &evaluated.row.desired;
         let problems = match &desired.wanted {
             Wanted::Valid(_) => Vec::new(),

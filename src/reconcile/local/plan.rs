@@ -231,7 +231,7 @@ impl<'a> Table<'a> {
             let (records, providers) = (&self.records, &self.providers);
             requests.evaluate_as(ids, catalog, records, providers, Some(foresight)).await
         };
-        let evaluated = read(&foresight).await?;
+        let evaluated: Vec<Evaluated> = read(&foresight).await?;
         let mut at_rest: BTreeMap<RequestId, Evaluated> = BTreeMap::new();
         if evaluated.iter().any(Foreseer::is_open) {
             let rest = read(&rest).await?;

@@ -1,10 +1,11 @@
 //! Request files as they lie in a working copy, committed or not.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::desired::{self, Evaluated, Found};
+use super::super::desired::{self, Evaluated, Found, Read};
 use super::super::evaluate::{Evaluator, Parsed, Templates};
 use super::super::foresee::Foresight;
 use super::super::memory::Memory;
@@ -12,7 +13,7 @@ use super::super::{PassError, providers, transport};
 use crate::catalog::{self, Catalog, PathIs, Pattern, RequestFile};
 use crate::config::{Config, RequestSource};
 use crate::git::{Blob, GitError, Kind, WorkingCopy, blob_id};
-use crate::model::{Diagnostic, ObjectId, Origin, Place, Record, RequestId, Rollouts};
+use crate::model::{Desired, Diagnostic, ObjectId, Origin, Place, Record, RequestId, Rollouts};
 use crate::provider::Providers;
 
 /// Request files in a working copy.
@@ -152,15 +153,28 @@ impl LocalRequests {
         self.evaluate_as(ids, catalog, records, &providers, None).await
     }
 
+    /// As [`LocalRequests::evaluate`], for who only asks what is wrong with them: what was rendered is
+    /// not kept, and no digests are taken.
+    pub async fn judge(
+        &self,
+        ids: &BTreeSet<RequestId>,
+        catalog: &Catalog,
+        records: &BTreeMap<RequestId, Record>,
+        config: &Config,
+    ) -> Result<Vec<Desired>, PassError> {
+        let providers = local_providers(config)?;
+        self.evaluate_as(ids, catalog, records, &providers, None).await
+    }
+
     /// As [`LocalRequests::evaluate`], with outputs as a plan will make them.
-    pub(super) async fn evaluate_as(
+    pub(super) async fn evaluate_as<T: From<Read> + Borrow<Desired> + Send>(
         &self,
         ids: &BTreeSet<RequestId>,
         catalog: &Catalog,
         records: &BTreeMap<RequestId, Record>,
         providers: &Providers,
         foresight: Option<&Foresight>,
-    ) -> Result<Vec<Evaluated>, PassError> {
+    ) -> Result<Vec<T>, PassError> {
         let wanted: Vec<Found> = ids.iter().filter_map(|id| self.found.get(id).cloned()).collect();
         let templates = Templates::default();
         let mut memory = Memory::default();
@@ -179,20 +193,20 @@ impl LocalRequests {
             foresight,
         };
         let mut known = ids.clone();
-        let mut parsed = Vec::new();
+        let (mut done, mut left) = (Vec::with_capacity(wanted.len()), Vec::new());
         let mut next = wanted;
         // Whom they refer to is read as well, in as many rounds as the longest chain has links.
         while !next.is_empty() {
-            let read = evaluator.parse(next, &self.blobs);
+            let read = desired::evaluate_free(&evaluator, next, &self.blobs, &mut done).await?;
             let referred: BTreeSet<&RequestId> = read.iter().flat_map(Parsed::references).collect();
             next = referred
                 .into_iter()
                 .filter(|id| known.insert((*id).clone()))
                 .filter_map(|id| self.found.get(id).cloned())
                 .collect();
-            parsed.extend(read);
+            left.extend(read);
         }
-        desired::evaluate_parsed(&evaluator, parsed).await
+        desired::finish(&evaluator, left, done).await
     }
 }
 

@@ -77,10 +77,13 @@ fn are_plain(problems: &[Diagnostic]) {
     }
 }
 
-/// What was read means the same when it is written and read again.
+/// What was read is what the full reader reads alone, and means the same when it is written and read
+/// again.
 fn yaml_text(data: &[u8]) {
     for options in [Options::request(), Options::rendered()] {
-        match yaml::read(&file(), data, &options) {
+        let read = yaml::read(&file(), data, &options);
+        assert_eq!(read, yaml::read_fully(&file(), data, &options));
+        match read {
             Err(problems) => {
                 assert!(!problems.is_empty());
                 are_tellable(&problems, data);
