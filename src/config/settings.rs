@@ -194,7 +194,7 @@ pub struct ReconcileSettings {
     pub concurrency: usize,
     /// Effects under way at once, per provider account or repository.
     pub per_account: usize,
-    /// New and changed requests that one pass takes up; the others are left to those after it.
+    /// New requests that one pass takes up; the others are left to those after it.
     pub portion: usize,
     /// When deletions stop and ask.
     pub breaker: BreakerSettings,

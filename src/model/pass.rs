@@ -57,7 +57,7 @@ pub struct PassReport {
     pub since: Lasting,
     /// Requests that were read again.
     pub evaluated: usize,
-    /// Files that are new or changed and left to the passes after this one.
+    /// New files that are left to the passes after this one.
     #[serde(default)]
     pub unread: usize,
 }

@@ -236,7 +236,7 @@ impl Facts {
             // What is left out of a list that is let do all but that, it may do.
             some.or_else(|| {
                 let but: Vec<String> =
-                    each(statement.get(&format!("Not{name}"))?).map(said).collect();
+                    each(statement.get(format!("Not{name}"))?).map(said).collect();
                 Some(vec![format!("all but {}", but.join(", "))])
             })
         };

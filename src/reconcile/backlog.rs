@@ -1,14 +1,14 @@
-//! What a pass leaves to those after it: of very many new and changed files, a pass takes up a portion, so
-//! that its memory does not grow with them.
+//! What a pass leaves to those after it: of very many new files, a pass takes up a portion, so that its
+//! memory does not grow with them.
 //!
 //! # Guarantees
 //! - A pass goes on as if the commits had brought only what it took.
-//! - The store is told of the commits when nothing of them is left: after a restart all that differs is
-//!   listed again, and what was taken reads as it did.
-//! - Nothing that is recorded is left without its file: it would read as gone.
-//! - What is not made yet is never left while something has gone: the one may be the other under a new name.
+//! - Only files of requests of which nothing is known are left: nothing that is made waits for a later
+//!   pass to say what it should be, nor reads as gone.
+//! - Nothing is left while something recorded has gone: the one may be the other under a new name.
 //! - Whoever says to have been another is read together with that one.
-//! - While versions are rolled out in waves, all whom a catalog's change concerns are read together.
+//! - While something is left, the store names no commit that its index was built from: whoever loads it
+//!   lists all anew, finds what came and went meanwhile, and reads what it does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use super::desired::Found;
 use super::memory::Built;
 use super::pass::Pass;
 use crate::git::Kind;
-use crate::model::{ObjectId, RequestId};
+use crate::model::{ObjectId, RequestId, SourceName};
 use crate::store::{Spot, Write};
 
 /// See the module.
@@ -48,9 +48,14 @@ impl Backlog {
         (self.stored == *stored).then_some(&self.built)
     }
 
-    /// What the store says.
+    /// What the store says, as the program reads it.
     pub fn stored(&self) -> &Built {
         &self.stored
+    }
+
+    /// What the index was built from, but for what is left.
+    pub fn built(&self) -> &Built {
+        &self.built
     }
 }
 
@@ -67,7 +72,14 @@ impl Pass<'_> {
         Some(self.backlog.as_ref()?.left.get(id)?.spot.origin(id))
     }
 
-    /// The file of a request is not there any more, or is read now.
+    /// All of a source is listed: what was left of it is found again, or is not there any more.
+    pub(super) fn forget_unread_of(&mut self, source: &SourceName) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.left.retain(|_, left| left.spot.source() != source);
+        }
+    }
+
+    /// The file of a request is not there any more.
     pub(super) fn forget_unread(&mut self, id: &RequestId) {
         if let Some(backlog) = &mut self.backlog {
             backlog.left.remove(id);
@@ -75,16 +87,15 @@ impl Pass<'_> {
     }
 
     /// Lists what is new or changed, and reads as much of it as this pass takes up. `seeds` are to be read
-    /// again since the catalog changed; `stored` is what the indexes were built from before this pass.
+    /// again since the catalog changed.
     pub(super) async fn read_portion(
         &mut self,
         seeds: BTreeSet<RequestId>,
-        stored: Built,
         writes: &mut Vec<Write>,
     ) -> Result<(), PassError> {
-        let (is_catalogs, was_behind) = (!seeds.is_empty(), self.backlog.is_some());
+        let was_behind = self.backlog.is_some();
         let found = self.list(seeds, writes);
-        let mut now = self.take_portion(found, stored, is_catalogs);
+        let mut now = self.take_portion(found);
         loop {
             self.evaluate(now, writes).await?;
             now = self.take_partners();
@@ -96,42 +107,25 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// As many of `found`, and of what former passes left, as this pass takes up. `stored` is what the
-    /// indexes were built from before it; `is_catalogs`: the catalog's change brought some of them.
-    fn take_portion(
-        &mut self,
-        mut found: BTreeMap<RequestId, Found>,
-        stored: Built,
-        is_catalogs: bool,
-    ) -> Vec<Found> {
+    /// Of `found`, and of what former passes left, what this pass takes up.
+    fn take_portion(&mut self, found: BTreeMap<RequestId, Found>) -> Vec<Found> {
         let most = self.engine.config.settings.reconcile.portion;
-        let mut before = self.backlog.take();
-        if let Some(backlog) = &mut before {
-            found.keys().for_each(|id| drop(backlog.left.remove(id)));
-        }
-        let waits = before.as_ref().map_or(0, Backlog::len);
-        let in_waves =
-            is_catalogs && !(self.memory.waves.is_empty() && self.memory.rollouts.is_empty());
-        if self.lease.is_none() || in_waves || found.len() + waits <= most {
-            let left = before.into_iter().flat_map(|backlog| backlog.left);
-            found.extend(left.map(|(id, left)| (id.clone(), left.found(id))));
-            return found.into_values().collect();
-        }
-        let stored = before.as_ref().map_or(stored, |backlog| backlog.stored.clone());
-        let mut left = before.map(|backlog| backlog.left).unwrap_or_default();
-        let mut now = Vec::with_capacity(most);
+        let mut left = self.backlog.take().map(|backlog| backlog.left).unwrap_or_default();
+        let mut now = Vec::with_capacity(found.len().min(most));
         // What is newest first: whoever pushes one file does not wait for a hundred thousand others.
         for (id, file) in found {
-            if now.len() < most || self.cannot_wait(&id) {
+            left.remove(&id);
+            if now.len() < most || !self.can_wait(&id) {
                 now.push(file);
             } else {
                 let spot = self.memory.spot(&id, &file.origin);
                 left.insert(id, Left { spot, blob: file.blob, kind: file.kind });
             }
         }
-        let late: BTreeSet<RequestId> = match self.lost.is_empty() {
-            true => left.keys().take(most.saturating_sub(now.len())).cloned().collect(),
-            false => left.keys().filter(|id| self.cannot_wait(id)).cloned().collect(),
+        let room = most.saturating_sub(now.len());
+        let late: Vec<RequestId> = match self.lease.is_some() && self.lost.is_empty() {
+            true => left.keys().take(room).cloned().collect(),
+            false => left.keys().cloned().collect(),
         };
         for id in late {
             now.extend(left.remove(&id).map(|left| left.found(id)));
@@ -140,12 +134,23 @@ impl Pass<'_> {
             tracing::info!(
                 now = now.len(),
                 left = left.len(),
-                "very many files: the next passes take up the rest"
+                "very many new files: the next passes take up the rest"
             );
             self.unfinished = true;
-            self.backlog = Some(Backlog { stored, built: Built::default(), left });
+            let (stored, built) = Default::default();
+            self.backlog = Some(Backlog { stored, built, left });
         }
         now
+    }
+
+    /// Whether a file may be read by a later pass: see the module.
+    fn can_wait(&self, id: &RequestId) -> bool {
+        let memory = &self.memory;
+        let is_known = memory.desired().contains(id)
+            || memory.records().contains(id)
+            || self.components(id, &memory.journal).next().is_some()
+            || self.components(id, &memory.retries).next().is_some();
+        self.lease.is_some() && self.lost.is_empty() && !is_known
     }
 
     /// Of what is left, those that files which this pass has read say to have been: a move is understood
@@ -163,25 +168,17 @@ impl Pass<'_> {
         found
     }
 
-    /// Whether a file must be read by this pass: see the module.
-    fn cannot_wait(&self, id: &RequestId) -> bool {
-        let memory = &self.memory;
-        let is_made = memory.records().contains(id);
-        if !is_made && !self.lost.is_empty() {
-            return true;
-        }
-        if memory.desired().contains(id) {
-            return false;
-        }
-        is_made
-            || self.components(id, &memory.journal).next().is_some()
-            || self.components(id, &memory.retries).next().is_some()
-    }
-
-    /// All sources and the catalog are listed: what is left is what the index lacks of them.
-    pub(super) fn note_listed(&mut self) {
-        if let Some(backlog) = &mut self.backlog {
-            backlog.built = self.memory.built.clone();
-        }
+    /// All sources and the catalog are listed: what the store is to say that the index was built from.
+    pub(super) fn note_listed(&mut self) -> Built {
+        let built = &self.memory.built;
+        let Some(backlog) = &mut self.backlog else { return built.clone() };
+        let Built { reading, catalog, .. } = built.clone();
+        // Of a source that could not be read, what is known need not be as the catalog has it.
+        let behind = self.snapshots[1..]
+            .iter()
+            .all(|s| s.commit.is_none() || built.sources.contains_key(&s.source.name));
+        backlog.stored = Built { reading, catalog, sources: BTreeMap::new(), behind };
+        backlog.built = built.clone();
+        backlog.stored.clone()
     }
 }

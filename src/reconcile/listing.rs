@@ -51,8 +51,9 @@ impl Pass<'_> {
         for (n, touched) in &listed {
             self.take_gone(*n, touched, &mut found, &mut seeds, writes);
         }
+        let behind = std::mem::take(&mut self.memory.built.behind);
         for (n, touched) in listed {
-            self.take_found(n, touched, &mut found);
+            self.take_found(n, touched, behind, &mut found);
         }
         for id in self.with_dependents(seeds.into_iter().chain(found.keys().cloned())) {
             if !found.contains_key(&id)
@@ -74,20 +75,22 @@ impl Pass<'_> {
     ) {
         let mut gone = touched.gone.clone();
         if touched.whole {
-            let source = &self.snapshots[n].source.name;
+            let source = self.snapshots[n].source.name.clone();
             let there: BTreeSet<&RequestId> = touched.found.iter().map(|f| &f.id).collect();
             let entries = self.memory.desired().iter();
-            let lost = entries.filter(|d| d.spot.source() == source && !there.contains(&d.id));
+            let lost = entries.filter(|d| *d.spot.source() == source && !there.contains(&d.id));
             gone.extend(lost.map(|d| (d.id.clone(), d.spot.origin(&d.id))));
+            self.forget_unread_of(&source);
         }
         if touched.whole {
             self.miss(n, touched, writes);
         }
         for (id, origin) in gone {
-            if self.unread_at(&id).as_ref() == Some(&origin) {
+            let was_unread = self.unread_at(&id).as_ref() == Some(&origin);
+            if was_unread {
                 self.forget_unread(&id);
             }
-            if self.lose(n, &id, &origin, seeds, writes)
+            if (self.lose(n, &id, &origin, seeds, writes) || was_unread)
                 && let Some(other) = self.elsewhere(n, &id)
             {
                 // It was refused for as long as the other stood, and speaks for the request now.
@@ -127,6 +130,7 @@ impl Pass<'_> {
         &mut self,
         n: usize,
         touched: Touched,
+        behind: bool,
         found: &mut BTreeMap<RequestId, Found>,
     ) {
         let source = self.snapshots[n].source.name.clone();
@@ -144,6 +148,15 @@ impl Pass<'_> {
                 }
                 None => {
                     self.memory.paths.remove(&key);
+                    let known = self.memory.desired().get(&file.id).filter(|_| behind);
+                    let is_file = matches!(file.kind, Kind::File | Kind::Executable);
+                    let is_same = |entry: &DesiredEntry| {
+                        entry.blob == file.blob && entry.spot.origin(&file.id) == file.origin
+                    };
+                    // What a portion took before is as it was read.
+                    if is_file && known.is_some_and(is_same) {
+                        continue;
+                    }
                     found.insert(file.id.clone(), file);
                 }
             }

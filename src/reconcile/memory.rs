@@ -125,6 +125,10 @@ pub struct Built {
     pub catalog: Option<Revision>,
     /// Each source's commit.
     pub sources: BTreeMap<SourceName, Revision>,
+    /// No source is named since files are left that were not read yet; what was read is as `reading` and
+    /// `catalog` have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
 }
 
 impl Memory {

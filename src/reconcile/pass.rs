@@ -160,8 +160,15 @@ impl Engine {
         let notes = memory.notes;
         let backlog = self.backlog.take();
         let mut pass = Pass::begin(self, wake, clock, memory, fetched).await?;
-        // Another reading needs all of it again.
-        pass.backlog = backlog.filter(|b| b.resume(b.stored()) == Some(&pass.memory.built));
+        match backlog {
+            Some(backlog) if *backlog.built() == pass.memory.built => pass.backlog = Some(backlog),
+            // Another reading, or a source that could not be read: all of it is listed again.
+            Some(_) => {
+                let reading = pass.memory.built.reading;
+                pass.memory.built = Built { reading, ..Built::default() };
+            }
+            None => {}
+        }
         pass.moved = moved;
         pass.check_epoch().await?;
         let outcome = pass.run().await;
@@ -494,10 +501,9 @@ impl<'a> Pass<'a> {
 
     /// Reads what is desired now, and makes that durable.
     async fn read(&mut self, mut writes: Vec<Write>) -> Result<(), PassError> {
-        let stored = self.memory.built.clone();
         let mut seeds = self.read_catalog(&mut writes).await?;
         seeds.extend(self.roll_out(&mut writes).await?);
-        self.read_portion(seeds, stored, &mut writes).await?;
+        self.read_portion(seeds, &mut writes).await?;
         self.weigh_rollouts(&mut writes).await?;
         self.begin_gates(&mut writes).await?;
         self.remember_sources(&mut writes)?;
@@ -757,12 +763,10 @@ impl<'a> Pass<'a> {
             .cloned()
             .chain(self.memory.rollout_problems())
             .collect();
-        self.note_listed();
+        let built = self.note_listed();
         if !writes.is_empty() || self.caught_up {
-            if self.backlog.is_none() {
-                let built = serde_json::to_value(&self.memory.built).ok();
-                writes.push(Write::Value { key: BUILT.into(), value: built });
-            }
+            let built = serde_json::to_value(built).ok();
+            writes.push(Write::Value { key: BUILT.into(), value: built });
             let paths = serde_json::to_value(&self.memory.paths).unwrap_or_default();
             writes.push(Write::Value { key: PATHS.into(), value: Some(paths) });
             let catalog = serde_json::to_value(&self.memory.catalog_problems).unwrap_or_default();

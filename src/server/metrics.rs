@@ -190,7 +190,7 @@ impl Metrics {
         registry.register_with_unit("publication_age", help, unit, self.publication_age.clone());
         let help = "Rollouts of versions that were stopped and go no further";
         registry.register("rollouts_stopped", help, self.rollouts_stopped.clone());
-        let help = "New and changed request files that the next passes are to read";
+        let help = "New request files that the next passes are to read";
         registry.register("requests_unread", help, self.unread.clone());
         let help = "Sources that cannot be believed now";
         registry.register("sources_unhealthy", help, self.problems.clone());
