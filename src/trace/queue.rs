@@ -98,8 +98,8 @@ impl State {
     }
 
     fn put(&self, span: SpanData) {
-        let sent = self.out().as_ref().map(|out| out.try_send(span));
-        if let Some(Err(_)) = sent {
+        let is_lost = self.out().as_ref().is_some_and(|out| out.try_send(span).is_err());
+        if is_lost {
             meter().spans("dropped", 1);
         }
     }

@@ -14,6 +14,7 @@ use self::lacking::not_run;
 
 // By its path, for the library's own tests have this file too.
 #[path = "../lacking.rs"]
+#[allow(clippy::duplicate_mod, reason = "the library's own tests include this file as well")]
 mod lacking;
 
 /// A running server; its end is the end of all in it.

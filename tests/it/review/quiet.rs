@@ -126,7 +126,10 @@ fn b95_a_yes_is_of_what_changes_no_step_as_well() {
     desk.check(&desk.repo().at("swap"), "vend/approval", "success");
     let head = desk.repo().push("ada", "swap", [ask(ID, swap("ttl: 30d"))]);
     desk.check(&head, "vend/approval", "action_required");
-    desk.says(n, &["**Missing**", "now:       set orders/dev/it: not protected, it ends after 30d"]);
+    desk.says(
+        n,
+        &["**Missing**", "now:       set orders/dev/it: not protected, it ends after 30d"],
+    );
     desk.again_nothing();
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");

@@ -61,26 +61,26 @@ fn a_stack_is_made_then_replaced_as_a_rule_asks_and_then_refused_in_its_provider
     assert_eq!(aws.effects(&stack), ["create", "update"]);
 
     // Refused: the provider's words, what helps, and the line to paste; which alone would fail again.
-    aws.make_bucket("somebodys");
+    aws.make_bucket("somebody-elses");
     let bucket =
         |name: &str| ask("orders/dev/files", request("bucket@1.0.0", &format!("{{name: {name}}}")));
-    let n = desk.propose("ada", "files", [bucket("somebodys")]);
+    let n = desk.propose("ada", "files", [bucket("somebody-elses")]);
     desk.says(n, &["1 to create"]);
     desk.repo().merge("grace", n);
     let body =
         desk.says(n, &["Failed: 1 of 1 request", "Mend what is said above", "/vend approve "]);
-    assert!(body.contains("(AWS::S3::Bucket)") && body.contains("'somebodys'"), "{body}");
+    assert!(body.contains("(AWS::S3::Bucket)") && body.contains("'somebody-elses'"), "{body}");
     let after = body.find("already exists").unwrap();
     assert!(body[after..].contains("`ROLLBACK_COMPLETE`"), "{body}");
 
-    let n = desk.propose("ada", "mended", [bucket("our-own")]);
+    let n = desk.propose("ada", "mended", [bucket("ours-at-last")]);
     desk.says(n, &["orders/dev/files"]);
     desk.repo().merge("grace", n);
     let body = desk.says(n, &["/vend approve sha256:"]);
     let line = body.lines().find(|line| line.starts_with("/vend approve ")).unwrap();
     let said = desk.repo().comment("grace", n, line);
     desk.reacted(n, said, "+1");
-    desk.says(n, &["Done: 1 request", "- `name` = `our-own`"]);
+    desk.says(n, &["Done: 1 request", "- `name` = `ours-at-last`"]);
     eventually("both are ready", || {
         let phase = |id: &str| desk.world.status_or_none(id).map(|status| status["phase"].clone());
         (phase(ID)? == "Ready" && phase("orders/dev/files")? == "Ready").then_some(())
