@@ -148,6 +148,32 @@ impl Pass<'_> {
         self.commit(writes).await
     }
 
+    /// A permission to delete that was let through counts from then on, also where something else holds what its
+    /// file asks for, or where that fails: nobody could let go of a protected request otherwise.
+    pub(super) async fn note_permitted(
+        &mut self,
+        looked: &BTreeSet<RequestId>,
+    ) -> Result<(), PassError> {
+        let mut writes = Vec::new();
+        for id in looked {
+            let Some(desired) = self.desired_of(id).cloned() else { continue };
+            let is_gated = self.engine.gated.contains(&desired.origin.source);
+            if !is_gated || !desired.spec().is_some_and(|spec| spec.tombstone) {
+                continue;
+            }
+            let record = self.records.get(id).cloned().flatten();
+            let Some(mut record) = record.filter(|record| !record.tombstone) else { continue };
+            if self.barred(id, Some(&desired), Some(&record)).await?.is_some() {
+                continue;
+            }
+            record.tombstone = true;
+            writes.push(Write::Record(Box::new(record.clone())));
+            self.put_record(record);
+            self.touched.insert(id.clone());
+        }
+        self.commit(writes).await
+    }
+
     /// Notes that targets were looked at, so that the next look is an interval away. Those that
     /// `pending` names are asked about again soon; those whose look goes on stay due, so that whichever
     /// pass comes next takes its answer.

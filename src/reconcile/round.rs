@@ -79,6 +79,7 @@ impl Pass<'_> {
             let Some(lease) = self.lease else { break };
             self.note_left(std::mem::take(&mut rubble)).await?;
             self.note_unguarded(&live).await?;
+            self.note_permitted(&looked).await?;
             let mut changed = self.settle(&plan).await?;
             self.drop_retries(&plan).await?;
             let ready: Vec<&Step> = plan.steps.iter().filter(|s| s.is_ready()).collect();

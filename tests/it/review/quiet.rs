@@ -75,6 +75,32 @@ fn b97_a_tombstone_counts_once_it_came_by_a_pull_request() {
 }
 
 #[test]
+fn b97_a_tombstone_counts_although_the_time_of_its_request_is_over() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| c["expiry"] = json!({"remove": "never"}));
+    let _daemon = desk.serve();
+    bring(&desk, "kept", &with("protect: true"), &["1 to create"]);
+    let over = "protect: true\nexpiresAt: \"2020-01-01T00:00:00Z\"";
+    let tomb = format!("{over}\ndelete: {{confirm: it}}");
+    for (branch, more) in [("over", over), ("tomb", &tomb)] {
+        let n = desk.propose("ada", branch, [ask(ID, with(more))]);
+        desk.says(n, &[ID]);
+        desk.repo().merge("grace", n);
+        eventually("it is held since its time is over", || {
+            let said = desk.world.standing(ID).1 == "Expired";
+            let read = desk.world.vend(&["explain", ID, "--format", "json"]).stdout;
+            (said && (read.contains("tombstone\": true") || branch == "over")).then_some(())
+        });
+    }
+    let n = desk.propose("ada", "gone-now", [drop_request(ID)]);
+    desk.says(n, &["**Deletes**"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    gone(&desk, ID);
+    desk.again_nothing();
+}
+
+#[test]
 fn b97_an_end_that_was_pushed_ends_nothing() {
     let mut desk = Desk::new();
     desk.world.configure(|c| c["expiry"] = json!({"remove": "commit"}));
