@@ -136,6 +136,8 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
                 return;
             }
         };
+        // A turn ends here, and not when the next one begins.
+        drop(whole);
         let _ = tokio::time::timeout(wait.max(CALM), wake.notified()).await;
         tokio::time::sleep(CALM).await;
     }

@@ -97,9 +97,7 @@ impl Collector {
             let ids: BTreeSet<&str> = all.iter().map(|span| span.id.as_str()).collect();
             assert_eq!(ids.len(), all.len(), "each is sent once: {all:#?}");
             assert!(all.iter().all(|span| span.began <= span.ended), "{all:#?}");
-            // What is said on a pull request may be told of in this trace by a turn that is not.
-            let is_said = |span: &Span| ["check", "comment"].contains(&span.name.as_str());
-            let comes = |span: &Span| ids.contains(span.parent.as_str()) || is_said(span);
+            let comes = |span: &Span| ids.contains(span.parent.as_str());
             let is_whole = all.first()?.parent.is_empty() && all[1..].iter().all(comes);
             is_whole.then_some(all)
         };
