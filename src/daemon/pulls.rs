@@ -55,7 +55,7 @@ impl Pulls {
         Self { wake, world, stop, task }
     }
 
-    /// A pass ended; `applied`: it changed something in the world.
+    /// A pass ended; `applied`: it changed something in the world, or in what is recorded of it.
     pub(super) fn passed(&self, applied: bool) {
         self.world.fetch_add(u64::from(applied), Ordering::Relaxed);
         self.wake.notify_one();

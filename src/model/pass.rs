@@ -57,6 +57,9 @@ pub struct PassReport {
     pub since: Lasting,
     /// Requests that were read again.
     pub evaluated: usize,
+    /// Records changed although nothing was done: what is proposed may come to something else.
+    #[serde(skip)]
+    pub recorded: bool,
     /// New files that are left to the passes after this one.
     #[serde(default)]
     pub unread: usize,

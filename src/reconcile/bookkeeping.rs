@@ -43,6 +43,7 @@ impl Pass<'_> {
             self.put_record(record);
             changed.insert(settle.request.clone());
         }
+        self.report.recorded |= !changed.is_empty();
         for drift in &plan.drifts {
             self.note_drift(drift, &mut writes);
         }
@@ -170,6 +171,7 @@ impl Pass<'_> {
             writes.push(Write::Record(Box::new(record.clone())));
             self.put_record(record);
             self.touched.insert(id.clone());
+            self.report.recorded = true;
         }
         self.commit(writes).await
     }
