@@ -5,11 +5,8 @@ use std::process::ExitCode;
 use super::args::{Approve, Args, Retry};
 use super::failure::Failure;
 use super::{context, output, socket};
-use crate::error::chain;
-use crate::model::{Approval, RequestId, Revision, RolloutWord, SourceName};
-use crate::reconcile::view;
+use crate::model::{RequestId, Revision, SourceName};
 use crate::server::{Noted, PersonCommand};
-use crate::store::PersonWrite;
 
 /// Approves a plan digest, or `SOURCE@SHA`.
 pub async fn run(args: &Args, approve: &Approve) -> Result<ExitCode, Failure> {
@@ -83,32 +80,7 @@ pub(super) async fn send(args: &Args, command: PersonCommand) -> Result<Noted, F
         return daemon.person(&command).await;
     }
     let store = context::store(&config).await?;
-    let by = user();
-    let at = context::now();
-    let asking = match &command {
-        PersonCommand::Approve { digest } => Some(view::asking(store.as_ref(), digest).await?),
-        PersonCommand::Accept { .. }
-        | PersonCommand::Rollout { .. }
-        | PersonCommand::Retry { .. } => None,
-    };
-    let write = match command {
-        PersonCommand::Approve { digest } => {
-            PersonWrite::Approve(Approval { digest, by, by_id: None, teams: None, at })
-        }
-        PersonCommand::Accept { source, revision } => {
-            PersonWrite::AcceptRewrite { source, revision }
-        }
-        PersonCommand::Rollout { version, resume } => {
-            PersonWrite::Rollout(RolloutWord { version, resume, by, at })
-        }
-        PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
-    };
-    store.note(vec![write]).await?;
-    // A daemon elsewhere may have the lease; one that does not hear it looks at its next pass.
-    if let Err(error) = store.ring().await {
-        tracing::debug!(error = chain(&error), "whoever leads is not told at once");
-    }
-    Ok(Noted { asking })
+    Ok(command.note(store.as_ref(), user(), context::now()).await?)
 }
 
 /// Who sits at this terminal, for the record.

@@ -42,12 +42,6 @@ impl Backlog {
         self.left.len()
     }
 
-    /// What an index was built from that was loaded from a store which says `stored`; `None`: what is left
-    /// here is not what it lacks.
-    pub fn resume(&self, stored: &Built) -> Option<&Built> {
-        (self.stored == *stored).then_some(&self.built)
-    }
-
     /// What the store says, as the program reads it.
     pub fn stored(&self) -> &Built {
         &self.stored

@@ -24,6 +24,7 @@ mod law;
 mod ledger;
 pub mod lint;
 mod listing;
+mod load;
 pub mod local;
 mod look;
 mod maintain;

@@ -23,11 +23,11 @@ use crate::error::chain;
 use crate::fault::{planted, point};
 use crate::git::{Blob, Kind};
 use crate::model::{
-    Desired, Diagnostic, DriftCounts, File, Files, HoldReason, PassReport, Record, RequestId,
-    Revision, SourceProblem, SourceRecord, Status, TargetKey, TargetName, TemplateId, Wanted,
+    Desired, Diagnostic, File, Files, HoldReason, PassReport, Record, RequestId, Revision,
+    SourceProblem, SourceRecord, TargetKey, TemplateId, Wanted,
 };
 use crate::plan::{Bounds, Gone};
-use crate::store::{ASIDE, DesiredEntry, Index, Lease, Quiet, Write};
+use crate::store::{ASIDE, DesiredEntry, Lease, Quiet, Write};
 use crate::trace;
 
 /// What a pass is for.
@@ -269,94 +269,6 @@ impl Engine {
         let tips: Vec<_> = fetched.iter().map(|f| (f.source.name.as_str(), f.word())).collect();
         digest::of(&(self.reading(), tips))
     }
-
-    /// The indexes: kept from the last pass unless somebody else wrote to the store since.
-    pub(super) async fn memory(&mut self) -> Result<Memory, PassError> {
-        let stamp = self.store.stamp().await?;
-        if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
-            return Ok(memory);
-        }
-        let mut memory = self.read_values(self.store.index().await?).await?;
-        // Another reading needs all of it again, whatever the store says.
-        let reading = Some(self.reading());
-        let stored = match memory.built.reading == reading {
-            true => memory.built.clone(),
-            false => Built { reading, ..Built::default() },
-        };
-        self.backlog = self.backlog.take().filter(|backlog| backlog.resume(&stored).is_some());
-        if let Some(built) = self.backlog.as_ref().and_then(|backlog| backlog.resume(&stored)) {
-            memory.built.clone_from(built);
-        }
-        Ok(memory)
-    }
-
-    /// An index with the named values that belong to it.
-    async fn read_values(&self, index: Index) -> Result<Memory, PassError> {
-        let mut memory = Memory::load(index, self.drift_clock());
-        let value = |v: Option<serde_json::Value>| v.unwrap_or_default();
-        memory.built =
-            serde_json::from_value(value(self.store.value(BUILT).await?)).unwrap_or_default();
-        memory.counts =
-            serde_json::from_value(value(self.store.value(COUNTS).await?)).unwrap_or_default();
-        memory.paths =
-            serde_json::from_value(value(self.store.value(PATHS).await?)).unwrap_or_default();
-        memory.catalog_problems =
-            serde_json::from_value(value(self.store.value(CATALOG).await?)).unwrap_or_default();
-        memory.take_rollouts(super::rollout::standing(self.store.as_ref()).await?);
-        memory.rebuilt =
-            serde_json::from_value(value(self.store.value(REBUILT).await?)).unwrap_or_default();
-        memory.stopped =
-            serde_json::from_value(value(self.store.value(STOPPED).await?)).unwrap_or_default();
-        (memory.taken, memory.is_new_taken) = self.taken(&memory).await?;
-        (memory.drifted, memory.is_new_drifted) = self.drifted().await?;
-        memory.unsaid = self.store.value(UNSAID).await?.is_some();
-        memory.told =
-            serde_json::from_value(value(self.store.value(&told_key()).await?)).unwrap_or_default();
-        Ok(memory)
-    }
-}
-
-impl Engine {
-    /// Who has names that are not its own. A store that is older than this knowledge is looked through,
-    /// once: whether that was done.
-    async fn taken(
-        &self,
-        memory: &Memory,
-    ) -> Result<(BTreeMap<TargetName, RequestId>, bool), PassError> {
-        if let Some(value) = self.store.value(TAKEN).await? {
-            return Ok((serde_json::from_value(value).unwrap_or_default(), false));
-        }
-        let ids: Vec<RequestId> = memory.records().iter().map(|entry| entry.id.clone()).collect();
-        let mut taken = BTreeMap::new();
-        for part in ids.chunks(1_000) {
-            for record in self.store.records(part).await? {
-                taken.extend(record.brought_along(&self.instance));
-            }
-        }
-        Ok((taken, true))
-    }
-}
-
-impl Engine {
-    /// How many targets differ. A store that is older than this knowledge is looked through, once: whether
-    /// that was done.
-    async fn drifted(&self) -> Result<(DriftCounts, bool), PassError> {
-        if let Some(value) = self.store.value(DRIFTED).await? {
-            return Ok((serde_json::from_value(value).unwrap_or_default(), false));
-        }
-        let mut drifted = DriftCounts::default();
-        let mut after: Option<RequestId> = None;
-        loop {
-            let page = self.store.statuses_after(after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok((drifted, true)) };
-            after = Some(last.request.clone());
-            for row in page {
-                let status = serde_json::from_value::<Status>(row.document).ok();
-                let of = status.as_ref().map(DriftCounts::of).unwrap_or_default();
-                drifted.shift(DriftCounts::default(), of);
-            }
-        }
-    }
 }
 
 /// Where the commits are kept of which all is announced.
@@ -368,7 +280,7 @@ pub(super) fn told_key() -> String {
 const RETRY_PUBLISH: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 /// Named values in the store.
-const BUILT: &str = "built";
+pub(super) const BUILT: &str = "built";
 pub(super) const COUNTS: &str = "counts";
 /// How many targets differ from what was applied.
 pub(super) const DRIFTED: &str = "drift-counts";
@@ -378,12 +290,12 @@ pub(super) const REBUILT: &str = "rebuilt";
 pub(super) const STOPPED: &str = "stopped";
 /// Names of targets that requests took along when they moved.
 pub(super) const TAKEN: &str = "taken";
-const PATHS: &str = "paths";
-const CATALOG: &str = "catalog-problems";
-const UNSAID: &str = "unsaid";
+pub(super) const PATHS: &str = "paths";
+pub(super) const CATALOG: &str = "catalog-problems";
+pub(super) const UNSAID: &str = "unsaid";
 
 /// Statuses read at once.
-const PAGE: usize = 10_000;
+pub(super) const PAGE: usize = 10_000;
 
 /// That statuses may be behind what was done, or that they are not.
 pub(super) fn unsaid(is: bool) -> Write {

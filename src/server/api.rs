@@ -11,12 +11,12 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::accept::Peer;
-use super::{Noted, PersonCommand, Shared};
+use super::{PersonCommand, Shared};
 use crate::error::chain;
-use crate::model::{Approval, RequestId, RolloutWord};
+use crate::model::RequestId;
 use crate::reconcile::view::LogQuery;
 use crate::reconcile::{Ask, rollout, view};
-use crate::store::{PersonWrite, StoreError};
+use crate::store::StoreError;
 
 /// Health and metrics: nothing about requests, nothing that changes anything.
 pub(super) fn public(shared: Shared) -> Router {
@@ -143,33 +143,10 @@ async fn person(
 ) -> Result<Response, Problem> {
     let (by, at) = (peer.name(), (shared.now)());
     tracing::info!(by, ?command, "a person's command");
-    let asking = match &command {
-        PersonCommand::Approve { digest } => {
-            Some(view::asking(shared.store.as_ref(), digest).await?)
-        }
-        PersonCommand::Accept { .. }
-        | PersonCommand::Rollout { .. }
-        | PersonCommand::Retry { .. } => None,
-    };
-    let write = match command {
-        PersonCommand::Approve { digest } => {
-            PersonWrite::Approve(Approval { digest, by, by_id: None, teams: None, at })
-        }
-        PersonCommand::Accept { source, revision } => {
-            PersonWrite::AcceptRewrite { source, revision }
-        }
-        PersonCommand::Rollout { version, resume } => {
-            PersonWrite::Rollout(RolloutWord { version, resume, by, at })
-        }
-        PersonCommand::Retry { request } => PersonWrite::RetryNow { request },
-    };
-    shared.store.note(vec![write]).await?;
-    // A loop that is busy looks at the store again at its next pass anyway, and so does one elsewhere.
+    let noted = command.note(shared.store.as_ref(), by, at).await?;
+    // A loop that is busy looks at the store again at its next pass anyway.
     let _ = shared.asks.try_send(Ask::Wake);
-    if let Err(error) = shared.store.ring().await {
-        tracing::debug!(error = chain(&error), "whoever leads is not told at once");
-    }
-    Ok(Json(Noted { asking }).into_response())
+    Ok(Json(noted).into_response())
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ mod accept;
 mod api;
 mod metrics;
 mod pace;
+mod person;
 mod webhook;
 
 use std::path::Path;

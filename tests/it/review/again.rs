@@ -216,9 +216,7 @@ fn b96_who_may_not_write_any_more_at_the_merge_does_not_count() {
     let body = desk.says(n, &["/vend approve "]);
     desk.again_nothing();
     assert_eq!(made(&desk, "it").as_deref(), Some("text: a\n"));
-    let line = format!("/vend approve {}", super::approval::to_approve(&body));
-    let said = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, said, "+1");
+    super::approval::approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");
     desk.again_nothing();

@@ -349,14 +349,19 @@ fn b95_an_approval_does_not_outlive_the_revert_of_what_it_was_for() {
     let body = desk.says(again, &["/vend approve "]);
     desk.again_nothing();
     assert_eq!(desk.world.output.refs(), made);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("frances", again, &line);
-    desk.reacted(again, approved, "+1");
+    approve(&desk, "frances", again, &body);
     desk.says(again, &["Done"]);
     desk.ready("orders/dev/it");
     let by = &desk.world.status("orders/dev/it")["lastApply"]["approvedBy"];
     assert_eq!(*by, serde_json::json!(["edsger", "frances"]));
     desk.again_nothing();
+}
+
+/// Somebody pastes the line that the comment says to paste, and it counts.
+#[track_caller]
+pub fn approve(desk: &Desk, who: &str, number: u64, body: &str) {
+    let said = desk.repo().comment(who, number, &format!("/vend approve {}", to_approve(body)));
+    desk.reacted(number, said, "+1");
 }
 
 /// The digest in the line that the comment says to paste.

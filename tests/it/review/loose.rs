@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Desk;
-use super::approval::{newer, settled, to_approve};
+use super::approval::{approve, newer, settled};
 use crate::daemon::eventually;
 use crate::github::Verdict;
 use crate::world::{ask, catalog, drop_request, note, request};
@@ -49,9 +49,7 @@ fn what_was_reviewed_binds_where_no_pull_request_is_asked_for() {
     let _daemon = desk.serve();
     let body = desk.says(n, &["more would happen than was reviewed", "/vend approve "]);
     desk.again_nothing();
-    let line = format!("/vend approve {}", to_approve(&body));
-    let said = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, said, "+1");
+    approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");
     desk.again_nothing();

@@ -1,7 +1,7 @@
 //! Between the merge and the end: what may move, break off or be shut meanwhile.
 
 use super::Desk;
-use super::approval::{newer, settled, to_approve};
+use super::approval::{approve, newer, settled, to_approve};
 use crate::daemon::eventually;
 use crate::github::{Fault, Verdict};
 use crate::world::{ask, catalog, drop_request, note, request};
@@ -57,9 +57,7 @@ fn what_moves_after_it_was_let_through_is_held_with_both_plans_shown() {
         assert!(body.contains(line), "{line}: {body}");
     }
     desk.again_nothing();
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, approved, "+1");
+    approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");
     desk.again_nothing();

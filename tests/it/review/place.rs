@@ -1,7 +1,7 @@
 //! Where something is made is part of what is reviewed.
 
 use super::Desk;
-use super::approval::to_approve;
+use super::approval::approve;
 use crate::daemon::eventually;
 use crate::github::Verdict;
 use crate::world::{Edit, ask, note, write};
@@ -74,9 +74,7 @@ fn b100_a_place_that_moved_between_review_and_merge_holds_what_would_be_made_the
     });
     desk.again_nothing();
     assert_eq!(made_on(&desk, "main").or_else(|| made_on(&desk, "other")), None);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let said = desk.repo().comment("edsger", n, &line);
-    desk.reacted(n, said, "+1");
+    approve(&desk, "edsger", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/it");
     assert!(made_on(&desk, "other").is_some());

@@ -75,9 +75,7 @@ fn of_a_rebase_that_was_merged_unseen_all_is_told() {
     desk.repo().merge_by("grace", n, Method::Rebase);
     let _daemon = desk.serve();
     let body = desk.says(n, &["orders/dev/one", "orders/dev/two", "/vend approve "]);
-    let line = format!("/vend approve {}", super::approval::to_approve(&body));
-    let said = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, said, "+1");
+    super::approval::approve(&desk, "grace", n, &body);
     desk.says(n, &["Done", "orders/dev/one", "orders/dev/two"]);
     both_are_ready(&desk);
     desk.again_nothing();

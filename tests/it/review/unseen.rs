@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Desk;
-use super::approval::to_approve;
+use super::approval::{approve, to_approve};
 use crate::daemon::eventually;
 use crate::github::Fault;
 use crate::world::{Edit, ask, note, write};
@@ -56,9 +56,7 @@ fn a_plan_that_could_be_written_nowhere_was_reviewed_by_nobody() {
     assert!(said.contains("the forge took neither check nor comment"), "{said}");
     let body = desk
         .says(n, &["before anybody could be shown", "+ create orders/dev/one", "/vend approve "]);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, approved, "+1");
+    approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/one");
     desk.again_nothing();
@@ -84,9 +82,7 @@ fn that_it_cannot_be_merged_shows_nobody_the_plan_that_could_not_be_written() {
     let said = held(&desk, "orders/dev/one");
     assert!(said.contains("the forge took neither check nor comment"), "{said}");
     let body = desk.says(n, &["before anybody could be shown", "/vend approve "]);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, approved, "+1");
+    approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/one");
     desk.again_nothing();
@@ -133,9 +129,7 @@ fn what_was_seen_last_is_what_was_reviewed() {
     let differs = ["more would happen than was reviewed", "+ create orders/dev/two"];
     let body = desk.says(more, &differs);
     assert!(!body.contains("+ create orders/dev/one"), "{body}");
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", more, &line);
-    desk.reacted(more, approved, "+1");
+    approve(&desk, "grace", more, &body);
     desk.says(more, &["Done"]);
     desk.ready("orders/dev/two");
     desk.again_nothing();
@@ -175,9 +169,7 @@ fn b97_what_was_merged_before_it_was_seen_waits_until_somebody_has_looked() {
     let _daemon = desk.serve();
     held(&desk, "orders/dev/one");
     let body = desk.says(n, &["+ set orders/dev/one: protected", "/vend approve "]);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, approved, "+1");
+    approve(&desk, "grace", n, &body);
     desk.says(n, &["Done"]);
     desk.ready("orders/dev/one");
     desk.again_nothing();
@@ -209,9 +201,7 @@ fn where_no_review_is_asked_for_only_what_takes_something_away_waits_unseen() {
     let status = desk.world.status("orders/dev/one");
     let said = status["waitingFor"].as_str().unwrap();
     assert!(said.contains("nobody was shown that before it was merged"), "{said}");
-    let line = format!("/vend approve {}", to_approve(&body));
-    let approved = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, approved, "+1");
+    approve(&desk, "grace", n, &body);
     eventually("it is gone", || {
         desk.world.status_or_none("orders/dev/one").is_none().then_some(())
     });
