@@ -96,7 +96,7 @@ pub struct Done {
     pub superseded: Vec<Journalled>,
     /// New tries, or none any more.
     pub retries: BTreeMap<TargetKey, Option<Retry>>,
-    /// Commits made in the store.
+    /// Commits in the store of what passes go by.
     pub commits: u64,
     /// Targets that were not as planned for: another round looks at them at once, and says whether
     /// that is a failure.
@@ -434,9 +434,10 @@ impl Executor<'_> {
         }
         point!("pass.ends.before")?;
         let span = tracing::debug_span!("journal", "vend.writes" = writes.len());
+        let counts = writes.iter().any(|write| !write.keeps_quiet());
         self.store.commit(self.lease, writes).instrument(span).await?;
         point!("pass.ends.after")?;
-        done.commits += 1;
+        done.commits += u64::from(counts);
         Ok(())
     }
 

@@ -162,7 +162,7 @@ impl Pass<'_> {
     pub(super) async fn hear_again(&mut self) -> Result<(), PassError> {
         let store = &self.engine.store;
         let is_free = self.lease.is_none() || self.engine.followed.is_empty();
-        if is_free || store.stamp().await? == self.memory.stamp {
+        if is_free || store.basis().await? == self.memory.basis {
             return Ok(());
         }
         let index = store.standing().await?;

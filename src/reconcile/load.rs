@@ -13,8 +13,8 @@ use crate::store::Index;
 impl Engine {
     /// The indexes: kept from the last pass unless somebody else wrote to the store since.
     pub(super) async fn memory(&mut self) -> Result<Memory, PassError> {
-        let stamp = self.store.stamp().await?;
-        if let Some(memory) = self.memory.take().filter(|m| m.stamp == stamp) {
+        let basis = self.store.basis().await?;
+        if let Some(memory) = self.memory.take().filter(|m| m.basis == basis) {
             return Ok(memory);
         }
         let mut memory = self.read_values(self.store.index().await?).await?;

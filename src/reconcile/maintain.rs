@@ -50,7 +50,7 @@ impl Engine {
         self.store.commit(lease, writes).await?;
         point!("pass.maintain.after")?;
         // A sweep may count as a write or not: what is kept in memory is read again.
-        memory.stamp = u64::MAX;
+        memory.basis = u64::MAX;
         Ok(now + EVERY)
     }
 

@@ -112,8 +112,8 @@ pub struct Memory {
     pub unsaid: bool,
     /// How often people had written when this was loaded.
     pub notes: u64,
-    /// The store's stamp that this agrees with.
-    pub stamp: u64,
+    /// The store's [`Index::basis`] that this agrees with.
+    pub basis: u64,
 }
 
 /// What the desired index was built from: another reading needs all of it again.
@@ -144,14 +144,14 @@ impl Memory {
             approvals,
             templates,
             notes,
-            stamp,
+            basis,
         } = index;
         let mut memory = Self {
             retries: retries.into_iter().collect(),
             sources,
             templates: templates.into_iter().collect(),
             notes,
-            stamp,
+            basis,
             drift,
             ..Self::default()
         };

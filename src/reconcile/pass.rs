@@ -232,8 +232,8 @@ impl Engine {
             return Ok(report);
         }
         // Whoever asks about a pass over nothing new need not wait for a hundred thousand entries.
-        let stamp = self.store.stamp().await?;
-        let kept = self.memory.take().filter(|m| m.stamp == stamp);
+        let basis = self.store.basis().await?;
+        let kept = self.memory.take().filter(|m| m.basis == basis);
         let is_kept = kept.is_some();
         let memory = match kept {
             Some(memory) => memory,
@@ -449,7 +449,7 @@ impl<'a> Pass<'a> {
                 writes.push(unsaid(true));
             }
             self.engine.store.commit(lease, writes).await?;
-            self.memory.stamp += u64::from(counts);
+            self.memory.basis += u64::from(counts);
         }
         Ok(())
     }

@@ -275,7 +275,7 @@ impl Pass<'_> {
         let Done { records, under_way, ended, superseded, retries, commits, again, stopped } = done;
         self.again.extend(again);
         self.unfinished |= stopped;
-        self.memory.stamp += commits;
+        self.memory.basis += commits;
         for (row, error) in ended {
             self.trace_end(&row, error.is_some());
             let key = row.change.target.key.clone();

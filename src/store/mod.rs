@@ -99,8 +99,12 @@ pub trait Store: Send + Sync {
     /// known of sources costs the same whatever their number.
     async fn standing(&self) -> Result<Index, StoreError>;
 
-    /// [`Index::stamp`] as it is now: one cheap read that tells whether an index is still good.
+    /// Raised by one with each note and each commit of more than a [`Write::Quiet`]: one cheap read that tells
+    /// whether there is anything new to show.
     async fn stamp(&self) -> Result<u64, StoreError>;
+
+    /// [`Index::basis`] as it is now: one cheap read that tells whether an index is still good.
+    async fn basis(&self) -> Result<u64, StoreError>;
 
     /// The small parts of the records of those that end at `until` or before, the earliest end first.
     async fn ending(&self, until: Timestamp) -> Result<Vec<RecordEntry>, StoreError>;

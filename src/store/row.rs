@@ -250,9 +250,9 @@ pub struct Index {
     pub templates: Vec<(TemplateId, Digest)>,
     /// How many times people have written; see [`Quiet::notes`].
     pub notes: u64,
-    /// Raised by one with each note and each commit of more than a `Quiet`: an index with the same
-    /// number is the same index.
-    pub stamp: u64,
+    /// Raised by one with each note and each commit that does not keep quiet ([`Write::keeps_quiet`]): an index
+    /// with the same number is the same index.
+    pub basis: u64,
 }
 
 /// A published template version, as it was first seen.

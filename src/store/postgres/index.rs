@@ -21,7 +21,7 @@ pub(super) async fn load(db: &mut PgConnection) -> Answer<Index> {
 
 /// Everything but the lists of all requests.
 pub(super) async fn standing(db: &mut PgConnection) -> Answer<Index> {
-    let (stamp, notes) = read::counters(db).await?;
+    let (basis, notes) = read::counters(db).await?;
     let templates = read::templates(db).await?;
     Ok(Index {
         desired: Vec::new(),
@@ -33,7 +33,7 @@ pub(super) async fn standing(db: &mut PgConnection) -> Answer<Index> {
         approvals: approvals(db).await?,
         templates: templates.into_iter().map(|row| (row.id, row.digest)).collect(),
         notes,
-        stamp,
+        basis,
     })
 }
 

@@ -413,6 +413,7 @@ impl Store for Postgres {
             }
             if writes.iter().any(|write| !write.keeps_quiet()) {
                 write::quiet(db, None).await?;
+                write::rebase(db).await?;
             }
             let quiet = writes.iter().rev().find_map(|write| match write {
                 Write::Quiet(quiet) => Some(quiet.clone()),
@@ -451,6 +452,10 @@ impl Store for Postgres {
     }
 
     async fn stamp(&self) -> Result<u64, StoreError> {
+        ask_once!(self, |db| read::stamp(db))
+    }
+
+    async fn basis(&self) -> Result<u64, StoreError> {
         Ok(ask_once!(self, |db| read::counters(db))?.0)
     }
 

@@ -299,11 +299,18 @@ pub(super) async fn instance(db: &mut PgConnection) -> Answer<InstanceId> {
     Ok(InstanceId::new(instance))
 }
 
-/// How often the index changed, and how often people wrote.
+/// How often anything changed.
+pub(super) async fn stamp(db: &mut PgConnection) -> Answer<u64> {
+    let found: Option<(i64,)> = row(db, ask("SELECT stamp FROM state")).await?;
+    let (stamp,) = found.ok_or_else(|| damaged("state", ""))?;
+    Ok(stamp.cast_unsigned())
+}
+
+/// How often what a pass goes by changed, and how often people wrote.
 pub(super) async fn counters(db: &mut PgConnection) -> Answer<(u64, u64)> {
-    let found: Option<(i64, i64)> = row(db, ask("SELECT stamp, notes FROM state")).await?;
-    let (stamp, notes) = found.ok_or_else(|| damaged("state", ""))?;
-    Ok((stamp.cast_unsigned(), notes.cast_unsigned()))
+    let found: Option<(i64, i64)> = row(db, ask("SELECT basis, notes FROM state")).await?;
+    let (basis, notes) = found.ok_or_else(|| damaged("state", ""))?;
+    Ok((basis.cast_unsigned(), notes.cast_unsigned()))
 }
 
 pub(super) async fn quiet(db: &mut PgConnection) -> Answer<Option<Quiet>> {

@@ -9,7 +9,7 @@ use crate::fault::point;
 use crate::store::StoreError;
 
 /// Step `n` makes schema version `n` of version `n - 1`. A step that was released never changes.
-pub(super) const STEPS: &[&str] = &[include_str!("schema-1.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// Keeps others from making the same tables at the same time: "vend".
 const LOCK: i64 = 0x7665_6e64;

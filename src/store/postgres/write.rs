@@ -412,11 +412,18 @@ pub(super) async fn count(db: &mut PgConnection) -> Done {
     Ok(())
 }
 
+/// Counts a change of what a pass goes by.
+pub(super) async fn rebase(db: &mut PgConnection) -> Done {
+    ask("UPDATE state SET basis = basis + 1").execute(db).await?;
+    Ok(())
+}
+
 /// Counts a word of a person's.
 pub(super) async fn hear(db: &mut PgConnection) -> Done {
-    ask("UPDATE state SET stamp = stamp + 1, notes = notes + 1, quiet = NULL, quiet_sum = NULL")
-        .execute(db)
-        .await?;
+    ask("UPDATE state SET stamp = stamp + 1, basis = basis + 1, notes = notes + 1, quiet = NULL,
+        quiet_sum = NULL")
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(super) fn load(db: &Connection) -> Result<Index, StoreError> {
 
 /// Everything but the lists of all requests.
 pub(super) fn standing(db: &Connection) -> Result<Index, StoreError> {
-    let (stamp, notes) = read::counters(db)?;
+    let (basis, notes) = read::counters(db)?;
     Ok(Index {
         desired: Vec::new(),
         records: Vec::new(),
@@ -32,7 +32,7 @@ pub(super) fn standing(db: &Connection) -> Result<Index, StoreError> {
         approvals: approvals(db)?,
         templates: read::templates(db)?.into_iter().map(|row| (row.id, row.digest)).collect(),
         notes,
-        stamp,
+        basis,
     })
 }
 

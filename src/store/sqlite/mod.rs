@@ -240,6 +240,11 @@ fn count(db: &Connection) -> Result<(), StoreError> {
     write::run(db, "UPDATE state SET stamp = stamp + 1", [])
 }
 
+/// Counts a change of what a pass goes by.
+fn rebase(db: &Connection) -> Result<(), StoreError> {
+    write::run(db, "UPDATE state SET basis = basis + 1", [])
+}
+
 #[async_trait]
 impl Store for Sqlite {
     async fn instance(&self) -> Result<InstanceId, StoreError> {
@@ -299,6 +304,7 @@ impl Store for Sqlite {
             }
             if writes.iter().any(|write| !write.keeps_quiet()) {
                 write::quiet(db, None)?;
+                rebase(db)?;
             }
             let mut touched = BTreeSet::new();
             let quiet = writes.iter().rev().find_map(|write| match write {
@@ -323,6 +329,7 @@ impl Store for Sqlite {
         self.write(move |db, _| {
             count(db)?;
             write::quiet(db, None)?;
+            rebase(db)?;
             write::run(db, "UPDATE state SET notes = notes + 1", [])?;
             writes.into_iter().try_for_each(|write| write::note(db, write))?;
             Ok(point!("store.note.before")?)
@@ -340,6 +347,10 @@ impl Store for Sqlite {
     }
 
     async fn stamp(&self) -> Result<u64, StoreError> {
+        self.read(read::stamp).await
+    }
+
+    async fn basis(&self) -> Result<u64, StoreError> {
         self.read(|db| Ok(read::counters(db)?.0)).await
     }
 

@@ -27,18 +27,16 @@ struct Model {
     approvals: BTreeMap<(Digest, String), Approval>,
     quiet: Option<Quiet>,
     notes: u64,
-    stamp: u64,
+    basis: u64,
 }
 
 impl Model {
     /// All of the writes, or none.
     fn commit(&mut self, writes: &[Write]) -> bool {
         let mut next = self.clone();
-        if writes.iter().any(|write| !matches!(write, Write::Quiet(_))) {
-            next.stamp += 1;
-        }
         if writes.iter().any(|write| !write.keeps_quiet()) {
             next.quiet = None;
+            next.basis += 1;
         }
         let done = writes.iter().all(|write| next.write(write).is_some());
         for write in writes {
@@ -127,7 +125,7 @@ impl Model {
     fn note(&mut self, write: &PersonWrite) {
         self.quiet = None;
         self.notes += 1;
-        self.stamp += 1;
+        self.basis += 1;
         match write.clone() {
             PersonWrite::Approve(approval) => {
                 self.approvals.insert((approval.digest, approval.by.clone()), approval);
@@ -180,7 +178,7 @@ impl Model {
             approvals: self.approvals.values().cloned().collect(),
             templates: self.templates.clone().into_iter().collect(),
             notes: self.notes,
-            stamp: self.stamp,
+            basis: self.basis,
         }
     }
 }

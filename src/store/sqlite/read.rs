@@ -265,12 +265,19 @@ pub(super) fn instance(db: &Connection) -> Answer<InstanceId> {
     Ok(InstanceId::new(db.prepare_cached(sql)?.query_row([], |row| row.get::<_, String>(0))?))
 }
 
-/// How often the index changed, and how often people wrote.
+/// How often anything changed.
+pub(super) fn stamp(db: &Connection) -> Answer<u64> {
+    let sql = "SELECT stamp FROM state";
+    let stamp: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(stamp.cast_unsigned())
+}
+
+/// How often what a pass goes by changed, and how often people wrote.
 pub(super) fn counters(db: &Connection) -> Answer<(u64, u64)> {
-    let sql = "SELECT stamp, notes FROM state";
-    let (stamp, notes): (i64, i64) =
+    let sql = "SELECT basis, notes FROM state";
+    let (basis, notes): (i64, i64) =
         db.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((stamp.cast_unsigned(), notes.cast_unsigned()))
+    Ok((basis.cast_unsigned(), notes.cast_unsigned()))
 }
 
 pub(super) fn quiet(db: &Connection) -> Answer<Option<Quiet>> {

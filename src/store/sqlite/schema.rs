@@ -10,8 +10,12 @@ use crate::fault::point;
 use crate::store::StoreError;
 
 /// Step `n` makes schema version `n` of version `n - 1`. A step that was released never changes.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// The schema version of this binary.
 pub(super) fn known(steps: &[&str]) -> u32 {

@@ -88,7 +88,7 @@ fn f73_a_newer_store_is_refused_and_not_one_byte_changes() {
     for open in [Some(newer), None] {
         let before = files(folder.path());
         let error = Sqlite::open(&path).err().unwrap();
-        assert_eq!(error.to_string(), "store schema 7, this binary knows up to 3");
+        assert_eq!(error.to_string(), "store schema 7, this binary knows up to 4");
         if open.is_some() {
             assert!(before.contains_key("vend.db-wal"));
         }

@@ -76,6 +76,9 @@ impl Store for Cut {
     async fn stamp(&self) -> Answer<u64> {
         self.inner.stamp().await
     }
+    async fn basis(&self) -> Answer<u64> {
+        self.inner.basis().await
+    }
     async fn desired(&self, ids: &[RequestId]) -> Answer<Vec<Desired>> {
         self.inner.desired(ids).await
     }

@@ -29,6 +29,30 @@ fn commands_go_through_a_running_daemon() {
 }
 
 #[test]
+fn what_is_wrong_elsewhere_is_not_read_again_with_each_change() {
+    let world = patient();
+    world.requests.commit(notes("orders", 2));
+    // Nothing else tells what a pass read.
+    world.requests.commit([ask("billing/dev/odd", "kind: Odd\n")]);
+    let mut daemon = Serving::ready(&world);
+    eventually("both are ready", || all_ready(&world, "orders", 2).then_some(()));
+    for word in ["first", "second", "third"] {
+        world.requests.commit([ask("orders/dev/n0", note(word))]);
+        let before = daemon.count("evaluated");
+        world.vend(&["apply"]);
+        eventually("a pass has ended", || (daemon.count("evaluated") > before).then_some(()));
+    }
+    // What the daemon keeps is as good after the history and the other words that it writes beside it.
+    let lines = daemon.lines();
+    let read = lines.iter().filter_map(|line| {
+        serde_json::from_str::<serde_json::Value>(line).ok()?["fields"]["evaluated"].as_u64()
+    });
+    let read: Vec<u64> = read.collect();
+    assert_eq!(read[read.len() - 2..], [1, 1], "{lines:#?}");
+    daemon.stop();
+}
+
+#[test]
 fn an_approval_wakes_the_daemon() {
     let world = patient();
     world.requests.commit(notes("orders", 5));

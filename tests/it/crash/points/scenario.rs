@@ -315,7 +315,8 @@ fn over() -> World {
 /// The store is one of the version before this one.
 fn from_before(world: &World) {
     let store = rusqlite::Connection::open(world.root().join("state/vend.sqlite")).unwrap();
-    let back = "ALTER TABLE record DROP COLUMN ends; PRAGMA user_version = 2";
+    let back = "ALTER TABLE record DROP COLUMN ends; ALTER TABLE state DROP COLUMN basis;
+        PRAGMA user_version = 2";
     store.execute_batch(back).unwrap();
     change(world);
 }
