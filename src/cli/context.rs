@@ -1,6 +1,6 @@
 //! Which configuration is meant, and what it opens.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,11 +109,29 @@ fn location(config: &Config) -> Result<Location, Failure> {
     })
 }
 
+/// Refuses root where the state folder is an account's: what root writes into mirrors, or makes as a store, that
+/// account cannot use.
+fn writes_as_its_owner(config: &Config) -> Result<(), Failure> {
+    let Some(state) = &config.settings.state_dir else { return Ok(()) };
+    let owner = std::fs::metadata(state).map_or(0, |it| it.uid());
+    if owner == 0 || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let what = format!(
+        "the state folder `{}` belongs to uid {owner}, who could not use what root writes there",
+        state.display()
+    );
+    Err(Failure::usage(what)
+        .hint("run it as the service does: `vend-once` in place of `vend`")
+        .hint("without systemd, run it as that account"))
+}
+
 /// The place of the store, where none is, or one that nothing was ever done with: who starts vend
 /// without a store makes such a one. What is there else is not written over.
 ///
 /// While an unused one stands there its lease is ours, so that nobody begins to use it meanwhile.
 pub async fn free_store(config: &Config) -> Result<Location, Failure> {
+    writes_as_its_owner(config)?;
     let location = location(config)?;
     let Some(store) = location.there().await.map_err(|error| there(&location, Some(&error)))?
     else {
@@ -150,6 +168,7 @@ fn there(location: &Location, error: Option<&StoreError>) -> Failure {
 
 /// Opens everything for passes.
 pub async fn engine(config: Config) -> Result<Engine, Failure> {
+    writes_as_its_owner(&config)?;
     let store = store(&config).await?;
     Ok(Engine::open(Arc::new(config), store).await?)
 }

@@ -127,3 +127,26 @@ fn it_leaves_no_core_and_lets_nobody_else_at_its_state_and_socket() {
     daemon.stop();
     world.again_nothing();
 }
+
+#[test]
+fn root_writes_nothing_into_the_state_folder_of_another_account() {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("root beside the service", "root", "it takes root, who may be mistaken so");
+    }
+    let world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    world.apply();
+    let state = world.root().join("state");
+    let owner = |uid| std::os::unix::fs::chown(&state, Some(uid), None).unwrap();
+    owner(65_534);
+    for args in [&["plan"][..], &["apply"], &["state", "takeover"], &["state", "rebuild"]] {
+        let refused = world.vend(args);
+        assert_eq!(refused.code, 2, "{args:?}: {refused:?}");
+        let said = &refused.stderr;
+        assert!(said.contains("belongs to uid 65534") && said.contains("vend-once"), "{said}");
+    }
+    // Who only asks is answered.
+    world.vend_ends(0, &["status"]);
+    owner(0);
+    world.again_nothing();
+}
