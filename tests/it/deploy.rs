@@ -187,6 +187,23 @@ fn the_container_has_the_archive_s_program_and_is_not_root() {
     assert!(set.contains(&format!("runAsUser: {}", user.split(':').next().unwrap())));
 }
 
+#[test]
+fn all_of_deploy_but_what_the_package_is_made_of_is_in_the_archive() {
+    let package = read("scripts/package");
+    let (_, line) = package.split_once("for file in deploy/container").unwrap();
+    let line = line.lines().next().unwrap();
+    for entry in std::fs::read_dir(root().join("deploy")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let put = format!("deploy/{name}/*");
+        let is_put = format!("deploy/container{line}").contains(&put);
+        assert_eq!(is_put, name != "debian", "{name}: {line}");
+    }
+    // What the pages name is in the package as well.
+    let manifest = read("Cargo.toml");
+    assert!(manifest.contains(r#"["systemd/vend-once", "usr/sbin/", "755"]"#));
+    assert!(package.contains("put 755 systemd/vend-once sbin/vend-once"));
+}
+
 /// The probe's exit code for a page.
 fn probe(address: &str, page: &str) -> i32 {
     let port = address.rsplit(':').next().unwrap();
