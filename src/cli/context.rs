@@ -20,6 +20,16 @@ pub fn now() -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
+/// Memory holds tokens and keys: it is never written to a file, whatever starts us.
+pub fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        let error = chain(&error);
+        tracing::warn!(error, "core dumps could not be turned off");
+    }
+}
+
 /// The configuration that the command line means: `--config`, else `vend.yaml` upward from here,
 /// else the system's.
 pub fn config(args: &Args) -> Result<Config, Failure> {

@@ -26,7 +26,7 @@ const ASKS: usize = 64;
 
 /// Runs until it is told to stop.
 pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
-    no_core_dumps();
+    context::no_core_dumps();
     let config = context::config(args)?;
     let store = context::store(&config).await?;
     let path = config.path.clone();
@@ -85,16 +85,6 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         Err(error @ (DaemonError::Hook(_) | DaemonError::System { .. })) => {
             Err(Failure::new(Kind::Usage, error))
         }
-    }
-}
-
-/// Memory holds tokens and keys: it is never written to a file, whatever starts us.
-fn no_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        let error = chain(&error);
-        tracing::warn!(error, "core dumps could not be turned off");
     }
 }
 
