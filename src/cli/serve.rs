@@ -132,6 +132,6 @@ impl Hooks for Servers {
     }
 
     fn attended(&self, turn: &Turn) {
-        self.shared.metrics.attended(turn.unattended, turn.looked);
+        self.shared.metrics.attended(turn);
     }
 }
