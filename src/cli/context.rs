@@ -96,7 +96,7 @@ pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// Where the store is; the state folder is made where there is none.
-fn location(config: &Config) -> Result<Location, Failure> {
+pub fn location(config: &Config) -> Result<Location, Failure> {
     let settings = &config.settings;
     let (Some(state), Some(file)) = (&settings.state_dir, settings.store_file()) else {
         return Err(Failure::usage(format!(

@@ -42,7 +42,7 @@ use crate::model::{PassReport, TraceParent};
 use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Nudges, Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
-use crate::store::{Lease, Store, StoreError, Write, unattended_key};
+use crate::store::{Lease, Location, Store, StoreError, Write, unattended_key};
 use crate::trace::{self, Woken};
 
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
@@ -114,6 +114,69 @@ pub struct Setup {
     pub woken: Woken,
 }
 
+/// A daemon that lives, answers signals and the service manager, and has no store yet.
+pub struct Begun {
+    signals: Signals,
+    pulse: Pulse,
+}
+
+impl Begun {
+    /// From now on signals are heard, and the watchdog is told that we live.
+    ///
+    /// # Errors
+    /// The system refuses something basic.
+    pub fn new(config: &Config) -> Result<Self, DaemonError> {
+        let signals = Signals::listen()?;
+        let deadlines = config.settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
+        Ok(Self { signals, pulse: Pulse::start(deadlines.max(PATIENCE)) })
+    }
+
+    /// Opens the store, and waits for a database that is away: whoever starts us would give up some time.
+    /// `None` when told to stop before.
+    ///
+    /// # Errors
+    /// It cannot be used, and that does not end by itself.
+    pub async fn store(
+        &mut self,
+        location: &Location,
+    ) -> Result<Option<Arc<dyn Store>>, DaemonError> {
+        let mut said = false;
+        loop {
+            tokio::select! {
+                store = reach(location, &mut said) => return Ok(Some(store?)),
+                told = self.signals.next() => match told {
+                    Told::Stop => {
+                        systemd::stopping();
+                        return Ok(None);
+                    }
+                    Told::Reload => {
+                        systemd::reloading();
+                        refuse("the store is waited for: restart to name another");
+                        systemd::ready("waiting for the store");
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Tries until the store is open.
+async fn reach(location: &Location, said: &mut bool) -> Result<Arc<dyn Store>, StoreError> {
+    loop {
+        let error = match location.open().await {
+            Err(error) if error.is_transient() => error,
+            other => return other,
+        };
+        if !std::mem::replace(said, true) {
+            let (store, error) = (location.to_string(), chain(&error));
+            tracing::warn!(store, error, "the store cannot be opened, and is waited for");
+            // Up, as far as anybody may wait for it.
+            systemd::ready("waiting for the store");
+        }
+        tokio::time::sleep(AFTER_FAILURE).await;
+    }
+}
+
 /// Who is told how the daemon fares.
 pub trait Hooks: Send + Sync {
     /// The lease is held: what only the leader may do begins. The error ends the daemon.
@@ -162,11 +225,8 @@ struct Waiting {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
-    let mut signals = Signals::listen()?;
-    let settings = &setup.config.settings;
-    let deadlines = settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
-    let pulse = Pulse::start(deadlines.max(PATIENCE));
+pub async fn run(begun: Begun, mut setup: Setup) -> Result<(), DaemonError> {
+    let Begun { mut signals, pulse } = begun;
     let mut traces = Traces::open(&setup.config);
     systemd::ready("standing by");
     let Some(lease) = stand_by(&mut setup, &mut traces, &mut signals).await? else {
