@@ -37,6 +37,10 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         let address = server::serve_http(address, metrics.clone()).await?;
         tracing::info!(%address, "listening");
     }
+    if let Some(address) = config.settings.server.metrics {
+        let address = server::serve_metrics(address, metrics.clone()).await?;
+        tracing::info!(%address, "listening for scrapes");
+    }
     let Some(store) = begun.store(&location).await? else { return Ok(ExitCode::SUCCESS) };
     let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
     let (pulls, nudges) = (Arc::new(Notify::new()), Nudges::default());

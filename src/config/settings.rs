@@ -178,6 +178,9 @@ pub struct ServerSettings {
     /// Health and metrics, on a loopback address; none by default.
     #[serde(default, deserialize_with = "loopback")]
     pub listen: Option<SocketAddr>,
+    /// Health and metrics again, on any address, for those who scrape; none by default.
+    #[serde(default, deserialize_with = "scraped")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How passes run.
@@ -522,6 +525,13 @@ fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::E
     let text = String::deserialize(from)?;
     text.parse().map_err(|_| {
         serde::de::Error::custom("expected an address and port, such as `0.0.0.0:8080`")
+    })
+}
+
+fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(|_| {
+        serde::de::Error::custom("expected an address and port, such as `0.0.0.0:9464`")
     })
 }
 

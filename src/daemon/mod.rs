@@ -310,7 +310,7 @@ fn reread(setup: &Setup, old: &Config) -> Result<Config, String> {
     let new = (setup.reload)()?;
     let fixed = |config: &Config| {
         let settings = &config.settings;
-        let server = (settings.socket(), settings.server.listen);
+        let server = (settings.socket(), settings.server.listen, settings.server.metrics);
         (settings.state_dir.clone(), settings.store.clone(), server, settings.reconcile.lease)
     };
     if fixed(&new) == fixed(old) {

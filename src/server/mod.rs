@@ -105,6 +105,15 @@ pub async fn serve_http(
     serve_public(address, router).await
 }
 
+/// Serves health and metrics in the background to whoever reaches the address, by any name; gives it as
+/// [`serve_http`] does.
+pub async fn serve_metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+) -> Result<SocketAddr, ServerError> {
+    serve_public(address, api::public(metrics)).await
+}
+
 async fn serve_public(
     address: SocketAddr,
     router: axum::Router,

@@ -213,6 +213,8 @@ fn errors_say_where_and_what_was_meant() {
         format!("{GOOD}requirePullRequest: false\n"),
         format!("{GOOD}providers: {{cloudformation: {{rates: {{changes: 0}}}}}}\n"),
         format!("{GOOD}server: {{listen: \"0.0.0.0:80\"}}\n"),
+        format!("{GOOD}server: {{metrics: \"0.0.0.0:9464\"}}\n"),
+        format!("{GOOD}server: {{metrics: \"vend:9464\"}}\n"),
         "catalog: {repository: /c}\nrequests: [{repository: /r}, {repository: /s}]\n".to_owned(),
         "catalog: {repository: /c}\nrequests: []\n".to_owned(),
         "catalog: {repository: /c}\nrequests: [{repository: /r, pattern: \"x/{name}.yaml\"}]\n"
@@ -260,6 +262,12 @@ fn errors_say_where_and_what_was_meant() {
 
     server: {listen: "0.0.0.0:80"}
     SCH005 3:18 expected a loopback address and port, such as `127.0.0.1:9464` for `server.listen`, found the text `0.0.0.0:80` (Address of `/healthz`, `/readyz` and `/metrics`; a loopback address. Without it there are none.)
+
+    server: {metrics: "0.0.0.0:9464"}
+    none
+
+    server: {metrics: "vend:9464"}
+    CFG001 3:19 expected an address and port, such as `0.0.0.0:9464` ()
 
     requests: [{repository: /r}, {repository: /s}]
     CFG001 2:30 two requests repositories are named `requests`: give each a name ()
