@@ -679,7 +679,9 @@ impl Settings {
                 .flatten()
                 .for_each(path);
         }
-        self.traces.iter_mut().filter_map(|t| t.headers_file.as_mut()).for_each(path);
+        if let Some(traces) = &mut self.traces {
+            [&mut traces.headers_file, &mut traces.ca_file].into_iter().flatten().for_each(path);
+        }
         if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
             let ForgeGitHub { api: _, app, token_file, ca_file } = github;
             let key = app.as_mut().map(|app| &mut app.private_key_file);

@@ -300,7 +300,8 @@ fn traces_go_nowhere_in_the_clear_and_no_address_is_shown() {
 
 #[test]
 fn relative_paths_start_at_the_file() {
-    let text = "catalog: {repository: ../c}\nrequests: [{repository: ..}, {repository: ., name: own}]\nstateDir: state\n";
+    let text = "catalog: {repository: ../c}\nrequests: [{repository: ..}, {repository: ., name: own}]\nstateDir: state\n\
+                traces: {endpoint: \"https://otel.example/v1/traces\", caFile: ca.pem, headersFile: headers}\n";
     let config =
         Config::parse(std::path::Path::new("/srv/vend/vend.yaml"), text.as_bytes()).unwrap();
     let s = config.settings;
@@ -310,6 +311,9 @@ fn relative_paths_start_at_the_file() {
         ("/srv", "/srv/vend")
     );
     assert_eq!(s.state_dir.unwrap(), std::path::Path::new("/srv/vend/state"));
+    let traces = s.traces.unwrap();
+    assert_eq!(traces.ca_file.unwrap(), std::path::Path::new("/srv/vend/ca.pem"));
+    assert_eq!(traces.headers_file.unwrap(), std::path::Path::new("/srv/vend/headers"));
 }
 
 #[test]
