@@ -376,5 +376,5 @@ fn a_collector_is_believed_by_the_authority_that_is_named_and_by_no_other() {
     let mut daemon = desk.serve();
     collector.span("the turn of the first pass", |it| it.name == "turn");
     daemon.stop();
-    desk.again_nothing();
+    desk.world.again_nothing();
 }
