@@ -10,6 +10,7 @@
 //! - SIGTERM: no new batch of effects begins, those under way are left to their tickets, and the
 //!   process ends within five seconds.
 
+mod begin;
 mod lease;
 mod notices;
 mod pulls;
@@ -29,6 +30,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+pub use self::begin::Begun;
 use self::lease::Keeper;
 use self::notices::Notices;
 use self::pulls::Pulls;
@@ -42,7 +44,7 @@ use crate::model::{PassReport, TraceParent};
 use crate::reconcile::notify::Receiver;
 use crate::reconcile::pull::{Nudges, Reviewer, Turn};
 use crate::reconcile::{Answer, Ask, Engine, PassError, Wake};
-use crate::store::{Lease, Location, Store, StoreError, Write, unattended_key};
+use crate::store::{Lease, Store, StoreError, Write, unattended_key};
 use crate::trace::{self, Woken};
 
 /// How long a stopping daemon waits for its pass; with what comes after, it ends within 5 s.
@@ -63,11 +65,6 @@ const CALM: Duration = Duration::from_millis(5);
 
 /// However long a burst goes on, it is looked at after this.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-
-/// The longest that something may take that makes no progress to be seen, before it counts as stuck;
-/// at the least, and in deadlines of git.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-const PATIENCE_DEADLINES: u32 = 6;
 
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
@@ -112,69 +109,6 @@ pub struct Setup {
     pub nudges: Nudges,
     /// What woke the next pass, and them.
     pub woken: Woken,
-}
-
-/// A daemon that lives, answers signals and the service manager, and has no store yet.
-pub struct Begun {
-    signals: Signals,
-    pulse: Pulse,
-}
-
-impl Begun {
-    /// From now on signals are heard, and the watchdog is told that we live.
-    ///
-    /// # Errors
-    /// The system refuses something basic.
-    pub fn new(config: &Config) -> Result<Self, DaemonError> {
-        let signals = Signals::listen()?;
-        let deadlines = config.settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
-        Ok(Self { signals, pulse: Pulse::start(deadlines.max(PATIENCE)) })
-    }
-
-    /// Opens the store, and waits for a database that is away: whoever starts us would give up some time.
-    /// `None` when told to stop before.
-    ///
-    /// # Errors
-    /// It cannot be used, and that does not end by itself.
-    pub async fn store(
-        &mut self,
-        location: &Location,
-    ) -> Result<Option<Arc<dyn Store>>, DaemonError> {
-        let mut said = false;
-        loop {
-            tokio::select! {
-                store = reach(location, &mut said) => return Ok(Some(store?)),
-                told = self.signals.next() => match told {
-                    Told::Stop => {
-                        systemd::stopping();
-                        return Ok(None);
-                    }
-                    Told::Reload => {
-                        systemd::reloading();
-                        refuse("the store is waited for: restart to name another");
-                        systemd::ready("waiting for the store");
-                    }
-                },
-            }
-        }
-    }
-}
-
-/// Tries until the store is open.
-async fn reach(location: &Location, said: &mut bool) -> Result<Arc<dyn Store>, StoreError> {
-    loop {
-        let error = match location.open().await {
-            Err(error) if error.is_transient() => error,
-            other => return other,
-        };
-        if !std::mem::replace(said, true) {
-            let (store, error) = (location.to_string(), chain(&error));
-            tracing::warn!(store, error, "the store cannot be opened, and is waited for");
-            // Up, as far as anybody may wait for it.
-            systemd::ready("waiting for the store");
-        }
-        tokio::time::sleep(AFTER_FAILURE).await;
-    }
 }
 
 /// Who is told how the daemon fares.

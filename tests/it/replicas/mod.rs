@@ -144,6 +144,8 @@ fn the_database_may_end_and_come_back_under_them() {
     replicas.world.requests.commit(notes("orders", 2));
     let mut daemon = replicas.start("r0", &url);
     eventually("they are made", || all_ready(&replicas.world, "orders", 2).then_some(()));
+    // In the middle of a write it would be asked for a minute what became of that.
+    daemon.logged("2 ready");
     replicas.server.crash();
     replicas.world.requests.commit(notes("billing", 2));
     daemon.logged("a pass could not be made");
