@@ -42,7 +42,9 @@ fn serve_with(world: &World, config: Option<&Path>) -> (Manager, Serving) {
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let mut command = world.command(&["serve", "--log", "json"]);
-    config.iter().for_each(|file| drop(command.env("VEND_CONFIG", file)));
+    if let Some(file) = config {
+        command.env("VEND_CONFIG", file);
+    }
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
     (Manager { socket, heard: Vec::new() }, Serving::spawn(command))
 }
