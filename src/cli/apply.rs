@@ -17,6 +17,7 @@ const ASK: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub async fn run(args: &Args, apply: &Apply) -> Result<ExitCode, Failure> {
+    context::no_core_dumps();
     let config = context::config(args)?;
     if let Some(daemon) = socket::connect(&config).await {
         let report = by_daemon(args, apply, &daemon).await?;

@@ -1,6 +1,6 @@
 //! Which configuration is meant, and what it opens.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,16 @@ use crate::store::{Acquired, Holder, Lease, Location, Store, StoreError};
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// Memory holds tokens and keys: it is never written to a file, whatever starts us.
+pub fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        let error = chain(&error);
+        tracing::warn!(error, "core dumps could not be turned off");
+    }
 }
 
 /// The configuration that the command line means: `--config`, else `vend.yaml` upward from here,
@@ -86,7 +96,7 @@ pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// Where the store is; the state folder is made where there is none.
-fn location(config: &Config) -> Result<Location, Failure> {
+pub fn location(config: &Config) -> Result<Location, Failure> {
     let settings = &config.settings;
     let (Some(state), Some(file)) = (&settings.state_dir, settings.store_file()) else {
         return Err(Failure::usage(format!(
@@ -109,11 +119,29 @@ fn location(config: &Config) -> Result<Location, Failure> {
     })
 }
 
+/// Refuses root where the state folder is an account's: what root writes into mirrors, or makes as a store, that
+/// account cannot use.
+fn writes_as_its_owner(config: &Config) -> Result<(), Failure> {
+    let Some(state) = &config.settings.state_dir else { return Ok(()) };
+    let owner = std::fs::metadata(state).map_or(0, |it| it.uid());
+    if owner == 0 || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let what = format!(
+        "the state folder `{}` belongs to uid {owner}, who could not use what root writes there",
+        state.display()
+    );
+    Err(Failure::usage(what)
+        .hint("run it as the service does: `vend-once` in place of `vend`")
+        .hint("without systemd, run it as that account"))
+}
+
 /// The place of the store, where none is, or one that nothing was ever done with: who starts vend
 /// without a store makes such a one. What is there else is not written over.
 ///
 /// While an unused one stands there its lease is ours, so that nobody begins to use it meanwhile.
 pub async fn free_store(config: &Config) -> Result<Location, Failure> {
+    writes_as_its_owner(config)?;
     let location = location(config)?;
     let Some(store) = location.there().await.map_err(|error| there(&location, Some(&error)))?
     else {
@@ -150,6 +178,7 @@ fn there(location: &Location, error: Option<&StoreError>) -> Failure {
 
 /// Opens everything for passes.
 pub async fn engine(config: Config) -> Result<Engine, Failure> {
+    writes_as_its_owner(&config)?;
     let store = store(&config).await?;
     Ok(Engine::open(Arc::new(config), store).await?)
 }

@@ -150,7 +150,7 @@ impl From<PassError> for Failure {
             PassError::Store(error) => error.into(),
             PassError::Settings(message) => Self::usage(message),
             error @ PassError::Another { .. } => Self::new(Kind::Usage, error).hint(
-                "without any copy of that store: `vend state rebuild`, as docs/operate.md, *Restore* says",
+                "without any copy of that store: `vend state rebuild`, run as docs/operate.md, *Restore* says",
             ),
             error @ (PassError::Source { .. } | PassError::Pattern { .. }) => {
                 Self::new(Kind::Usage, error)

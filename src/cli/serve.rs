@@ -12,13 +12,13 @@ use super::context;
 use super::failure::{Failure, Kind};
 use super::log;
 use crate::config::ConfigError;
-use crate::daemon::{self, DaemonError, Hooks, Setup};
+use crate::daemon::{self, Begun, DaemonError, Hooks, Setup};
 use crate::error::chain;
 use crate::forge::Secret;
 use crate::model::PassReport;
 use crate::reconcile::Ask;
 use crate::reconcile::pull::{Nudges, Turn};
-use crate::server::{self, Heard, Hook, Metrics, Pace, Shared};
+use crate::server::{self, Heard, Hook, Metrics, Pace, ServerError, Shared};
 use crate::trace::Woken;
 
 /// Asks that wait for the loop; more than this and the asker waits.
@@ -26,18 +26,23 @@ const ASKS: usize = 64;
 
 /// Runs until it is told to stop.
 pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
-    no_core_dumps();
+    context::no_core_dumps();
     let config = context::config(args)?;
-    let store = context::store(&config).await?;
+    let location = context::location(&config)?;
+    let mut begun = Begun::new(&config)?;
     let path = config.path.clone();
     let (sender, asks) = mpsc::channel(ASKS);
     let metrics = Arc::new(Metrics::new(log::dropped(), context::now));
-    let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
     if let Some(address) = config.settings.server.listen {
-        let served = server::serve_http(address, shared.clone()).await;
-        let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
+        let address = server::serve_http(address, metrics.clone()).await?;
         tracing::info!(%address, "listening");
     }
+    if let Some(address) = config.settings.server.metrics {
+        let address = server::serve_metrics(address, metrics.clone()).await?;
+        tracing::info!(%address, "listening for scrapes");
+    }
+    let Some(store) = begun.store(&location).await? else { return Ok(ExitCode::SUCCESS) };
+    let shared = Shared { store: store.clone(), asks: sender, metrics, now: context::now };
     let (pulls, nudges) = (Arc::new(Notify::new()), Nudges::default());
     let woken = Woken::default();
     if let Some(hook) = config.settings.forge.as_ref().and_then(|forge| forge.webhook.clone()) {
@@ -70,31 +75,33 @@ pub async fn run(args: &Args, _: &Serve) -> Result<ExitCode, Failure> {
         let (secret_file, metrics) = (hook.secret_file, shared.metrics.clone());
         let (nudges, woken, heard) = (nudges.clone(), woken.clone(), Heard::default());
         let hook = Hook { secret_file, pace, nudges, woken, metrics, heard };
-        let served = server::serve_webhooks(listen, hook).await;
-        let address = served.map_err(|error| Failure::new(Kind::Usage, error))?;
+        let address = server::serve_webhooks(listen, hook).await?;
         tracing::info!(%address, "listening for webhooks");
     }
     let hooks = Arc::new(Servers { socket: config.settings.socket(), shared });
     let reload = Box::new(move || context::read(&path).map_err(|error| in_words(&error)));
     let now = context::now;
     let setup = Setup { config, store, reload, now, asks, hooks, pulls, nudges, woken };
-    match daemon::run(setup).await {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(DaemonError::Pass(error)) => Err(error.into()),
-        Err(DaemonError::Store(error)) => Err(error.into()),
-        Err(error @ (DaemonError::Hook(_) | DaemonError::System { .. })) => {
-            Err(Failure::new(Kind::Usage, error))
-        }
+    daemon::run(begun, setup).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+// Whoever starts us tries again after these: an address may be free, and the system well, a moment later.
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::new(Kind::Failed, error)
     }
 }
 
-/// Memory holds tokens and keys: it is never written to a file, whatever starts us.
-fn no_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        let error = chain(&error);
-        tracing::warn!(error, "core dumps could not be turned off");
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Pass(error) => error.into(),
+            DaemonError::Store(error) => error.into(),
+            error @ (DaemonError::Hook(_) | DaemonError::System { .. }) => {
+                Self::new(Kind::Failed, error)
+            }
+        }
     }
 }
 
@@ -142,6 +149,6 @@ impl Hooks for Servers {
     }
 
     fn attended(&self, turn: &Turn) {
-        self.shared.metrics.attended(turn.unattended, turn.looked);
+        self.shared.metrics.attended(turn);
     }
 }

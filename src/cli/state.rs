@@ -11,6 +11,7 @@ use crate::report;
 
 /// Runs it.
 pub async fn run(args: &Args, state: &State) -> Result<ExitCode, Failure> {
+    context::no_core_dumps();
     match state.command {
         StateCommand::Takeover => takeover(args).await,
         StateCommand::Rebuild => rebuild(args).await,

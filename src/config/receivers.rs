@@ -70,6 +70,9 @@ pub struct TraceSettings {
     /// A file with headers for it, one a line, where it asks for a key.
     #[serde(default)]
     pub headers_file: Option<PathBuf>,
+    /// The certificates of the authorities to trust.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// The share of all traces that is recorded.
     #[serde(default = "every")]
     pub sample_ratio: f64,

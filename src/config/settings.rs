@@ -178,6 +178,9 @@ pub struct ServerSettings {
     /// Health and metrics, on a loopback address; none by default.
     #[serde(default, deserialize_with = "loopback")]
     pub listen: Option<SocketAddr>,
+    /// Health and metrics again, on any address, for those who scrape; none by default.
+    #[serde(default, deserialize_with = "scraped")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How passes run.
@@ -525,6 +528,13 @@ fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::E
     })
 }
 
+fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(|_| {
+        serde::de::Error::custom("expected an address and port, such as `0.0.0.0:9464`")
+    })
+}
+
 /// What may be reached.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -669,7 +679,9 @@ impl Settings {
                 .flatten()
                 .for_each(path);
         }
-        self.traces.iter_mut().filter_map(|t| t.headers_file.as_mut()).for_each(path);
+        if let Some(traces) = &mut self.traces {
+            [&mut traces.headers_file, &mut traces.ca_file].into_iter().flatten().for_each(path);
+        }
         if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
             let ForgeGitHub { api: _, app, token_file, ca_file } = github;
             let key = app.as_mut().map(|app| &mut app.private_key_file);

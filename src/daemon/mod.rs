@@ -10,6 +10,7 @@
 //! - SIGTERM: no new batch of effects begins, those under way are left to their tickets, and the
 //!   process ends within five seconds.
 
+mod begin;
 mod lease;
 mod notices;
 mod pulls;
@@ -29,6 +30,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+pub use self::begin::Begun;
 use self::lease::Keeper;
 use self::notices::Notices;
 use self::pulls::Pulls;
@@ -63,11 +65,6 @@ const CALM: Duration = Duration::from_millis(5);
 
 /// However long a burst goes on, it is looked at after this.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-
-/// The longest that something may take that makes no progress to be seen, before it counts as stuck;
-/// at the least, and in deadlines of git.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-const PATIENCE_DEADLINES: u32 = 6;
 
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
@@ -162,11 +159,8 @@ struct Waiting {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(mut setup: Setup) -> Result<(), DaemonError> {
-    let mut signals = Signals::listen()?;
-    let settings = &setup.config.settings;
-    let deadlines = settings.limits.git_deadline.unsigned_abs() * PATIENCE_DEADLINES;
-    let pulse = Pulse::start(deadlines.max(PATIENCE));
+pub async fn run(begun: Begun, mut setup: Setup) -> Result<(), DaemonError> {
+    let Begun { mut signals, pulse } = begun;
     let mut traces = Traces::open(&setup.config);
     systemd::ready("standing by");
     let Some(lease) = stand_by(&mut setup, &mut traces, &mut signals).await? else {
@@ -250,7 +244,7 @@ fn reread(setup: &Setup, old: &Config) -> Result<Config, String> {
     let new = (setup.reload)()?;
     let fixed = |config: &Config| {
         let settings = &config.settings;
-        let server = (settings.socket(), settings.server.listen);
+        let server = (settings.socket(), settings.server.listen, settings.server.metrics);
         (settings.state_dir.clone(), settings.store.clone(), server, settings.reconcile.lease)
     };
     if fixed(&new) == fixed(old) {

@@ -107,7 +107,7 @@ async fn run(start: Start, world: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
                 match outcome {
                     Ok(turn) => {
                         hooks.attended(&turn);
-                        let Turn { due, wake, unattended: _, looked: _ } = turn;
+                        let Turn { due, wake, unattended: _, ailing: _, looked: _ } = turn;
                         if wake {
                             trace::keep();
                             woken.passes.add_current();

@@ -209,7 +209,8 @@ impl Client {
         let blocks = config.settings.network.allow.iter();
         let allow: Vec<Block> = blocks.filter_map(|block| Block::parse(block)).collect();
         let headers_file = settings.headers_file.clone();
-        Ok(Self { outgoing: Outgoing::new(allow), to, headers_file, why: Arc::default() })
+        let outgoing = Outgoing::new(allow).trusting(settings.ca_file.clone());
+        Ok(Self { outgoing, to, headers_file, why: Arc::default() })
     }
 
     async fn post(&self, body: Bytes) -> Result<Answer, String> {

@@ -12,6 +12,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -25,7 +26,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use crate::error::chain;
@@ -129,6 +132,8 @@ pub struct Answer {
 /// Sends one request after the other, over connections that it keeps.
 pub struct Outgoing {
     lookup: Lookup,
+    /// The authorities to trust, and no others; else the system's.
+    ca_file: Option<PathBuf>,
     http: OnceLock<Http>,
     https: OnceLock<Https>,
 }
@@ -137,7 +142,14 @@ impl Outgoing {
     /// One that may also reach what is in these blocks.
     pub fn new(allow: impl Into<Arc<[Block]>>) -> Self {
         let lookup = Lookup(allow.into());
-        Self { lookup, http: OnceLock::new(), https: OnceLock::new() }
+        Self { lookup, ca_file: None, http: OnceLock::new(), https: OnceLock::new() }
+    }
+
+    /// One that trusts the authorities whose certificates this file holds, in PEM, and no others. It is read
+    /// when it is first needed.
+    #[must_use]
+    pub fn trusting(self, ca_file: Option<PathBuf>) -> Self {
+        Self { ca_file, ..self }
     }
 
     /// Posts it once. The error is a sentence: it may have arrived all the same.
@@ -189,9 +201,12 @@ impl Outgoing {
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS cannot be used: {}", chain(&error)))?;
-        let config = config.with_native_roots().map_err(|error| {
-            format!("the system's certificates cannot be used: {}", chain(&error))
-        })?;
+        let config = match &self.ca_file {
+            Some(file) => config.with_root_certificates(authorities(file)?),
+            None => config.with_native_roots().map_err(|error| {
+                format!("the system's certificates cannot be used: {}", chain(&error))
+            })?,
+        };
         let mut tcp = self.connector();
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
@@ -208,6 +223,16 @@ impl Outgoing {
         tcp.set_nodelay(true);
         tcp
     }
+}
+
+fn authorities(file: &Path) -> Result<RootCertStore, String> {
+    let wrong = |why: String| format!("the certificates in `{}`: {why}", file.display());
+    let mut roots = RootCertStore::empty();
+    for found in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
+        let certificate = found.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("there is none".to_owned())) } else { Ok(roots) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Routes and handlers.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path, Query, State};
@@ -11,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::accept::Peer;
-use super::{PersonCommand, Shared};
+use super::{Metrics, PersonCommand, Shared};
 use crate::error::chain;
 use crate::model::RequestId;
 use crate::reconcile::view::LogQuery;
@@ -19,13 +21,12 @@ use crate::reconcile::{Ask, rollout, view};
 use crate::store::StoreError;
 
 /// Health and metrics: nothing about requests, nothing that changes anything.
-pub(super) fn public(shared: Shared) -> Router {
+pub(super) fn public(counted: Arc<Metrics>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .layer(axum::middleware::from_fn(super::accept::local_only))
-        .with_state(shared)
+        .with_state(counted)
 }
 
 /// The command line's questions and commands.
@@ -41,17 +42,17 @@ pub(super) fn private(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn ready(State(shared): State<Shared>) -> Response {
-    if shared.metrics.is_ready() {
+async fn ready(State(counted): State<Arc<Metrics>>) -> Response {
+    if counted.is_ready() {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "standing by\n").into_response()
     }
 }
 
-async fn metrics(State(shared): State<Shared>) -> Response {
+async fn metrics(State(counted): State<Arc<Metrics>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], shared.metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], counted.text()).into_response()
 }
 
 /// An answer that says what went wrong.

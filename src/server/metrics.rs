@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::meter::meter;
 use crate::model::{DriftCounts, EndCounts, Failing, Lasting, PassReport, Pulse};
+use crate::reconcile::pull::Turn;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -86,6 +87,7 @@ pub struct Metrics {
     lines: Counter,
     webhooks: Family<Outcome, Counter>,
     unattended: Gauge,
+    ailing: Gauge,
     looked: Moment,
     leading: Gauge,
     led_since: Moment,
@@ -130,6 +132,7 @@ impl Metrics {
             lines: Counter::default(),
             webhooks: Family::default(),
             unattended: Gauge::default(),
+            ailing: Gauge::default(),
             looked: Gauge::default(),
             leading: Gauge::default(),
             led_since: Gauge::default(),
@@ -199,6 +202,8 @@ impl Metrics {
         registry.register("webhooks", "Webhooks that arrived", self.webhooks.clone());
         let help = "Open pull requests that could not be looked after, or told so";
         registry.register("pull_requests_unattended", help, self.unattended.clone());
+        let help = "Branches whose pull requests cannot be looked after";
+        registry.register("forge_sources_unattended", help, self.ailing.clone());
         let help = "When all pull requests were looked at from end to end, in seconds since 1970";
         registry.register("last_forge_look_timestamp", help, self.looked.clone());
         meter().show(registry);
@@ -297,9 +302,11 @@ impl Metrics {
         standing.pulse.unpublished = error.map(|error| (before.unwrap_or(at), error));
     }
 
-    /// Counts pull requests that could not be looked after.
-    pub fn attended(&self, unattended: usize, looked: Option<Timestamp>) {
+    /// Counts pull requests that could not be looked after, and branches.
+    pub fn attended(&self, turn: &Turn) {
+        let Turn { unattended, ailing, looked, due: _, wake: _ } = *turn;
         self.unattended.set(size(unattended));
+        self.ailing.set(size(ailing));
         if let Some(at) = looked {
             self.looked.set(seconds_of(at));
         }

@@ -1,5 +1,5 @@
-//! What others may ask a running vend over HTTP: health and metrics on a loopback port, and the
-//! command line's questions on a Unix socket.
+//! What others may ask a running vend over HTTP: health and metrics on a port, of loopback or for those who
+//! scrape, and the command line's questions on a Unix socket.
 //!
 //! # Guarantees
 //! Nothing here decides or applies: a command is handed to the daemon's loop, which answers.
@@ -11,6 +11,7 @@ mod pace;
 mod person;
 mod webhook;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,24 +95,38 @@ pub enum ServerError {
     },
 }
 
-/// Serves health and metrics in the background; gives the address, whose port the system chose if
-/// none was named.
+/// Serves health and metrics in the background to this machine; gives the address, whose port the system
+/// chose if none was named.
 pub async fn serve_http(
-    address: std::net::SocketAddr,
-    shared: Shared,
-) -> Result<std::net::SocketAddr, ServerError> {
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+) -> Result<SocketAddr, ServerError> {
+    let router = api::public(metrics).layer(axum::middleware::from_fn(accept::local_only));
+    serve_public(address, router).await
+}
+
+/// Serves health and metrics in the background to whoever reaches the address, by any name; gives it as
+/// [`serve_http`] does.
+pub async fn serve_metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+) -> Result<SocketAddr, ServerError> {
+    serve_public(address, api::public(metrics)).await
+}
+
+async fn serve_public(
+    address: SocketAddr,
+    router: axum::Router,
+) -> Result<SocketAddr, ServerError> {
     let listen = |source| ServerError::Listen { address: address.to_string(), source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    tokio::spawn(accept::serve(listener, api::public(shared), Some(PUBLIC_LIFE)));
+    tokio::spawn(accept::serve(listener, router, Some(PUBLIC_LIFE)));
     Ok(bound)
 }
 
 /// Serves webhooks in the background; gives the address, as [`serve_http`] does.
-pub async fn serve_webhooks(
-    address: std::net::SocketAddr,
-    hook: Hook,
-) -> Result<std::net::SocketAddr, ServerError> {
+pub async fn serve_webhooks(address: SocketAddr, hook: Hook) -> Result<SocketAddr, ServerError> {
     let listen = |source| ServerError::Listen { address: address.to_string(), source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;

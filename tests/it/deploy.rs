@@ -49,9 +49,11 @@ fn is_confined(set: &Value, ready: &str) {
     for (probe, page) in
         [("startupProbe", "healthz"), ("livenessProbe", "healthz"), ("readinessProbe", ready)]
     {
-        let command = &container[probe]["exec"]["command"];
-        assert_eq!(command, &json!(["/usr/libexec/vend/probe", page]), "{probe}");
+        let asked = json!({"path": format!("/{page}"), "port": "metrics"});
+        assert_eq!(container[probe]["httpGet"], asked, "{probe}");
     }
+    let port = json!({"name": "metrics", "containerPort": 9464});
+    assert!(container["ports"].as_array().unwrap().contains(&port), "{container}");
     // What it may write is what is mounted to be written.
     let mounts = container["volumeMounts"].as_array().unwrap();
     let written: Vec<&str> = mounts
@@ -91,6 +93,11 @@ fn the_base_is_one_confined_pod() {
     assert_eq!(set["spec"]["replicas"], json!(1), "a second one only stands by");
     let policy = of_kind(&all, "NetworkPolicy");
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+    let scrape = json!({
+        "from": [{"namespaceSelector": {}}],
+        "ports": [{"protocol": "TCP", "port": "metrics"}],
+    });
+    assert!(policy["spec"]["ingress"].as_array().unwrap().contains(&scrape), "{policy}");
 }
 
 #[test]
@@ -159,7 +166,9 @@ fn the_configurations_that_come_along_are_read() {
         // As the unit and the pod have them: nothing else may be written.
         assert_eq!(settings.state_dir, Some(PathBuf::from("/var/lib/vend")), "{path}");
         assert_eq!(settings.socket(), Some(PathBuf::from("/run/vend/vend.sock")), "{path}");
-        assert_eq!(settings.server.listen.map(|a| a.port()), Some(9464), "{path}");
+        let server = &settings.server;
+        let asked = server.listen.or(server.metrics);
+        assert_eq!(asked.map(|a| a.port()), Some(9464), "{path}");
         assert_eq!(settings.hands_out(), None, "{path}");
     }
 }
@@ -185,6 +194,23 @@ fn the_container_has_the_archive_s_program_and_is_not_root() {
     assert!(health.ends_with(r#"CMD ["/usr/libexec/vend/probe", "healthz"]"#), "{health}");
     let set = read("deploy/kubernetes/stateful-set.yaml");
     assert!(set.contains(&format!("runAsUser: {}", user.split(':').next().unwrap())));
+}
+
+#[test]
+fn all_of_deploy_but_what_the_package_is_made_of_is_in_the_archive() {
+    let package = read("scripts/package");
+    let (_, line) = package.split_once("for file in deploy/container").unwrap();
+    let line = line.lines().next().unwrap();
+    for entry in std::fs::read_dir(root().join("deploy")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let put = format!("deploy/{name}/*");
+        let is_put = format!("deploy/container{line}").contains(&put);
+        assert_eq!(is_put, name != "debian", "{name}: {line}");
+    }
+    // What the pages name is in the package as well.
+    let manifest = read("Cargo.toml");
+    assert!(manifest.contains(r#"["systemd/vend-once", "usr/sbin/", "755"]"#));
+    assert!(package.contains("put 755 systemd/vend-once sbin/vend-once"));
 }
 
 /// The probe's exit code for a page.

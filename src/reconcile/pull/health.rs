@@ -42,6 +42,7 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), PassError> {
         turn.unattended = self.unattended();
+        turn.ailing = self.health.ailing.len();
         let looked = |place: &Place| self.health.looked.get(place.name()).copied();
         let all: Option<Vec<Timestamp>> = self.places.iter().map(looked).collect();
         turn.looked = all.and_then(|all| all.into_iter().min());

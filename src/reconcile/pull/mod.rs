@@ -185,6 +185,8 @@ pub struct Turn {
     pub due: Option<Timestamp>,
     /// Pull requests that could not be looked after.
     pub unattended: usize,
+    /// Branches whose pull requests cannot be looked after, whether or not any is open.
+    pub ailing: usize,
     /// When all branches were looked at from end to end; `None`: not since the start.
     pub looked: Option<Timestamp>,
     /// It wrote something that a pass should see at once.

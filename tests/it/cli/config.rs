@@ -213,6 +213,8 @@ fn errors_say_where_and_what_was_meant() {
         format!("{GOOD}requirePullRequest: false\n"),
         format!("{GOOD}providers: {{cloudformation: {{rates: {{changes: 0}}}}}}\n"),
         format!("{GOOD}server: {{listen: \"0.0.0.0:80\"}}\n"),
+        format!("{GOOD}server: {{metrics: \"0.0.0.0:9464\"}}\n"),
+        format!("{GOOD}server: {{metrics: \"vend:9464\"}}\n"),
         "catalog: {repository: /c}\nrequests: [{repository: /r}, {repository: /s}]\n".to_owned(),
         "catalog: {repository: /c}\nrequests: []\n".to_owned(),
         "catalog: {repository: /c}\nrequests: [{repository: /r, pattern: \"x/{name}.yaml\"}]\n"
@@ -261,6 +263,12 @@ fn errors_say_where_and_what_was_meant() {
     server: {listen: "0.0.0.0:80"}
     SCH005 3:18 expected a loopback address and port, such as `127.0.0.1:9464` for `server.listen`, found the text `0.0.0.0:80` (Address of `/healthz`, `/readyz` and `/metrics`; a loopback address. Without it there are none.)
 
+    server: {metrics: "0.0.0.0:9464"}
+    none
+
+    server: {metrics: "vend:9464"}
+    CFG001 3:19 expected an address and port, such as `0.0.0.0:9464` ()
+
     requests: [{repository: /r}, {repository: /s}]
     CFG001 2:30 two requests repositories are named `requests`: give each a name ()
 
@@ -292,7 +300,8 @@ fn traces_go_nowhere_in_the_clear_and_no_address_is_shown() {
 
 #[test]
 fn relative_paths_start_at_the_file() {
-    let text = "catalog: {repository: ../c}\nrequests: [{repository: ..}, {repository: ., name: own}]\nstateDir: state\n";
+    let text = "catalog: {repository: ../c}\nrequests: [{repository: ..}, {repository: ., name: own}]\nstateDir: state\n\
+                traces: {endpoint: \"https://otel.example/v1/traces\", caFile: ca.pem, headersFile: headers}\n";
     let config =
         Config::parse(std::path::Path::new("/srv/vend/vend.yaml"), text.as_bytes()).unwrap();
     let s = config.settings;
@@ -302,6 +311,9 @@ fn relative_paths_start_at_the_file() {
         ("/srv", "/srv/vend")
     );
     assert_eq!(s.state_dir.unwrap(), std::path::Path::new("/srv/vend/state"));
+    let traces = s.traces.unwrap();
+    assert_eq!(traces.ca_file.unwrap(), std::path::Path::new("/srv/vend/ca.pem"));
+    assert_eq!(traces.headers_file.unwrap(), std::path::Path::new("/srv/vend/headers"));
 }
 
 #[test]

@@ -97,6 +97,37 @@ fn f64_from_a_disk_that_is_read_only_status_is_served_and_writes_are_refused_in_
     world.again_nothing();
 }
 
+/// How much of a core a process may leave: what counts, and the most that it may choose.
+fn core_of(pid: u32) -> [String; 2] {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let words: Vec<&str> = core.split_whitespace().collect();
+    [words[4].to_owned(), words[5].to_owned()]
+}
+
+#[test]
+fn an_apply_without_a_daemon_leaves_no_core_either() {
+    let world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    let go = world.root().join("go");
+    let vend = world.command(&["apply"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -c unlimited; exec \"$@\"", "sh"]);
+    command.arg(vend.get_program()).args(vend.get_args()).current_dir(world.root()).env_clear();
+    command.envs(vend.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("VEND_FAULT", "git.push.before=wait").env("VEND_FAULT_GO", &go);
+    let log = world.root().join("passed");
+    let mut apply = command.env("VEND_FAULT_LOG", &log).spawn().unwrap();
+    eventually("it is about to push", || {
+        std::fs::read_to_string(&log).ok()?.contains("git.push.before").then_some(())
+    });
+    let core = core_of(apply.id());
+    std::fs::write(&go, "").unwrap();
+    assert!(apply.wait().unwrap().success());
+    assert_eq!(core, ["0", "0"]);
+    world.again_nothing();
+}
+
 /// The permissions of a file or folder.
 fn mode_of(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -116,14 +147,34 @@ fn it_leaves_no_core_and_lets_nobody_else_at_its_state_and_socket() {
     command.envs(vend.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut daemon = Serving::spawn(command);
     eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    let words: Vec<&str> = core.split_whitespace().collect();
-    assert_eq!(words[4..6], ["0", "0"], "{core}");
+    assert_eq!(core_of(daemon.pid()), ["0", "0"]);
     eventually("the socket is there", || socket.exists().then_some(()));
     assert_eq!(mode_of(&socket), 0o660);
     assert_eq!(mode_of(&world.root().join("state")), 0o750);
     assert_eq!(mode_of(&world.root().join("state/vend.sqlite")), 0o600);
     daemon.stop();
+    world.again_nothing();
+}
+
+#[test]
+fn root_writes_nothing_into_the_state_folder_of_another_account() {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("root beside the service", "root", "it takes root, who may be mistaken so");
+    }
+    let world = patient();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    world.apply();
+    let state = world.root().join("state");
+    let owner = |uid| std::os::unix::fs::chown(&state, Some(uid), None).unwrap();
+    owner(65_534);
+    for args in [&["plan"][..], &["apply"], &["state", "takeover"], &["state", "rebuild"]] {
+        let refused = world.vend(args);
+        assert_eq!(refused.code, 2, "{args:?}: {refused:?}");
+        let said = &refused.stderr;
+        assert!(said.contains("belongs to uid 65534") && said.contains("vend-once"), "{said}");
+    }
+    // Who only asks is answered.
+    world.vend_ends(0, &["status"]);
+    owner(0);
     world.again_nothing();
 }

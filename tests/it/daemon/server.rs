@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{Serving, all_ready, eventually, notes, patient};
 use crate::world::{ask, catalog, request, request_with, write};
 
@@ -39,6 +41,42 @@ fn b110_health_readiness_and_metrics_and_nothing_else() {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
     daemon.stop();
+}
+
+#[test]
+fn who_scrapes_from_elsewhere_gets_health_and_metrics_by_any_name_and_nothing_else() {
+    let mut world = patient();
+    world.configure(|c| {
+        c["server"] = json!({"listen": "127.0.0.1:0", "metrics": "0.0.0.0:0"});
+    });
+    world.requests.commit(notes("orders", 1));
+    let mut daemon = Serving::ready(&world);
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let line: Value = serde_json::from_str(&daemon.logged("listening for scrapes")).unwrap();
+    let address = line["fields"]["address"].as_str().unwrap().to_owned();
+    let scraped = format!("127.0.0.1:{}", address.strip_prefix("0.0.0.0:").unwrap());
+    let asked_at = |address: &str, page: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = "host: vend.monitoring.svc:9464\r\nconnection: close";
+        write!(stream, "GET {page} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let asked = |page: &str| asked_at(&scraped, page);
+    assert!(asked("/healthz").ends_with("ok\n"));
+    eventually("it is ready", || asked("/readyz").starts_with("HTTP/1.1 200").then_some(()));
+    let said = asked("/metrics");
+    assert!(said.contains("vend_requests{phase=\"Ready\"} 1"), "{said}");
+    assert!(!said.contains("orders"), "{said}");
+    for page in ["/v1/status", "/v1/apply", "/v1/person", "/webhook/github", "/"] {
+        assert!(asked(page).starts_with("HTTP/1.1 404"), "{page}");
+    }
+    // The loopback address goes on to refuse what is led here by another name.
+    let led = asked_at(&daemon.address(), "/metrics");
+    assert!(led.starts_with("HTTP/1.1 421"), "{led}");
+    daemon.stop();
+    world.again_nothing();
 }
 
 #[test]

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
 use vend::forge::github::{Auth, GitHub as Client, GitHubSettings};
 use vend::forge::{Forge, ForgeError, Repo};
 
 use super::unavailable;
 use crate::github::GitHub;
-use crate::remote::certificate::Authority;
+use crate::remote::certificate::{Authority, Front};
 use crate::world::write;
 
 /// A GitHub behind TLS.
 struct Enterprise {
     hub: GitHub,
     runtime: tokio::runtime::Runtime,
+    _front: Front,
     folder: TempDir,
     authority: Authority,
     api: String,
@@ -39,21 +39,9 @@ impl Enterprise {
             .unwrap();
         let plain = hub.api();
         let (host, path) = plain.strip_prefix("http://").unwrap().split_once('/').unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let api = format!("https://{}/{path}", listener.local_addr().unwrap());
-        let (acceptor, host) = (authority.acceptor(), host.to_owned());
-        runtime.spawn(async move {
-            while let Ok((outer, _)) = listener.accept().await {
-                let (acceptor, host) = (acceptor.clone(), host.clone());
-                tokio::spawn(async move {
-                    // Whoever does not believe us hangs up.
-                    let Ok(mut outer) = acceptor.accept(outer).await else { return };
-                    let mut inner = TcpStream::connect(host).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
-                });
-            }
-        });
-        Self { hub, runtime, folder, authority, api }
+        let front = Front::start(&authority, host);
+        let api = front.url(&format!("/{path}"));
+        Self { hub, runtime, _front: front, folder, authority, api }
     }
 
     fn look(&self, ca_file: Option<PathBuf>) -> Result<usize, ForgeError> {

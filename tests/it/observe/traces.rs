@@ -9,6 +9,7 @@ use super::receiver::{FLOODS, HANGS};
 use super::{counted, sample};
 use crate::daemon::{Serving, eventually};
 use crate::github::{Fault, signature};
+use crate::remote::certificate::{Authority, Front};
 use crate::review::{Desk, SECRET};
 use crate::stacks::Account;
 use crate::world::{STATUS, World, ask, note, request};
@@ -352,4 +353,28 @@ fn traces_begin_and_end_with_the_configuration_and_ask_with_their_headers() {
     collector.span("the last", |it| it.is("effect", "vend.request", "orders/dev/five"));
     assert!(!daemon.lines().join("\n").contains("hush-hush"));
     world.again_nothing();
+}
+
+#[test]
+fn a_collector_is_believed_by_the_authority_that_is_named_and_by_no_other() {
+    let collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path().join("tls"));
+    let plain = collector.url();
+    let (host, _) = plain.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let front = Front::start(&authority, host);
+    let traces = |file| json!({"endpoint": front.url("/v1/traces"), "caFile": file});
+    let other = Authority::new(folder.path().join("other"));
+    let desk = hearing(traces(other.file()));
+    let mut daemon = desk.serve();
+    let line = daemon.logged("the collector takes no spans");
+    assert!(line.contains("certificate"), "{line}");
+    daemon.stop();
+    assert!(collector.spans().is_empty(), "nothing goes to whom nobody vouches for");
+
+    let desk = hearing(traces(authority.file()));
+    let mut daemon = desk.serve();
+    collector.span("the turn of the first pass", |it| it.name == "turn");
+    daemon.stop();
+    desk.world.again_nothing();
 }

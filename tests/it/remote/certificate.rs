@@ -1,6 +1,7 @@
 //! An authority and a server's certificate by it, made by `openssl`, which Debian has wherever it has
 //! certificates at all.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
 /// An authority that signed one certificate, for 127.0.0.1 and `localhost`.
@@ -47,6 +50,39 @@ impl Authority {
             .with_single_cert(vec![certificate], key)
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// A server that speaks TLS, and hands on what it is told to one that does not.
+pub struct Front {
+    _runtime: Runtime,
+    address: SocketAddr,
+}
+
+impl Front {
+    /// One with the certificate of `authority`, before the server at `host`.
+    pub fn start(authority: &Authority, host: &str) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (acceptor, host) = (authority.acceptor(), host.to_owned());
+        runtime.spawn(async move {
+            while let Ok((outer, _)) = listener.accept().await {
+                let (acceptor, host) = (acceptor.clone(), host.clone());
+                tokio::spawn(async move {
+                    // Whoever does not believe us hangs up.
+                    let Ok(mut outer) = acceptor.accept(outer).await else { return };
+                    let mut inner = TcpStream::connect(host).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+                });
+            }
+        });
+        Self { _runtime: runtime, address }
+    }
+
+    /// What follows its address begins with `/`.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.address)
     }
 }
 

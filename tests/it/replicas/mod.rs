@@ -144,6 +144,8 @@ fn the_database_may_end_and_come_back_under_them() {
     replicas.world.requests.commit(notes("orders", 2));
     let mut daemon = replicas.start("r0", &url);
     eventually("they are made", || all_ready(&replicas.world, "orders", 2).then_some(()));
+    // In the middle of a write it would be asked for a minute what became of that.
+    daemon.logged("2 ready");
     replicas.server.crash();
     replicas.world.requests.commit(notes("billing", 2));
     daemon.logged("a pass could not be made");
@@ -151,6 +153,34 @@ fn the_database_may_end_and_come_back_under_them() {
     eventually("it goes on", || all_ready(&replicas.world, "billing", 2).then_some(()));
     daemon.stop();
     created_once(&replicas.world, 4);
+    nothing_is_left(&replicas.world);
+}
+
+#[test]
+fn a_daemon_that_is_started_before_its_database_waits_for_it() {
+    let Some(mut replicas) = Replicas::new("a database that is started after its replicas") else {
+        return;
+    };
+    let url = replicas.server.url();
+    replicas.world.requests.commit(notes("orders", 2));
+    replicas.server.crash();
+    let mut given_up = replicas.start("r0", &url);
+    let mut daemon = replicas.start("r1", &url);
+    for it in [&given_up, &daemon] {
+        it.logged("the store cannot be opened, and is waited for");
+        assert!(it.get("/healthz").0.contains("200"), "it lives");
+        assert!(it.get("/readyz").0.contains("503"), "and can do nothing yet");
+    }
+    // Who is told to stop meanwhile stops; who is told to read its configuration again goes on waiting.
+    given_up.stop();
+    daemon.signal("-HUP");
+    daemon.logged("the store is waited for: restart to name another");
+    replicas.server.restart();
+    eventually("it goes on", || all_ready(&replicas.world, "orders", 2).then_some(()));
+    eventually("it is ready", || daemon.get("/readyz").0.contains("200").then_some(()));
+    assert_eq!(daemon.count("is waited for\""), 1, "{:#?}", daemon.lines());
+    daemon.stop();
+    created_once(&replicas.world, 2);
     nothing_is_left(&replicas.world);
 }
 

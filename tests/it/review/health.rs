@@ -7,6 +7,7 @@ use super::Desk;
 use crate::crash::lab;
 use crate::daemon::{Serving, eventually};
 use crate::github::{Fault, Verdict};
+use crate::observe::counted;
 use crate::world::{ask, catalog, note};
 
 #[test]
@@ -44,6 +45,20 @@ fn a_forge_that_cannot_be_asked_is_told_and_counted_until_it_can() {
     eventually("status is silent", || says().is_none().then_some(()));
     counted(&daemon, 0);
     assert!(looked(&daemon) > before);
+    desk.again_nothing();
+}
+
+#[test]
+fn a_forge_that_is_dead_is_counted_while_no_pull_request_is_open() {
+    let mut desk = Desk::new();
+    desk.world.configure(|c| c["server"] = json!({"listen": "127.0.0.1:0"}));
+    let daemon = desk.serve();
+    counted(&daemon, "vend_forge_sources_unattended 0");
+    desk.hub.fault("GET", "/repos/acme/requests/pulls", None, Fault::Status(502));
+    counted(&daemon, "vend_forge_sources_unattended 1");
+    counted(&daemon, "vend_pull_requests_unattended 0");
+    desk.hub.mend();
+    counted(&daemon, "vend_forge_sources_unattended 0");
     desk.again_nothing();
 }
 
