@@ -362,8 +362,10 @@ impl Reviewer {
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
         let mut looked = Vec::with_capacity(asked.len());
         for asked in &asked {
-            let seen = reviewed.as_ref().and_then(|shown| shown.catalog.clone());
-            looked.push(self.looked_first(asked, seen, &now).await?);
+            looked.push(match reviewed.as_ref().filter(|shown| !shown.is_nothing()) {
+                Some(shown) => shown.catalog.clone(),
+                None => self.looked_first(asked, &now).await?,
+            });
         }
         if let Some(known) = self.kept.get(&key) {
             let mut kept = known.clone();
@@ -395,17 +397,12 @@ impl Reviewer {
         Ok(writes)
     }
 
-    /// The catalog's commit with which somebody saw first what was merged: that of the review, or, where nobody was
-    /// shown anything, the one with which it was looked at first after the merge.
+    /// The catalog's commit with which it was looked at first after the merge, of what nobody was shown before.
     async fn looked_first(
         &self,
         asked: &Asked,
-        seen: Option<Revision>,
         now: &Reviewed,
     ) -> Result<Option<Revision>, Trouble> {
-        if seen.is_some() {
-            return Ok(seen);
-        }
         let known = self.passage_of(asked).await?;
         let known = known.and_then(|passage| passage.bound).and_then(|bound| bound.catalog);
         Ok(known.or_else(|| now.catalog.clone()))

@@ -208,15 +208,15 @@ fn b98_what_is_half_taken_over_is_deleted_by_the_rules_of_what_was_applied_too()
         if world.output_file("dev/orders/hello/base/base.yaml").is_some() {
             break;
         }
-        world.approve(&world.held(ID, "NeedsApproval"));
+        world.approve(&world.standing(ID).2);
     }
     assert!(world.output_file("dev/orders/hello/base/base.yaml").is_some());
     world.requests.commit([drop_request(ID)]);
     world.apply();
     let mut asked = 0;
     while world.status_or_none(ID).is_some() && asked < 4 {
-        let said = world.held(ID, "NeedsApproval");
-        assert!(said.contains("platform"), "{said}");
+        let (_, reason, said) = world.standing(ID);
+        assert!(reason == "NeedsApproval" && said.contains("platform"), "{reason}: {said}");
         world.approve(&said);
         asked += 1;
         world.apply();
