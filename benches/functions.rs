@@ -273,6 +273,8 @@ mod world {
             protect: false,
             tombstone: false,
             life: None,
+            former: Vec::new(),
+            whole_at: None,
             components: BTreeMap::from([(name, component)]),
             output_specs: BTreeMap::new(),
             observed: Observed::default(),

@@ -23,6 +23,7 @@ mod rollout;
 mod secret;
 mod status;
 mod template;
+mod terms;
 mod trace;
 
 pub use attention::*;
@@ -46,6 +47,7 @@ pub use rollout::*;
 pub use secret::*;
 pub use status::*;
 pub use template::*;
+pub use terms::*;
 pub use trace::*;
 
 /// A JSON object with its keys in sorted order; parameters, settings and outputs travel as these.

@@ -284,6 +284,9 @@ pub struct Settle {
     /// The end that it gets with this, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<NewEnd>,
+    /// What was approved of an older version or another template that takes over with this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Digest>,
 }
 
 /// When a request ends by its file, and when it ended by what is recorded; `None`: never.

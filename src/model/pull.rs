@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applying, Blast, Diagnostic, Hold, HoldReason, Lifetime, OnDrift, Plan, Record, RequestId,
-    Revision, SourceName, SourceProblem, Spec, Status, Symbol,
+    Applying, Blast, Diagnostic, Hold, HoldReason, Plan, RequestId, Revision, SourceName,
+    SourceProblem, Status, Symbol, Terms,
 };
 use crate::digest::{self, Digest};
 
@@ -333,45 +333,6 @@ pub fn nothing_shown() -> Digest {
     digest::of(&"nothing could be shown")
 }
 
-/// What a request's file says that changes nothing in the world by itself, and decides what may become of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Terms {
-    /// Deleting needs a tombstone.
-    #[serde(default)]
-    pub protect: bool,
-    /// The file permits its deletion.
-    #[serde(default)]
-    pub tombstone: bool,
-    /// May take over what carries nobody's mark.
-    #[serde(default)]
-    pub adopt: bool,
-    /// What is done about drift.
-    #[serde(default)]
-    pub on_drift: OnDrift,
-    /// How long it lives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifetime: Option<Lifetime>,
-}
-
-impl Terms {
-    /// Those of a request, where they are other ones than are recorded; what is not recorded counts wherever it
-    /// is not as usual.
-    pub fn new(spec: &Spec, record: Option<&Record>) -> Option<Self> {
-        let Spec { protect, tombstone, adopt, on_drift, lifetime, .. } = spec;
-        let (protect, tombstone, lifetime) = (*protect, *tombstone, lifetime.clone());
-        let terms = Self { protect, tombstone, adopt: *adopt, on_drift: *on_drift, lifetime };
-        let recorded = Self {
-            protect: record.is_some_and(|r| r.protect),
-            tombstone: record.is_some_and(|r| r.tombstone),
-            adopt: false,
-            on_drift: OnDrift::default(),
-            lifetime: record.and_then(|r| Some(r.life.as_ref()?.lifetime.clone())),
-        };
-        (terms != recorded).then_some(terms)
-    }
-}
-
 /// The steps of one request in a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -385,6 +346,20 @@ pub struct Bound {
     /// What rules ask for of its steps, without who has given it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<super::Requirement>,
+    /// What its file says besides; `None`: whatever it says, since nobody was shown a plan, or since it is older
+    /// than that this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// The catalog's commit that this was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Revision>,
+}
+
+impl Bound {
+    /// Whether it stands for a plan that nobody was shown, where somebody had to look.
+    pub fn is_unseen(&self) -> bool {
+        [nothing_seen(), nothing_shown()].contains(&self.plan)
+    }
 }
 
 /// A step, as a plan knew it.

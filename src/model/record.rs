@@ -52,6 +52,12 @@ pub struct Record {
     /// When it began and when it ends; `None`: it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<Life>,
+    /// What was applied before another version or template took over, until all of that one is applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Superseded>,
+    /// The catalog's commit with which all of it was applied last, while some of it is to be applied anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_at: Option<Revision>,
     /// By component.
     pub components: BTreeMap<ComponentName, ComponentRecord>,
     /// The template's promised outputs.
@@ -65,6 +71,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// What stands of versions that `next` takes over from: what is recorded, and what that has not taken over
+    /// wholly.
+    pub fn superseded(&self, next: &TemplateId) -> Vec<Superseded> {
+        let all = self.former.iter().cloned().chain([Superseded::of(self)]);
+        all.filter(|was| was.template != *next).collect()
+    }
+
     /// The promised outputs that are known; sensitive ones are left out (they cannot fill another
     /// request's parameter).
     pub fn outputs(&self) -> Map {
@@ -125,6 +138,33 @@ impl Record {
             if let Some(value) = component.outputs.get_mut(&spec.output) {
                 *value = hidden;
             }
+        }
+    }
+}
+
+/// A version as it was applied to a request, with what its rules look at.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Its name and version.
+    pub template: TemplateId,
+    /// Resolved parameters as applied.
+    pub parameters: Map,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Deleting needed a tombstone.
+    #[serde(default)]
+    pub protect: bool,
+}
+
+impl Superseded {
+    /// What is recorded now, as what something else takes over from.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            template: record.template.clone(),
+            parameters: record.parameters.clone(),
+            labels: record.labels.clone(),
+            protect: record.protect,
         }
     }
 }

@@ -264,9 +264,14 @@ impl Draft {
             // What touches nothing may still say who may delete it, and when it ends.
             return self.bar(&subject, None, reason);
         }
+        if let Some(reason) = subject.unapproved(context) {
+            // Its rules, and its places, would be those of the other version from then on.
+            return self.hold_request(case, None, reason);
+        }
         let released = subject.released(context);
         let (request, end) = (case.id.clone(), subject.new_end(context));
-        self.settle.push(Settle { request, fingerprint, released, end });
+        let takeover = subject.approvable();
+        self.settle.push(Settle { request, fingerprint, released, end, takeover });
     }
 
     /// Holds what may not be done as it came. How the file went whose record is taken over is asked about

@@ -76,15 +76,21 @@ impl Subject<'_> {
         if !self.shift.forbidden.is_empty() {
             return Some(Gate::Always(HoldReason::ForbiddenChange { what: self.forbidden() }));
         }
+        self.unapproved(context).map(Gate::IfPending)
+    }
+
+    /// Nobody has said yes to an older version or another template that takes over, whether that changes anything in
+    /// the world or not.
+    pub(super) fn unapproved(&self, context: &Context) -> Option<HoldReason> {
         let digest = self.approvable()?;
         let approved = context.situation.approvals.contains(&digest);
-        (!approved).then_some(Gate::IfPending(HoldReason::NeedsApproval {
+        (!approved).then_some(HoldReason::NeedsApproval {
             digest,
             lost: Vec::new(),
             preview: None,
             needs: Vec::new(),
             void: Vec::new(),
-        }))
+        })
     }
 
     /// Whether its record may take another key.
@@ -162,7 +168,7 @@ impl Subject<'_> {
     }
 
     /// What a person approves where an older version or another template takes over.
-    fn approvable(&self) -> Option<Digest> {
+    pub(super) fn approvable(&self) -> Option<Digest> {
         let (remark, record) = (self.shift.remark.as_ref()?, self.record?);
         let artifacts: Vec<_> = self.spec.components.iter().map(|c| (&c.name, c.digest)).collect();
         Some(digest::of(&(&self.case.id, &record.template, &self.spec.template, remark, artifacts)))

@@ -46,7 +46,7 @@ pub use change::{forbidden, settings};
 pub use exposure::{Exposed, exposures};
 pub use gate::other_source;
 pub(crate) use graph::CHAIN_MAX;
-pub use require::{Ruling, asks_once, require};
+pub use require::{Ruling, asks_of_takeover, asks_once, require};
 pub use retry::backoff;
 pub use situation::{Case, Expiry, Gone, Guards, InFlight, Seen, Situation, Totals};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::model::{
-    Approval, Dependency, Hold, HoldReason, Plan, RequestId, Requirement, Step, TargetKey,
+    Approval, Dependency, Hold, HoldReason, Plan, RequestId, Requirement, Settle, Step, TargetKey,
 };
 
 /// What rules say of the steps of one request.
@@ -41,6 +41,7 @@ pub fn require<'a>(
             *needs = unmet(&with_approvers(&ruling.needs, given(digest)));
         }
     }
+    let unasked = taken_over(&mut plan, rulings, given);
     let mut held: BTreeSet<TargetKey> = BTreeSet::new();
     let mut steps = Vec::with_capacity(plan.steps.len());
     for mut step in plan.steps {
@@ -68,8 +69,12 @@ pub fn require<'a>(
         }
     }
     plan.steps = steps;
-    if !held.is_empty() {
-        plan.settle.retain(|settle| !held.iter().any(|key| key.request == settle.request));
+    let unasked: Vec<Hold> = unasked.into_iter().filter(|_| hold).collect();
+    if !held.is_empty() || !unasked.is_empty() {
+        let whose = held.iter().map(|key| &key.request);
+        let whose: BTreeSet<_> = whose.chain(unasked.iter().map(|hold| &hold.request)).collect();
+        plan.settle.retain(|settle| !whose.contains(&settle.request));
+        plan.holds.extend(unasked.iter().cloned());
         plan.holds.sort_by(|a, b| {
             let key = |h: &Hold| (h.request.clone(), h.component.clone(), h.reason.name());
             key(a).cmp(&key(b))
@@ -78,18 +83,49 @@ pub fn require<'a>(
     plan
 }
 
+/// Whether a person is asked about an older version or another template that changes no step: rules ask their people
+/// with the same question, as they do of a step.
+pub fn asks_of_takeover(hold: &Hold) -> bool {
+    let is_asked =
+        matches!(&hold.reason, HoldReason::NeedsApproval { lost, .. } if lost.is_empty());
+    is_asked && hold.component.is_none() && hold.action.is_none()
+}
+
+/// Says whose word it takes that another version takes over without a step; the holds of those that somebody approved
+/// whose word is not enough.
+fn taken_over<'a>(
+    plan: &mut Plan,
+    rulings: &BTreeMap<RequestId, Ruling>,
+    given: &dyn Fn(&Digest) -> &'a [Approval],
+) -> Vec<Hold> {
+    for hold in plan.holds.iter_mut().filter(|hold| asks_of_takeover(hold)) {
+        let HoldReason::NeedsApproval { digest, needs, .. } = &mut hold.reason else { continue };
+        if let Some(ruling) = rulings.get(&hold.request) {
+            *needs = unmet(&with_approvers(&ruling.needs, given(digest)));
+        }
+    }
+    let lacking = |settle: &Settle| {
+        let (digest, ruling) = (settle.takeover?, rulings.get(&settle.request)?);
+        let needs = unmet(&with_approvers(&ruling.needs, given(&digest)));
+        let asked = (!needs.is_empty()).then(|| asked(digest, needs));
+        let reason = ruling.hold.clone().or(asked)?;
+        let (request, component, action) = (settle.request.clone(), None, None);
+        Some(Hold { request, component, action, reason })
+    };
+    plan.settle.iter().filter_map(lacking).collect()
+}
+
 fn stopped(step: &Step, ruling: &Ruling, digest: Digest) -> Option<HoldReason> {
     if let Some(reason) = &ruling.hold {
         return Some(reason.clone());
     }
     let unmet = unmet(&step.needs);
-    (!unmet.is_empty()).then(|| HoldReason::NeedsApproval {
-        digest,
-        lost: Vec::new(),
-        preview: None,
-        needs: unmet,
-        void: Vec::new(),
-    })
+    (!unmet.is_empty()).then(|| asked(digest, unmet))
+}
+
+fn asked(digest: Digest, needs: Vec<Requirement>) -> HoldReason {
+    let (lost, void) = (Vec::new(), Vec::new());
+    HoldReason::NeedsApproval { digest, lost, preview: None, needs, void }
 }
 
 fn unmet(needs: &[Requirement]) -> Vec<Requirement> {

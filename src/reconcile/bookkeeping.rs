@@ -31,6 +31,9 @@ impl Pass<'_> {
             let mut record = Record {
                 components: record.components,
                 last_apply: record.last_apply,
+                // All of it is applied.
+                former: Vec::new(),
+                whole_at: None,
                 ..self.facts(&desired, spec)
             };
             // Another version of the template may call an output sensitive that was not.
@@ -165,6 +168,11 @@ impl Pass<'_> {
             let record = self.records.get(id).cloned().flatten();
             let Some(mut record) = record.filter(|record| !record.tombstone) else { continue };
             if self.barred(id, Some(&desired), Some(&record)).await?.is_some() {
+                continue;
+            }
+            let passage = self.binding(id).await?;
+            let said = passage.and_then(|passage| self.said_otherwise(id, &passage));
+            if said.is_some_and(|digest| !self.memory.approvals.contains_key(&digest)) {
                 continue;
             }
             record.tombstone = true;
@@ -370,10 +378,14 @@ impl Pass<'_> {
             request_digest: Some(desired.content),
         };
         let known = self.records.get(&desired.id).and_then(Option::as_ref);
-        let known = known.and_then(|record| record.life.as_ref());
+        let former = known.map(|record| record.superseded(&spec.template)).unwrap_or_default();
+        let whole_at = known.and_then(|record| {
+            record.whole_at.clone().or_else(|| record.observed.catalog_commit.clone())
+        });
+        let lived = known.and_then(|record| record.life.as_ref());
         let (now, grace) = ((self.clock)(), self.engine.config.settings.expiry.grace());
-        let life = spec.lifetime.as_ref().map(|lifetime| Life::of(lifetime, known, now, grace));
-        Record { life, ..record_of(desired, spec, observed) }
+        let life = spec.lifetime.as_ref().map(|lifetime| Life::of(lifetime, lived, now, grace));
+        Record { life, former, whole_at, ..record_of(desired, spec, observed) }
     }
 }
 
@@ -396,6 +408,8 @@ pub(super) fn record_of(desired: &Desired, spec: &Spec, observed: Observed) -> R
         protect: spec.protect,
         tombstone: spec.tombstone,
         life: None,
+        former: Vec::new(),
+        whole_at: None,
         components: BTreeMap::new(),
         output_specs: spec.outputs.clone(),
         observed,

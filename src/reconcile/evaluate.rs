@@ -422,7 +422,7 @@ impl Evaluator<'_> {
             return Outcome::without(Wanted::Waiting(reason), checked.notes);
         }
         let applied = record.map(Arc::as_ref);
-        let applied = applied.and_then(|r| Some((r, self.catalog.version(&r.template)?)));
+        let applied = applied.map(|r| (r, self.catalog));
         let law = Law::of(file, &checked, self.former, applied);
         let mut problems = law.iter().flat_map(|law| law.denied(file)).collect::<Vec<_>>();
         let rendered = self.components(found, file, &checked, record.map(Arc::as_ref));

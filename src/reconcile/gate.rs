@@ -17,7 +17,7 @@ use crate::fault::planted;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Approval, Bound, ComponentName, Desired, HoldReason, Origin, Passage, Plan, Record, RequestId,
-    Revision, SourceName, Symbol,
+    Revision, SourceName, Symbol, Terms,
 };
 use crate::plan::Bounds;
 use crate::store::{Write, passage_key};
@@ -223,7 +223,10 @@ impl Pass<'_> {
         if self.lease.is_none() || is_free {
             return Ok(());
         }
-        let ids: BTreeSet<&RequestId> = plan.steps.iter().map(|s| &s.target.key.request).collect();
+        let steps = plan.steps.iter().map(|s| &s.target.key.request);
+        // What touches nothing is written down all the same.
+        let ids: BTreeSet<&RequestId> =
+            steps.chain(plan.settle.iter().map(|settle| &settle.request)).collect();
         for id in ids {
             if self.bounds.contains_key(id) {
                 continue;
@@ -231,8 +234,9 @@ impl Pass<'_> {
             self.shed(id).await?;
             if let Some(passage) = self.binding(id).await? {
                 let passage = self.take_up(id, passage).await?;
+                let said = self.said_otherwise(id, &passage);
                 if let Some(reviewed) = passage.bound {
-                    let bounds = Bounds { reviewed, veiled: BTreeMap::new() };
+                    let bounds = Bounds { reviewed, said, veiled: BTreeMap::new() };
                     self.bounds.insert(id.clone(), bounds);
                 }
             }
@@ -249,6 +253,21 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a person approves, where a file says otherwise now than it was reviewed: it could not be read then, for
+    /// instance, and nobody was shown what it would come to. `None`: it says what was seen.
+    pub(super) fn said_otherwise(&self, id: &RequestId, passage: &Passage) -> Option<Digest> {
+        let bound = passage.bound.as_ref().filter(|bound| bound.shown)?;
+        let seen = bound.terms.as_ref()?;
+        let spec = self.desired_of(id)?.spec()?;
+        let of = |id: &RequestId| self.records.get(id).and_then(Option::as_ref);
+        let record = of(id).or_else(|| of(spec.moved_from.as_ref()?));
+        let is_within = Terms::new(spec, record).is_none_or(|terms| terms.is_within(seen));
+        let fingerprint = spec.fingerprint();
+        let is_unseen = bound.is_unseen() && record.is_some_and(|r| r.settled != Some(fingerprint));
+        let now = (id, fingerprint, &passage.pull, &passage.commit);
+        (!is_within || is_unseen).then(|| digest::of(&("said otherwise than reviewed", now)))
     }
 
     /// What was approved of a content that was taken back before it was done is approved no more: what is applied
@@ -304,7 +323,7 @@ impl Pass<'_> {
     }
 
     /// The passage of what a request's file says, while it binds.
-    async fn binding(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
+    pub(super) async fn binding(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
         let desired = self.desired_of(id);
         let recorded = self.records.get(id).and_then(Option::as_ref);
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
@@ -346,7 +365,9 @@ impl Pass<'_> {
             let value = serde_json::to_value(&passage).ok();
             writes.push(Write::Value { key: passage_key(id), value });
         }
-        self.bounds.remove(id);
+        let said = self.bounds.remove(id).and_then(|bounds| bounds.said);
+        let said = said.filter(|digest| self.memory.approvals.contains_key(digest));
+        self.use_up(said.into_iter(), writes);
         self.use_up_passage(id, writes);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::catalog::file::Lifecycle;
 use crate::catalog::{Catalog, Checked, ComponentSpec, Environment, RequestFile, TemplateVersion};
 use crate::model::{
     Action, Artifact, Dependency, Diagnostic, HoldReason, Place, Record, RequestId, ResourceChange,
-    Slot, Step, TargetKey, quote,
+    Slot, Step, Superseded, TargetKey, TemplateId, quote,
 };
 use crate::plan::{Foretold, Ruling};
 use crate::policy::{self, Allowed, ApprovalRule, Facts, Finding, PlanFacts, Rules, Value};
@@ -23,9 +23,9 @@ pub struct Law {
     /// What the environment's rules were, where a commit that is only looked at drops some: it does not
     /// free itself of them.
     former: Arc<Rules>,
-    /// What the version asks for that is applied, where another one takes over: a request does not leave the
-    /// rules of what stands by naming another template.
-    standing: Option<Arc<Standing>>,
+    /// What the versions ask for that are applied, where another template or an older version takes over: a request
+    /// does not leave the rules of what stands by naming another one.
+    standing: Vec<Arc<Standing>>,
 }
 
 /// Approvals that the applied version asks for and the one that takes over does not, with what they look at. What it
@@ -37,15 +37,28 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(
+    /// Of those that a request leaves with `next`. Whoever brought a newer version of the same template to the catalog
+    /// says who has to approve from then on; but not a change that brings it and takes it at once.
+    fn all(
         record: &Record,
-        applied: &Arc<TemplateVersion>,
-        next: &TemplateVersion,
+        (next, rules): (&TemplateId, &Rules),
+        (catalog, before): (&Catalog, Option<&Catalog>),
         environment: &Environment,
-    ) -> Option<Self> {
-        let rules = Rules { deny: Vec::new(), ..applied.rules.beyond(&next.rules) };
-        let facts = || facts_of_record(record, Some(applied), environment);
-        (!rules.is_empty()).then(|| Self { facts: facts(), rules })
+    ) -> Vec<Arc<Self>> {
+        let is_brought = before.is_some_and(|before| before.version(next).is_none());
+        let is_left = |was: &Superseded| {
+            is_brought || was.template.name != next.name || was.template.version > next.version
+        };
+        let left = record.superseded(next).into_iter().filter(is_left);
+        let standing = left.filter_map(|was| {
+            // A change that takes the version away with it is not free of its rules either.
+            let applied = catalog.version(&was.template);
+            let applied = applied.or_else(|| before?.version(&was.template))?;
+            let rules = Rules { deny: Vec::new(), ..applied.rules.beyond(rules) };
+            let facts = || facts_of(&record.id, &was, Some(applied), environment);
+            (!rules.is_empty()).then(|| Arc::new(Self { facts: facts(), rules }))
+        });
+        standing.collect()
     }
 
     /// Whose word it takes. A rule that cannot be evaluated asks: a published version cannot be mended.
@@ -73,21 +86,22 @@ fn dropped(environment: &Environment, before: Option<&Catalog>) -> Rules {
 
 impl Law {
     /// Of a request that can be rendered; `None` where there are no rules. `applied` is what is recorded of it, with
-    /// the version that was applied.
+    /// the catalog that has the versions of that.
     pub(super) fn of(
         file: &RequestFile,
         checked: &Checked,
         before: Option<&Catalog>,
-        applied: Option<(&Record, &Arc<TemplateVersion>)>,
+        applied: Option<(&Record, &Catalog)>,
     ) -> Option<Self> {
         let Checked { template, environment, parameters, protect, .. } = checked;
         let former = Arc::new(dropped(environment, before));
-        let other = applied.filter(|(record, _)| record.template != template.id);
-        let standing = other.and_then(|(record, applied)| {
-            Standing::of(record, applied, template, environment).map(Arc::new)
+        let standing = applied.map(|(record, catalog)| {
+            let next = (&template.id, &template.rules);
+            Standing::all(record, next, (catalog, before), environment)
         });
+        let standing = standing.unwrap_or_default();
         let is_free = template.rules.is_empty() && environment.rules.is_empty();
-        if is_free && former.is_empty() && standing.is_none() {
+        if is_free && former.is_empty() && standing.is_empty() {
             return None;
         }
         let (parameters, waits) = Facts::parameters(parameters);
@@ -113,18 +127,25 @@ impl Law {
     /// Of one whose file is gone, as it was applied. Its template's version may be gone as well.
     pub(super) fn of_record(
         record: &Record,
-        template: Option<&Arc<TemplateVersion>>,
         environment: &Arc<Environment>,
-        before: Option<&Catalog>,
+        (catalog, before): (&Catalog, Option<&Catalog>),
     ) -> Option<Self> {
         let former = Arc::new(dropped(environment, before));
-        let is_free = template.is_none_or(|t| t.rules.is_empty());
-        if is_free && environment.rules.is_empty() && former.is_empty() {
+        let template = catalog.version(&record.template);
+        let template = template.or_else(|| before?.version(&record.template));
+        let none = Rules::default();
+        let rules = template.map_or(&none, |template| &template.rules);
+        // What another one has not taken over wholly is deleted by its rules, too.
+        let next = (&record.template, rules);
+        let standing = Standing::all(record, next, (catalog, before), environment);
+        let is_free = rules.is_empty() && environment.rules.is_empty();
+        if is_free && former.is_empty() && standing.is_empty() {
             return None;
         }
-        let facts = facts_of_record(record, template, environment);
+        let was = Superseded::of(record);
+        let facts = facts_of(&record.id, &was, template, environment);
         let (template, environment) = (template.cloned(), environment.clone());
-        Some(Self { facts, template, environment, former, standing: None })
+        Some(Self { facts, template, environment, former, standing })
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rules> {
@@ -133,7 +154,7 @@ impl Law {
 
     /// Whether any of its rules looks at a plan, or asks for an approval of one.
     pub(super) fn looks_at_plans(&self) -> bool {
-        self.standing.is_some()
+        !self.standing.is_empty()
             || self
                 .rules()
                 .any(|r| !r.approvals.is_empty() || r.deny.iter().any(|d| d.deny.uses_plan))
@@ -216,12 +237,13 @@ pub(super) fn not_allowed(
 }
 
 /// What rules look at of one as it was applied.
-fn facts_of_record(
-    record: &Record,
+fn facts_of(
+    id: &RequestId,
+    was: &Superseded,
     template: Option<&Arc<TemplateVersion>>,
     environment: &Environment,
 ) -> Facts {
-    let slots = record.parameters.iter();
+    let slots = was.parameters.iter();
     let slots: Vec<_> =
         slots.map(|(name, value)| (name.clone(), Slot::Known(value.clone()))).collect();
     let (mut parameters, waits) = Facts::parameters(slots.iter().map(|(n, s)| (n, s)));
@@ -232,18 +254,18 @@ fn facts_of_record(
             known.entry(name.clone()).or_insert(Value::Null);
         }
     }
-    let labels = record.labels.iter().map(|(name, label)| (name, Value::text(label)));
+    let labels = was.labels.iter().map(|(name, label)| (name, Value::text(label)));
     let asked =
-        Asked { labels: Value::map(labels), protect: record.protect, reason: None, adopt: false };
+        Asked { labels: Value::map(labels), protect: was.protect, reason: None, adopt: false };
     Facts {
-        request: request(&record.id, asked),
+        request: request(id, asked),
         parameters,
         environment: environment_facts(environment),
         template: match template {
             Some(template) => template_facts(template),
             None => Value::map([
-                ("name", Value::text(&record.template.name)),
-                ("version", Value::text(record.template.version.to_string())),
+                ("name", Value::text(&was.template.name)),
+                ("version", Value::text(was.template.version.to_string())),
                 ("lifecycle", Value::text("retired")),
             ]),
         },
@@ -414,9 +436,8 @@ impl Pass<'_> {
             None => {
                 let record = self.records.get(id)?.as_ref()?;
                 let environment = self.catalog.environments.get(id.environment())?;
-                let template = self.catalog.version(&record.template);
-                let former = self.former.as_deref();
-                Arc::new(Law::of_record(record, template, environment, former)?)
+                let catalogs = (&*self.catalog, self.former.as_deref());
+                Arc::new(Law::of_record(record, environment, catalogs)?)
             }
         };
         law.looks_at_plans().then_some(law)

@@ -30,8 +30,8 @@ use crate::digest::{self, Digest};
 use crate::error::chain;
 use crate::fault::planted;
 use crate::model::{
-    Action, Artifact, Change, HoldReason, Observation, Plan, Preview, Previewed, RequestId, Step,
-    Target, TargetKey, Token,
+    Action, Artifact, Change, Hold, HoldReason, Observation, Plan, Preview, Previewed, RequestId,
+    Step, Target, TargetKey, Token,
 };
 use crate::plan::{self, Foretold, Seen, assess, wants_preview};
 use crate::provider::{Provider, ProviderError};
@@ -195,8 +195,10 @@ impl Pass<'_> {
         let ask = ask && !planted!("loss-unasked");
         let plan = assess(plan, foretold, &approvals, ask);
         let plan = plan::bind(plan, &self.bounds, &approvals);
-        let asked =
-            plan.holds.iter().filter(|hold| plan::asks_once(hold)).map(|hold| &hold.request);
+        let asks = |hold: &&Hold| plan::asks_once(hold) || plan::asks_of_takeover(hold);
+        let asked = plan.holds.iter().filter(asks).map(|hold| &hold.request);
+        let taken = plan.settle.iter().filter(|settle| settle.takeover.is_some());
+        let asked = asked.chain(taken.map(|settle| &settle.request));
         let ids = plan.steps.iter().map(|s| &s.target.key.request).chain(asked);
         let ids: BTreeSet<&RequestId> = ids.collect();
         let rulings = self.rulings(&ids, whole, foretold);

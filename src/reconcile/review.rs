@@ -20,7 +20,7 @@ use crate::digest::Digest;
 use crate::git::{Delta, GitError};
 use crate::model::{
     Approval, Artifact, Blast, Desired, Diagnostic, Life, Plan, Record, RequestId, Revision,
-    SourceName, TemplateId,
+    SourceName, Spec, TemplateId,
 };
 use crate::report;
 
@@ -59,10 +59,19 @@ pub struct Reviewed {
     pub artifacts: HashMap<Digest, Arc<Artifact>>,
     /// The catalog's commit that was used.
     pub catalog: Option<Revision>,
+    /// The commits of the last pass, which it was held against.
+    pub against: BTreeMap<SourceName, Revision>,
     /// Who is reached, where that is another one than the last pass'.
     pub blast: Option<Blast>,
     /// When the first of those whose own files differ ends next: the plan is another one from then on.
     pub ends: Option<Timestamp>,
+}
+
+impl Reviewed {
+    /// What is recorded of a request, under the name that it had before where it has none of its own yet.
+    pub fn record_of(&self, id: &RequestId, spec: &Spec) -> Option<&Record> {
+        self.records.get(id).or_else(|| self.records.get(spec.moved_from.as_ref()?))
+    }
 }
 
 impl Engine {
@@ -255,6 +264,7 @@ impl Pass<'_> {
             records,
             diagnostics,
             catalog: self.snapshots[0].commit.clone(),
+            against: sources.clone(),
         })
     }
 

@@ -141,6 +141,8 @@ pub(crate) fn record(name: &str, text: &str, checked: Option<Timestamp>) -> Box<
         protect: text.len() % 2 == 1,
         tombstone: false,
         life: None,
+        former: Vec::new(),
+        whole_at: None,
         components: BTreeMap::from([(ComponentName::new("queue"), component)]),
         output_specs: BTreeMap::new(),
         observed: Observed::default(),

@@ -489,6 +489,8 @@ impl World {
             protect: spec.protect,
             tombstone: spec.tombstone,
             life: spec.lifetime.as_ref().map(|l| Life::of(l, known.as_ref(), self.now, GRACE)),
+            former: Vec::new(),
+            whole_at: None,
             components: components.unwrap_or_default(),
             output_specs: spec.outputs.clone(),
             observed: Observed::default(),

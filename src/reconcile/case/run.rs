@@ -556,6 +556,8 @@ fn empty(id: RequestId, version: &TemplateVersion) -> Record {
         protect: false,
         tombstone: false,
         life: None,
+        former: Vec::new(),
+        whole_at: None,
         components: BTreeMap::new(),
         output_specs: BTreeMap::new(),
         observed: Observed::default(),

@@ -194,8 +194,7 @@ impl<'a> Table<'a> {
                 None => {
                     let record = self.records.get(id)?;
                     let environment = catalog.environments.get(id.environment())?;
-                    Law::of_record(record, catalog.version(&record.template), environment, None)?
-                        .into()
+                    Law::of_record(record, environment, (catalog, None))?.into()
                 }
             };
             law.looks_at_plans().then_some(law)

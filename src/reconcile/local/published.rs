@@ -229,6 +229,8 @@ pub fn record(status: &Status) -> Option<Record> {
         protect: status.protect,
         tombstone: status.tombstone,
         life,
+        former: Vec::new(),
+        whole_at: None,
         components: components.collect(),
         output_specs: status.output_sources.clone(),
         observed: status.observed.clone(),

@@ -167,6 +167,10 @@ impl Reviewer {
             Survey::Unknown(error) => {
                 (self.brief_of_stage(visit, kept, Stage::Unknown { error }), none)
             }
+            Survey::Overtaken => {
+                turn.is_due(now);
+                return Ok(None);
+            }
             Survey::Reviewed { mut reviewed, blind } => {
                 ends = reviewed.ends;
                 let before = kept.shown.as_ref().and_then(|shown| shown.plan.as_ref());
@@ -199,6 +203,7 @@ impl Reviewer {
                     stage.clone(),
                 );
                 let shown = shown.with_terms(super::judge::terms(&reviewed, &reviewed.own));
+                let shown = shown.made_with(reviewed.catalog.clone());
                 let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);

@@ -111,6 +111,9 @@ impl Reviewer {
         let shared = self.shared(visit, &holds, &others).await?;
         let standing = self.standing(&own).await?;
         let is_over = kept.arrived && is_settled(&own, &standing);
+        if is_over && !kept.over {
+            self.quiet.extend(own.keys().cloned());
+        }
         kept.over &= is_over;
         let known = standing.iter().filter_map(|s| Some((s.metadata.id.clone(), s.expires_at?)));
         kept.ends.extend(known);

@@ -68,7 +68,7 @@ pub(super) fn terms<'a>(
 ) -> BTreeMap<RequestId, Terms> {
     let terms = |id: &RequestId| {
         let spec = reviewed.desired.get(id)?.as_ref()?.spec()?;
-        Some((id.clone(), Terms::new(spec, reviewed.records.get(id))?))
+        Some((id.clone(), Terms::new(spec, reviewed.record_of(id, spec))?))
     };
     ids.into_iter().filter_map(terms).collect()
 }
@@ -94,11 +94,11 @@ pub(super) fn warnings(reviewed: &Reviewed) -> Vec<Warned> {
         warnings.extend(hit.steps.iter().flat_map(|step| exposed(reviewed, step, Some(arrival))));
     }
     for id in &reviewed.own {
-        let Some(record) = reviewed.records.get(id).filter(|record| record.protect) else {
-            continue;
-        };
         let desired = reviewed.desired.get(id).and_then(|d| d.as_ref());
         let Some(spec) = desired.and_then(|desired| desired.spec()) else { continue };
+        let Some(record) = reviewed.record_of(id, spec).filter(|record| record.protect) else {
+            continue;
+        };
         if !spec.protect {
             warnings.push(Warned::Unprotects { request: id.clone() });
         } else if spec.tombstone && !record.tombstone {

@@ -12,7 +12,7 @@ use crate::fault::planted;
 use crate::forge::Reaction;
 use crate::model::{
     Action, Artifact, Bound as Steps, Changed, Discounted, Known, Need, Plan, Pull, PullState,
-    Reply, RequestId, Revision, Stage, Step, Symbol, Terms, Verdict,
+    Reply, RequestId, Revision, Stage, Step, Symbol, Terms, Verdict, nothing_seen, nothing_shown,
 };
 use crate::report;
 
@@ -208,6 +208,9 @@ pub(super) struct Shown {
     /// What the files that it changes say that is in no step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub terms: BTreeMap<RequestId, Terms>,
+    /// The catalog's commit that it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Revision>,
     /// What its steps render to, by target, as far as there is room: that is what was reviewed.
     #[serde(default, skip_serializing_if = "is_none_rendered")]
     pub rendered: Arc<BTreeMap<String, Arc<Artifact>>>,
@@ -441,6 +444,7 @@ impl Shown {
             stage,
             unseen,
             terms,
+            catalog: None,
             rendered,
         }
     }
@@ -451,6 +455,16 @@ impl Shown {
         let (head, plan) = (Revision::new(""), Plan::default());
         let none = Self::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
         Self { digest, ..none }
+    }
+
+    /// Made with the catalog as of this commit: the same plan by another one is the same plan.
+    pub fn made_with(self, catalog: Option<Revision>) -> Self {
+        Self { catalog, ..self }
+    }
+
+    /// Whether it stands for a plan that nobody has seen.
+    pub fn is_nothing(&self) -> bool {
+        [nothing_seen(), nothing_shown()].contains(&self.digest)
     }
 
     /// With what the files say that is in no step. Where that is nothing, it is the same plan as ever.
@@ -488,15 +502,30 @@ impl Shown {
             (Some(mine), Some(other)) if mine != other => format!("{} in {mine}", step.line),
             _ => step.line.clone(),
         };
-        let terms = self.terms.iter().filter(|(id, terms)| other.terms.get(*id) != Some(*terms));
-        let terms = terms.map(|(id, terms)| report::pull::terms(id, terms));
+        let terms = self.other_terms(other).map(|(_, line)| line);
         self.steps.iter().map(line).chain(terms).collect()
     }
 
-    /// The lines of steps that `other` has none of.
+    /// What the files say otherwise than `other`'s, a line each.
+    fn other_terms(&self, other: &Self) -> impl Iterator<Item = (&RequestId, String)> {
+        let others = self.terms.iter().filter(|(id, terms)| other.terms.get(*id) != Some(*terms));
+        others.map(|(id, terms)| (id, report::pull::terms(id, terms)))
+    }
+
+    /// The lines of steps that `other` has none of. What a file says besides is told by the step that it changes,
+    /// where there is one.
     pub fn not_in(&self, other: &Self) -> Vec<String> {
         let theirs: BTreeSet<String> = other.lines(self).into_iter().collect();
-        self.lines(other).into_iter().filter(|line| !theirs.contains(line)).collect()
+        let known: BTreeSet<&Digest> = other.steps.iter().map(|step| &step.digest).collect();
+        let is_told = |id: &RequestId| {
+            let is_other = |step: &&ShownStep| step.request == *id && !known.contains(&step.digest);
+            self.terms.get(id).is_some_and(|terms| terms.kept)
+                && self.steps.iter().any(|s| is_other(&s))
+        };
+        let told: BTreeSet<String> =
+            self.other_terms(other).filter(|(id, _)| is_told(id)).map(|(_, line)| line).collect();
+        let is_news = |line: &String| !theirs.contains(line) && !told.contains(line);
+        self.lines(other).into_iter().filter(is_news).collect()
     }
 
     /// The lines of steps that `other` has too, and that come to something else there.
@@ -506,7 +535,10 @@ impl Shown {
         let mine = self.lines(other).into_iter().zip(&self.steps);
         let others =
             mine.filter(|(line, step)| lines.contains(line) && !theirs.contains(&step.digest));
-        others.map(|(line, _)| line).collect()
+        // The same names with other values.
+        let terms =
+            self.other_terms(other).map(|(_, line)| line).filter(|line| lines.contains(line));
+        others.map(|(line, _)| line).chain(terms).collect()
     }
 
     /// What of it is some requests'.
@@ -530,7 +562,9 @@ impl Shown {
         let mine = self.steps.iter().filter(|step| step.request == *request);
         let known = |step: &ShownStep| Known { digest: step.digest, unknown: step.unknown.clone() };
         let steps = mine.map(known).collect();
-        Steps { plan: self.digest, steps, shown: true, needs: Vec::new() }
+        let terms = self.terms.get(request).cloned().unwrap_or_else(Terms::as_recorded);
+        let (terms, catalog) = (Some(terms), self.catalog.clone());
+        Steps { plan: self.digest, steps, shown: true, needs: Vec::new(), terms, catalog }
     }
 }
 

@@ -168,6 +168,9 @@ pub struct Reviewer {
     /// Requests that were let through and are held since more would happen now, with what that is, of
     /// those that were compared again.
     moved: BTreeSet<(RequestId, Digest)>,
+    /// Requests whose files came with pull requests that are over, of which it is yet to be written down how they came
+    /// where nothing of them was to be done: no pass waits for that, and a change of the catalog would.
+    quiet: BTreeSet<RequestId>,
     /// Commits of which the forge knows no pull request.
     doubted: BTreeMap<Option<Revision>, passage::Doubt>,
     health: health::Health,
@@ -264,6 +267,7 @@ impl Reviewer {
             undropped: BTreeMap::new(),
             nobodys: BTreeSet::new(),
             moved: BTreeSet::new(),
+            quiet: BTreeSet::new(),
             doubted: BTreeMap::new(),
             health: health::Health::default(),
             unoffered: BTreeMap::new(),

@@ -14,8 +14,8 @@ use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Origin, Passage, Plan, Pull, PullKey,
-    PullState, RequestId, Requirement, Retry, Revision, Rewritten, SourceName, Stage, Step,
-    TargetKey, nothing_reviewed, nothing_seen, nothing_shown,
+    PullState, Record, RequestId, Requirement, Retry, Revision, Rewritten, SourceName, Stage, Step,
+    TargetKey, Terms, nothing_reviewed, nothing_seen, nothing_shown,
 };
 use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
@@ -98,6 +98,7 @@ impl Reviewer {
                 held.insert(request);
             }
         }
+        held.extend(self.unwritten(visit).await?);
         if held.is_empty() {
             return Ok(());
         }
@@ -156,6 +157,39 @@ impl Reviewer {
             }
         }
         Ok(())
+    }
+
+    /// Of the requests whose pull requests are over, those that nothing was to be done for: their records are of the
+    /// content before, and nobody has asked how this one came.
+    async fn unwritten(&mut self, visit: &Visit<'_>) -> Result<BTreeSet<RequestId>, Trouble> {
+        if self.quiet.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let ids: Vec<RequestId> = self.quiet.iter().cloned().collect();
+        let records = self.store.records(&ids).await?;
+        let records: BTreeMap<_, _> = records.into_iter().map(|r| (r.id.clone(), r)).collect();
+        let mut unwritten = BTreeSet::new();
+        for desired in self.store.desired(&ids).await? {
+            if !visit.place.sources.contains(&desired.origin.source) {
+                continue;
+            }
+            self.quiet.remove(&desired.id);
+            let is_other = |record: &Record| {
+                record.observed.request_digest != Some(desired.content)
+                    && record.settled == Some(desired.fingerprint())
+            };
+            if !records.get(&desired.id).is_some_and(is_other) {
+                continue;
+            }
+            let passage = self.store.value(&passage_key(&desired.id)).await?;
+            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            if passage.is_none_or(|passage| passage.content != Some(desired.content)) {
+                unwritten.insert(desired.id);
+            }
+        }
+        let gone = |id: &RequestId| !records.contains_key(id);
+        self.quiet.retain(|id| !gone(id));
+        Ok(unwritten)
     }
 
     /// What stands in those files that are of this branch, and which commit brought it.
@@ -326,6 +360,13 @@ impl Reviewer {
         writes.extend(self.approvals(&key, &now, digests, until));
         let after = shown_now(&now, &ids).of_merge(&pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
+        let mut looked = Vec::with_capacity(asked.len());
+        for asked in &asked {
+            looked.push(match reviewed.as_ref().filter(|shown| !shown.is_nothing()) {
+                Some(shown) => shown.catalog.clone(),
+                None => self.looked_first(asked, &now).await?,
+            });
+        }
         if let Some(known) = self.kept.get(&key) {
             let mut kept = known.clone();
             // Of one that was never seen open, not all that it brought may be known.
@@ -342,15 +383,29 @@ impl Reviewer {
                 self.keep(visit, &key, kept).await?;
             }
         }
-        for asked in asked {
+        for (asked, catalog) in asked.into_iter().zip(looked) {
             let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
+            // Where all of it is as it was reviewed already, it binds nothing any more.
+            let is_done = changed.is_none() && !bound.is_unseen() && is_settled(&now, &asked.id);
+            let bound = (!is_done).then_some(Bound { catalog, ..bound });
             let changed = changed.as_ref().map(|_| {
                 let needs = required(&now, &asked.id);
                 Bound { needs, ..after.bound(&asked.id) }
             });
-            writes.push(through(asked, Some(pull.number), (Some(bound), changed)));
+            writes.push(through(asked, Some(pull.number), (bound, changed)));
         }
         Ok(writes)
+    }
+
+    /// The catalog's commit with which it was looked at first after the merge, of what nobody was shown before.
+    async fn looked_first(
+        &self,
+        asked: &Asked,
+        now: &Reviewed,
+    ) -> Result<Option<Revision>, Trouble> {
+        let known = self.passage_of(asked).await?;
+        let known = known.and_then(|passage| passage.bound).and_then(|bound| bound.catalog);
+        Ok(known.or_else(|| now.catalog.clone()))
     }
 
     /// Whoever said yes may have left the team since, or may not write any more, and nobody tells of that: what
@@ -450,7 +505,8 @@ fn through(
 
 /// What stands for a review that there was none of.
 fn unreviewed() -> Bound {
-    Bound { plan: nothing_reviewed(), steps: Vec::new(), shown: false, needs: Vec::new() }
+    let (plan, steps, needs) = (nothing_reviewed(), Vec::new(), Vec::new());
+    Bound { plan, steps, shown: false, needs, terms: None, catalog: None }
 }
 
 /// What rules ask for of a request's steps, each once.
@@ -473,6 +529,7 @@ fn shown_now(now: &Reviewed, ids: &BTreeSet<RequestId>) -> Shown {
     let plan = Plan { steps, ..Plan::default() };
     Shown::new(Revision::new(""), &plan, Vec::new(), BTreeMap::new(), Stage::Planned)
         .with_terms(super::judge::terms(now, ids))
+        .made_with(now.catalog.clone())
 }
 
 /// Whether a target of theirs could not be looked at.
@@ -498,22 +555,48 @@ fn compare(
         None => matches!(step.action, Action::Delete | Action::Replace),
     };
     let more: Vec<&Step> = now.released.steps.iter().filter(mine).filter(is_more).collect();
+    let kept = Terms::as_recorded();
     let is_other = |reviewed: &Shown| {
-        after.terms.iter().any(|(id, terms)| reviewed.terms.get(id) != Some(terms))
+        let seen = |id: &RequestId| reviewed.terms.get(id).unwrap_or(&kept);
+        after.terms.iter().any(|(id, terms)| !terms.is_within(seen(id)))
     };
-    if more.is_empty() && !reviewed.is_some_and(is_other) {
+    // Of what nobody saw, also what else would be written down, such as that it is left alone.
+    let unlooked = reviewed.is_some_and(Shown::is_nothing).then(|| unsettled(now, ids));
+    let unlooked = unlooked.unwrap_or_default();
+    if more.is_empty() && !reviewed.is_some_and(is_other) && unlooked.is_empty() {
         return None;
     }
     // What else came with it may be done already, and does not come any more.
     let before = reviewed.map(|shown| shown.of(ids));
+    let silent = |id: &&RequestId| {
+        !after.terms.contains_key(*id) && !after.steps.iter().any(|step| step.request == **id)
+    };
+    let recorded = unlooked.into_iter().filter(silent).map(|id| format!("record {id}"));
+    let lines = before.as_ref().map_or_else(|| after.lines(after), |before| after.lines(before));
     Some(Changed {
         reviewed: reviewed.map_or_else(nothing_reviewed, |shown| shown.digest),
         now: after.digest,
         before: before.as_ref().map(|before| before.lines(after)).unwrap_or_default(),
-        after: before.as_ref().map_or_else(|| after.lines(after), |before| after.lines(before)),
+        after: lines.into_iter().chain(recorded).collect(),
         differs: before.as_ref().map(|before| after.differs(before)).unwrap_or_default(),
         rendered: rewritten(reviewed, now, &more),
     })
+}
+
+/// Requests whose records would say something else, whether anything is done to them or not.
+fn unsettled<'a>(now: &Reviewed, ids: &'a BTreeSet<RequestId>) -> Vec<&'a RequestId> {
+    let is_known = |id: &RequestId| {
+        let spec = now.desired.get(id).and_then(|desired| desired.as_ref()?.spec());
+        spec.is_some() && now.records.contains_key(id)
+    };
+    ids.iter().filter(|id| is_known(id) && !is_settled(now, id)).collect()
+}
+
+/// Whether a record says all that a request's file asks for.
+fn is_settled(now: &Reviewed, id: &RequestId) -> bool {
+    let spec = now.desired.get(id).and_then(|desired| desired.as_ref()?.spec());
+    let settled = now.records.get(id).and_then(|record| record.settled);
+    spec.is_some_and(|spec| settled == Some(spec.fingerprint()))
 }
 
 /// What has become of the rendered files of steps since they were reviewed.

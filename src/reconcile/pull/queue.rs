@@ -96,6 +96,10 @@ impl Reviewer {
         let brief = match survey {
             Survey::Conflict(paths) => self.brief_of(&kept, Stage::Conflict { paths }),
             Survey::Unknown(error) => self.brief_of(&kept, Stage::Unknown { error }),
+            Survey::Overtaken => {
+                turn.is_due(now);
+                return Ok(());
+            }
             Survey::Reviewed { reviewed, blind } => {
                 let mut needs = super::judge::needs(&reviewed);
                 for (digest, need) in &mut needs {

@@ -22,6 +22,8 @@ pub(super) enum Survey {
     Conflict(Vec<String>),
     /// It could not be looked at; for people.
     Unknown(String),
+    /// A pass has read its branch anew since this turn began: the next turn looks.
+    Overtaken,
 }
 
 impl Reviewer {
@@ -82,6 +84,24 @@ impl Reviewer {
         let question =
             Question { at, also: Default::default(), previews: true, blind: blind.is_some() };
         let reviewed = Box::new(self.engine.review(&question, visit.clock).await?);
+        if self.is_overtaken(visit, &reviewed).await? {
+            return Ok(Survey::Overtaken);
+        }
         Ok(Survey::Reviewed { reviewed, blind })
+    }
+
+    /// Whether a pass has read the branch anew since this turn began. Held against a branch that has more, what
+    /// that has would count as taken back, and what is merged by now as nothing.
+    async fn is_overtaken(&self, visit: &Visit<'_>, reviewed: &Reviewed) -> Result<bool, Trouble> {
+        let differs = |name: &&SourceName, at: Option<&Revision>| {
+            at.is_some_and(|at| visit.commits.get(*name) != Some(at))
+        };
+        let ours = &visit.place.sources;
+        if !ours.iter().any(|name| differs(&name, reviewed.against.get(name))) {
+            return Ok(false);
+        }
+        let now = self.store.standing().await?.sources;
+        let commit = |name: &SourceName| now.get(name).and_then(|record| record.commit.clone());
+        Ok(ours.iter().any(|name| differs(&name, commit(name).as_ref())))
     }
 }

@@ -10,7 +10,7 @@ use super::passage::Asked;
 use super::pushers::Makers;
 use super::{Place, Reviewer, Trouble, Visit};
 use crate::forge::{ForgeError, Permission};
-use crate::model::{Approval, Passage, Pull, RequestId, Revision};
+use crate::model::{Approval, Passage, Pull, Record, RequestId, Revision};
 use crate::reconcile::brought::bringing;
 use crate::reconcile::gate::{let_through, since_key, speaks_of};
 use crate::reconcile::source::join;
@@ -80,6 +80,12 @@ impl Reviewer {
         let is_begun = record.as_ref().is_some_and(|record| {
             asked.content.is_some() && record.observed.request_digest == asked.content
         });
+        // Where nothing was to be done for it, the record is of the content before.
+        let passage = self.passage_of(asked).await?;
+        let is_let = passage
+            .as_ref()
+            .is_some_and(|p| asked.content.is_some() && p.pull.is_some() && p.bound.is_none());
+        let is_begun = is_begun || is_let;
         if !is_begun && !moved.contains(&asked.id) {
             return Ok(false);
         }
@@ -92,7 +98,13 @@ impl Reviewer {
         let Some(template) = template.or_else(|| Some(record.as_ref()?.template.clone())) else {
             return Ok(false);
         };
-        let before = record.and_then(|record| record.observed.catalog_commit);
+        // As of when it was seen, and as of when all of it was applied last.
+        let seen = passage.and_then(|passage| passage.bound?.catalog);
+        let applied = record.filter(|_| is_begun || seen.is_none()).and_then(|record| {
+            let Record { whole_at, observed, .. } = record;
+            whole_at.or(observed.catalog_commit)
+        });
+        let before: Vec<Revision> = seen.into_iter().chain(applied).collect();
         let there = Visit { place: &place, base: tip.clone(), troubles: Vec::new(), ..*visit };
         for inner in [
             format!("templates/{}/{}", template.name, template.version),
@@ -102,9 +114,11 @@ impl Reviewer {
             let mirror = catalog.mirror();
             let Some(commit) = bringing(mirror, &path, &tip)? else { continue };
             // It was made of that before.
-            if let Some(before) = &before
-                && mirror.is_ancestor(&commit, before)?
-            {
+            let mut was_there = false;
+            for before in &before {
+                was_there = was_there || mirror.is_ancestor(&commit, before)?;
+            }
+            if was_there {
                 continue;
             }
             let pulls = self.forge.pulls_of(&place.repo, &commit).await?;
@@ -134,14 +148,7 @@ impl Reviewer {
         who: Person<'_>,
         asked: &Asked,
     ) -> Result<Option<bool>, Trouble> {
-        let passage = self.store.value(&passage_key(&asked.id)).await?;
-        let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
-        let is_of_it = |p: &Passage| {
-            // What is too far back to be found did not come a moment ago by another way.
-            let is_far = asked.commit.is_none() && p.pull.is_some();
-            p.content == asked.content && (is_far || speaks_of(p, asked.commit.as_ref()))
-        };
-        if let Some(passage) = passage.filter(is_of_it) {
+        if let Some(passage) = self.passage_of(asked).await? {
             return match passage.pull {
                 Some(number) => Ok(Some(self.is_theirs(visit, who, number, None).await?)),
                 None => Ok(None),
@@ -154,6 +161,18 @@ impl Reviewer {
         }
         let is_known = self.stood_before(asked).await? || self.is_ours(asked).await?;
         Ok(is_known.then_some(false))
+    }
+
+    /// What is written down of how it came, if that is of it.
+    pub(super) async fn passage_of(&self, asked: &Asked) -> Result<Option<Passage>, Trouble> {
+        let passage = self.store.value(&passage_key(&asked.id)).await?;
+        let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+        let is_of_it = |p: &Passage| {
+            // What is too far back to be found did not come a moment ago by another way.
+            let is_far = asked.commit.is_none() && p.pull.is_some();
+            p.content == asked.content && (is_far || speaks_of(p, asked.commit.as_ref()))
+        };
+        Ok(passage.filter(is_of_it))
     }
 
     /// Whether it was there when it began to be asked how things came.

@@ -14,7 +14,7 @@ pub fn json(plan: &Plan, artifacts: &Artifacts) -> Value {
         "digest": plan.digest(),
         "steps": steps.iter().map(|s| step(s, artifacts)).collect::<Vec<_>>(),
         "holds": holds.iter().map(held).collect::<Vec<_>>(),
-        "refresh": settle.iter().map(|Settle { request, fingerprint: _, released: _, end: _ }| request).collect::<Vec<_>>(),
+        "refresh": settle.iter().map(|Settle { request, fingerprint: _, released: _, end: _, takeover: _ }| request).collect::<Vec<_>>(),
         "ends": settle.iter().filter_map(end).collect::<Vec<_>>(),
         "drifts": drifts,
         "forget": forget,

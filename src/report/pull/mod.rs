@@ -17,7 +17,7 @@ mod warning;
 
 use crate::model::{
     Action, Blind, Brief, Hold, HoldReason, OnDrift, RequestId, ResourceAction, Stage, Term, Terms,
-    nothing_reviewed, nothing_seen, nothing_shown,
+    nothing_reviewed, nothing_seen, nothing_shown, visible,
 };
 use crate::report::markdown::plural;
 
@@ -78,17 +78,38 @@ pub fn title(brief: &Brief) -> String {
 
 /// What a request's file says that is in no step, in a line.
 pub fn terms(id: &RequestId, terms: &Terms) -> String {
-    let Terms { protect, tombstone, adopt, on_drift, lifetime } = terms;
-    let mut said = vec![if *protect { "protected" } else { "not protected" }.to_owned()];
-    said.extend(tombstone.then(|| "its deletion is permitted".to_owned()));
-    said.extend(adopt.then(|| "it may take over what is there".to_owned()));
-    said.extend((*on_drift == OnDrift::Revert).then(|| "drift is reverted".to_owned()));
-    said.push(match lifetime.as_ref().map(|lifetime| lifetime.term) {
-        None => "it has no end".to_owned(),
-        Some(Term::For(length)) => format!("it ends after {length}"),
-        Some(Term::Until(at)) => format!("it ends at {at}"),
-    });
+    let Terms { protect, tombstone, adopt, on_drift, lifetime, kept, template, labels, parameters } =
+        terms;
+    let mut said = Vec::new();
+    if !kept {
+        said.push(if *protect { "protected" } else { "not protected" }.to_owned());
+        said.extend(tombstone.then(|| "its deletion is permitted".to_owned()));
+        said.extend(adopt.then(|| "it may take over what is there".to_owned()));
+        said.extend((*on_drift == OnDrift::Revert).then(|| "drift is reverted".to_owned()));
+        said.push(match lifetime.as_ref().map(|lifetime| lifetime.term) {
+            None => "it has no end".to_owned(),
+            Some(Term::For(length)) => format!("it ends after {length}"),
+            Some(Term::Until(at)) => format!("it ends at {at}"),
+        });
+    }
+    said.extend(template.iter().map(|version| format!("version {version}")));
+    // Values are in the file's own difference, and some are shown nowhere.
+    said.extend(named("label", labels.keys()));
+    said.extend(named("parameter", parameters.keys()));
     format!("set {id}: {}", said.join(", "))
+}
+
+/// Names that one line has of a kind, and characters of each.
+const NAMED: usize = 10;
+const NAME: usize = 63;
+
+fn named<'a>(what: &str, names: impl ExactSizeIterator<Item = &'a String>) -> Option<String> {
+    let count = names.len();
+    let some: Vec<String> = names.take(NAMED).map(|name| visible(name, NAME)).collect();
+    let more = count.saturating_sub(some.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let many = if count > 1 { "s" } else { "" };
+    (count > 0).then(|| format!("{what}{many} {}{more}", some.join(" ")))
 }
 
 /// Whether a file that it changes cannot be used.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Desk;
 use crate::daemon::eventually;
 use crate::github::Verdict;
-use crate::world::{ask, catalog, note, to_approve, write};
+use crate::world::{ask, catalog, note, request, to_approve, write};
 
 #[test]
 fn b97_what_is_pushed_directly_waits_until_a_person_lets_it_through() {
@@ -169,6 +169,46 @@ fn b98_a_change_does_not_drop_the_rule_that_binds_it() {
     let n = desk.propose("ada", "sly", [without, ask("orders/dev/it", note("it"))]);
     let head = desk.repo().at("sly");
     desk.says(n, &["1 to create", "platform"]);
+    desk.check(&head, "vend/approval", "action_required");
+    desk.repo().review("edsger", n, Verdict::Approve);
+    desk.check(&head, "vend/approval", "success");
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}
+
+#[test]
+fn b98_a_change_does_not_leave_a_rule_by_a_version_that_it_brings() {
+    let mut desk = Desk::new();
+    let (url, output) = (desk.repo().url(), desk.world.output.url());
+    let version = |version: &str, rules: &str| {
+        let components = "    - {name: note, provider: files, source: note.yaml.hbs}\n";
+        let schema = r#"{"type": "object", "properties": {"text": {"type": "string"}}}"#;
+        let outputs = format!("{{path: {{from: note.path}}}}\n{rules}");
+        let sources = [("note.yaml.hbs", "text: {{parameters.text}}\n")];
+        catalog::template("ruled", version, components, &outputs, schema, &sources)
+    };
+    let rule = "  approvals:\n    - {when: \"plan.updates > 0\", teams: [platform]}\n";
+    let mut files = catalog::files(&output);
+    files.extend(version("1.0.0", rule));
+    desk.repo().push("grace", "main", files);
+    desk.world.configure(|c| c["catalog"] = json!({"repository": url}));
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "write");
+    let _daemon = desk.serve();
+    let asks = |version: &str, text: &str| {
+        ask("orders/dev/it", request(&format!("ruled@{version}"), &format!("{{text: {text}}}")))
+    };
+    let n = desk.propose("ada", "it", [asks("1.0.0", "a")]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    let mut edits = version("1.1.0", "");
+    edits.push(asks("1.1.0", "b"));
+    let n = desk.propose("ada", "sly", edits);
+    let head = desk.repo().at("sly");
+    desk.says(n, &["1 to update", "platform"]);
     desk.check(&head, "vend/approval", "action_required");
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");

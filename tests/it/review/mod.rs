@@ -19,6 +19,7 @@ mod queue;
 mod quiet;
 mod radius;
 mod rebase;
+mod said;
 mod sides;
 mod stack;
 mod stand;
