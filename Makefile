@@ -37,9 +37,11 @@ fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=60
 	scripts/fuzz $(SECONDS) $(NAMES)
 
 soak: MINUTES = 60
-soak: ## The daemon for an hour, with people, faults and kills: make soak MINUTES=600 SEED=7
+soak: SEED := $(shell date +%s)
+soak: ## The daemon for an hour, with people, faults and kills, then the model for as long: make soak MINUTES=600 SEED=7
 	$(CARGO) build --release --locked
-	scripts/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	scripts/soak --minutes $(MINUTES) --seed $(SEED)
+	VEND_MODEL_MINUTES=$(MINUTES) VEND_MODEL_SEED=$(SEED) $(CARGO) test --locked --test it -- model:: --nocapture
 
 bench: ## How long things take, single functions and whole processes: make bench N=1000,10000
 	$(CARGO) bench --locked
