@@ -233,6 +233,13 @@ fn a_repository_that_is_away_delays_no_stop() {
     daemon.stop();
 }
 
+/// How long a daemon's threads have worked, in hundredths of a second: proc_pid_stat(5).
+fn ticks(daemon: &Serving) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
 #[test]
 fn f68_without_descriptors_it_waits_and_goes_on_by_itself() {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -251,11 +258,16 @@ fn f68_without_descriptors_it_waits_and_goes_on_by_itself() {
         (0..20).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
     daemon.logged("oo many open files");
     let (said, passes) = (daemon.lines().len(), daemon.count("oo many open files"));
+    let (since, worked) = (std::time::Instant::now(), ticks(&daemon));
     eventually("it has tried again", || {
         (daemon.count("oo many open files") > passes + 2).then_some(())
     });
     let more = daemon.lines().len() - said;
     assert!(more < 100, "{more} lines for three tries");
+    // Nor does it ask for those who wait over and over: a hundred ticks are a second of one processor.
+    eventually("two seconds", || (since.elapsed().as_secs() >= 2).then_some(()));
+    let (worked, waited) = (ticks(&daemon) - worked, since.elapsed().as_millis() / 10);
+    assert!(u128::from(worked) < waited / 2, "{worked} of {waited} ticks at work");
     assert!(world.status_or_none("orders/dev/n0").is_none());
     drop(waiting);
     prlimit(pid, Resource::Nofile, usual).unwrap();
