@@ -29,8 +29,8 @@ crash: ## Every point in every scenario, N ends at random moments, one of 10,000
 
 model: N = 2000
 model: ## Histories of files and faults against the reference: make model N=20000 VEND_MODEL_SEED=7
-	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --lib plan::tests::model
-	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --test it model::
+	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --lib -- plan::tests::model --nocapture
+	VEND_MODEL_CASES=$(N) $(CARGO) test --locked --test it -- model:: --nocapture
 
 fuzz: SECONDS = 60
 fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=600 NAMES="yaml comment"

@@ -149,8 +149,8 @@ fn f12_killed_while_git_fetches_and_while_it_repacks() {
         eventually("the next fetch", || all_ready(&world, "orders", n + 3).then_some(()));
         // Upkeep may come after it, and is a git under way.
         eventually("nothing is left", || left().is_empty().then_some(()));
-        let is_gone = |stat: String| stat.contains(") Z ");
-        assert!(std::fs::read_to_string(&stat).map_or(true, is_gone), "{what}: it lives");
+        let lives = std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        assert!(!lives, "{what}: it lives");
         daemon.stop();
         for mirror in folders().filter(|path| path.is_dir()) {
             let whole =
