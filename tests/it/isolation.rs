@@ -338,12 +338,10 @@ fn i7_among_thousands_a_poison_a_team_that_asks_for_half_and_accounts_that_fail_
     commit("made", &others);
     within_two("made", &others);
     // Nobody waits for the end of all tries of an account that throttles: those are for later passes.
-    let tries = it.aws.count("CreateStack");
-    assert!(
-        (BARRED..4 * BARRED).contains(&tries),
-        "{tries} tries in a pass:\n{}",
-        it.aws.history()
-    );
+    // More than five thousand new files are taken up by several passes, one right after the other.
+    let (tries, passes) = (it.aws.count("CreateStack"), 1 + many() / 5_000);
+    let most = 4 * BARRED * passes;
+    assert!((BARRED..most).contains(&tries), "{tries} tries:\n{}", it.aws.history());
     let held = world.held(wrong, "Invalid");
     assert!(world.status(wrong).to_string().contains("RenderLimit"), "{held}");
     let is_barred = |world: &World| barred().all(|id| world.status(&id)["phase"] != "Ready");
