@@ -72,6 +72,11 @@ impl Failure {
         crate::error::chain(self.error.as_ref())
     }
 
+    /// The exit code.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.kind.code())
+    }
+
     /// Whether what was asked for is not there.
     pub fn is_not_found(&self) -> bool {
         self.not_found

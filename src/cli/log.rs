@@ -1,7 +1,9 @@
 //! Log lines, on stderr. In the daemon they never block what is being logged: a reader that is stuck
-//! costs lines, which are counted, and not passes.
+//! costs lines, which are counted, and not passes. A panic is a line like others.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
+use std::panic::{PanicHookInfo, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -22,7 +24,7 @@ use crate::trace;
 const WAITING: usize = 8_192;
 
 /// How long the end of the program waits for the last lines to be read.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// How many lines were dropped since their reader was stuck.
 pub fn dropped() -> Arc<AtomicU64> {
@@ -59,7 +61,21 @@ pub fn start(args: &Args) -> Option<Lines> {
         true => all.with(trace::layer()).with(only).try_init(),
         false => all.with(only).try_init(),
     };
+    set_hook(Box::new(panicked));
     lines
+}
+
+/// What the system would print of it by itself is no line of a log, and waits for its reader.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    // Words that were put together may hold what was just read: a secret, for one.
+    let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a bug");
+    // Where `RUST_BACKTRACE` asks for it.
+    let trace = Backtrace::capture();
+    match trace.status() {
+        BacktraceStatus::Captured => tracing::error!(%trace, "panicked at {place}: {words}"),
+        _ => tracing::error!("panicked at {place}: {words}"),
+    }
 }
 
 /// The AWS SDK logs whole answers at its finest level, with all the secrets that are in them, whoever

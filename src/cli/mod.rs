@@ -59,7 +59,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     drop(lines);
     match outcome {
         Ok(code) => code,
+        Err(failure) if matches!(args.command, Command::Serve(_)) => last_words(failure, args),
         Err(failure) => failure.report(&args),
+    }
+}
+
+/// Says why a daemon ended, which waits for no reader that is stuck: whoever watches over it must see the end.
+fn last_words(failure: Failure, args: Args) -> ExitCode {
+    let code = failure.code();
+    let (sender, said) = std::sync::mpsc::channel();
+    let says = move || {
+        // Nobody may wait for it any more.
+        let _ = sender.send(failure.report(&args));
+    };
+    match std::thread::Builder::new().spawn(says) {
+        Ok(_) => said.recv_timeout(log::LAST_WORDS).unwrap_or(code),
+        Err(_) => code,
     }
 }
 

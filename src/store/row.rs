@@ -166,7 +166,7 @@ pub enum PersonWrite {
         /// The request.
         request: RequestId,
         /// How.
-        passage: Passage,
+        passage: Box<Passage>,
     },
     /// A version's rollout shall stop, or go on.
     Rollout(RolloutWord),

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::world::{World, ask, drop_request, note, request_with};
+use serde_json::json;
+
+use crate::daemon::eventually;
+use crate::review::Desk;
+use crate::world::{World, ask, catalog, drop_request, note, request_with};
 
 /// A `git` that writes down what it is given, a file for each call, and is the real one then.
 fn listening(world: &mut World) -> PathBuf {
@@ -86,4 +90,44 @@ fn b62_every_address_branch_and_path_stands_where_no_option_can() {
     ] {
         assert!(wrong(&words(bad)).is_some(), "{bad}");
     }
+}
+
+#[test]
+fn b62_what_is_proposed_is_fetched_pushed_and_taken_back_where_no_option_can_stand() {
+    let mut world = World::new();
+    let folder = listening(&mut world);
+    let mut desk = Desk::with(world);
+    desk.world.configure(|c| c["upgrades"] = json!({"propose": true, "interval": "1s"}));
+    desk.repo().push("grace", "main", [ask("orders/dev/one", note("one"))]);
+    let mut daemon = desk.serve();
+    let n = desk.propose("ada", "one", [ask("orders/dev/two", note("two"))]);
+    desk.says(n, &["create"]);
+    let proposed = |branch: &str| {
+        eventually(branch, || {
+            let open = desk.repo().open_pulls();
+            open.into_iter().find(|pull| pull.branch == branch)
+        })
+    };
+    proposed("vend/upgrade/note-1.1.0/orders");
+    desk.world.catalog.commit(catalog::note("1.2.0"));
+    proposed("vend/upgrade/note-1.2.0/orders");
+    eventually("the older one is taken back", || {
+        let open = desk.repo().open_pulls();
+        open.iter().all(|pull| !pull.branch.contains("1.1.0")).then_some(())
+    });
+    desk.again_nothing();
+    daemon.stop();
+
+    let calls = calls(&folder);
+    for words in &calls {
+        assert_eq!(wrong(words), None, "{words:?}");
+    }
+    // All three were done by it.
+    let own = "refs/heads/vend/upgrade/note-1.1.0/orders";
+    let last = |words: &&Vec<String>| words.last().is_some_and(|last| last.contains(own));
+    let of = |name: &'static str| calls.iter().filter(move |words| words[2] == name);
+    assert!(of("fetch").filter(last).count() > 0, "{calls:?}");
+    let pushed: Vec<&str> =
+        of("push").filter(last).map(|words| words.last().unwrap().as_str()).collect();
+    assert!(pushed.len() >= 2 && pushed.iter().any(|spec| spec.starts_with(':')), "{pushed:?}");
 }

@@ -9,6 +9,65 @@ use regex::Regex;
 /// Rows that no single test can hold, and why.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
+/// Rows of which a test shows less than they are meant for, each with why; the page says the same.
+const NARROWED: &[(&str, &str)] = &[
+    (
+        "F09",
+        "a million files are listed and one more is refused where trees are read; that a pass reads what changed is counted with a thousand (ten thousand in `make crash`), and seconds are for `scripts/bench`",
+    ),
+    (
+        "F10",
+        "a file a byte too long stands for one of a gigabyte: its size is asked of Git before it is read, whatever it is",
+    ),
+    (
+        "F12",
+        "a program in git's place stops half-way with what a real one has on the disk by then; the real one is killed by chance alone",
+    ),
+    ("F21", "a thousand in `make test`, ten thousand in `make crash`"),
+    (
+        "F34",
+        "that a change is tried again later and has one effect, and not which share of all calls are tries: of those the AWS SDK and vend's own buckets keep account",
+    ),
+    (
+        "F60",
+        "a body of 25 MiB is bounded before it is read by the length that it claims, so that none of a gigabyte is sent",
+    ),
+    (
+        "F64",
+        "a failing `fsync` is an error of SQLite's that a test hands in, for no disk here fails on demand; the disk that is read-only is one",
+    ),
+    (
+        "F68",
+        "files and processes are limited for a daemon that runs; an end for its memory is a `kill -9` at another's hand, and is F61",
+    ),
+    ("F69", "each output is 20 MB: what is kept of it is 256 KiB, however much follows"),
+    (
+        "F70",
+        "copies of the store's files without what was not synced, as a file system may leave them; no power is cut",
+    ),
+    (
+        "B21",
+        "a file of 300 KB, which is not read, and a text of 100 KB: longer ones are refused as early",
+    ),
+    ("B22", "as F09"),
+    (
+        "B42",
+        "the time is that of the whole program beside a request that is good, an unoptimised one ten times as long; so with B04, B54 and B55",
+    ),
+    (
+        "B44",
+        "a schema of 400 KB with 20,000 branches: it ends at the limit of a file's size, before anybody reads it",
+    ),
+    ("B71", "3,000 steps: whatever is beyond 60,000 characters is cut alike"),
+    (
+        "B102",
+        "sixty connections and not a thousand: of more than 512, those beyond wait in the system's queue until some are closed, after five seconds",
+    ),
+];
+
+/// Where the page says that.
+const NARROWER: &str = "\n## Where a test shows less than that\n";
+
 /// Numbers of what vend has no part in, and why.
 const NOT_APPLICABLE: &[(&str, &str)] = &[
     ("F46", "locks of Terraform's state: there is no provider for Terraform"),
@@ -176,6 +235,25 @@ fn every_number_is_a_row_or_is_said_to_be_none() {
     // One that vanishes is missed.
     rows.retain(|row| row != "F04");
     assert_eq!(astray(&rows), ["F04"]);
+}
+
+#[test]
+fn every_row_that_a_test_shows_less_of_is_said_to_be_one() {
+    let page = read("docs/promises.md");
+    let (before, section) = page.split_once(NARROWER).unwrap();
+    let rows = rows(before, "FB");
+    let said: Vec<(&str, &str)> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("- ")?.strip_suffix('.')?.split_once(": "))
+        .collect();
+    assert_eq!(said, NARROWED);
+    assert!(said.is_sorted_by_key(|(row, _)| (&row[..1] != "F", row[1..].parse::<u32>().unwrap())));
+    for (row, why) in NARROWED {
+        // It is narrower than the row, and not without a test: that would be another table.
+        assert!(rows.iter().any(|it| it == row) && !why.is_empty(), "{row}");
+        let others = EXCEPTIONS.iter().chain(NOT_APPLICABLE);
+        assert!(!others.into_iter().any(|(other, _)| other == row), "{row} has no test at all");
+    }
 }
 
 /// The names of tests in a text.

@@ -149,8 +149,8 @@ impl Stage {
             At::Requests => self.root.join("requests"),
         };
         let mut command = scrubbed(program, &folder);
-        // One's own settings and cache have no say, and a home folder is not needed.
-        command.env_remove("VEND_CONFIG").env("XDG_CACHE_HOME", self.root.join("cache"));
+        // One's own cache has no say, and a home folder is not needed.
+        command.env("XDG_CACHE_HOME", self.root.join("cache"));
         command.stdin(Stdio::null());
         command
     }
@@ -190,17 +190,19 @@ impl Git {
     }
 }
 
-/// Other variables of git's could point it at another repository, and one's own settings could sign
-/// commits or run hooks.
+/// What children are given of our own environment: where programs lie, what the terminal is, and by whom an
+/// approval is.
+const GIVEN: [&str; 6] = ["PATH", "TMPDIR", "TERM", "COLUMNS", "NO_COLOR", "USER"];
+
+/// A child with an environment of its own. Variables of git's could point it at another repository, one's own
+/// settings could sign commits, run hooks or leave files out, and no token of whoever looks at a demo is of any
+/// use to it.
 fn scrubbed(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GIT_") {
-            command.env_remove(&name);
-        }
-    }
+    command.current_dir(folder).env_clear();
+    command.envs(GIVEN.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
-        .current_dir(folder)
+        .env("LC_ALL", "C")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_PAGER", "cat")

@@ -188,6 +188,30 @@ fn f09_b22_one_more_than_the_limit_is_too_many_and_gives_nothing() {
 }
 
 #[test]
+fn f09_b22_a_million_files_are_read_and_one_more_is_too_many() {
+    let world = World::new();
+    let repository = world.repository();
+    let blob = repository.blob(b"1").unwrap();
+    let names: Vec<String> = (0..1_000).map(|n| format!("n{n:03}")).collect();
+    let of = |kind: &'static str, id: Oid| -> Vec<(&str, &[u8], Oid)> {
+        names.iter().map(|name| (kind, name.as_bytes(), id)).collect()
+    };
+    // A thousand times the same folder of a thousand files.
+    let folder = raw_tree(&repository, &of("100644", blob));
+    let mut all = of("40000", folder);
+    let tip = commit_tree(&repository, raw_tree(&repository, &all));
+    let mirror = Mirror::open_local(&world.remote()).unwrap();
+    let limit = 1_000_000;
+    let tree = mirror.tree(&tip, "").unwrap().unwrap();
+    assert_eq!(mirror.entries(tree, limit).unwrap().len(), limit);
+    all.push(("100644", b"one", blob));
+    let tip = commit_tree(&repository, raw_tree(&repository, &all));
+    let tree = mirror.tree(&tip, "").unwrap().unwrap();
+    let more = mirror.entries(tree, limit);
+    assert!(matches!(more, Err(GitError::TooMany { limit: 1_000_000 })), "{more:?}");
+}
+
+#[test]
 fn f10_a_large_blob_is_not_read() {
     let world = World::new();
     let tip = world.commit("main", &[("big", Some(&"x".repeat(300)))]);

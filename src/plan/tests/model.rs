@@ -299,8 +299,10 @@ impl Game {
     }
 }
 
-/// Cases of one of the four parts that are played side by side.
+/// The parts that are played side by side, and the cases of each: twenty thousand together.
+const PARTS: u64 = 4;
 const CASES: u64 = 5_000;
+const _: () = assert!(PARTS * CASES >= 20_000);
 
 /// Seeds of cases that failed once.
 const FAILED: &[u64] = &[];
@@ -321,7 +323,7 @@ fn history(rounds: &[Round]) {
 fn play(part: u64) {
     let usual = Cases::usual(CASES);
     let failed = if part == 0 { FAILED } else { &[] };
-    let cases = Cases { failed, first: usual.first.wrapping_add(part), step: 4, ..usual };
+    let cases = Cases { failed, first: usual.first.wrapping_add(part), step: PARTS, ..usual };
     let rounds =
         prop::collection::vec((act(Names::Exact), prop::collection::vec(fault(), 0..3)), 2..8);
     cases.play(&rounds, |rounds| {

@@ -111,6 +111,9 @@ const KEPT: usize = 512;
 /// Tries of a call that changes something and was rejected for being too fast.
 const TRIES: u32 = 8;
 
+/// How long after the first of those it is tried again: a pass has no more patience for what it asks.
+const INSISTS: Duration = Duration::from_secs(10);
+
 /// How long credentials of a wrong account are taken to be so still.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -273,19 +276,25 @@ impl Session {
     }
 
     /// Makes a call that changes something, in its turn. It is sent again only after the service
-    /// rejected it for being too fast: what was lost on the way may have been done.
+    /// rejected it for being too fast: what was lost on the way may have been done. Where that goes on, it is
+    /// for a later pass: all others wait for the end of this one.
     pub(super) async fn change<T, E, F>(&self, call: impl Fn(&Client) -> F) -> Result<T, Trouble>
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let mut tries = 0;
+        let (mut tries, mut since) = (0, None);
         point!("aws.change.before").map_err(Trouble::unsent)?;
         let answer = loop {
             self.limits.changes.take().await;
             tries += 1;
             match call(&self.changes).await.map_err(Trouble::of) {
-                Err(Trouble::Throttled(_)) if tries < TRIES => self.limits.changes.slow_down(),
+                Err(Trouble::Throttled(_))
+                    if tries < TRIES
+                        && since.get_or_insert_with(Instant::now).elapsed() < INSISTS =>
+                {
+                    self.limits.changes.slow_down();
+                }
                 answer => break answer?,
             }
         };

@@ -500,7 +500,8 @@ fn through(
     (bound, changed): (Option<Bound>, Option<Bound>),
 ) -> PersonWrite {
     let Asked { id, content, source: _, commit, tip: _ } = asked;
-    PersonWrite::Passage { request: id, passage: Passage { content, commit, pull, bound, changed } }
+    let passage = Box::new(Passage { content, commit, pull, bound, changed });
+    PersonWrite::Passage { request: id, passage }
 }
 
 /// What stands for a review that there was none of.

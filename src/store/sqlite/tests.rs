@@ -238,7 +238,9 @@ fn f63_a_full_disk_is_told_and_got_over() {
 fn f64_a_failing_disk_stops_all_writing_and_no_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vend.db");
+    filled(&path);
     let store = Sqlite::open(&path).unwrap();
+    let there = wait(store.index()).unwrap().records.len();
     wait(async {
         let lease = lease(&store).await;
         let sync = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
@@ -252,10 +254,29 @@ fn f64_a_failing_disk_stops_all_writing_and_no_reading() {
             text.starts_with("the store cannot be written safely until a restart: an earlier"),
             "{text}"
         );
-        assert!(store.index().await.unwrap().records.is_empty());
+        assert_eq!(store.index().await.unwrap().records.len(), there);
     });
     drop(store);
+    assert!(place::beside(&path, open::SUSPECT).exists());
+
+    // The next start looks at the whole file, as long as that is not as it should be.
+    let (whole, suspect) = (fs::read(&path).unwrap(), place::beside(&path, open::SUSPECT));
+    let mut damaged = whole.clone();
+    // The beginning of a page in the middle.
+    let page = damaged.len() / 2 / 8192 * 8192;
+    damaged[page..page + 100].fill(0xa5);
+    fs::write(&path, &damaged).unwrap();
+    for _ in 0..2 {
+        let refused = Sqlite::open(&path).err();
+        assert!(matches!(refused, Some(StoreError::Corrupt { .. })), "{refused:?}");
+        assert!(suspect.exists());
+    }
+    fs::write(&path, &whole).unwrap();
     wait(Sqlite::open(&path).unwrap().note(vec![])).unwrap();
+    assert!(!suspect.exists());
+    // One that nothing is known against does not read all of it.
+    fs::write(&path, &damaged).unwrap();
+    drop(Sqlite::open(&path).unwrap());
 }
 
 /// B3: a commit does not wait for a long read, nor a read for a commit that is not done.

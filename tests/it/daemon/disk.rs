@@ -178,3 +178,32 @@ fn root_writes_nothing_into_the_state_folder_of_another_account() {
     owner(0);
     world.again_nothing();
 }
+
+#[test]
+fn f73_a_store_of_a_later_version_is_refused_in_words_and_stays_as_it_is() {
+    let world = World::new();
+    world.requests.commit([ask("orders/dev/n0", note("hello"))]);
+    world.apply();
+    world.requests.commit([ask("orders/dev/n0", note("changed"))]);
+    let path = world.root().join("state/vend.sqlite");
+    let version = |version: &str| {
+        let store = rusqlite::Connection::open(&path).unwrap();
+        let was: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        store.execute_batch(&format!("PRAGMA user_version = {version}")).unwrap();
+        was.to_string()
+    };
+    let known = version("77");
+    let all = || (std::fs::read(&path).unwrap(), world.refs());
+    let before = all();
+    for args in [&["apply"][..], &["status"], &["serve"]] {
+        let said = world.vend(args);
+        let words = format!("store schema 77, this binary knows up to {known}");
+        assert!(said.code == 1 && said.stderr.contains(&words), "{args:?}: {said:?}");
+        assert!(said.stderr.contains("use the vend that wrote it"), "{args:?}: {said:?}");
+        assert!(all() == before, "{args:?} wrote something");
+    }
+    version(&known);
+    world.apply();
+    assert_eq!(world.actions("vend-orders-dev-n0-"), ["create", "update"]);
+    world.again_nothing();
+}

@@ -1,10 +1,10 @@
 //! From start to end: waking, reloading, standing by, stopping.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::{Serving, all_ready, created_once, eventually, notes, nothing_much, patient};
+use super::{
+    Serving, all_ready, created_once, eventually, notes, nothing_much, oversleeps, patient,
+};
 use crate::observe::sample;
 use crate::stacks::Account;
 use crate::world::{STATUS, World, ask, note, request, write};
@@ -166,13 +166,6 @@ fn f66_a_second_daemon_stands_by_and_takes_over_from_a_dead_one() {
     created_once(&world, 2);
 }
 
-/// Whether nobody is in the middle of a write to the store.
-fn is_free(world: &World) -> bool {
-    let store = rusqlite::Connection::open(world.root().join("state/vend.sqlite")).unwrap();
-    store.busy_timeout(Duration::ZERO).unwrap();
-    store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
-}
-
 #[test]
 fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
     let mut world = patient();
@@ -182,19 +175,7 @@ fn f66_a_paused_daemon_that_wakes_up_writes_nothing_and_ends() {
     eventually("the first is ready", || all_ready(&world, "orders", 1).then_some(()));
     let mut second = Serving::start(&world);
     second.logged("standing by");
-    first.signal("-STOP");
-    let mut seen = 0;
-    eventually("the second takes the lease", || {
-        // Paused in the middle of a write, it keeps the file locked: nobody can do anything.
-        let busy = second.count("the store is busy");
-        if busy > seen {
-            seen = busy;
-            first.signal("-CONT");
-            eventually("the write is over", || is_free(&world).then_some(()));
-            first.signal("-STOP");
-        }
-        (second.count("the lease is held") > 0).then_some(())
-    });
+    oversleeps(&world, &first, &second);
     world.requests.commit(notes("orders", 2));
     eventually("the second goes on", || all_ready(&world, "orders", 2).then_some(()));
     first.signal("-CONT");
@@ -252,6 +233,13 @@ fn a_repository_that_is_away_delays_no_stop() {
     daemon.stop();
 }
 
+/// How long a daemon's threads have worked, in hundredths of a second: proc_pid_stat(5).
+fn ticks(daemon: &Serving) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
 #[test]
 fn f68_without_descriptors_it_waits_and_goes_on_by_itself() {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -270,11 +258,16 @@ fn f68_without_descriptors_it_waits_and_goes_on_by_itself() {
         (0..20).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
     daemon.logged("oo many open files");
     let (said, passes) = (daemon.lines().len(), daemon.count("oo many open files"));
+    let (since, worked) = (std::time::Instant::now(), ticks(&daemon));
     eventually("it has tried again", || {
         (daemon.count("oo many open files") > passes + 2).then_some(())
     });
     let more = daemon.lines().len() - said;
     assert!(more < 100, "{more} lines for three tries");
+    // Nor does it ask for those who wait over and over: a hundred ticks are a second of one processor.
+    eventually("two seconds", || (since.elapsed().as_secs() >= 2).then_some(()));
+    let (worked, waited) = (ticks(&daemon) - worked, since.elapsed().as_millis() / 10);
+    assert!(u128::from(worked) < waited / 2, "{worked} of {waited} ticks at work");
     assert!(world.status_or_none("orders/dev/n0").is_none());
     drop(waiting);
     prlimit(pid, Resource::Nofile, usual).unwrap();

@@ -3,11 +3,14 @@
 mod crash;
 mod disk;
 mod life;
+mod limit;
 mod sandbox;
 mod server;
 mod serving;
 mod socket;
 mod systemd;
+
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -55,4 +58,29 @@ pub fn created_once(world: &World, count: usize) {
 /// Something harmless that makes a new commit.
 fn nothing_much(text: &str) -> crate::world::Edit {
     write("README.md", text)
+}
+
+/// Whether nobody is in the middle of a write to the store.
+fn is_free(world: &World) -> bool {
+    let store = rusqlite::Connection::open(world.root().join("state/vend.sqlite")).unwrap();
+    store.busy_timeout(Duration::ZERO).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+}
+
+/// The first falls asleep, and the second, which stands by, takes its lease.
+#[track_caller]
+fn oversleeps(world: &World, first: &Serving, second: &Serving) {
+    first.signal("-STOP");
+    let mut seen = 0;
+    eventually("the second takes the lease", || {
+        // Paused in the middle of a write, it keeps the file locked: nobody can do anything.
+        let busy = second.count("the store is busy");
+        if busy > seen {
+            seen = busy;
+            first.signal("-CONT");
+            eventually("the write is over", || is_free(world).then_some(()));
+            first.signal("-STOP");
+        }
+        (second.count("the lease is held") > 0).then_some(())
+    });
 }

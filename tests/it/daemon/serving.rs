@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub struct Serving {
     /// Of the daemon, which may be a child of the child.
     pid: u32,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Whether nobody reads what it logs.
+    stuck: Arc<AtomicBool>,
 }
 
 /// Waits for a condition; `what` is said when it never comes.
@@ -56,14 +59,23 @@ impl Serving {
             .spawn()
             .unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (log, kept) = (child.stderr.take().unwrap(), lines.clone());
+        let stuck: Arc<AtomicBool> = Arc::default();
+        let (log, kept, waits) = (child.stderr.take().unwrap(), lines.clone(), stuck.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
+                while waits.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 kept.lock().unwrap().push(line);
             }
         });
         let pid = child.id();
-        Self { child, pid, lines }
+        Self { child, pid, lines, stuck }
+    }
+
+    /// From now on nobody reads what it logs, or somebody does again.
+    pub fn is_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
     }
 
     /// Starts it by a program that confines it, and stays beside it: signals are for the daemon, whose
@@ -167,6 +179,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        self.is_stuck(false);
         self.kill();
         if std::thread::panicking() {
             let lines = self.lines();

@@ -286,3 +286,25 @@ fn the_same_case_leaves_the_same_trace() {
         assert_eq!(play(&rounds, 2), play(&rounds, 2), "{rounds:?}");
     }
 }
+
+/// Lines of a file that are neither empty nor comments.
+fn code(file: &str) -> Vec<String> {
+    let path = format!("{}/tests/it/model/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("//"));
+    lines.map(str::to_owned).collect()
+}
+
+/// All that decides what should stand is one file, which can be read as a whole; it shares words with those
+/// who draw cases and play them, and no rule.
+#[test]
+fn the_reference_is_short_and_stands_alone() {
+    let rules = code("reference.rs");
+    assert!(rules.len() < 300, "{} lines of code", rules.len());
+    let uses: Vec<&str> =
+        rules.iter().filter_map(|line| line.strip_prefix("use ")?.split('{').next()).collect();
+    assert_eq!(uses, ["std::collections::", "super::words::"]);
+    let words = code("words.rs");
+    let made: Vec<&String> = words.iter().filter(|line| line.contains("fn ")).collect();
+    assert_eq!(made, ["pub fn new(versions: impl IntoIterator<Item = u8>) -> Self {"]);
+}

@@ -3,7 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words::{Catalog, Edition, File, Hand, Id, Made, Rest, What, Word, name, team};
+use super::words::{Catalog, Edition, File, Hand, Id, Rest, What, Word};
+
+fn team(id: Id) -> &'static str {
+    id.split('/').next().unwrap()
+}
+
+fn name(id: Id) -> &'static str {
+    id.rsplit('/').next().unwrap()
+}
+
+/// What was made of a request, and what became of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Made {
+    what: What,
+    by_hand: Option<Hand>,
+    /// What its file said then.
+    protect: bool,
+    confirm: bool,
+}
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Question {

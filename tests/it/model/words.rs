@@ -4,14 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub type Id = &'static str;
 
-pub fn team(id: Id) -> &'static str {
-    id.split('/').next().unwrap()
-}
-
-pub fn name(id: Id) -> &'static str {
-    id.rsplit('/').next().unwrap()
-}
-
 /// What a request file says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct File {
@@ -67,16 +59,6 @@ pub struct What {
 pub enum Hand {
     Changed,
     Removed,
-}
-
-/// What was made of a request, and what became of that.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Made {
-    pub what: What,
-    pub by_hand: Option<Hand>,
-    /// What its file said then.
-    pub protect: bool,
-    pub confirm: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

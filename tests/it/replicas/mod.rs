@@ -13,14 +13,14 @@ use link::Link;
 use server::PostgresServer;
 
 /// A world whose store lies on a server.
-struct Replicas {
-    server: PostgresServer,
-    world: World,
+pub struct Replicas {
+    pub server: PostgresServer,
+    pub world: World,
 }
 
 impl Replicas {
     /// `None` where there is no PostgreSQL.
-    fn new(who: &str) -> Option<Self> {
+    pub fn new(who: &str) -> Option<Self> {
         let server = PostgresServer::start(who)?;
         let mut world = World::new();
         world.configure(|config| {
@@ -32,7 +32,7 @@ impl Replicas {
     }
 
     /// A daemon with a folder of its own, that reaches the store by `url`.
-    fn start(&self, name: &str, url: &str) -> Serving {
+    pub fn start(&self, name: &str, url: &str) -> Serving {
         let file = self.world.config_beside(&format!("{name}.yaml"), |config| {
             config["stateDir"] = json!(self.world.root().join(name));
             config["store"]["postgres"]["url"] = json!(url);
@@ -44,7 +44,7 @@ impl Replicas {
 }
 
 /// Whether it has the lease, by its own word.
-fn leads(daemon: &Serving) -> bool {
+pub fn leads(daemon: &Serving) -> bool {
     daemon.count("the lease is held") > 0
 }
 
@@ -54,7 +54,7 @@ fn leader(daemons: &[Serving]) -> Option<usize> {
 }
 
 /// One more with a folder of its own finds nothing to do, and from then on it does not even look.
-fn nothing_is_left(world: &World) {
+pub fn nothing_is_left(world: &World) {
     let before = world.refs();
     world.apply();
     assert_eq!(world.refs(), before);

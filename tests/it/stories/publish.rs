@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::isolation::many;
 use crate::world::{Repository, STATUS, World, ask, note, write};
 
 const ID: &str = "orders/dev/hello";
@@ -234,10 +235,23 @@ fn f18_a_push_that_is_denied_delays_no_apply_and_is_made_up_for_once() {
 
 #[test]
 fn f21_many_statuses_are_one_commit_and_our_own_commit_wakes_nobody() {
-    let world = World::new();
-    world.requests.commit((0..50).map(|n| ask(&format!("orders/dev/n-{n}"), note("hello"))));
-    world.apply();
-    assert_eq!(commits(&world), 1);
+    let mut world = World::new();
+    world.configure(|c| c["reconcile"] = json!({"portion": many()}));
+    let all = |text: &'static str| {
+        let teams = ["orders", "billing", "search"].into_iter().cycle();
+        let id = |(n, team)| format!("{team}/dev/n-{n}");
+        (0..many()).zip(teams).map(move |it| ask(&id(it), note(text)))
+    };
+    for (n, text) in ["made", "changed"].into_iter().enumerate() {
+        world.requests.commit(all(text));
+        world.apply();
+        assert_eq!(commits(&world), n + 1, "{text}");
+        let statuses = world.requests.contents(STATUS, "status/");
+        let words = ["phase: Ready".to_owned(), format!("text: {text}")];
+        let is_told = |status: &str| words.iter().all(|words| status.contains(words));
+        let told = statuses.iter().filter(|(_, status)| is_told(status)).count();
+        assert_eq!((statuses.len(), told), (many(), many()), "{text}");
+    }
     for _ in 0..3 {
         world.again_nothing();
     }

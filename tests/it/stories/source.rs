@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::daemon::{Serving, eventually};
+use crate::isolation::many;
 use crate::world::{Edit, STATUS, World, ask, drop_request, note, path_of, write};
 
 const ID: &str = "orders/dev/hello";
@@ -79,6 +80,53 @@ fn f08_a_folder_that_comes_back_goes_on_by_itself() {
     world.apply();
     assert_eq!(world.output_file("dev/payments/other/note/note.yaml").unwrap(), "text: changed\n");
     world.ready(ID);
+    world.again_nothing();
+}
+
+/// How often a point was passed by processes with this log.
+fn passed(log: &std::path::Path, point: &str) -> usize {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    log.lines().filter(|line| *line == point).count()
+}
+
+#[test]
+fn f09_of_many_files_a_pass_reads_and_renders_those_that_changed() {
+    let mut world = World::new();
+    world.configure(|c| c["reconcile"] = json!({"interval": "1h"}));
+    let (all, teams) = (many(), 20);
+    let id = |n: usize| format!("team-{}/dev/n{n}", n % teams);
+    world.requests.commit((0..all).map(|n| ask(&id(n), note("made"))));
+    let log = world.root().join("passed");
+    let mut command = world.command(&["serve", "--log", "json"]);
+    command.env("VEND_FAULT_LOG", &log);
+    let mut daemon = Serving::spawn(command);
+    daemon.logged("the lease is held");
+    // By the daemon's pass, which is over when this ends.
+    let counts = || ["read.parse", "read.render"].map(|point| passed(&log, point));
+    let reads = || {
+        let before = counts();
+        world.apply();
+        let after = counts();
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    let made = |n: usize, what: &str| {
+        let path = format!("dev/team-{}/n{n}/note/note.yaml", n % teams);
+        world.output_file(&path).is_some_and(|file| file == format!("text: {what}\n"))
+    };
+    world.apply();
+    assert_eq!(counts(), [all, all]);
+    assert!(made(all - 1, "made"));
+    assert_eq!(reads(), [0, 0]);
+
+    // One of them, then some of them, and then a file that is nobody's request.
+    world.requests.commit([ask(&id(7), note("changed"))]);
+    assert_eq!(reads(), [1, 1]);
+    world.requests.commit((10..15).map(|n| ask(&id(n), note("changed"))));
+    assert_eq!(reads(), [5, 5]);
+    assert!([7, 10, 14].into_iter().all(|n| made(n, "changed")) && made(8, "made"));
+    world.requests.commit([write("README.md", "Nobody's.\n")]);
+    assert_eq!(reads(), [0, 0]);
+    daemon.stop();
     world.again_nothing();
 }
 

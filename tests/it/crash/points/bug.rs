@@ -11,8 +11,15 @@ fn panics_at(point: &str) -> String {
     world.requests.commit([ask(ONE, note("one")), ask("orders/dev/gone", note("gone"))]);
     world.apply();
     world.requests.commit([ask(ONE, note("boom")), drop_request("orders/dev/gone")]);
-    let output = world.command(&["apply"]).env("VEND_FAULT", format!("{point}=panic")).output();
-    let output = output.unwrap();
+    let mut command = world.command(&["--log", "json", "apply"]);
+    let output = command.env("VEND_FAULT", format!("{point}=panic")).output().unwrap();
+    // It is a line of the log with its place, and without words that could hold what was read.
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut told = lines.iter().map(|line| line["fields"]["message"].as_str().unwrap_or_default());
+    assert!(told.any(|it| it.starts_with("panicked at src/fault/active.rs:")), "{said}");
+    assert!(!said.contains("a test has it panic"), "{said}");
     assert!(output.status.code().is_some(), "the process ended of it: {output:?}");
     // Nobody else waits for it.
     assert!(world.status_or_none("orders/dev/gone").is_none(), "{output:?}");

@@ -26,8 +26,6 @@ pub use self::run::share_out;
 
 /// Where each point is played when not everything is.
 const HOMES: &[(&str, &str)] = &[
-    ("store.migrate.before", "create"),
-    ("store.migrate.after", "create"),
     ("pass.maintain.before", "create"),
     ("pass.maintain.after", "create"),
     ("pass.intent.before", "update"),
@@ -87,6 +85,8 @@ const HOMES: &[(&str, &str)] = &[
     ("store.rebuild.after", "rebuild"),
     ("store.put.before", "rebuild"),
     ("store.put.after", "rebuild"),
+    ("store.migrate.before", "older"),
+    ("store.migrate.after", "older"),
     ("store.copy.before", "older"),
     ("store.copy.after", "older"),
     ("store.renew.before", "daemon"),

@@ -333,27 +333,6 @@ fn rebuild(_: &World) -> Vec<String> {
 /// The last upkeep was long ago, and there is much to join.
 fn neglect(world: &World) {
     lab::neglect(world);
-    for mirror in std::fs::read_dir(world.root().join("state/mirrors")).unwrap().flatten() {
-        if mirror.path().is_dir() {
-            clutter(&mirror.path());
-        }
-    }
+    lab::litter(world);
     unrelated(world);
-}
-
-/// So many loose objects that a mirror is tidied: those are counted in the folder `17`.
-fn clutter(mirror: &std::path::Path) {
-    let git = git2::Repository::open_bare(mirror).unwrap();
-    let mut found = 0;
-    for n in 0.. {
-        let bytes = format!("clutter {n}");
-        let id = git2::Oid::hash_object(git2::ObjectType::Blob, bytes.as_bytes()).unwrap();
-        if id.as_bytes()[0] == 0x17 {
-            git.blob(bytes.as_bytes()).unwrap();
-            found += 1;
-        }
-        if found == 10 {
-            return;
-        }
-    }
 }
