@@ -34,7 +34,7 @@ impl Fire for Stacks {
             it.world.vend(&["apply", "--wait"]);
             let is = |(id, seconds): (&String, &String)| {
                 let asked = &it.world.status(id)["parameters"]["seconds"];
-                asked.to_string() == *seconds
+                asked.as_u64().map(|n| n.to_string()).as_ref() == Some(seconds)
             };
             (are_ready(&it.world, wanted) && wanted.iter().all(is)).then_some(())
         });
