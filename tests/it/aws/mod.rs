@@ -101,6 +101,13 @@ impl Aws {
         self.proxy.no_rules();
     }
 
+    /// Each rule has done something: a story of what breaks in which nothing broke shows nothing.
+    #[track_caller]
+    pub fn assert_rules_used(&self, what: &str) {
+        let unused = self.proxy.unused_rules();
+        assert!(unused.is_empty(), "{what}: no call broke of {unused:?}\n{}", self.history());
+    }
+
     /// The server as it is, without AWS's manners.
     pub fn impolite(&self) {
         self.proxy.polite(false);

@@ -27,7 +27,7 @@ fn is_ready(it: &Account) -> bool {
     it.world.status_or_none(ID).is_some_and(|status| status["phase"] == "Ready")
 }
 
-/// One life of a request, in which the first call of each of these actions breaks.
+/// One life of a request, in which the first call of each of these actions breaks: each of them does.
 #[track_caller]
 fn a_life_with(name: &str, actions: &[&str], fault: &Fault) {
     let it = Account::new();
@@ -52,6 +52,7 @@ fn a_life_with(name: &str, actions: &[&str], fault: &Fault) {
     assert!(it.aws.stack(&stack).is_none(), "{name}");
     let effects = it.aws.effects(&stack);
     assert_eq!(effects, ["create", "update", "delete"], "{name}\n{}", it.aws.history());
+    it.aws.assert_rules_used(name);
     it.again_nothing();
 }
 
@@ -76,6 +77,9 @@ fn f34_f35_f36_f37_changes_that_break() {
             ("reset before it is passed on", Fault::ResetBefore),
             ("reset after it was accepted", Fault::ResetAfter),
             ("accepted, and 503", Fault::FailAfter(503)),
+            ("500, and nothing was done", Fault::Refuse(500, "InternalFailure", "sorry")),
+            ("502, and nothing was done", Fault::FailBefore(502)),
+            ("504, and nothing was done", Fault::FailBefore(504)),
             ("an answer that makes no sense", Fault::Garbage),
             ("an answer that breaks off", Fault::Cut),
         ],
@@ -89,6 +93,7 @@ fn looks_that_break() {
         &[
             ("throttled looks", Fault::Throttle),
             ("lost looks", Fault::ResetAfter),
+            ("looks that a server in between fails", Fault::FailBefore(502)),
             ("looks that make no sense", Fault::Garbage),
         ],
     );

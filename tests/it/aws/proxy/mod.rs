@@ -90,6 +90,11 @@ impl Proxy {
         self.state.rules.lock().unwrap().add(rule);
     }
 
+    /// The actions of rules that have met no call yet to do something to.
+    pub fn unused_rules(&self) -> Vec<String> {
+        self.state.rules.lock().unwrap().unused()
+    }
+
     /// No rules any more.
     pub fn no_rules(&self) {
         self.state.rules.lock().unwrap().clear();
@@ -130,6 +135,10 @@ impl State {
                 Fault::Hold(gate) => gate.pass().await,
                 Fault::Throttle => return refuse(call, 400, "Throttling", "Rate exceeded"),
                 Fault::Refuse(status, code, text) => return refuse(call, *status, code, text),
+                Fault::FailBefore(status) => {
+                    call.end = End { status: Some(*status), ..End::default() };
+                    return Reply::Answer(Answer::xml(*status, ""));
+                }
                 Fault::ResetBefore => return Reply::Reset,
                 Fault::Request(change) => {
                     change(&mut call.form);
