@@ -56,6 +56,28 @@ fn a_life_with(name: &str, actions: &[&str], fault: &Fault) {
     it.again_nothing();
 }
 
+#[test]
+fn i3_no_stack_is_touched_before_the_intent_is_on_disk() {
+    let it = Account::new();
+    let pass = |what: &str| {
+        let before = it.aws.calls().len();
+        it.world.vend(&["apply", "--wait"]);
+        let calls = it.aws.calls();
+        let bore_one =
+            calls[before..].iter().any(|c| c.effect().is_some() && !c.token().is_empty());
+        assert!(bore_one, "{what}: nothing was judged\n{}", it.aws.history());
+        it.aws.assert_sound();
+    };
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    pass("made");
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    pass("changed");
+    it.world.requests.commit([drop_request(ID)]);
+    pass("deleted");
+    assert_eq!(it.aws.effects(""), ["create", "update", "delete"], "{}", it.aws.history());
+    it.again_nothing();
+}
+
 const WRITES: [&str; 4] = ["CreateStack", "CreateChangeSet", "ExecuteChangeSet", "DeleteStack"];
 const LOOKS: [&str; 3] = ["DescribeStacks", "DescribeChangeSet", "DescribeStackEvents"];
 
