@@ -80,7 +80,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     (
         "loss-unasked",
         "crash::lossy::a_replacement_waits_for_a_person_and_is_previewed_once",
-        "panicked at tests/it/crash/lossy.rs",
+        "a loss that was foretold went on, and nobody was asked",
     ),
     (
         "owner-unchecked",
@@ -127,11 +127,15 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
         "review::approval::b100_f29_a_catalog_that_moved_before_the_merge_holds_what_was_not_reviewed",
         r#"the comment never said ["/vend approve ""#,
     ),
-    ("unsaid-forgotten", "crash::points::f61_delete", "delete with pass.say.before=kill"),
+    (
+        "unsaid-forgotten",
+        "crash::points::f61_delete",
+        "delete with pass.say.before=kill@1: what is said of requests is wrong",
+    ),
     (
         "unpublished-forgotten",
         "stories::publish::f18_a_publication_that_failed_is_told_until_it_is_made",
-        r#"vend ["apply"]"#,
+        "a status that could not be published is not tried again",
     ),
     (
         "hand-edit-kept",
