@@ -243,9 +243,9 @@ impl Aws {
             let sound = match effect {
                 "create" => standing.insert(stack.clone()),
                 "delete" => {
-                    // One that was never executed may be removed as well.
-                    standing.remove(&stack);
-                    true
+                    // One that was never executed may be removed as well, and that without an intent.
+                    let stood = standing.remove(&stack);
+                    !stood || !call.token().is_empty() || !self.proxy.intents().are_known()
                 }
                 _ => true,
             };

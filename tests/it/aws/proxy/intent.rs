@@ -24,8 +24,14 @@ impl Intents {
         self.told_by(Arc::new(move |token| any_store_has(&folder, token)));
     }
 
+    /// Whether it is known where they lie.
+    pub fn are_known(&self) -> bool {
+        self.0.lock().unwrap().is_some()
+    }
+
     /// Whether a call changes something under no token, or under one of which no store knows. Uploads,
-    /// previews and guards have none, and change no stack.
+    /// previews and guards have none, and change no stack; nor does the deletion of an empty one, which
+    /// only the whole record tells from another.
     pub async fn lack(&self, call: &Call) -> bool {
         let Some(has) = self.0.lock().unwrap().clone() else { return false };
         // What stops a change bears the token of that change, and a word more.
@@ -34,7 +40,7 @@ impl Intents {
             return false;
         }
         if token.is_empty() {
-            return call.effect().is_some();
+            return call.effect().is_some_and(|effect| effect != "delete");
         }
         !tokio::task::spawn_blocking(move || has(&token)).await.unwrap()
     }
