@@ -11,6 +11,7 @@ mod server;
 pub mod stack;
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -99,6 +100,13 @@ impl Aws {
     /// No rules any more.
     pub fn no_rules(&self) {
         self.proxy.no_rules();
+    }
+
+    /// Each rule has done something: a story of what breaks in which nothing broke shows nothing.
+    #[track_caller]
+    pub fn assert_rules_used(&self, what: &str) {
+        let unused = self.proxy.unused_rules();
+        assert!(unused.is_empty(), "{what}: no call broke of {unused:?}\n{}", self.history());
     }
 
     /// The server as it is, without AWS's manners.
@@ -204,10 +212,24 @@ impl Aws {
         done.filter_map(Call::effect).collect()
     }
 
+    /// From now on, the token of each change must lie in a store in one of this folder's folders when it
+    /// is asked for.
+    pub fn intents_lie_in(&self, folder: &Path) {
+        self.proxy.intents().lie_in(folder);
+    }
+
+    /// From now on, a store that is no file tells whether it has the token of a change.
+    pub fn intents_told_by(&self, has: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.proxy.intents().told_by(std::sync::Arc::new(has));
+    }
+
     /// The oracle: as the server saw it, no stack was created while it stood, none was deleted that
-    /// did not, and no token had two effects.
+    /// did not, no token had two effects, and nothing was asked for before the intent of it was on disk.
     #[track_caller]
     pub fn assert_sound(&self) {
+        if let Some(call) = self.calls().iter().find(|call| call.unintended) {
+            panic!("sent without an intent: {}\n{}", call.line(), self.history());
+        }
         let mut standing = std::collections::BTreeSet::new();
         let mut tokens = std::collections::BTreeSet::new();
         let removed = self.removed.lock().unwrap();
@@ -221,9 +243,9 @@ impl Aws {
             let sound = match effect {
                 "create" => standing.insert(stack.clone()),
                 "delete" => {
-                    // One that was never executed may be removed as well.
-                    standing.remove(&stack);
-                    true
+                    // One that was never executed may be removed as well, and that without an intent.
+                    let stood = standing.remove(&stack);
+                    !stood || !call.token().is_empty() || !self.proxy.intents().are_known()
                 }
                 _ => true,
             };

@@ -237,8 +237,8 @@ async fn a_replacement_waits_for_a_person_and_is_previewed_once() {
     story.lossy.with(|s| s.lost = Some(ResourceAction::Replace));
     story.change(ONE, "second");
     let report = story.pass(&mut run).await;
+    assert_eq!(story.phase(ONE), "Held", "a loss that was foretold went on, and nobody was asked");
     asked(&report);
-    assert_eq!(story.phase(ONE), "Held");
     let waits = story.world.status(ONE)["waitingFor"].to_string();
     assert!(waits.contains("replace `Queue` (Test::Queue, since `Name` changes)"), "{waits}");
     assert_eq!(story.lossy.with(|s| (s.previewed.len(), s.discarded.len())), (1, 1));

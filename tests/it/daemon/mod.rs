@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod filter;
 mod life;
 mod limit;
 mod sandbox;

@@ -1,17 +1,20 @@
 //! The main stories with the program as confined as `systemd/vend.service` has it: a file system that is read-only but
-//! for its state, nobody's home, no capability, an empty environment. By bubblewrap where it is and user namespaces are
-//! allowed; else with a home that must stay empty. Each test prints which it was, and that it lacked the other.
+//! for its state, nobody's home, no capability, an empty environment, and the calls to the kernel that its filters leave.
+//! By bubblewrap where it is and user namespaces are allowed; else with a home that must stay empty, and nothing more.
+//! Each test prints which it was, and what it lacked.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
 
+use super::filter::filters;
 use super::{Serving, all_ready, created_once, eventually, notes};
 use crate::lacking::not_run;
-use crate::remote::https_world;
+use crate::remote::{https_world, ssh};
 use crate::review::Desk;
-use crate::world::{World, ask, drop_request, note};
+use crate::stacks::Account;
+use crate::world::{World, ask, drop_request, note, request};
 
 /// How a program is confined here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +40,8 @@ struct Sandbox<'w> {
     kind: Kind,
     /// Written to beside the state.
     writable: Vec<PathBuf>,
+    /// What the program finds in its environment beside the least.
+    environment: Vec<(String, String)>,
 }
 
 impl<'w> Sandbox<'w> {
@@ -47,13 +52,25 @@ impl<'w> Sandbox<'w> {
             not_run(
                 "a sandbox",
                 "bwrap",
-                "an empty home and environment stand for it (bubblewrap)",
+                "no folder is read-only and no call to the kernel is refused: an empty home and environment \
+                 stand for it (bubblewrap)",
             );
         }
         for folder in [world.root().join("state"), home(world)] {
             std::fs::create_dir_all(folder).unwrap();
         }
-        Self { world, kind, writable: writable.iter().map(|path| (*path).to_owned()).collect() }
+        let writable = writable.iter().map(|path| (*path).to_owned()).collect();
+        Self { world, kind, writable, environment: Vec::new() }
+    }
+
+    /// The filters of the unit, a file each.
+    fn filters(&self) -> Vec<PathBuf> {
+        let write = |(n, filter): (usize, Vec<u8>)| {
+            let file = self.world.root().join(format!("filter-{n}"));
+            std::fs::write(&file, filter).unwrap();
+            file
+        };
+        filters().into_iter().enumerate().map(write).collect()
     }
 
     /// A program with its arguments, confined.
@@ -62,7 +79,16 @@ impl<'w> Sandbox<'w> {
         let path = std::env::var_os("PATH").unwrap();
         let mut command = match self.kind {
             Kind::Bubblewrap => {
-                let mut command = Command::new("bwrap");
+                // A shell opens the filters' files for it: what this process has open closes for its children.
+                let filters = self.filters();
+                let numbers = || (3..).take(filters.len());
+                let opened: String = numbers().map(|n| format!(" {n}<\"${}\"", n - 2)).collect();
+                let becomes = format!("shift {}; exec bwrap \"$@\"", filters.len());
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("exec{opened}; {becomes}"), "sh"]).args(&filters);
+                for n in numbers() {
+                    command.args(["--add-seccomp-fd", &n.to_string()]);
+                }
                 command.args(["--die-with-parent", "--new-session", "--cap-drop", "ALL"]).args([
                     "--unshare-user",
                     "--unshare-ipc",
@@ -95,7 +121,7 @@ impl<'w> Sandbox<'w> {
                 command
             }
         };
-        command.args(args).env("PATH", path);
+        command.args(args).env("PATH", path).envs(self.environment.iter().cloned());
         command
     }
 
@@ -147,6 +173,19 @@ fn the_sandbox_is_as_tight_as_it_says() {
         assert_eq!(says("grep CapEff /proc/self/status").1, "CapEff:\t0000000000000000\n");
         assert_eq!(says("grep NoNewPrivs /proc/self/status").1, "NoNewPrivs:\t1\n");
         assert_ne!(says("id -u").1, "0\n");
+        // The filters of the unit, each by something that it refuses, and by something that it does not.
+        assert_eq!(says("grep ^Seccomp: /proc/self/status").1, "Seccomp:\t2\n");
+        let refused = |call: &str, error: &str| {
+            let script = format!("python3 -c 'import mmap, os, socket; {call}' 2>&1");
+            let (_, said) = says(&script);
+            let last = said.lines().last().unwrap_or_default();
+            assert!(last.contains(error), "{call}: {said}");
+        };
+        refused("os.setpriority(os.PRIO_PROCESS, 0, 5)", "Operation not permitted");
+        refused("os.chown(\".\", os.getuid(), -1)", "Operation not permitted");
+        refused("mmap.mmap(-1, 4096, prot=7)", "Operation not permitted");
+        refused("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "not supported by protocol");
+        refused("mmap.mmap(-1, 4096, prot=3); socket.socket(); print(\"allowed\")", "allowed");
     }
 }
 
@@ -167,6 +206,58 @@ fn in_a_sandbox_a_request_is_created_changed_and_deleted() {
     });
     eventually("that is published", || all_ready_but(&world, "orders/dev/n0").then_some(()));
     assert_eq!(world.actions("vend-orders-dev-n0-note-"), ["create", "update", "delete"]);
+    daemon.stop();
+    sandbox.held();
+    world.again_nothing();
+}
+
+#[test]
+fn in_a_sandbox_a_stack_is_created_changed_and_deleted() {
+    const ID: &str = "orders/dev/events";
+    let mut it = Account::new();
+    it.world.configure(|c| c["reconcile"] = json!({"interval": "300ms"}));
+    let requests = it.world.requests.path().to_owned();
+    let mut sandbox = Sandbox::around(&it.world, &[&requests]);
+    sandbox.environment = it.aws.environment();
+    let mut daemon = sandbox.serve();
+    let is_done = |effects: &[&str]| {
+        it.aws.eventually(&format!("{effects:?} is all that was done"), || {
+            (it.aws.effects("") == effects).then_some(())
+        });
+    };
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    is_done(&["create"]);
+    eventually("it is ready", || is_ready_with(&it.world, ID, 60));
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    eventually("it is changed", || is_ready_with(&it.world, ID, 120));
+    it.world.requests.commit([drop_request(ID)]);
+    is_done(&["create", "update", "delete"]);
+    eventually("it is gone", || it.world.status_or_none(ID).is_none().then_some(()));
+    daemon.stop();
+    sandbox.held();
+    it.again_nothing();
+}
+
+/// A request is ready with so many seconds.
+fn is_ready_with(world: &World, id: &str, seconds: u64) -> Option<()> {
+    let status = world.status_or_none(id)?;
+    (status["phase"] == "Ready" && status["parameters"]["seconds"] == seconds).then_some(())
+}
+
+#[test]
+fn in_a_sandbox_all_of_a_requests_life_over_ssh() {
+    let Some(place) = ssh::place("ssh in a sandbox") else { return };
+    let world = &place.world;
+    let sandbox = Sandbox::around(world, &[]);
+    world.requests.commit([ask("orders/dev/n0", note("hello")), ask("orders/dev/n1", note("x"))]);
+    let mut daemon = sandbox.serve();
+    eventually("both are ready", || all_ready(world, "orders", 2).then_some(()));
+    world.requests.commit([ask("orders/dev/n1", note("changed")), drop_request("orders/dev/n0")]);
+    eventually("one is changed", || {
+        (world.actions("vend-orders-dev-n1-note-") == ["create", "update"]).then_some(())
+    });
+    eventually("the other is gone", || all_ready_but(world, "orders/dev/n0").then_some(()));
+    assert_eq!(world.actions("vend-orders-dev-n0-note-"), ["create", "delete"]);
     daemon.stop();
     sandbox.held();
     world.again_nothing();

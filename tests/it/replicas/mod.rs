@@ -4,8 +4,9 @@
 mod link;
 mod points;
 pub mod server;
+mod stack;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::daemon::{Serving, all_ready, created_once, eventually, notes};
 use crate::world::{World, ask, drop_request, note, to_approve};
@@ -23,11 +24,7 @@ impl Replicas {
     pub fn new(who: &str) -> Option<Self> {
         let server = PostgresServer::start(who)?;
         let mut world = World::new();
-        world.configure(|config| {
-            config["store"] = json!({"postgres": {"url": server.url(), "connections": 4}});
-            config["reconcile"] = json!({"interval": "1s", "lease": "3s"});
-            config["server"] = json!({"listen": "127.0.0.1:0"});
-        });
+        world.configure(|config| with_store(config, &server));
         Some(Self { server, world })
     }
 
@@ -41,6 +38,13 @@ impl Replicas {
         command.env("VEND_CONFIG", file);
         Serving::spawn(command)
     }
+}
+
+/// A configuration whose store lies on this server.
+fn with_store(config: &mut Value, server: &PostgresServer) {
+    config["store"] = json!({"postgres": {"url": server.url(), "connections": 4}});
+    config["reconcile"] = json!({"interval": "1s", "lease": "3s"});
+    config["server"] = json!({"listen": "127.0.0.1:0"});
 }
 
 /// Whether it has the lease, by its own word.

@@ -14,7 +14,7 @@ pub fn files(aws: &Aws) -> Vec<Edit> {
         environment(aws, "dev", "", ""),
         environment(aws, "prod", "", "  protect: true\n"),
     ];
-    files.extend(queue());
+    files.extend(queue("1.0.0", ""));
     files.extend(bucket());
     files.extend(reader());
     files.extend(slow());
@@ -40,8 +40,9 @@ pub fn environment(aws: &Aws, name: &str, settings: &str, more: &str) -> Edit {
     write(format!("environments/{name}.yaml"), text)
 }
 
-/// One queue. Its retention changes in place; with another name it is another queue.
-fn queue() -> Vec<Edit> {
+/// One queue. Its retention changes in place; with another name it is another queue. `more` are further
+/// lines of its properties.
+pub fn queue(version: &str, more: &str) -> Vec<Edit> {
     let schema = r#"{"type": "object", "additionalProperties": false, "properties": {
         "seconds": {"type": "integer", "default": 60},
         "name": {"type": "string", "default": ""}
@@ -55,15 +56,17 @@ Resources:
       QueueName: {{parameters.name}}
       {{/if}}
       MessageRetentionPeriod: {{parameters.seconds}}
+MORE
 Outputs:
   QueueUrl:
     Value: !Ref Queue
   QueueArn:
     Value: !GetAtt Queue.Arn
 "#;
+    let source = source.replace("MORE\n", more);
     let components = "    - {name: queue, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{url: {from: queue.QueueUrl}, arn: {from: queue.QueueArn}}";
-    template("queue", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+    template("queue", version, components, outputs, schema, &[("stack.yaml.hbs", &source)])
 }
 
 /// A queue, and a bucket of a name that may be taken.
@@ -88,6 +91,25 @@ Outputs:
     let components = "    - {name: bucket, provider: cloudformation, source: stack.yaml.hbs}\n";
     let outputs = "{name: {from: bucket.Name}}";
     template("bucket", "1.0.0", components, outputs, schema, &[("stack.yaml.hbs", source)])
+}
+
+/// A queue, and a bucket in a stack of its own, of a name that may be taken.
+pub fn two() -> Vec<Edit> {
+    let schema = r#"{"type": "object", "additionalProperties": false, "required": ["name"], "properties": {
+        "name": {"type": "string"}
+    }}"#;
+    let queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n";
+    let bucket = r"Resources:
+  Bucket:
+    Type: AWS::S3::Bucket
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      BucketName: {{parameters.name}}
+";
+    let components = "    - {name: queue, provider: cloudformation, source: queue.yaml.hbs}\n    - {name: bucket, provider: cloudformation, source: bucket.yaml.hbs}\n";
+    let sources = [("queue.yaml.hbs", queue), ("bucket.yaml.hbs", bucket)];
+    template("two", "1.0.0", components, "{}", schema, &sources)
 }
 
 /// A parameter that holds what another request gives.

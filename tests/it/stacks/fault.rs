@@ -27,7 +27,7 @@ fn is_ready(it: &Account) -> bool {
     it.world.status_or_none(ID).is_some_and(|status| status["phase"] == "Ready")
 }
 
-/// One life of a request, in which the first call of each of these actions breaks.
+/// One life of a request, in which the first call of each of these actions breaks: each of them does.
 #[track_caller]
 fn a_life_with(name: &str, actions: &[&str], fault: &Fault) {
     let it = Account::new();
@@ -52,6 +52,29 @@ fn a_life_with(name: &str, actions: &[&str], fault: &Fault) {
     assert!(it.aws.stack(&stack).is_none(), "{name}");
     let effects = it.aws.effects(&stack);
     assert_eq!(effects, ["create", "update", "delete"], "{name}\n{}", it.aws.history());
+    it.aws.assert_rules_used(name);
+    it.again_nothing();
+}
+
+#[test]
+fn i3_no_stack_is_touched_before_the_intent_is_on_disk() {
+    let it = Account::new();
+    let pass = |what: &str| {
+        let before = it.aws.calls().len();
+        it.world.vend(&["apply", "--wait"]);
+        let calls = it.aws.calls();
+        let bore_one =
+            calls[before..].iter().any(|c| c.effect().is_some() && !c.token().is_empty());
+        assert!(bore_one, "{what}: nothing was judged\n{}", it.aws.history());
+        it.aws.assert_sound();
+    };
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    pass("made");
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{seconds: 120}"))]);
+    pass("changed");
+    it.world.requests.commit([drop_request(ID)]);
+    pass("deleted");
+    assert_eq!(it.aws.effects(""), ["create", "update", "delete"], "{}", it.aws.history());
     it.again_nothing();
 }
 
@@ -76,6 +99,9 @@ fn f34_f35_f36_f37_changes_that_break() {
             ("reset before it is passed on", Fault::ResetBefore),
             ("reset after it was accepted", Fault::ResetAfter),
             ("accepted, and 503", Fault::FailAfter(503)),
+            ("500, and nothing was done", Fault::Refuse(500, "InternalFailure", "sorry")),
+            ("502, and nothing was done", Fault::FailBefore(502)),
+            ("504, and nothing was done", Fault::FailBefore(504)),
             ("an answer that makes no sense", Fault::Garbage),
             ("an answer that breaks off", Fault::Cut),
         ],
@@ -89,6 +115,7 @@ fn looks_that_break() {
         &[
             ("throttled looks", Fault::Throttle),
             ("lost looks", Fault::ResetAfter),
+            ("looks that a server in between fails", Fault::FailBefore(502)),
             ("looks that make no sense", Fault::Garbage),
         ],
     );

@@ -49,6 +49,7 @@ impl Account {
                 json!({"endpoint": aws.endpoint(), "rates": rates});
         });
         world.catalog.commit(catalog::files(&aws));
+        aws.intents_lie_in(world.root());
         Self { aws, world }
     }
 

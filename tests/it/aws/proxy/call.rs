@@ -28,6 +28,8 @@ pub struct Call {
     /// `CREATE` or `UPDATE`, of the change set that it makes or executes; `REVIEW`, of a deletion
     /// of what only a change set to be looked at has made.
     pub kind: String,
+    /// It changes something, and no intent of that was on disk when it came.
+    pub unintended: bool,
     /// What became of it.
     pub end: End,
 }
@@ -99,7 +101,7 @@ impl Call {
 
     /// One line for messages.
     pub fn line(&self) -> String {
-        let Self { at, account, action, stack, end, .. } = self;
+        let Self { at, account, action, stack, unintended, end, .. } = self;
         let status = end.status.map_or("no answer".to_owned(), |s| s.to_string());
         let mut line = format!("{:>6} ms {account} {action} {stack} -> {status}", at.as_millis());
         for (said, word) in [
@@ -107,6 +109,7 @@ impl Call {
             (!end.reached, "never passed on"),
             (end.replayed, "replayed"),
             (end.lost, "answer lost"),
+            (*unintended, "without an intent"),
         ] {
             if said {
                 line = format!("{line} ({word})");
@@ -208,7 +211,8 @@ pub fn read(sent: &Sent, at: Duration) -> Call {
     };
     let stack = stack_name(form.get("StackName").map_or("", String::as_str)).to_owned();
     let kind = String::new();
-    Call { at, account, region, service, action, form, stack, kind, end: End::default() }
+    let end = End::default();
+    Call { at, account, region, service, action, form, stack, kind, unintended: false, end }
 }
 
 /// The name in a stack's ARN; a name is one already.

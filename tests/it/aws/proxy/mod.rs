@@ -4,19 +4,21 @@
 //! # Flow
 //!
 //! ```text
-//! request ─▶ record ─▶ rules (delay, refuse, reset, change) ─▶ manners ─▶ server
-//!                                                                           │
-//! answer ◀── record's end ◀── rules (reset, fail, cut, change) ◀── manners ◀┘
+//! request ─▶ record ─▶ intent on disk? ─▶ rules (delay, refuse, reset, change) ─▶ manners ─▶ server
+//!                                                                                             │
+//! answer ◀── record's end ◀── rules (reset, fail, cut, change) ◀── manners ◀──────────────────┘
 //! ```
 //!
 //! # Guarantees
 //!
 //! * Calls are recorded in the order of their arrival, before anything happens to them.
 //! * What the server was asked for is recorded to its end, also when whoever asked was killed.
+//! * Whether a change was intended is looked up before anybody is asked for it.
 //! * A call goes to the server at most once, and the record says whether it did.
 
 mod call;
 mod form;
+mod intent;
 mod manners;
 mod rule;
 mod wire;
@@ -34,6 +36,7 @@ pub use rule::{Fault, Gate, Rule};
 pub use wire::send;
 
 use call::End;
+use intent::Intents;
 use manners::Manners;
 use rule::Rules;
 
@@ -51,6 +54,7 @@ struct State {
     calls: Mutex<Vec<Call>>,
     rules: Mutex<Rules>,
     manners: Manners,
+    intents: Intents,
     polite: AtomicBool,
 }
 
@@ -74,6 +78,7 @@ impl Proxy {
             calls: Mutex::default(),
             rules: Mutex::default(),
             manners: Manners::default(),
+            intents: Intents::default(),
             polite: AtomicBool::new(true),
         });
         let serving = tokio::spawn(wire::serve(listener, Arc::clone(&state)));
@@ -90,9 +95,19 @@ impl Proxy {
         self.state.rules.lock().unwrap().add(rule);
     }
 
+    /// The actions of rules that have met no call yet to do something to.
+    pub fn unused_rules(&self) -> Vec<String> {
+        self.state.rules.lock().unwrap().unused()
+    }
+
     /// No rules any more.
     pub fn no_rules(&self) {
         self.state.rules.lock().unwrap().clear();
+    }
+
+    /// Where intents lie that a call must have.
+    pub fn intents(&self) -> &Intents {
+        &self.state.intents
     }
 
     /// Whether the server is made to behave as AWS documents; it is, unless a test says otherwise.
@@ -117,6 +132,9 @@ impl State {
             calls.push(call.clone());
             calls.len() - 1
         };
+        if self.intents.lack(&call).await {
+            self.calls.lock().unwrap()[index].unintended = true;
+        }
         let faults = self.rules.lock().unwrap().take(&call);
         let reply = self.pass(&mut call, &mut sent, &faults).await;
         self.calls.lock().unwrap()[index].end = call.end;
@@ -130,6 +148,10 @@ impl State {
                 Fault::Hold(gate) => gate.pass().await,
                 Fault::Throttle => return refuse(call, 400, "Throttling", "Rate exceeded"),
                 Fault::Refuse(status, code, text) => return refuse(call, *status, code, text),
+                Fault::FailBefore(status) => {
+                    call.end = End { status: Some(*status), ..End::default() };
+                    return Reply::Answer(Answer::xml(*status, ""));
+                }
                 Fault::ResetBefore => return Reply::Reset,
                 Fault::Request(change) => {
                     change(&mut call.form);

@@ -34,6 +34,8 @@ pub enum Fault {
     Refuse(u16, &'static str, &'static str),
     /// The connection is reset, and nothing passed on.
     ResetBefore,
+    /// This status, without a body that says why: not passed on.
+    FailBefore(u16),
     /// Passed on; then the connection is reset instead of an answer.
     ResetAfter,
     /// Passed on; then this status, without a body that says why.
@@ -114,18 +116,32 @@ impl Rule {
     }
 }
 
-/// The rules, and how often each was met.
+/// The rules, and how often each was met and used.
 #[derive(Default)]
 pub struct Rules {
-    rules: Vec<(Rule, usize)>,
+    rules: Vec<Kept>,
     /// How often an action came for a stack.
     seen: HashMap<(String, String), u64>,
+}
+
+struct Kept {
+    rule: Rule,
+    /// Calls that match it.
+    met: usize,
+    /// Calls that it did something to.
+    hits: usize,
 }
 
 impl Rules {
     /// One more.
     pub fn add(&mut self, rule: Rule) {
-        self.rules.push((rule, 0));
+        self.rules.push(Kept { rule, met: 0, hits: 0 });
+    }
+
+    /// The actions of those that nothing was done by yet.
+    pub fn unused(&self) -> Vec<String> {
+        let unused = self.rules.iter().filter(|kept| kept.hits == 0);
+        unused.map(|kept| kept.rule.action.clone().unwrap_or_else(|| "*".to_owned())).collect()
     }
 
     /// None any more.
@@ -138,7 +154,7 @@ impl Rules {
         let seen = self.seen.entry((call.action.clone(), call.stack.clone())).or_default();
         *seen += 1;
         let mut faults = Vec::new();
-        for (index, (rule, met)) in self.rules.iter_mut().enumerate() {
+        for (index, Kept { rule, met, hits }) in self.rules.iter_mut().enumerate() {
             let chance = || {
                 let mut hasher = DefaultHasher::new();
                 (&call.action, &call.stack, *seen, index).hash(&mut hasher);
@@ -149,6 +165,7 @@ impl Rules {
             }
             *met += 1;
             if *met > rule.skip && *met - rule.skip <= rule.times {
+                *hits += 1;
                 faults.push(rule.fault.clone());
             }
         }

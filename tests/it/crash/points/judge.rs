@@ -78,6 +78,20 @@ impl Facts {
         self.statuses.values().all(|said| rests.iter().any(|phase| said.starts_with(phase)))
     }
 
+    /// The first kind of facts in which these differ from those.
+    pub fn unlike(&self, those: &Self) -> &'static str {
+        let Self { actions, files, statuses } = self;
+        if actions != &those.actions {
+            "what was done"
+        } else if files != &those.files {
+            "what is there"
+        } else if statuses != &those.statuses {
+            "what is said of requests"
+        } else {
+            "nothing"
+        }
+    }
+
     pub fn of(world: &World) -> Self {
         let mut facts = Self::default();
         for repository in outputs(world) {

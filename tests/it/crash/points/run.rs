@@ -118,7 +118,8 @@ fn settle(world: &World, facts: &Facts, what: &str) {
         }
         assert!(
             is == *facts || pass < PASSES,
-            "{what}: after {pass} passes it is\n{is:#?}\nand not\n{facts:#?}\n{}\n{}",
+            "{what}: {} is wrong after {pass} passes: it is\n{is:#?}\nand not\n{facts:#?}\n{}\n{}",
+            is.unlike(facts),
             output.stdout,
             output.stderr
         );

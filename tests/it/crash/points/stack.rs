@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 
-use super::{ELSEWHERE, HOMES};
+use super::{ELSEWHERE, HOMES, NAMES};
 use crate::aws::{Fault, Rule};
 use crate::stacks::{Account, catalog};
 use crate::world::{ask, drop_request, request, request_with};
@@ -175,6 +175,9 @@ fn f61_stack() {
 
 const THING: &str = "orders/dev/thing";
 
+/// Its name after a move.
+const RENAMED: &str = "orders/dev/renamed";
+
 /// What goes otherwise in a stack's life than well, or than it was: what is asked for first, if anything,
 /// what is asked for then, and where faults are played meanwhile.
 struct Trouble {
@@ -182,48 +185,130 @@ struct Trouble {
     first: Option<(&'static str, &'static str)>,
     then: (&'static str, &'static str),
     points: &'static [&'static str],
-    /// Phase (any, where it is empty) and reason in the end, and the stack's state.
-    ends: (&'static str, &'static str, &'static str),
-    effects: &'static [&'static str],
+    /// Phase (any, where it is empty) and reason in the end.
+    ends: (&'static str, &'static str),
+    /// The state of each stack in the end, and what was ever done to it.
+    stacks: &'static [(&'static str, &'static [&'static str])],
 }
 
 const POLLED: [&str; 2] = ["pass.poll.before", "pass.poll.after"];
+const CREATED: [&str; 4] = ["aws.create.before", "aws.create.after", POLLED[0], POLLED[1]];
 const EXECUTED: [&str; 4] = ["aws.execute.before", "aws.execute.after", POLLED[0], POLLED[1]];
 
-const TROUBLES: [Trouble; 4] = [
+const TROUBLES: [Trouble; 7] = [
     Trouble {
         name: "replaced",
-        first: Some(("queue", "{name: first}")),
-        then: ("queue", "{name: second}"),
+        first: Some(("queue@1.0.0", "{name: first}")),
+        then: ("queue@1.0.0", "{name: second}"),
         points: &EXECUTED,
-        ends: ("Ready", "", "UPDATE_COMPLETE"),
-        effects: &["create", "update"],
+        ends: ("Ready", ""),
+        stacks: &[("UPDATE_COMPLETE", &["create", "update"])],
     },
     Trouble {
         name: "not made",
         first: None,
-        then: ("bucket", "{name: TAKEN}"),
-        points: &["aws.create.before", "aws.create.after", POLLED[0], POLLED[1]],
-        ends: ("", "Stuck", "ROLLBACK_COMPLETE"),
-        effects: &["create"],
+        then: ("bucket@1.0.0", "{name: TAKEN}"),
+        points: &CREATED,
+        ends: ("", "Stuck"),
+        stacks: &[("ROLLBACK_COMPLETE", &["create"])],
     },
     Trouble {
         name: "rolled back",
-        first: Some(("moody", "{note: one}")),
-        then: ("moody", "{note: two, update: fail}"),
+        first: Some(("moody@1.0.0", "{note: one}")),
+        then: ("moody@1.0.0", "{note: two, update: fail}"),
         points: &EXECUTED,
-        ends: ("Failed", "", "UPDATE_ROLLBACK_COMPLETE"),
-        effects: &["create", "update"],
+        ends: ("Failed", ""),
+        stacks: &[("UPDATE_ROLLBACK_COMPLETE", &["create", "update"])],
     },
     Trouble {
         name: "not known of",
-        first: Some(("queue", "{seconds: 60}")),
-        then: ("queue", "{seconds: 120}"),
+        first: Some(("queue@1.0.0", "{seconds: 60}")),
+        then: ("queue@1.0.0", "{seconds: 120}"),
         points: &["aws.changeset.before", "aws.changeset.after", EXECUTED[0], POLLED[0], POLLED[1]],
-        ends: ("Ready", "", "UPDATE_COMPLETE"),
-        effects: &["create", "update"],
+        ends: ("Ready", ""),
+        stacks: &[("UPDATE_COMPLETE", &["create", "update"])],
+    },
+    Trouble {
+        name: "moved",
+        first: Some(("queue@1.0.0", "{}")),
+        then: ("queue@1.0.0", "{}"),
+        points: &["pass.move.before", "pass.move.after"],
+        ends: ("Ready", ""),
+        stacks: &[("CREATE_COMPLETE", &["create"])],
+    },
+    Trouble {
+        name: "of another version",
+        first: Some(("queue@1.0.0", "{}")),
+        then: ("queue@1.1.0", "{}"),
+        points: &[
+            "aws.changeset.before",
+            "aws.changeset.after",
+            EXECUTED[0],
+            EXECUTED[1],
+            POLLED[0],
+            POLLED[1],
+        ],
+        ends: ("Ready", ""),
+        stacks: &[("UPDATE_COMPLETE", &["create", "update"])],
+    },
+    Trouble {
+        name: "made in part",
+        first: None,
+        then: ("two@1.0.0", "{name: TAKEN}"),
+        points: &CREATED,
+        ends: ("", "Stuck"),
+        stacks: &[("CREATE_COMPLETE", &["create"]), ("ROLLBACK_COMPLETE", &["create"])],
     },
 ];
+
+/// The scenarios of [`NAMES`] that are played with a stack, and as what: a stage of its life, or a trouble.
+const PLAYED: &[(&str, &str)] = &[
+    ("create", "made"),
+    ("update", "changed"),
+    ("delete", "gone"),
+    ("replace", "replaced"),
+    ("move", "moved"),
+    ("version", "of another version"),
+    ("partial", "made in part"),
+    ("unknown", "not known of"),
+];
+
+/// The scenarios that are not, and why.
+const NOT_PLAYED: &[(&str, &str)] = &[
+    (
+        "no_op",
+        "it comes to no provider's point; each life here ends with such a pass, which only looks",
+    ),
+    ("two", "what two repositories share is Git's and the store's; a stack is of one request"),
+    ("rollback", "a commit that goes back is a change set like any other: `changed`"),
+    (
+        "forget",
+        "what is gone already is forgotten in the store, and nothing is asked of a provider",
+    ),
+    ("approve", "a person's word goes to the store, and to no provider"),
+    ("folder", "only files lie in folders"),
+    ("damaged", "a mirror is read before any provider is asked, and made anew whatever is in it"),
+    ("many", "what is imported at once are files; stacks are asked for one by one"),
+    ("expiry", "the end is a commit to the requests; what it deletes then is `gone`"),
+    ("upkeep", "it tidies the store and the mirrors up"),
+    ("older", "its store is copied and changed before the first pass"),
+    ("rebuild", "it writes a store and makes no pass; `stacks::store` has it with a stack"),
+    ("daemon", "its lease and its end are no provider's; `stacks::fault` kills one over a stack"),
+];
+
+#[test]
+fn each_scenario_is_played_with_a_stack_or_is_said_not_to_be() {
+    let mut all: Vec<&str> = PLAYED.iter().chain(NOT_PLAYED).map(|(name, _)| *name).collect();
+    all.sort_unstable();
+    let mut names = NAMES.to_vec();
+    names.sort_unstable();
+    assert_eq!(all, names);
+    for (name, of) in PLAYED {
+        let mut own = STAGES.iter().map(|(stage, _)| *stage).chain(TROUBLES.iter().map(|t| t.name));
+        assert!(own.any(|own| own == *of), "{name} is played as nothing, `{of}`");
+    }
+    assert!(NOT_PLAYED.iter().all(|(_, why)| why.len() > 20), "{NOT_PLAYED:?}");
+}
 
 /// One of them with these orders, each carried out by a process of its own: it comes to its end, and what
 /// is done is done once.
@@ -232,15 +317,23 @@ fn trouble(of: &Trouble, orders: &[String]) {
     let (it, world) = (&life.it, &life.it.world);
     let taken = format!("taken-{}", it.aws.account());
     it.aws.make_bucket(&taken);
-    let text = |(template, parameters): (&str, &str)| {
-        request(&format!("{template}@1.0.0"), &parameters.replace("TAKEN", &taken))
+    it.world.catalog.commit(catalog::queue("1.1.0", "      DelaySeconds: 5\n"));
+    it.world.catalog.commit(catalog::two());
+    let text = |(template, parameters): (&str, &str), more: &str| {
+        request_with(template, &parameters.replace("TAKEN", &taken), more)
     };
     if let Some(first) = of.first {
-        world.requests.commit([ask(THING, text(first))]);
+        world.requests.commit([ask(THING, text(first, ""))]);
         it.apply();
         world.ready(THING);
     }
-    world.requests.commit([ask(THING, text(of.then))]);
+    let id = if of.name == "moved" { RENAMED } else { THING };
+    if id == THING {
+        world.requests.commit([ask(THING, text(of.then, ""))]);
+    } else {
+        let moved = text(of.then, &format!("movedFrom: {THING}"));
+        world.requests.commit([drop_request(THING), ask(id, moved)]);
+    }
     if ["replaced", "rolled back"].contains(&of.name) {
         world.vend(&["apply", "--wait"]);
         world.approve(&world.held(THING, "NeedsApproval"));
@@ -249,21 +342,28 @@ fn trouble(of: &Trouble, orders: &[String]) {
         it.aws.rule(Rule::on("ExecuteChangeSet", Fault::FailAfter(500)).once());
     }
     life.run_all(&["apply", "--wait"], orders);
-    let (phase, reason, state) = of.ends;
-    let name = it.aws.eventually(&format!("{}: it is {phase} {reason}", life.what), || {
+    let (phase, reason) = of.ends;
+    let stacks = it.aws.eventually(&format!("{}: it is {phase} {reason}", life.what), || {
         world.vend(&["apply", "--wait"]);
-        let (is, why, _) = world.standing(THING);
-        let (name, there) = it.aws.stacks().pop()?;
-        let is_so = phase.is_empty() || is == phase;
-        (is_so && why.contains(reason) && there == state).then_some(name)
+        world.status_or_none(id)?;
+        let (is, why, _) = world.standing(id);
+        let mut there = it.aws.stacks();
+        there.sort_by(|one, other| one.1.cmp(&other.1));
+        let is_so = (phase.is_empty() || is == phase)
+            && why.contains(reason)
+            && there.iter().map(|(_, state)| state).eq(of.stacks.iter().map(|(state, _)| state));
+        is_so.then_some(there)
     });
-    assert_eq!(it.aws.effects(&name), of.effects, "{}:\n{}", life.what, it.aws.history());
+    for ((name, _), (_, effects)) in stacks.iter().zip(of.stacks) {
+        assert_eq!(it.aws.effects(name), *effects, "{}:\n{}", life.what, it.aws.history());
+    }
     // What ended badly is not tried again by itself.
     it.aws.only_looks(|| world.vend(&["apply", "--wait"]));
 
-    world.requests.commit([drop_request(THING)]);
+    world.requests.commit([drop_request(id)]);
     it.apply();
-    assert!(world.status_or_none(THING).is_none(), "{}", life.what);
+    assert!(world.status_or_none(id).is_none(), "{}", life.what);
+    assert!(it.aws.stacks().is_empty(), "{}: {:?}", life.what, it.aws.stacks());
     it.again_nothing();
 }
 
