@@ -11,7 +11,7 @@ DEB := .tools/cargo-deb-$(DEB_VERSION)/bin/cargo-deb
 CYCLONEDX_VERSION := 0.5.9
 CYCLONEDX := .tools/cargo-cyclonedx-$(CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
-.PHONY: demo demo-aws test crash model fuzz soak bench docs package package-test release-check fmt lint deny deny-path advisories clean-tools
+.PHONY: demo demo-aws test crash model fuzz hostile soak bench docs package package-test release-check fmt lint deny deny-path advisories clean-tools
 
 demo: ## The real job, on repositories in ./demo
 	$(CARGO) run --quiet --locked -- demo demo
@@ -35,6 +35,10 @@ model: ## Histories of files and faults against the reference: make model N=2000
 fuzz: SECONDS = 60
 fuzz: ## Every reader of what others write, with libFuzzer: make fuzz SECONDS=600 NAMES="yaml comment"
 	scripts/fuzz $(SECONDS) $(NAMES)
+
+hostile: ## Every hostile input through the program as it is shipped: each run within 100 ms, in bounded memory
+	$(CARGO) build --release --locked
+	scripts/hostile
 
 soak: MINUTES = 60
 soak: SEED := $(shell date +%s)

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid, Repository};
@@ -220,6 +220,24 @@ impl WorkingCopy {
         repository.is_path_ignored(asked).unwrap_or(false)
     }
 
+    /// What stands for the id of a file that is too large to be read: the index's, where that has the file as it
+    /// stands, else one that no file has whose bytes were read.
+    fn unread_id(&self, path: &str, full: &Path, size: u64) -> ObjectId {
+        let index = self.repository.as_ref().and_then(|repository| repository.index().ok());
+        let entry = index.and_then(|index| index.get_path(Path::new(path), 0));
+        let written =
+            std::fs::symlink_metadata(full).ok().map(|meta| (meta.mtime(), meta.mtime_nsec()));
+        let is_same = |entry: &git2::IndexEntry| {
+            let at = (i64::from(entry.mtime.seconds()), i64::from(entry.mtime.nanoseconds()));
+            // Git keeps the last 32 bits of a size.
+            u64::from(entry.file_size) == size & u64::from(u32::MAX) && written == Some(at)
+        };
+        match entry.filter(is_same) {
+            Some(entry) => id(entry.id),
+            None => blob_id(format!("{size} bytes at {path}, written {written:?}").as_bytes()),
+        }
+    }
+
     /// What is in the index is not ignored, whatever the rules say.
     fn is_tracked(&self, path: &str) -> bool {
         let index = self.repository.as_ref().and_then(|repository| repository.index().ok());
@@ -335,10 +353,7 @@ impl Walk<'_> {
                 Ok(Some((blob, mode))) => {
                     let id = match &blob {
                         Blob::Bytes(bytes) => blob_id(bytes),
-                        Blob::TooLarge(_) => {
-                            let hash = Oid::hash_file(ObjectType::Blob, full);
-                            id(hash.map_err(git2_error(doing()))?)
-                        }
+                        Blob::TooLarge(size) => self.copy.unread_id(&path, full, *size),
                     };
                     let kind = if mode & 0o100 == 0 { Kind::File } else { Kind::Executable };
                     (Entry { path, kind, id }, Some(blob))

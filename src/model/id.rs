@@ -298,4 +298,21 @@ mod tests {
         assert_ne!(TargetName::nth(&instance, &key, 1), name("queue"));
         assert_ne!(TargetName::nth(&instance, &key, 1), TargetName::nth(&instance, &key, 11));
     }
+
+    #[test]
+    fn b88_names_that_read_alike_when_they_are_joined_differ() {
+        let alike = [
+            ("a-b", "c", "d", "e"),
+            ("a", "b-c", "d", "e"),
+            ("a", "b", "c-d", "e"),
+            ("a", "b", "c", "d-e"),
+        ];
+        let names = alike.map(|(team, environment, name, component)| {
+            let request = RequestId::new(team, environment, name).unwrap();
+            let key = TargetKey { request, component: ComponentName::new(component) };
+            TargetName::compute(&InstanceId::new("i-1"), &key)
+        });
+        assert!(names.iter().all(|name| name.as_str().starts_with("vend-a-b-c-d-e-")), "{names:?}");
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
+    }
 }

@@ -299,9 +299,12 @@ impl<'a> Machine<'a> {
                 Ok(any.value())
             }
             Value::Map(entries) => match left {
-                Value::Text(key) => {
-                    Ok(Value::Bool(entries.get(&**key).is_some_and(|v| *v != Value::Null)))
-                }
+                Value::Text(key) => Ok(match entries.get(&**key) {
+                    None | Some(Value::Null) => Value::Bool(false),
+                    // It may come to nothing.
+                    Some(Value::Unknown(what)) => Value::Unknown(what.clone()),
+                    Some(_) => Value::Bool(true),
+                }),
                 other => failed(format!("a map's keys are strings, not {}", other.noun())),
             },
             other => failed(format!("nothing is `in` {}", other.noun())),

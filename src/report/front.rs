@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Diagnostic, Hold, RequestId, RequestPhase, SourceName, SourceProblem};
-use crate::report::hold;
+use crate::report::{hold, markdown};
 
 /// At most this many requests are listed: the page is for people.
 const MAX_LISTED: usize = 200;
@@ -20,7 +20,7 @@ pub struct Facts<'a> {
     pub diagnostics: &'a [Diagnostic],
 }
 
-/// The page, in Markdown. Text from files is in code spans: never live.
+/// The page, in Markdown. Text from files, and what others answered, stays text: never live.
 pub fn page(facts: &Facts<'_>) -> String {
     let mut out = String::from(
         "# What vend has applied\n\nWritten by vend alone; edits here are overwritten. One status file per request lies under `status/`, what it was rendered to under `rendered/`.\n",
@@ -37,15 +37,15 @@ fn problems(facts: &Facts<'_>, out: &mut String) {
     }
     out.push_str("\n## Problems\n\n");
     for (name, problem) in facts.problems {
-        out.push_str(&format!("- {}\n", plain(&super::source::sentence(name, problem))));
+        out.push_str(&format!("- {}\n", markdown::line(&super::source::sentence(name, problem))));
     }
     for d in facts.diagnostics.iter().take(MAX_LISTED) {
         out.push_str(&format!(
             "- `{}` {}:{}: {}\n",
             d.code,
-            code(&d.place.file),
+            markdown::short_code(&d.place.file, 200),
             d.place.line,
-            plain(&d.message)
+            markdown::prose(&d.message)
         ));
     }
 }
@@ -81,7 +81,7 @@ fn holds(facts: &Facts<'_>, out: &mut String) {
     for (id, hold) in facts.holds.iter().take(MAX_LISTED) {
         out.push_str(&format!(
             "| [`{id}`](status/{id}.yaml) | {} |\n",
-            plain(&hold::sentence(hold))
+            markdown::cell(&hold::sentence(hold))
         ));
     }
     if facts.holds.len() > MAX_LISTED {
@@ -89,46 +89,9 @@ fn holds(facts: &Facts<'_>, out: &mut String) {
     }
 }
 
-/// Text that stays text in a Markdown table: no mention, link, image, HTML or table cell.
-pub fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut in_code = false;
-    for c in text.chars() {
-        match c {
-            '`' => {
-                in_code = !in_code;
-                out.push(c);
-            }
-            '\n' | '\r' => out.push(' '),
-            '|' => out.push_str("\\|"),
-            '<' | '>' | '[' | ']' | '!' | '*' | '_' | '#' | '\\' if !in_code => {
-                out.push('\\');
-                out.push(c);
-            }
-            // A zero-width space keeps a name from being a mention.
-            '@' if !in_code => out.push_str("@\u{200B}"),
-            c => out.push(c),
-        }
-    }
-    if in_code {
-        out.push('`');
-    }
-    out
-}
-
-fn code(text: &str) -> String {
-    format!("`{}`", crate::model::escape(text, 200).replace('|', "\\|"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_stays_text() {
-        assert_eq!(plain("a|b <i> @you [x](y)"), "a\\|b \\<i\\> @\u{200B}you \\[x\\](y)");
-        assert_eq!(plain("open `code"), "open `code`");
-    }
 
     #[test]
     fn the_page_counts_and_lists() {

@@ -157,6 +157,15 @@ fn is_emoji(c: char) -> bool {
 /// A sentence in which names stand between backticks: those become code spans, and the rest stays
 /// text as with [`plain`].
 pub(super) fn prose(text: &str) -> String {
+    spans(text, &code)
+}
+
+/// As [`prose`], in a cell of a table: a bar ends the cell even within a code span.
+pub(super) fn cell(text: &str) -> String {
+    spans(text, &|name| code(name).replace('|', "\\|"))
+}
+
+fn spans(text: &str, code: &dyn Fn(&str) -> String) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     // A last backtick without a partner is a character like others.
     let paired = (parts.len() - 1) / 2 * 2;
@@ -250,6 +259,7 @@ mod tests {
         assert_eq!(prose("`a``b`"), "`a`\u{200B}`b`");
         assert_eq!(prose("it's `odd"), "it's \\`odd");
         assert_eq!(prose("``x"), "\\`\\`x");
+        assert_eq!(cell("`a|b` c|d"), "`a\\|b` c\\|d");
         assert_eq!(code("a``b"), "``` a``b ```");
         assert_eq!(code(" "), "`   `");
         assert_eq!(code(""), "`\"\"`");

@@ -31,7 +31,7 @@ const LAUNCH: &str = "VEND_CONFINED_LAUNCH";
 const LAUNCHER: &str = "confined::what_starts_a_child_or_opens_a_connection_is_ended";
 
 /// What a run came to, and what it took of the machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ran {
     /// What it said.
     pub output: Output,

@@ -2,13 +2,17 @@
 //!
 //! A case is a folder: `request.yaml` becomes `requests/orders/dev/bad.yaml`, what lies in `catalog/`
 //! is laid over the catalog of `base/`, and `expected.json` holds the promise that it belongs to, what
-//! to `make` that no repository should hold (links, odd names, large files), and the `problems`: file,
-//! code, line and column of each. None: it must be accepted.
+//! to `make` that no repository should hold (links, odd names, large files, a thousand of them), and the
+//! `problems`: file, code, line and column of each. None: it must be accepted. `plan` has what its plan says
+//! beside them, `hides` what is shown nowhere, and `files` says of how many it is: a thousand may take longer.
 //!
 //! Whatever a case is, the program starts no child and opens no connection over it ([`confined`]), and
-//! takes at most so many times the memory and the processor of the good request alone.
+//! takes at most so many times the memory and the processor of the good request alone. `make hostile` holds the
+//! program as it is shipped to a hundred milliseconds for each run over each case.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,7 +21,8 @@ use serde_json::{Value, json};
 
 use crate::confined::{self, Ran};
 use crate::daemon::{Serving, eventually};
-use crate::world::{Output, World, ask, catalog, note, write};
+use crate::pull::reader::assert_live_only;
+use crate::world::{Output, Repository, STATUS, World, ask, catalog, note, write};
 
 /// The most memory that a case may take, as a multiple of what the good request takes alone, with the
 /// start of the program in both. Measured was 1.1.
@@ -31,6 +36,9 @@ const BEYOND: Duration = Duration::from_millis(100).saturating_mul(UNOPTIMISED);
 
 /// As much as is ever shown of one bad file, to people and to programs.
 const SHOWN: usize = 20_000;
+
+/// So many files may take as long as one: what a case takes, it takes for the worst of them.
+const FILES: u32 = 200;
 
 /// The request that a case makes.
 const BAD: &str = "orders/dev/bad";
@@ -64,22 +72,39 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What cannot lie in a repository, or should not.
+/// What cannot lie in a repository, or should not: a link, a file of so many bytes that is `sparse`, or `pieces`
+/// of text, each so many times. Of a
+/// `chain` there are so many, numbered at `{}`, and `{before}` names the one before, the first time the bad
+/// request itself. A path that is `raw` may have `\\xff` in it.
 fn make(root: &Path, expected: &Value) {
     for one in expected["make"].as_array().into_iter().flatten() {
-        let path = root.join(one["path"].as_str().unwrap());
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        if let Some(to) = one["link"].as_str() {
-            std::os::unix::fs::symlink(to, path).unwrap();
-            continue;
-        }
-        let mut text = String::new();
-        for piece in one["pieces"].as_array().unwrap() {
+        let text = one["pieces"].as_array().into_iter().flatten().map(|piece| {
             let times = usize::try_from(piece[1].as_u64().unwrap()).unwrap();
-            text.push_str(&piece[0].as_str().unwrap().repeat(times));
+            piece[0].as_str().unwrap().repeat(times)
+        });
+        let (path, text) = (one["path"].as_str().unwrap(), text.collect::<String>());
+        let last = one["chain"].as_u64().unwrap_or_default();
+        for n in 1..=last.max(1) {
+            let before = if n == 1 { "bad".to_owned() } else { format!("chain-{}", n - 1) };
+            let path = root.join(path.replace("{}", &n.to_string()));
+            let path = if one["raw"] == true { raw(&path) } else { path };
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if let Some(to) = one["link"].as_str() {
+                std::os::unix::fs::symlink(to, path).unwrap();
+            } else if let Some(size) = one["sparse"].as_u64() {
+                std::fs::File::create(path).unwrap().set_len(size).unwrap();
+            } else {
+                std::fs::write(path, text.replace("{before}", &before)).unwrap();
+            }
         }
-        std::fs::write(path, text).unwrap();
     }
+}
+
+/// A path with the byte in it that no text has.
+fn raw(path: &Path) -> PathBuf {
+    let text = path.to_str().unwrap();
+    let parts: Vec<&[u8]> = text.split("\\xff").map(str::as_bytes).collect();
+    OsString::from_vec(parts.join(&0xff)).into()
 }
 
 /// A working copy with the case in it, beside one good request.
@@ -155,6 +180,10 @@ fn alone() -> Most {
 /// A case's folder, and the most that was taken over it.
 struct Bench<'a> {
     case: &'a str,
+    /// What is shown nowhere.
+    hides: Vec<String>,
+    /// Of how many files it is, where that is many.
+    files: u32,
     world: World,
     root: PathBuf,
     most: &'a Mutex<Most>,
@@ -165,7 +194,9 @@ impl<'a> Bench<'a> {
         let world = World::empty();
         let root = world.root().join("copy");
         lay_out(&root, case);
-        Self { case, world, root, most }
+        let expected = if case == "base" { Value::Null } else { expected(case) };
+        let files = expected["files"].as_u64().map_or(1, |n| u32::try_from(n).unwrap());
+        Self { case, hides: texts(&expected["hides"]), files, world, root, most }
     }
 
     /// Runs it, confined. It must come to an end of its own and show only what is safe to show.
@@ -178,14 +209,18 @@ impl<'a> Bench<'a> {
         if ran.is_ended {
             return Err(format!("{what}: started a child or opened a connection"));
         }
-        self.most.lock().unwrap().see(&ran, &what);
+        let time = ran.time / (self.files / FILES).max(1);
+        self.most.lock().unwrap().see(&Ran { time, ..ran.clone() }, &what);
         let Output { code, stdout, stderr } = &ran.output;
         if ![0, 1, 3].contains(code) {
             return Err(format!("{what}: {:?}", ran.output));
         }
         for shown in [stdout, stderr] {
-            let leaks = shown.contains("panicked") || shown.contains("root:x:0");
-            if !is_safe(shown) || leaks {
+            let leaks = shown.contains("panicked")
+                || shown.contains("root:x:0")
+                || self.hides.iter().any(|text| shown.contains(text));
+            let is_short = shown.len() < SHOWN * self.files as usize;
+            if !is_safe(shown) || !is_short || leaks {
                 return Err(format!("{what}: shows {shown:?}"));
             }
         }
@@ -201,6 +236,11 @@ impl<'a> Bench<'a> {
     }
 }
 
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().into_iter().flatten();
+    list.map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
 /// File, code, line and column of every problem.
 fn problems(value: &Value) -> Vec<Value> {
     let found = value["diagnostics"].as_array().unwrap_or_else(|| panic!("{value}"));
@@ -211,14 +251,15 @@ fn problems(value: &Value) -> Vec<Value> {
     found.iter().map(one).collect()
 }
 
+/// What nobody sees, or what a terminal obeys. In Markdown a break that nobody sees is our own.
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{feff}')
+}
+
 /// Whether a text may be shown on any terminal.
 fn is_safe(text: &str) -> bool {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-            || c == '\u{feff}'
-    };
-    !text.contains(hidden) && text.len() < SHOWN
+    let hidden = |c: char| is_hidden(c) || matches!(c, '\u{200b}'..='\u{200f}');
+    !text.contains(hidden)
 }
 
 fn check(case: &str, update: bool, most: &Mutex<Most>) -> Result<(), String> {
@@ -247,7 +288,10 @@ fn check(case: &str, update: bool, most: &Mutex<Most>) -> Result<(), String> {
     for args in [&["plan"][..], &["render", BAD], &["explain", BAD]] {
         bench.vend(args)?;
     }
-    bench.json(&["plan"])?;
+    let plan = bench.json(&["plan"])?.to_string();
+    if let Some(lacks) = texts(&wanted["plan"]).iter().find(|text| !plan.contains(*text)) {
+        return Err(format!("{case}: the plan says nothing of {lacks}: {plan:.2000}"));
+    }
     // The good one beside it is as it would be alone.
     let good = bench.vend(&["render", "orders/dev/good"])?;
     if good.code != 0 || !good.stdout.contains("text: good") {
@@ -358,8 +402,12 @@ fn all_requests(root: &Path, beside: &Path) {
         if file.is_file() {
             std::fs::copy(file, requests.join(format!("{case}.yaml"))).unwrap();
         }
-        let own = beside.join(&case);
-        make(&own, &expected(&case));
+        let (own, expected) = (beside.join(&case), expected(&case));
+        // It would be written out for Git.
+        if expected["make"][0]["sparse"].is_u64() {
+            continue;
+        }
+        make(&own, &expected);
         if own.is_dir() {
             gather(&own, root, &case);
         }
@@ -384,8 +432,51 @@ fn gather(from: &Path, to: &Path, case: &str) {
     }
 }
 
+/// All cases of a template's version, each as a template of its own beside the good one, and their requests.
+fn all_templates(catalog: &Path, requests: &Path) {
+    for case in cases() {
+        let own = folder().join(&case).join("catalog");
+        // What is laid over an environment would be laid over that of all others.
+        if !own.join("templates/bad").is_dir() || own.join("environments").exists() {
+            continue;
+        }
+        let named = |text: String| {
+            let text = text.replace("{name: bad,", &format!("{{name: {case},"));
+            text.replace("template: bad@", &format!("template: {case}@"))
+        };
+        let place = tempfile::tempdir().unwrap();
+        copy(&own, &place.path().join("catalog"));
+        if let Ok(text) = std::fs::read(folder().join(&case).join("request.yaml")) {
+            let bad = place.path().join("requests/orders/dev/bad.yaml");
+            std::fs::create_dir_all(bad.parent().unwrap()).unwrap();
+            std::fs::write(bad, text).unwrap();
+        }
+        make(place.path(), &expected(&case));
+        let versions = place.path().join("catalog/templates/bad");
+        for version in std::fs::read_dir(&versions).unwrap().map(|e| e.unwrap().path()) {
+            let file = version.join("template.yaml");
+            std::fs::write(&file, named(std::fs::read_to_string(&file).unwrap())).unwrap();
+        }
+        copy(&versions, &catalog.join("templates").join(&case));
+        if let Ok(text) = std::fs::read_to_string(place.path().join("requests/orders/dev/bad.yaml"))
+        {
+            std::fs::write(requests.join(format!("{case}.yaml")), named(text)).unwrap();
+        }
+    }
+}
+
+/// Commits all of a folder to `main`, beside what lies there.
+fn commit_folder(to: &Repository, from: &Path) {
+    let tree = ["--work-tree", from.to_str().unwrap(), "-c", "core.bare=false"];
+    let of = |args: &[&str]| to.git(&[&tree[..], args].concat());
+    of(&["read-tree", "main"]);
+    of(&["add", "--force", "--ignore-removal", "--", "."]);
+    let by = ["-c", "user.name=Mallory", "-c", "user.email=mallory@example.com"];
+    of(&[&by[..], &["commit", "--quiet", "--message", "All of it"]].concat());
+}
+
 #[test]
-fn all_bad_requests_together_keep_no_good_one_from_its_daemon() {
+fn all_bad_files_together_keep_no_good_request_from_its_daemon() {
     let world = World::empty();
     let base = folder().join("base");
     let of_base = |path: &str| write(path, std::fs::read_to_string(base.join(path)).unwrap());
@@ -397,14 +488,11 @@ fn all_bad_requests_together_keep_no_good_one_from_its_daemon() {
     let files = files.iter().map(|name| of_base(&place(name)));
     let environment = catalog::environment("dev", &world.output.url(), "");
     world.catalog.commit(files.chain([environment]));
-    let copy = world.root().join("copy");
+    let (copy, templates) = (world.root().join("copy"), world.root().join("templates"));
     all_requests(&copy, &world.root().join("made"));
-    let tree = ["--work-tree", copy.to_str().unwrap(), "-c", "core.bare=false"];
-    let of = |args: &[&str]| world.requests.git(&[&tree[..], args].concat());
-    of(&["read-tree", "main"]);
-    of(&["add", "--force", "--", "requests"]);
-    let by = ["-c", "user.name=Mallory", "-c", "user.email=mallory@example.com"];
-    of(&[&by[..], &["commit", "--quiet", "--message", "All of it"]].concat());
+    all_templates(&templates, &copy.join("requests/orders/dev"));
+    commit_folder(&world.catalog, &templates);
+    commit_folder(&world.requests, &copy);
 
     let mut daemon = Serving::ready(&world);
     let is_ready = |id: &str| world.status_or_none(id).is_some_and(|s| s["phase"] == "Ready");
@@ -419,7 +507,10 @@ fn all_bad_requests_together_keep_no_good_one_from_its_daemon() {
         let expected = expected(&case);
         let problems = expected["problems"].as_array().unwrap();
         let codes: Vec<&str> = problems.iter().map(|p| p[1].as_str().unwrap()).collect();
+        let of_catalog = folder().join(&case).join("catalog").exists();
         match status["phase"].as_str().unwrap() {
+            // What is wrong with its template is told with that.
+            "Held" if of_catalog => {}
             "Held" => {
                 held += 1;
                 let text = status.to_string();
@@ -434,5 +525,28 @@ fn all_bad_requests_together_keep_no_good_one_from_its_daemon() {
     let said = daemon.lines().join("\n");
     assert!(!said.contains("panicked"), "{said}");
     assert!(daemon.lines().iter().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    let front = nothing_is_alive_in(&world);
+    assert!(front.contains("u{202e}"), "{front}");
+    for line in daemon.lines() {
+        assert!(is_safe(&line), "the log shows {line:?}");
+    }
     world.again_nothing();
+}
+
+/// What is on the status branch can be shown on any terminal, and its front page has nothing alive in it but
+/// its own links; that page.
+fn nothing_is_alive_in(world: &World) -> String {
+    let files = world.requests.git(&["ls-tree", "-r", "-z", "--name-only", STATUS]);
+    let files: Vec<&str> = files.split_terminator('\0').collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        assert!(is_safe(file) && !file.contains('\n'), "{file:?}");
+        let text = world.requests.read(STATUS, file).unwrap();
+        assert!(!text.contains(is_hidden), "{file} has {text:?}");
+        assert!(!text.contains("root:x:0"), "{file}");
+    }
+    let front = world.requests.read(STATUS, "README.md").unwrap();
+    let is_ours = |link: &str| link.starts_with("status/orders/dev/") && link.ends_with(".yaml");
+    assert_live_only(&front, &is_ours);
+    front
 }

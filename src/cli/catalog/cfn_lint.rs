@@ -68,8 +68,12 @@ pub(super) async fn ask(stacks: &[Stack]) -> Result<Found, Unasked> {
         std::fs::write(folder.path().join(&name), pretty(&stack.text)).map_err(failed)?;
         names.push(name);
     }
-    let said = run(folder.path(), stacks, &names).await?;
-    let said: Vec<Said> = serde_json::from_slice(&said)
+    understood(stacks, &run(folder.path(), stacks, &names).await?)
+}
+
+/// What it printed, as ours.
+fn understood(stacks: &[Stack], said: &[u8]) -> Result<Found, Unasked> {
+    let said: Vec<Said> = serde_json::from_slice(said)
         .map_err(|_| Unasked::Failed("what it said is not the JSON that it promises".into()))?;
     Ok(translate(stacks, said))
 }
@@ -174,12 +178,15 @@ fn translate(stacks: &[Stack], said: Vec<Said>) -> Found {
         let file: Arc<str> =
             format!("{}/{}/{}.json", stack.template, stack.test, stack.component).into();
         let Location { start, end, path: _ } = location;
+        let begins = (start.line_number.max(1), start.column_number.max(1));
+        // What ends before it begins is nowhere, and ends where it begins.
+        let ends = begins.max((end.line_number, end.column_number.max(1)));
         let place = Place {
             file: file.clone(),
-            line: start.line_number.max(1),
-            column: start.column_number.max(1),
-            end_line: end.line_number.max(start.line_number).max(1),
-            end_column: end.column_number.max(1),
+            line: begins.0,
+            column: begins.1,
+            end_line: ends.0,
+            end_column: ends.1,
         };
         let severity = match level.as_str() {
             "Error" => Severity::Error,
@@ -198,6 +205,7 @@ fn translate(stacks: &[Stack], said: Vec<Said>) -> Found {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -243,5 +251,78 @@ mod tests {
         assert!(!problem.message.contains('\u{1b}'), "{}", problem.message);
         let text = &found.texts["sqs-queue@1.1.0/fifo/queue.json"];
         assert!(text.lines().nth(3).unwrap().contains("Quue"), "{text}");
+    }
+
+    /// A text as a program may print it, with what a terminal would obey.
+    fn words() -> impl Strategy<Value = String> {
+        let odd = prop::sample::select(vec![
+            "\u{1b}[2J",
+            "\n",
+            "\r",
+            "\u{202e}",
+            "`",
+            "::error::",
+            "é",
+            "\0",
+        ]);
+        prop::collection::vec(prop_oneof![odd.prop_map(str::to_owned), "[ -~]{0,9}"], 0..6)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    fn number() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            40 => (0..9u32).prop_map(Value::from),
+            8 => any::<u32>().prop_map(Value::from),
+            1 => Just(json!(-1)),
+            1 => Just(json!(null)),
+        ]
+    }
+
+    fn point() -> impl Strategy<Value = Value> {
+        (number(), number())
+            .prop_map(|(line, column)| json!({"LineNumber": line, "ColumnNumber": column}))
+    }
+
+    prop_compose! {
+        fn finding()(
+            file in prop_oneof![
+                prop::sample::select(vec!["0.json", "1.json", "2.json", "../0.json", "0", "-1.json"]).prop_map(str::to_owned),
+                words(),
+            ],
+            level in prop_oneof![prop::sample::select(vec!["Error", "Warning"]).prop_map(str::to_owned), words()],
+            (message, rule) in (words(), words()),
+            (start, end) in (point(), point()),
+            path in prop::option::of(prop::collection::vec(words(), 0..3)),
+        ) -> Value {
+            json!({
+                "Filename": file, "Level": level, "Message": message, "Rule": {"Id": rule},
+                "Location": {"Start": start, "End": end, "Path": path},
+            })
+        }
+    }
+
+    proptest! {
+        /// Its words are of what it was given, at a place from its start to its end, and can be shown.
+        #[test]
+        fn whatever_it_says_can_be_shown(
+            said in prop_oneof![
+                4 => prop::collection::vec(finding(), 0..4).prop_map(|all| json!(all).to_string()),
+                1 => words(),
+            ],
+        ) {
+            let stacks = [stack("fifo"), stack("plain")];
+            let Ok(found) = understood(&stacks, said.as_bytes()) else { return Ok(()) };
+            for problem in &found.problems {
+                let place = &problem.place;
+                prop_assert!(found.texts.contains_key(&*place.file), "{problem:?}");
+                let (start, end) = ((place.line, place.column), (place.end_line, place.end_column));
+                prop_assert!(place.line > 0 && place.column > 0 && start <= end, "{problem:?}");
+                prop_assert!(!problem.message.contains(|c: char| c.is_control()), "{problem:?}");
+            }
+            let source = |file: &str| found.texts.get(file).cloned();
+            let shown = crate::report::diagnostic::terminal(&found.problems, &source, false);
+            prop_assert!(!shown.contains(['\u{1b}', '\r', '\u{202e}', '\0']), "{shown:?}");
+            prop_assert_eq!(understood(&stacks, said.as_bytes()).map(|found| found.problems).ok(), Some(found.problems));
+        }
     }
 }

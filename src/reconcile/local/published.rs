@@ -64,25 +64,27 @@ impl Published {
         let (files, others): (Vec<&Entry>, Vec<&Entry>) =
             entries.iter().partition(|entry| entry.kind == Kind::File);
         published.unread.extend(others.iter().map(|entry| format!("status/{}", entry.path)));
-        let mut paths: HashMap<ObjectId, &str> = HashMap::new();
+        // Of several files with one content one at most is at its own path.
+        let mut paths: HashMap<ObjectId, Vec<&str>> = HashMap::new();
         let mut blobs: Vec<ObjectId> = Vec::new();
         for entry in files {
-            // Of two files with one content at least one is at a path that is not its own.
-            match paths.insert(entry.id, &entry.path) {
-                None => blobs.push(entry.id),
-                Some(other) => published.unread.push(format!("status/{other}")),
+            let same = paths.entry(entry.id).or_default();
+            if same.is_empty() {
+                blobs.push(entry.id);
             }
+            same.push(&entry.path);
         }
         mirror.blobs(&blobs, 4 * 1024 * 1024, &mut |id, blob| {
             let read: Option<Status> = parsed(blob);
-            let path = paths.get(&id).copied().unwrap_or_default();
-            let inner = path.strip_prefix("status/").unwrap_or(path);
-            match read.filter(|status| inner == format!("{}.yaml", status.metadata.id)) {
-                Some(status) => {
-                    published.statuses.insert(status.metadata.id.clone(), status);
-                }
-                None => published.unread.push(format!("status/{inner}")),
+            let own = read.as_ref().map(|status| format!("{}.yaml", status.metadata.id));
+            let inner = |path: &&str| path.strip_prefix("status/").unwrap_or(path).to_owned();
+            let mut others: Vec<String> = paths.remove(&id).iter().flatten().map(inner).collect();
+            let at = others.iter().position(|path| Some(path) == own.as_ref());
+            if let (Some(at), Some(status)) = (at, read) {
+                others.remove(at);
+                published.statuses.insert(status.metadata.id.clone(), status);
             }
+            published.unread.extend(others.iter().map(|path| format!("status/{path}")));
         })?;
         Ok(published)
     }

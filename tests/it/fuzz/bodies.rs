@@ -20,7 +20,7 @@ use crate::pull::{self, reader, stories};
 pub type Body = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Body; 17] = [
+pub const ALL: [Body; 25] = [
     ("yaml", yaml_text),
     ("request", request),
     ("schema", schema),
@@ -38,6 +38,14 @@ pub const ALL: [Body; 17] = [
     ("tree", super::tree::tree),
     ("row", super::row::row),
     ("merge", super::merge::merge),
+    ("import", super::catalog::import),
+    ("catalog", super::catalog::catalog),
+    ("policy", super::policy::policy),
+    ("mark", super::mark::mark),
+    ("branch", super::branch::branch),
+    ("answer", super::answer::answer),
+    ("stack", super::stack::stack),
+    ("document", super::document::document),
 ];
 
 /// The one of that name.
@@ -55,13 +63,13 @@ fn id() -> RequestId {
 }
 
 /// The two halves of an input, at its first NUL.
-fn halves(data: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn halves(data: &[u8]) -> (&[u8], &[u8]) {
     let at = data.iter().position(|b| *b == 0).unwrap_or(data.len());
     (&data[..at], data.get(at + 1..).unwrap_or_default())
 }
 
 /// Every place lies in the file, and every message can be shown anywhere.
-fn are_tellable(problems: &[Diagnostic], data: &[u8]) {
+pub(super) fn are_tellable(problems: &[Diagnostic], data: &[u8]) {
     let lines = data.iter().filter(|b| matches!(b, b'\n' | b'\r')).count() + 2;
     for problem in problems {
         let line = usize::try_from(problem.place.line).unwrap();
@@ -70,7 +78,7 @@ fn are_tellable(problems: &[Diagnostic], data: &[u8]) {
     are_plain(problems);
 }
 
-fn are_plain(problems: &[Diagnostic]) {
+pub(super) fn are_plain(problems: &[Diagnostic]) {
     for problem in problems {
         let text = format!("{} {}", problem.message, problem.help);
         assert!(!text.contains(|c: char| c.is_control()), "{text:?}");

@@ -12,10 +12,10 @@ use vend::git::{Edit, Location, Mirror, Transport, Trust};
 use vend::model::Revision;
 use vend::reconcile::{is_published, undo_others};
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Somebody's mirror of a status branch.
-struct Branch {
+pub(super) struct Branch {
     mirror: Mirror,
     repository: Repository,
     _place: TempDir,
@@ -37,17 +37,26 @@ impl Branch {
         Self { mirror, repository, _place: place }
     }
 
+    pub(super) fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
     /// A commit with these files and no others.
     fn commit(&self, files: &Files) -> Revision {
+        self.try_commit(files).unwrap()
+    }
+
+    /// As [`Branch::commit`]; `None` where Git takes one of the names into no tree.
+    pub(super) fn try_commit(&self, files: &Files) -> Option<Revision> {
         let git = &self.repository;
         let empty = git.find_tree(git.treebuilder(None).unwrap().write().unwrap()).unwrap();
         let mut tree = TreeUpdateBuilder::new();
         for (path, text) in files {
             tree.upsert(path, git.blob(text).unwrap(), FileMode::Blob);
         }
-        let tree = git.find_tree(tree.create_updated(git, &empty).unwrap()).unwrap();
+        let tree = git.find_tree(tree.create_updated(git, &empty).ok()?).unwrap();
         let by = Signature::new("x", "x@example.com", &Time::new(1_800_000_000, 0)).unwrap();
-        Revision::new(git.commit(None, &by, &by, "x", &tree, &[]).unwrap().to_string())
+        Some(Revision::new(git.commit(None, &by, &by, "x", &tree, &[]).unwrap().to_string()))
     }
 
     fn files(&self, at: &Revision) -> Files {
@@ -69,8 +78,13 @@ thread_local! {
     static BRANCH: Branch = Branch::new();
 }
 
+/// One for each thread.
+pub(super) fn with_branch(look: impl FnOnce(&Branch)) {
+    BRANCH.with(look);
+}
+
 /// Writes or removes: a file takes the place of a folder and a folder of a file.
-fn put(files: &mut Files, path: &str, text: Option<&[u8]>) {
+pub(super) fn put(files: &mut Files, path: &str, text: Option<&[u8]>) {
     let below = format!("{path}/");
     files.retain(|other, _| other != path && !other.starts_with(&below));
     if let Some(text) = text {
@@ -119,7 +133,7 @@ pub fn merge(data: &[u8]) {
     }
     let mut there = known.clone();
     theirs.iter().for_each(|(path, text)| put(&mut there, path, text.as_deref()));
-    BRANCH.with(|branch| {
+    with_branch(|branch| {
         let (ours, tip) = (branch.commit(&known), branch.commit(&there));
         let mut all = undo_others(&branch.mirror, &ours, &tip).unwrap();
         all.extend(edits.iter().cloned());

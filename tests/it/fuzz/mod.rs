@@ -3,9 +3,16 @@
 //!
 //! `VEND_FUZZ` is how many changed inputs are tried of each, `VEND_FUZZ_SEED` where they begin.
 
+mod answer;
 pub mod bodies;
+mod branch;
+mod catalog;
+mod document;
+mod mark;
 mod merge;
+mod policy;
 mod row;
+mod stack;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +155,6 @@ fn every_reader_has_its_fuzzer() {
     }
 }
 
-/// The harness would see a reader that cannot take something.
 /// The crates of a lock file, each with its versions.
 fn locked(text: &str) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -204,6 +210,7 @@ fn fuzzers_are_built_with_the_crates_that_all_is_tested_with() {
     assert_eq!(astray(&root, &lacks, &needed), ["sqlx: not there"]);
 }
 
+/// The harness would see a reader that cannot take something.
 #[test]
 fn a_reader_that_fails_is_seen() {
     let mut chance = Chance(1);

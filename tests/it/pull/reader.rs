@@ -50,11 +50,17 @@ fn read(text: &str) -> Live {
 
 /// Nothing is alive but what the frame itself has.
 pub fn assert_frame_only(text: &str) {
+    assert_live_only(text, &|link| {
+        link.starts_with("https://github.com/acme/requests/")
+            || link.starts_with("https://eu-west-1.console.aws.amazon.com/")
+    });
+}
+
+/// As [`assert_frame_only`], of a text with links of its own.
+pub fn assert_live_only(text: &str, is_ours: &dyn Fn(&str) -> bool) {
     let live = read(text);
     for link in &live.links {
-        let ours = link.starts_with("https://github.com/acme/requests/")
-            || link.starts_with("https://eu-west-1.console.aws.amazon.com/");
-        assert!(ours, "{link} in\n{text}");
+        assert!(is_ours(link), "{link} in\n{text}");
     }
     assert!(live.images.is_empty() && live.others == 0, "{live:?}");
     for html in &live.html {
@@ -95,6 +101,45 @@ fn b69_b73_what_others_wrote_is_never_alive() {
     }
 }
 
+/// The front page of a status branch on which somebody's words stand in each place that has words.
+#[cfg(test)]
+fn front(words: &str) -> String {
+    use std::collections::BTreeMap;
+
+    use vend::model::{Diagnostic, Hold, HoldReason, Place, RequestId, SourceName, SourceProblem};
+
+    let id = RequestId::parse("orders/dev/a").unwrap();
+    let reason = HoldReason::NotObserved { error: words.to_owned() };
+    let hold = Hold { request: id.clone(), component: None, action: None, reason };
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let source = SourceProblem::Stale { error: words.to_owned(), since };
+    let place = Place::file(words);
+    vend::report::front::page(&vend::report::front::Facts {
+        counts: &BTreeMap::new(),
+        holds: &[(&id, &hold)],
+        problems: &[(SourceName::new("main"), source)],
+        diagnostics: &[Diagnostic::error("REQ001", place, words.to_owned())],
+    })
+}
+
+#[cfg(test)]
+fn assert_front_only(words: &str) {
+    let page = front(words);
+    assert_live_only(&page, &|link| link == "status/orders/dev/a.yaml");
+    assert!(!page.contains(['\u{202e}', '\u{1b}']), "{page:?}");
+    // One line for each.
+    assert_eq!(page.lines().count(), front("x").lines().count(), "{page}");
+    let row = page.lines().last().unwrap().replace("\\|", "");
+    assert_eq!(row.matches('|').count(), 3, "{row}");
+}
+
+#[test]
+fn b69_b73_nor_is_it_on_the_front_page_of_the_status_branch() {
+    for words in [EVIL, "``a` <b> ``", "www.evil.example `|`", "https://evil.example"] {
+        assert_front_only(words);
+    }
+}
+
 #[cfg(test)]
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
@@ -116,6 +161,7 @@ proptest::proptest! {
             assert_frame_only(&text);
             assert_eq!(text.matches(MARKER).count(), 1);
         }
+        assert_front_only(&text);
     }
 
     #[test]

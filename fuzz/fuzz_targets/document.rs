@@ -1,0 +1,2 @@
+#![no_main]
+vend_fuzz::target!("document");
