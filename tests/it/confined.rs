@@ -1,4 +1,4 @@
-//! A program that can start no child and open no connection, and what it cost.
+//! A program that can start no child, open no connection and take only so much memory, and what it cost.
 //!
 //! # Flow
 //! The filter has to be in force right before the program begins, and this process has to go on without
@@ -6,15 +6,18 @@
 //! filter over itself and becomes the program.
 //!
 //! # Guarantees
-//! The kernel ends the program at its first attempt; it cannot swallow an error that it never sees.
+//! The kernel ends the program at its first attempt; it cannot swallow an error that it never sees. Of memory it is
+//! given no more than [`most`], upon which it ends itself.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter,
@@ -30,15 +33,24 @@ const LAUNCH: &str = "VEND_CONFINED_LAUNCH";
 /// The test that is the launcher, as `cargo test` names it.
 const LAUNCHER: &str = "confined::what_starts_a_child_or_opens_a_connection_is_ended";
 
+/// How long a program may stay: one that gets no memory may wait for itself for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The memory of its own that a program may have, in bytes: what lies in a file and is only looked at does not
+/// count, so it is the same however large the program is, and however much of it the machine reads ahead. Each
+/// thread has a stack. Most cases take some 20 MiB, a thousand requests 56.
+pub fn most() -> u64 {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (64 << 20) + (4 << 20) * threads as u64
+}
+
 /// What a run came to, and what it took of the machine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ran {
     /// What it said.
     pub output: Output,
     /// The kernel ended it since it tried what it must not.
     pub is_ended: bool,
-    /// The most memory that it had at once, in bytes.
-    pub memory: u64,
     /// Of the processor.
     pub time: Duration,
 }
@@ -65,7 +77,17 @@ pub fn run(command: &Command, beside: &Path) -> Ran {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let used = launcher.spawn().unwrap().wait4().unwrap();
+    let mut child = launcher.spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let (ended, waits) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    });
+    let used = child.wait4().unwrap();
+    drop(ended);
+    watch.join().unwrap();
     let said = |file: &Path| String::from_utf8(std::fs::read(file).unwrap()).unwrap();
     Ran {
         output: Output {
@@ -74,7 +96,6 @@ pub fn run(command: &Command, beside: &Path) -> Ran {
             stderr: said(&err),
         },
         is_ended: used.status.signal() == Some(libc::SIGSYS),
-        memory: used.rusage.maxrss,
         time: used.rusage.utime + used.rusage.stime,
     }
 }
@@ -129,6 +150,8 @@ fn launch(told: &str) -> ! {
         )
         .stdout(File::create(path("out")).unwrap())
         .stderr(File::create(path("err")).unwrap());
+    let most = Some(most());
+    setrlimit(Resource::Data, Rlimit { current: most, maximum: most }).unwrap();
     confine();
     panic!("{}: {}", told["program"], command.exec());
 }

@@ -16,7 +16,7 @@ use vend::store::{Sqlite, Store as _};
 pub use repository::{Edit, Repository, git, remove, write};
 
 /// What a run of the executable came to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Output {
     /// The exit code.
     pub code: i32,
