@@ -483,9 +483,13 @@ impl Reviewer {
         }
         let known: Option<Vec<PullKey>> = self.remembered(&list_key(), UNREVIEWED).await?;
         for key in known.unwrap_or_default() {
-            if let Some(kept) = self.remembered(&kept_key(&key), UNREVIEWED).await? {
-                self.kept.insert(key, kept);
+            let kept: Option<Kept> = self.remembered(&kept_key(&key), UNREVIEWED).await?;
+            let Some(kept) = kept else { continue };
+            if kept.is_merged() && kept.over {
+                // How they came may have been left to be written down.
+                self.quiet.extend(kept.shown.iter().flat_map(|shown| shown.own.keys().cloned()));
             }
+            self.kept.insert(key, kept);
         }
         let lost = "comments of ours may be written a second time: delete the older ones";
         let secret = match self.remembered::<[u8; 32]>(&secret_key(), lost).await? {
