@@ -85,6 +85,7 @@ fn b97_a_record_keeps_its_name_until_somebody_has_seen_what_takes_it_over() {
     let moved = asks(that, "{text: a, zone: a}", &format!("movedFrom: {ID}"));
     let n = desk.propose("ada", "move", [drop_request(ID), moved]);
     desk.says(n, &["move"]);
+    desk.again_nothing();
     // It is let through, and ended before its record has the new name.
     daemon.kill();
     desk.repo().merge("grace", n);
@@ -126,4 +127,26 @@ fn b97_a_tombstone_that_was_let_through_counts_although_something_else_holds_its
     desk.says(n, &["Done"]);
     gone(&desk, ID);
     desk.again_nothing();
+}
+
+#[test]
+fn what_its_template_forbids_is_not_recorded_of_one_that_is_left_alone() {
+    let desk = desk();
+    let _daemon = desk.serve();
+    bring(&desk, "");
+    let zone = || desk.world.status(ID)["parameters"]["zone"].clone();
+    let n = desk.propose("ada", "zone", [asks(ID, "{text: a, zone: b}", "suspend: true")]);
+    desk.says(n, &["the template forbids this change: `zone`"]);
+    desk.repo().merge("grace", n);
+    held(&desk, ID, "ForbiddenChange");
+    desk.again_nothing();
+    assert_eq!(zone(), "a");
+    let n = desk.propose("ada", "back", [asks(ID, "{text: a, zone: a}", "suspend: true")]);
+    desk.says(n, &["Nothing to do"]);
+    desk.repo().merge("grace", n);
+    eventually("it is held no more", || {
+        (desk.world.standing(ID).1 != "ForbiddenChange").then_some(())
+    });
+    desk.again_nothing();
+    assert_eq!(zone(), "a");
 }
