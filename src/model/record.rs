@@ -74,8 +74,8 @@ impl Record {
     /// What stands of versions that `next` takes over from: what is recorded, and what that has not taken over
     /// wholly.
     pub fn superseded(&self, next: &TemplateId) -> Vec<Superseded> {
-        let all = self.former.iter().cloned().chain([Superseded::of(self)]);
-        all.filter(|was| was.template != *next).collect()
+        let former = self.former.iter().filter(|was| was.template != *next).cloned();
+        former.chain((self.template != *next).then(|| Superseded::of(self))).collect()
     }
 
     /// The promised outputs that are known; sensitive ones are left out (they cannot fill another

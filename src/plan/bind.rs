@@ -13,8 +13,6 @@ use crate::model::{
 pub struct Bounds {
     /// What was reviewed before the merge.
     pub reviewed: Bound,
-    /// What a person approves, where the file says otherwise now than it was reviewed, in what is in no step.
-    pub said: Option<Digest>,
     /// What components render to with what was not known at the review left unknown: that it has become
     /// known is no change.
     pub veiled: BTreeMap<ComponentName, Digest>,
@@ -42,31 +40,14 @@ pub fn bind(
             is_more.then(|| (step.target.key.clone(), reason()))
         })
         .collect();
-    let said: BTreeMap<&RequestId, HoldReason> = bounds
-        .iter()
-        .filter_map(|(id, bounds)| {
-            let now = bounds.said.filter(|now| !approvals.contains(now))?;
-            let reviewed = bounds.reviewed.plan;
-            Some((id, HoldReason::PlanChanged { reviewed, now, needs: Vec::new() }))
-        })
-        .collect();
-    if more.is_empty() && said.is_empty() {
+    if more.is_empty() {
         return plan;
     }
     let first = |id: &RequestId| more.keys().find(|key| key.request == *id).cloned();
     let mut held: BTreeSet<TargetKey> = BTreeSet::new();
-    let mut spoken: BTreeMap<RequestId, Option<Action>> = BTreeMap::new();
-    for settle in plan.settle.iter().filter(|settle| said.contains_key(&settle.request)) {
-        spoken.insert(settle.request.clone(), None);
-    }
     let mut steps = Vec::with_capacity(plan.steps.len());
     for step in plan.steps {
         let key = &step.target.key;
-        if said.contains_key(&key.request) && step.action.touches_the_world() {
-            spoken.entry(key.request.clone()).or_default().get_or_insert(step.action);
-            held.insert(key.clone());
-            continue;
-        }
         let waits =
             |before: TargetKey| HoldReason::WaitingFor { dependency: Dependency::Target(before) };
         let before = || step.after.iter().find(|before| held.contains(before)).cloned();
@@ -83,11 +64,6 @@ pub fn bind(
             None => steps.push(step),
         }
     }
-    plan.settle.retain(|settle| !spoken.contains_key(&settle.request));
-    plan.holds.extend(spoken.into_iter().filter_map(|(request, action)| {
-        let reason = said.get(&request)?.clone();
-        Some(Hold { request, component: None, action, reason })
-    }));
     plan.steps = steps;
     plan.settle.retain(|settle| !held.iter().any(|key| key.request == settle.request));
     plan.holds.sort_by(|a, b| {
@@ -188,7 +164,7 @@ mod tests {
             terms: None,
             catalog: None,
         };
-        Bounds { reviewed, said: None, veiled: BTreeMap::new() }
+        Bounds { reviewed, veiled: BTreeMap::new() }
     }
 
     fn bound(steps: Vec<Step>, bounds: Bounds, approvals: &[Digest]) -> (usize, Vec<&'static str>) {
@@ -300,7 +276,7 @@ mod tests {
         let (steps, needs) = (Vec::new(), Vec::new());
         let nobody =
             Bound { plan: sha256(b"none"), steps, shown: false, needs, terms: None, catalog: None };
-        let nobody = Bounds { reviewed: nobody, said: None, veiled: BTreeMap::new() };
+        let nobody = Bounds { reviewed: nobody, veiled: BTreeMap::new() };
         let go = |action| bound(vec![step("a/dev/one", action, "new")], nobody.clone(), &[]);
         assert_eq!(go(Action::Update), (1, vec![]));
         assert_eq!(go(Action::Replace), (0, vec!["PlanChanged"]));

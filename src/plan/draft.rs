@@ -264,8 +264,10 @@ impl Draft {
             // What touches nothing may still say who may delete it, and when it ends.
             return self.bar(&subject, None, reason);
         }
-        if let Some(reason) = subject.unapproved(context) {
-            // Its rules, and its places, would be those of the other version from then on.
+        // Left alone it is not spared what its template forbids: that would be what is recorded.
+        let forbidden = subject.forbidden();
+        // Its rules, and its places, would be those of the other version from then on.
+        if let Some(reason) = forbidden.or_else(|| subject.unapproved(context)) {
             return self.hold_request(case, None, reason);
         }
         let released = subject.released(context);

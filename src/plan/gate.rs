@@ -73,8 +73,8 @@ impl Subject<'_> {
         if let Some(reason) = self.changed_source(context) {
             return Some(Gate::Always(reason));
         }
-        if !self.shift.forbidden.is_empty() {
-            return Some(Gate::Always(HoldReason::ForbiddenChange { what: self.forbidden() }));
+        if let Some(reason) = self.forbidden() {
+            return Some(Gate::Always(reason));
         }
         self.unapproved(context).map(Gate::IfPending)
     }
@@ -154,7 +154,8 @@ impl Subject<'_> {
         had.chain(context.moves.released(&self.case.id)).collect()
     }
 
-    fn forbidden(&self) -> String {
+    /// Parameters of what is applied that change in ways their template forbids.
+    pub(super) fn forbidden(&self) -> Option<HoldReason> {
         let named = self.shift.forbidden.iter().map(|(name, rule)| {
             let rule = match rule {
                 ChangeRule::Immutable => "immutable",
@@ -164,7 +165,8 @@ impl Subject<'_> {
             };
             format!("`{name}` ({rule})")
         });
-        named.collect::<Vec<_>>().join(", ")
+        let what = named.collect::<Vec<_>>().join(", ");
+        (!what.is_empty()).then_some(HoldReason::ForbiddenChange { what })
     }
 
     /// What a person approves where an older version or another template takes over.

@@ -170,11 +170,6 @@ impl Pass<'_> {
             if self.barred(id, Some(&desired), Some(&record)).await?.is_some() {
                 continue;
             }
-            let passage = self.binding(id).await?;
-            let said = passage.and_then(|passage| self.said_otherwise(id, &passage));
-            if said.is_some_and(|digest| !self.memory.approvals.contains_key(&digest)) {
-                continue;
-            }
             record.tombstone = true;
             writes.push(Write::Record(Box::new(record.clone())));
             self.put_record(record);

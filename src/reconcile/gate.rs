@@ -37,6 +37,12 @@ pub(super) fn let_through(
     digest::of(&("without a pull request", id, content, commit))
 }
 
+/// What a person approves of a file that says otherwise now than was seen of it.
+fn spoken(id: &RequestId, fingerprint: Digest, passage: &Passage) -> Digest {
+    let now = (id, fingerprint, &passage.pull, &passage.commit);
+    digest::of(&("said otherwise than reviewed", now))
+}
+
 /// Whether all of what a file says was applied.
 fn is_done(content: Option<Digest>, recorded: Option<&Record>) -> bool {
     is_begun(content, recorded) && recorded.is_some_and(|r| r.settled.is_some())
@@ -136,25 +142,28 @@ impl Pass<'_> {
                 digest: key,
             }));
         };
-        Ok(match (passage.pull, passage.bound, passage.changed) {
-            (None, _, _) => (asks && !is_begun).then_some(HoldReason::NeedsPullRequest {
+        Ok(match passage.pull {
+            None => (asks && !is_begun).then_some(HoldReason::NeedsPullRequest {
                 direct: true,
                 commit,
                 digest: key,
             }),
-            (Some(_), Some(_), Some(_)) if planted!("review-binds-nothing") => None,
-            (Some(_), Some(reviewed), Some(now)) => {
-                (!self.memory.approvals.contains_key(&now.plan)).then_some(
-                    HoldReason::PlanChanged {
-                        reviewed: reviewed.plan,
-                        now: now.plan,
-                        needs: now.needs,
-                    },
-                )
-            }
-            // What is more than was reviewed is seen once there is a plan.
-            (Some(_), _, _) => None,
+            Some(_) if planted!("review-binds-nothing") => None,
+            // Which steps are more than was reviewed is seen once there is a plan.
+            Some(_) => self.unshown(id, &passage),
         })
+    }
+
+    /// Another plan than was reviewed, or other words of a file than were seen, to which nobody has said yes yet.
+    fn unshown(&self, id: &RequestId, passage: &Passage) -> Option<HoldReason> {
+        let reviewed = passage.bound.as_ref()?.plan;
+        let is_open = |now: &Digest| !self.memory.approvals.contains_key(now);
+        if let Some(now) = passage.changed.as_ref().filter(|now| is_open(&now.plan)) {
+            let (now, needs) = (now.plan, now.needs.clone());
+            return Some(HoldReason::PlanChanged { reviewed, now, needs });
+        }
+        let now = self.said_otherwise(id, passage).filter(is_open)?;
+        Some(HoldReason::PlanChanged { reviewed, now, needs: Vec::new() })
     }
 
     /// Reads once more what is approved, where somebody spoke since the pass began. What is let through is
@@ -234,9 +243,8 @@ impl Pass<'_> {
             self.shed(id).await?;
             if let Some(passage) = self.binding(id).await? {
                 let passage = self.take_up(id, passage).await?;
-                let said = self.said_otherwise(id, &passage);
                 if let Some(reviewed) = passage.bound {
-                    let bounds = Bounds { reviewed, said, veiled: BTreeMap::new() };
+                    let bounds = Bounds { reviewed, veiled: BTreeMap::new() };
                     self.bounds.insert(id.clone(), bounds);
                 }
             }
@@ -257,8 +265,11 @@ impl Pass<'_> {
 
     /// What a person approves, where a file says otherwise now than it was reviewed: it could not be read then, for
     /// instance, and nobody was shown what it would come to. `None`: it says what was seen.
-    pub(super) fn said_otherwise(&self, id: &RequestId, passage: &Passage) -> Option<Digest> {
-        let bound = passage.bound.as_ref().filter(|bound| bound.shown)?;
+    fn said_otherwise(&self, id: &RequestId, passage: &Passage) -> Option<Digest> {
+        let reviewed = passage.bound.as_ref().filter(|bound| bound.shown)?;
+        // What a person approved of a changed plan was seen, whether it has been taken up yet or not.
+        let is_given = |now: &&Bound| self.memory.approvals.contains_key(&now.plan);
+        let bound = passage.changed.as_ref().filter(is_given).unwrap_or(reviewed);
         let seen = bound.terms.as_ref()?;
         let spec = self.desired_of(id)?.spec()?;
         let of = |id: &RequestId| self.records.get(id).and_then(Option::as_ref);
@@ -266,8 +277,7 @@ impl Pass<'_> {
         let is_within = Terms::new(spec, record).is_none_or(|terms| terms.is_within(seen));
         let fingerprint = spec.fingerprint();
         let is_unseen = bound.is_unseen() && record.is_some_and(|r| r.settled != Some(fingerprint));
-        let now = (id, fingerprint, &passage.pull, &passage.commit);
-        (!is_within || is_unseen).then(|| digest::of(&("said otherwise than reviewed", now)))
+        (!is_within || is_unseen).then(|| spoken(id, fingerprint, passage))
     }
 
     /// What was approved of a content that was taken back before it was done is approved no more: what is applied
@@ -323,7 +333,7 @@ impl Pass<'_> {
     }
 
     /// The passage of what a request's file says, while it binds.
-    pub(super) async fn binding(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
+    async fn binding(&self, id: &RequestId) -> Result<Option<Passage>, PassError> {
         let desired = self.desired_of(id);
         let recorded = self.records.get(id).and_then(Option::as_ref);
         let origin = desired.map(|d| &d.origin).or_else(|| recorded.map(|r| &r.origin));
@@ -355,9 +365,12 @@ impl Pass<'_> {
             return Ok(());
         }
         if let Some(passage) = self.binding(id).await? {
+            let spec = self.desired_of(id).and_then(|desired| desired.spec());
+            let said = spec.map(|spec| spoken(id, spec.fingerprint(), &passage));
             let bound = passage.bound.iter().flat_map(|bound| &bound.steps);
             let given: Vec<Digest> = bound
                 .map(|step| step.digest)
+                .chain(said)
                 .filter(|digest| self.memory.approvals.contains_key(digest))
                 .collect();
             self.use_up(given.into_iter(), writes);
@@ -365,9 +378,7 @@ impl Pass<'_> {
             let value = serde_json::to_value(&passage).ok();
             writes.push(Write::Value { key: passage_key(id), value });
         }
-        let said = self.bounds.remove(id).and_then(|bounds| bounds.said);
-        let said = said.filter(|digest| self.memory.approvals.contains_key(digest));
-        self.use_up(said.into_iter(), writes);
+        self.bounds.remove(id);
         self.use_up_passage(id, writes);
         Ok(())
     }

@@ -183,6 +183,8 @@ impl Pass<'_> {
             .filter(|(id, evaluated)| was.get(*id) != Some(&evaluated.row.fingerprint));
         let mut scope: BTreeSet<RequestId> = differs.map(|(id, _)| id.clone()).collect();
         scope.extend(own.iter().chain(&question.also).cloned());
+        // What names they had is in the files.
+        self.read_unread(&scope).await?;
         let moved = scope.iter().filter_map(|id| self.desired_of(id)?.spec()?.moved_from.clone());
         let moved: Vec<RequestId> = moved.collect();
         scope.extend(moved);

@@ -188,19 +188,20 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Reads the files of `ids` that this pass has not read yet.
+    pub(super) async fn read_unread(&mut self, ids: &BTreeSet<RequestId>) -> Result<(), PassError> {
+        let unread = ids.iter().filter(|id| !self.fresh.contains_key(*id));
+        let found = unread.filter_map(|id| self.memory.desired().get(id));
+        let found: Vec<_> = found.map(|e| self.refind(e)).collect();
+        let mut writes = Vec::new();
+        self.evaluate(found, &mut writes).await?;
+        self.commit(writes).await
+    }
+
     /// Everything that is known of each of `ids`.
     async fn cases(&mut self, mut ids: BTreeSet<RequestId>) -> Result<Vec<Case>, PassError> {
         self.add_partners(&mut ids);
-        let unread = |id: &&RequestId| !self.fresh.contains_key(*id);
-        let found: Vec<_> = ids
-            .iter()
-            .filter(unread)
-            .filter_map(|id| self.memory.desired().get(id))
-            .map(|e| self.refind(e))
-            .collect();
-        let mut writes = Vec::new();
-        self.evaluate(found, &mut writes).await?;
-        self.commit(writes).await?;
+        self.read_unread(&ids).await?;
         let moved = ids.iter().filter_map(|id| self.desired_of(id)?.spec()?.moved_from.clone());
         let moved: Vec<RequestId> = moved.collect();
         self.load_records(ids.iter().cloned().chain(moved).collect()).await?;

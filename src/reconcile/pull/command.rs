@@ -264,18 +264,14 @@ impl Reviewer {
             Whose::Unknown(_) => return Ok(no(PUSHED_ALL)),
         };
         // As things stand now, and as they were reviewed: a rule may be newer than the review.
-        let rules = asked.iter().filter_map(|hold| match &hold.reason {
-            HoldReason::NeedsApproval { needs, .. } | HoldReason::PlanChanged { needs, .. } => {
-                Some(needs)
-            }
-            _ => None,
-        });
-        let rules: Vec<&Requirement> = rules.flatten().collect();
+        let rules: Vec<&Requirement> = asked.iter().flat_map(|hold| asks(hold)).collect();
         let needs = kept.shown.iter().flat_map(|s| &s.needs).filter(|(d, _)| *d == digest);
         let mut teams: BTreeSet<String> = needs.flat_map(|(_, need)| need.teams.clone()).collect();
+        // What no rule asks for is of those who may write, whatever rules ask for of the rest.
+        let is_free = teams.is_empty() && asked.iter().any(|hold| asks(hold).is_empty());
         teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
-        if teams.is_empty() && !writes {
+        if is_free && !writes {
             return Ok(no(WRITERS));
         }
         if !teams.is_empty() {
@@ -358,6 +354,14 @@ impl Reviewer {
             None => no("there is no request of that name on the branch"),
             Some(explained) => yes(&report::explain::terminal(&explained.facts(request), false)),
         })
+    }
+}
+
+/// What rules ask for of what is held.
+fn asks(hold: &Hold) -> &[Requirement] {
+    match &hold.reason {
+        HoldReason::NeedsApproval { needs, .. } | HoldReason::PlanChanged { needs, .. } => needs,
+        _ => &[],
     }
 }
 

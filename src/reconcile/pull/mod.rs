@@ -52,7 +52,7 @@ use crate::fault::point;
 use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
 use crate::model::{
-    Pull, PullKey, PullState, RequestId, Revision, SourceName, SourceProblem, SourceRecord, Sources,
+    Pull, PullKey, PullState, RequestId, Revision, SourceName, SourceProblem, Sources,
 };
 use crate::report;
 use crate::store::{ASIDE, Lease, Store, Write};
@@ -292,10 +292,7 @@ impl Reviewer {
     ) -> Result<Turn, PassError> {
         self.load(lease).await?;
         let sources = self.store.standing().await?.sources;
-        let known = |(name, record): (&SourceName, &SourceRecord)| {
-            Some((name.clone(), record.commit.clone()?))
-        };
-        let commits: BTreeMap<SourceName, Revision> = sources.iter().filter_map(known).collect();
+        let commits = commits(&sources);
         self.heed_nudges();
         let mut turn = Turn::default();
         for place in self.places.clone() {
@@ -486,9 +483,13 @@ impl Reviewer {
         }
         let known: Option<Vec<PullKey>> = self.remembered(&list_key(), UNREVIEWED).await?;
         for key in known.unwrap_or_default() {
-            if let Some(kept) = self.remembered(&kept_key(&key), UNREVIEWED).await? {
-                self.kept.insert(key, kept);
+            let kept: Option<Kept> = self.remembered(&kept_key(&key), UNREVIEWED).await?;
+            let Some(kept) = kept else { continue };
+            if kept.is_merged() && kept.over {
+                // How they came may have been left to be written down.
+                self.quiet.extend(kept.shown.iter().flat_map(|shown| shown.own.keys().cloned()));
             }
+            self.kept.insert(key, kept);
         }
         let lost = "comments of ours may be written a second time: delete the older ones";
         let secret = match self.remembered::<[u8; 32]>(&secret_key(), lost).await? {
@@ -624,6 +625,24 @@ struct Visit<'a> {
     world: u64,
     lease: &'a Lease,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+impl<'a> Visit<'a> {
+    /// The same with what passes have read by now.
+    fn by_now(
+        &'a self,
+        sources: &Sources,
+        commits: &'a BTreeMap<SourceName, Revision>,
+    ) -> Visit<'a> {
+        let base = commits.get(self.place.name()).unwrap_or(&self.base).clone();
+        Visit { base, commits, troubles: troubles(self.place, sources), ..*self }
+    }
+}
+
+/// The commits that the last pass worked on.
+fn commits(sources: &Sources) -> BTreeMap<SourceName, Revision> {
+    let known = sources.iter().filter_map(|(name, s)| Some((name.clone(), s.commit.clone()?)));
+    known.collect()
 }
 
 /// What is wrong with the sources of a branch.

@@ -168,27 +168,28 @@ impl Reviewer {
         let ids: Vec<RequestId> = self.quiet.iter().cloned().collect();
         let records = self.store.records(&ids).await?;
         let records: BTreeMap<_, _> = records.into_iter().map(|r| (r.id.clone(), r)).collect();
-        let mut unwritten = BTreeSet::new();
+        let (mut unwritten, mut stands) = (BTreeSet::new(), BTreeSet::new());
         for desired in self.store.desired(&ids).await? {
-            if !visit.place.sources.contains(&desired.origin.source) {
-                continue;
-            }
-            self.quiet.remove(&desired.id);
             let is_other = |record: &Record| {
                 record.observed.request_digest != Some(desired.content)
                     && record.settled == Some(desired.fingerprint())
             };
+            if !visit.place.sources.contains(&desired.origin.source) {
+                stands.extend(records.contains_key(&desired.id).then_some(desired.id));
+                continue;
+            }
             if !records.get(&desired.id).is_some_and(is_other) {
                 continue;
             }
             let passage = self.store.value(&passage_key(&desired.id)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
             if passage.is_none_or(|passage| passage.content != Some(desired.content)) {
+                // Until it is written down: the forge may not tell now how it came.
+                stands.insert(desired.id.clone());
                 unwritten.insert(desired.id);
             }
         }
-        let gone = |id: &RequestId| !records.contains_key(id);
-        self.quiet.retain(|id| !gone(id));
+        self.quiet = stands;
         Ok(unwritten)
     }
 

@@ -10,6 +10,7 @@ use super::passage::Asked;
 use super::pushers::Makers;
 use super::{Place, Reviewer, Trouble, Visit};
 use crate::forge::{ForgeError, Permission};
+use crate::git::{GitError, Mirror};
 use crate::model::{Approval, Passage, Pull, Record, RequestId, Revision};
 use crate::reconcile::brought::bringing;
 use crate::reconcile::gate::{let_through, since_key, speaks_of};
@@ -116,7 +117,7 @@ impl Reviewer {
             // It was made of that before.
             let mut was_there = false;
             for before in &before {
-                was_there = was_there || mirror.is_ancestor(&commit, before)?;
+                was_there = was_there || is_within(mirror, &commit, before)?;
             }
             if was_there {
                 continue;
@@ -227,5 +228,14 @@ impl Reviewer {
                 Ok(who.is_among(names, ids.into_iter().chain(pull.author_id)))
             }
         }
+    }
+}
+
+/// Whether a commit is in the history of another one. Of a history that is not here, such as one that was rewritten
+/// before the mirror was cloned anew, nobody can tell: it is not.
+fn is_within(mirror: &Mirror, commit: &Revision, of: &Revision) -> Result<bool, GitError> {
+    match mirror.is_ancestor(commit, of) {
+        Err(GitError::Missing { .. }) => Ok(false),
+        other => other,
     }
 }

@@ -196,6 +196,42 @@ fn f29_one_word_of_the_right_team_lets_go_what_has_changed_and_what_rules_ask_of
 }
 
 #[test]
+fn b96_whoever_one_rule_asks_for_approves_nothing_that_no_rule_gave_them() {
+    let desk = Desk::new();
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "read");
+    let mut daemon = desk.serve();
+    let asks = |name: &str| {
+        let text = request("note@^1.0.0", &format!("{{text: {name}}}"));
+        ask(&format!("orders/dev/{name}"), text)
+    };
+    let n = desk.propose("ada", "both", [asks("a"), asks("b")]);
+    desk.says(n, &["2 to create"]);
+    // While nobody looks, both come to something else, and a rule has come for one of them.
+    daemon.kill();
+    let rules = "  approvals:\n    - {when: \"parameters.text == 'a'\", teams: [platform]}\n";
+    let mut edits = newer();
+    edits.push(catalog::environment("dev", &desk.world.output.url(), rules));
+    desk.world.catalog.commit(edits);
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["/vend approve ", "somebody of `platform` must approve it"]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let of_team = desk.repo().comment("edsger", n, &line);
+    desk.reacted(n, of_team, "-1");
+    desk.says(n, &["this takes somebody who may write to the repository"]);
+    desk.again_nothing();
+    // Who is of the team and writes is asked for both.
+    desk.repo().permit("edsger", "write");
+    let again = desk.repo().comment("edsger", n, &line);
+    desk.reacted(n, again, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/a");
+    desk.ready("orders/dev/b");
+    desk.again_nothing();
+}
+
+#[test]
 fn a_yes_before_there_was_a_plan_is_asked_for_again_with_its_reason() {
     let desk = Desk::new();
     let rules = "  approvals:\n    - {when: \"plan.creates > 0\", teams: [platform]}\n";

@@ -217,3 +217,26 @@ fn b98_a_change_does_not_leave_a_rule_by_a_version_that_it_brings() {
     desk.ready("orders/dev/it");
     desk.again_nothing();
 }
+
+#[test]
+fn b96_a_yes_counts_where_only_the_mirror_of_then_had_the_commit_that_was_reviewed() {
+    let mut desk = Desk::new();
+    let (url, output) = (desk.repo().url(), desk.world.output.url());
+    desk.repo().push("grace", "main", catalog::files(&output));
+    desk.world.configure(|c| c["catalog"] = json!({"repository": url}));
+    let mut daemon = desk.serve();
+    let follows = request("note@^1.0.0", "{text: a}");
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", follows)]);
+    desk.says(n, &["1 to create"]);
+    desk.again_nothing();
+    daemon.kill();
+    desk.repo().merge("grace", n);
+    desk.repo().push("barbara", "main", super::approval::newer());
+    std::fs::remove_dir_all(desk.world.root().join("state/mirrors")).unwrap();
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["than was reviewed", "/vend approve "]);
+    super::approval::approve(&desk, "grace", n, &body);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+}

@@ -10,6 +10,7 @@ mod fork;
 mod gate;
 mod health;
 mod hook;
+mod later;
 mod life;
 mod loose;
 mod merge;
