@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::kept::{Before, Kept, Shown};
 use super::publish::Artifacts;
 use super::survey::Survey;
-use super::{Reviewer, Trouble, Turn, Visit, again, commits};
+use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::model::{
     Blast, Blind, Brief, Hold, HoldReason, Plan, Pull, PullKey, PullState, RequestId, Revision,
@@ -123,7 +123,14 @@ impl Reviewer {
         kept: &mut Kept,
         turn: &mut Turn,
     ) -> Result<Option<(Brief, Artifacts)>, Trouble> {
-        let inputs = self.inputs(visit, kept);
+        let inputs = digest::of(&(
+            &kept.pull.head,
+            visit.commits,
+            &kept.asked,
+            visit.world,
+            self.engine.reading(),
+            refused(visit),
+        ));
         let now = (visit.clock)();
         if self.looked.get(key) == Some(&inputs) {
             let end = self.ending.get(key).copied();
@@ -136,12 +143,6 @@ impl Reviewer {
                 Some(_) => {}
             }
         }
-        // Looking at the others may have taken long. On a branch where something lands all the time, what the turn
-        // began with would be behind whenever it is looked at the last ones.
-        let sources = self.store.standing().await?.sources;
-        let commits = commits(&sources);
-        let visit = &visit.by_now(&sources, &commits);
-        let inputs = self.inputs(visit, kept);
         if self.is_on_branch(visit, &kept.pull.head)? {
             // Merged by now, and the forge has yet to say so: what was reviewed is what the merge is held
             // against, and of its plan nothing is left to be shown.
@@ -202,9 +203,7 @@ impl Reviewer {
                     stage.clone(),
                 );
                 let shown = shown.with_terms(super::judge::terms(&reviewed, &reviewed.own));
-                // What it brings to the catalog itself is on a commit that only this mirror has.
-                let catalog = &self.engine.sources().catalog.name;
-                let shown = shown.made_with(visit.commits.get(catalog).cloned());
+                let shown = shown.made_with(reviewed.catalog.clone());
                 let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);
@@ -224,13 +223,6 @@ impl Reviewer {
             turn.is_due(at);
         }
         Ok(Some(found))
-    }
-
-    /// What a plan is made of.
-    fn inputs(&self, visit: &Visit<'_>, kept: &Kept) -> Digest {
-        let Visit { commits, world, .. } = visit;
-        let (head, asked, reading) = (&kept.pull.head, &kept.asked, self.engine.reading());
-        digest::of(&(head, commits, asked, world, reading, refused(visit)))
     }
 
     /// Whether the branch has a head as it is.

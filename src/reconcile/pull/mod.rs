@@ -52,7 +52,7 @@ use crate::fault::point;
 use crate::forge::{Check, Forge, ForgeError, Repo};
 use crate::git::GitError;
 use crate::model::{
-    Pull, PullKey, PullState, RequestId, Revision, SourceName, SourceProblem, Sources,
+    Pull, PullKey, PullState, RequestId, Revision, SourceName, SourceProblem, SourceRecord, Sources,
 };
 use crate::report;
 use crate::store::{ASIDE, Lease, Store, Write};
@@ -292,7 +292,10 @@ impl Reviewer {
     ) -> Result<Turn, PassError> {
         self.load(lease).await?;
         let sources = self.store.standing().await?.sources;
-        let commits = commits(&sources);
+        let known = |(name, record): (&SourceName, &SourceRecord)| {
+            Some((name.clone(), record.commit.clone()?))
+        };
+        let commits: BTreeMap<SourceName, Revision> = sources.iter().filter_map(known).collect();
         self.heed_nudges();
         let mut turn = Turn::default();
         for place in self.places.clone() {
@@ -625,24 +628,6 @@ struct Visit<'a> {
     world: u64,
     lease: &'a Lease,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
-}
-
-impl<'a> Visit<'a> {
-    /// The same with what passes have read by now.
-    fn by_now(
-        &'a self,
-        sources: &Sources,
-        commits: &'a BTreeMap<SourceName, Revision>,
-    ) -> Visit<'a> {
-        let base = commits.get(self.place.name()).unwrap_or(&self.base).clone();
-        Visit { base, commits, troubles: troubles(self.place, sources), ..*self }
-    }
-}
-
-/// The commits that the last pass worked on.
-fn commits(sources: &Sources) -> BTreeMap<SourceName, Revision> {
-    let known = sources.iter().filter_map(|(name, s)| Some((name.clone(), s.commit.clone()?)));
-    known.collect()
 }
 
 /// What is wrong with the sources of a branch.

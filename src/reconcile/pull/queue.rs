@@ -1,12 +1,12 @@
 //! Merge queues: pull requests that are tried together before they are merged, on a commit of their
 //! own. The checks that branch protection asks for are awaited on that commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::heads::of_commit;
 use super::kept::{Kept, Shown};
 use super::survey::Survey;
-use super::{Reviewer, Trouble, Turn, Visit, again, commits};
+use super::{Reviewer, Trouble, Turn, Visit, again};
 use crate::digest::{self, Digest};
 use crate::forge::{ForgeError, Queued};
 use crate::model::{Need, Pull, PullState, Revision, Stage};
@@ -74,11 +74,9 @@ impl Reviewer {
     ) -> Result<(), Trouble> {
         let members = self.members(visit, group, all)?;
         let key = (visit.place.name().clone(), group.head.clone());
-        let (world, reading) = (visit.world, self.engine.reading());
-        let made_of = |commits: &BTreeMap<_, _>| {
-            digest::of(&(commits, world, &members.needs, members.is_strange, reading))
-        };
-        let inputs = made_of(visit.commits);
+        let (commits, world) = (visit.commits, visit.world);
+        let reading = self.engine.reading();
+        let inputs = digest::of(&(commits, world, &members.needs, members.is_strange, reading));
         if self.is_mute(visit) {
             return Ok(());
         }
@@ -93,11 +91,6 @@ impl Reviewer {
                 Some(_) => {}
             }
         }
-        // Looking at the pull requests may have taken long, while the branch went on.
-        let sources = self.store.standing().await?.sources;
-        let commits = commits(&sources);
-        let visit = &visit.by_now(&sources, &commits);
-        let inputs = made_of(&commits);
         let mut kept = Kept::new(pull_of(group, &visit.place.branch, now));
         let survey = self.survey(visit, &group.head, members.is_strange).await?;
         let brief = match survey {

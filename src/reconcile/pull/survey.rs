@@ -22,7 +22,7 @@ pub(super) enum Survey {
     Conflict(Vec<String>),
     /// It could not be looked at; for people.
     Unknown(String),
-    /// A pass has read its branch anew since this look began: the next turn looks.
+    /// A pass has read its branch anew since this turn began: the next turn looks.
     Overtaken,
 }
 
@@ -90,7 +90,7 @@ impl Reviewer {
         Ok(Survey::Reviewed { reviewed, blind })
     }
 
-    /// Whether a pass has read the branch anew since this look began. Held against a branch that has more, what
+    /// Whether a pass has read the branch anew since this turn began. Held against a branch that has more, what
     /// that has would count as taken back, and what is merged by now as nothing.
     async fn is_overtaken(&self, visit: &Visit<'_>, reviewed: &Reviewed) -> Result<bool, Trouble> {
         let differs = |name: &&SourceName, at: Option<&Revision>| {

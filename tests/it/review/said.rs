@@ -337,41 +337,6 @@ fn a_turn_that_a_pass_overtakes_says_nothing_of_a_branch_that_is_no_more() {
 }
 
 #[test]
-fn a_branch_on_which_something_lands_all_the_time_keeps_no_plan_waiting() {
-    let desk = Desk::new();
-    let _daemon = desk.serve();
-    settled(&desk, ID);
-    // Each turn takes long enough for passes to have read the branch anew before it comes to any plan.
-    let slow = Fault::Slow(std::time::Duration::from_secs(4));
-    desk.hub.fault("GET", "/repos/acme/requests/pulls", None, slow);
-    let is_said = std::sync::atomic::AtomicBool::new(false);
-    let number = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for n in 0.. {
-                if is_said.load(std::sync::atomic::Ordering::Relaxed) {
-                    break;
-                }
-                let words = crate::world::write("README.md", format!("Words {n}.\n"));
-                desk.repo().push("grace", "main", [words]);
-                std::thread::sleep(std::time::Duration::from_millis(500));
-            }
-        });
-        let n = desk.propose("ada", "change", [ask(ID, note("b"))]);
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            desk.says(n, &["1 to update"]);
-        }));
-        is_said.store(true, std::sync::atomic::Ordering::Relaxed);
-        found.map(|()| n)
-    });
-    let n = number.unwrap();
-    desk.hub.mend();
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready(ID);
-    desk.again_nothing();
-}
-
-#[test]
 fn what_was_reviewed_and_changes_nothing_follows_the_catalog_as_before() {
     let desk = Desk::new();
     let _daemon = desk.serve();
