@@ -38,6 +38,43 @@ impl Mirror {
         self.touching(path, tip, most, None)
     }
 
+    /// As [`Mirror::last_commit_touching`], of many files: as far as the history is a line, which that of a branch
+    /// of vend's own is, one walk tells of all of them what each commit changed. Files of which nothing is told are
+    /// left out.
+    ///
+    /// # Errors
+    /// `Missing` when `tip` is not here.
+    pub fn last_commits_touching(
+        &self,
+        files: Vec<String>,
+        tip: &Revision,
+        most: usize,
+    ) -> Result<HashMap<String, Revision>, GitError> {
+        let mut open: HashSet<String> = files.into_iter().collect();
+        let mut found = HashMap::new();
+        let (mut at, mut left) = (tip.clone(), most);
+        while left > 0 && !open.is_empty() {
+            let parents = self.with(|repository| {
+                let commit = commit(repository, &at)?;
+                Ok(commit.parent_ids().map(revision).collect::<Vec<_>>())
+            })?;
+            let [parent] = parents.as_slice() else { break };
+            for delta in self.diff(self.tree(parent, "")?, self.tree(&at, "")?)? {
+                if open.remove(&delta.path) {
+                    found.insert(delta.path, at.clone());
+                }
+            }
+            at = parent.clone();
+            left -= 1;
+        }
+        for path in open {
+            if let Some(commit) = self.last_commit_touching(&path, &at, left)? {
+                found.insert(path, commit);
+            }
+        }
+        Ok(found)
+    }
+
     /// As [`Mirror::last_commit_touching`], where the answer for an earlier `tip` is known: the walk ends there,
     /// if it comes by.
     ///

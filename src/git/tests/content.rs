@@ -304,6 +304,15 @@ fn the_last_content_of_a_removed_file_is_found() {
     assert_eq!(mirror.last_commit_touching("k", &second, 100).unwrap(), Some(first.clone()));
     assert_eq!(mirror.last_commit_touching("k", &tip, 100).unwrap(), Some(tip.clone()));
     assert_eq!(mirror.last_commit_touching("never", &tip, 100).unwrap(), None);
+    // All at once it is the same, however far it goes.
+    for most in [0, 1, 2, 3, 100] {
+        let paths = ["a", "k", "never"].map(str::to_owned);
+        let all = mirror.last_commits_touching(paths.to_vec(), &tip, most).unwrap();
+        for path in paths {
+            let one = mirror.last_commit_touching(&path, &tip, most).unwrap();
+            assert_eq!(all.get(&path), one.as_ref(), "{path} in {most}");
+        }
+    }
     // Where the walk comes by what is known, that is believed.
     let since =
         |path, then| mirror.last_commit_touching_since(path, &tip, 100, &second, then).unwrap();

@@ -35,8 +35,8 @@ use crate::digest::sha256;
 use crate::fault::point;
 use crate::git::{Location, Transport, Trust};
 use crate::model::{
-    Artifact, Change, Map, Observation, Owner, Preview, Progress, Revision, Target, TargetKey,
-    Ticket, Token,
+    Artifact, Change, Map, Observation, Preview, Progress, Revision, Target, TargetKey, Ticket,
+    Token,
 };
 
 pub use settings::settle;
@@ -329,18 +329,8 @@ impl Provider for Files {
         &self,
         targets: &[Target],
     ) -> Vec<(Target, Result<Observation, ProviderError>)> {
-        let mut seen = self.observe(targets).await;
-        for (target, seen) in &mut seen {
-            let Ok(Observation::Present(live)) = seen else { continue };
-            if live.owner != Owner::Ours || live.outputs.contains_key("commit") {
-                continue;
-            }
-            // The history is searched for it, which an observation does not do.
-            if let Ok(Seen { commit: Some(commit), .. }) = self.look(target, false).await {
-                live.outputs.insert("commit".into(), commit.to_string().into());
-            }
-        }
-        seen
+        let seen = self.each(targets, |target| target, ProviderError::unavailable, recall).await;
+        targets.iter().cloned().zip(seen).collect()
     }
 
     async fn preview(&self, change: &Change) -> Result<Preview, ProviderError> {
@@ -391,9 +381,18 @@ impl Provider for Files {
 }
 
 async fn observe(group: Group<Target>) -> Vec<Result<Observation, ProviderError>> {
+    see(group, false).await
+}
+
+/// With the commits that made them, for which the history is searched.
+async fn recall(group: Group<Target>) -> Vec<Result<Observation, ProviderError>> {
+    see(group, true).await
+}
+
+async fn see(group: Group<Target>, search: bool) -> Vec<Result<Observation, ProviderError>> {
     let Group { branch, committed, writer: _, written } = group;
     if let Some(branch) = branch {
-        return branch.observe(committed).await;
+        return branch.observe(committed, search).await;
     }
     let look = move || {
         let one = |(place, folder, target): (Where, directory::Place, Target)| {

@@ -96,10 +96,11 @@ impl Branch {
         self.fetch().await
     }
 
-    /// Looks at many targets with one fetch.
+    /// Looks at many targets with one fetch. `search`: the history is searched for the commits that made them.
     pub async fn observe(
         self: &Arc<Self>,
         targets: Vec<(Where, Target)>,
+        search: bool,
     ) -> Vec<Result<Observation, ProviderError>> {
         let count = targets.len();
         let tip = match self.fetch().await {
@@ -114,10 +115,15 @@ impl Branch {
                 Ok(looks) => looks,
                 Err(error) => return vec![Err(error); count],
             };
+            if let Some(tip) = tip.as_ref().filter(|_| search) {
+                let places = targets.iter().map(|(place, _)| place);
+                let found =
+                    places.zip(&looks).filter_map(|(p, look)| Some((p, look.as_ref().ok()?)));
+                branch.commits.find(&branch.mirror, tip, found, SEARCH_MAX);
+            }
             let one = |((place, _), look): (&(Where, Target), Result<Look, ProviderError>)| {
                 let look = look?;
-                // Searching history for each of many targets would cost more than all the rest, and
-                // nothing is decided by it.
+                // Searching history for it would cost more than all the rest, and nothing is decided by it.
                 let commit = branch.commits.known(&look);
                 Ok(look.observation(place, commit.as_ref().map(Revision::as_str)))
             };

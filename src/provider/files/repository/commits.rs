@@ -1,6 +1,6 @@
 //! Which commit last changed a target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use crate::git::Mirror;
@@ -46,9 +46,34 @@ impl Commits {
         if let Some(known) = self.known(look) {
             return Some(known);
         }
-        let path = format!("{}/{MARKER}", place.path);
-        let commit = mirror.last_commit_touching(&path, tip?, most).ok()??;
+        let commit = mirror.last_commit_touching(&marker_of(place), tip?, most).ok()??;
         self.note(marker.token.clone(), commit.clone());
         Some(commit)
     }
+
+    /// Searches once for all that is ours and was neither made nor found before; [`Self::known`] tells what was found.
+    pub fn find<'a>(
+        &self,
+        mirror: &Mirror,
+        tip: &Revision,
+        looks: impl Iterator<Item = (&'a Where, &'a Look)>,
+        most: usize,
+    ) {
+        let mut tokens: HashMap<String, &Token> = HashMap::new();
+        for (place, look) in looks {
+            if let (Mark::Ours(marker), None) = (&look.mark, self.known(look)) {
+                tokens.insert(marker_of(place), &marker.token);
+            }
+        }
+        let paths = tokens.keys().cloned().collect();
+        for (path, commit) in mirror.last_commits_touching(paths, tip, most).unwrap_or_default() {
+            if let Some(token) = tokens.get(&path) {
+                self.note((*token).clone(), commit);
+            }
+        }
+    }
+}
+
+fn marker_of(place: &Where) -> String {
+    format!("{}/{MARKER}", place.path)
 }
