@@ -69,13 +69,22 @@ where
     serve_bodies(listener, router, life, Bodies { most: BODY, admit: Arc::new(|_| Ok(())) }).await;
 }
 
+/// As [`serve`], pages that are only read: whoever says that a body comes is answered without it.
+pub(super) async fn serve_pages<L>(listener: L, router: Router, life: Option<Duration>)
+where
+    L: Listener,
+    L::Io: Known,
+{
+    serve_bodies(listener, router, life, Bodies { most: 0, admit: Arc::new(|_| Ok(())) }).await;
+}
+
 /// Whether a head is one whose body is worth reading; else what is answered.
 type Admit = Arc<dyn Fn(&HeaderMap) -> Result<(), StatusCode> + Send + Sync>;
 
 /// Which bodies are read.
 #[derive(Clone)]
 pub(super) struct Bodies {
-    /// The longest, in bytes.
+    /// The longest, in bytes; 0: none is read.
     pub most: usize,
     pub admit: Admit,
 }
@@ -130,6 +139,9 @@ async fn read_body(
     let (head, body) = request.into_parts();
     if let Err(refused) = admit(&head.headers) {
         return refused.into_response();
+    }
+    if most == 0 {
+        return next.run(Request::from_parts(head, Body::empty())).await;
     }
     // One that does not tell its length may come to all that is allowed.
     let length = body.size_hint().upper().map_or(most, |upper| upper.min(most as u64) as usize);

@@ -121,7 +121,7 @@ async fn serve_public(
     let listen = |source| ServerError::Listen { address: address.to_string(), source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    tokio::spawn(accept::serve(listener, router, Some(PUBLIC_LIFE)));
+    tokio::spawn(accept::serve_pages(listener, router, Some(PUBLIC_LIFE)));
     Ok(bound)
 }
 

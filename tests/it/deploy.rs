@@ -49,10 +49,10 @@ fn is_confined(set: &Value, ready: &str) {
     for (probe, page) in
         [("startupProbe", "healthz"), ("livenessProbe", "healthz"), ("readinessProbe", ready)]
     {
-        let asked = json!({"path": format!("/{page}"), "port": "metrics"});
-        assert_eq!(container[probe]["httpGet"], asked, "{probe}");
+        let command = &container[probe]["exec"]["command"];
+        assert_eq!(command, &json!(["/usr/libexec/vend/probe", page]), "{probe}");
     }
-    let port = json!({"name": "metrics", "containerPort": 9464});
+    let port = json!({"name": "metrics", "containerPort": 9465});
     assert!(container["ports"].as_array().unwrap().contains(&port), "{container}");
     // What it may write is what is mounted to be written.
     let mounts = container["volumeMounts"].as_array().unwrap();
@@ -166,9 +166,7 @@ fn the_configurations_that_come_along_are_read() {
         // As the unit and the pod have them: nothing else may be written.
         assert_eq!(settings.state_dir, Some(PathBuf::from("/var/lib/vend")), "{path}");
         assert_eq!(settings.socket(), Some(PathBuf::from("/run/vend/vend.sock")), "{path}");
-        let server = &settings.server;
-        let asked = server.listen.or(server.metrics);
-        assert_eq!(asked.map(|a| a.port()), Some(9464), "{path}");
+        assert_eq!(settings.server.listen.map(|a| a.port()), Some(9464), "{path}");
         assert_eq!(settings.hands_out(), None, "{path}");
     }
 }

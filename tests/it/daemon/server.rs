@@ -156,6 +156,13 @@ fn b102_slow_and_greedy_connections_cost_only_themselves() {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").unwrap();
     }
     assert_eq!(daemon.get("/healthz").1, "ok\n");
+    // Nor is anybody waited for who says that a body comes, and sends none: half a minute each would keep all places.
+    let mut owing = TcpStream::connect(&address).unwrap();
+    write!(owing, "GET /healthz HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1\r\n\r\n").unwrap();
+    owing.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    owing.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     for mut stream in slow {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // Closed, with or without an answer that says so; never kept.
