@@ -59,7 +59,10 @@ impl Mirror {
                 Ok(commit.parent_ids().map(revision).collect::<Vec<_>>())
             })?;
             let [parent] = parents.as_slice() else { break };
-            for delta in self.diff(self.tree(parent, "")?, self.tree(&at, "")?)? {
+            // What cannot be compared here each file tells as far as it can.
+            let trees = self.tree(parent, "").and_then(|old| Ok((old, self.tree(&at, "")?)));
+            let Ok(deltas) = trees.and_then(|(old, new)| self.diff(old, new)) else { break };
+            for delta in deltas {
                 if open.remove(&delta.path) {
                     found.insert(delta.path, at.clone());
                 }
@@ -68,7 +71,7 @@ impl Mirror {
             left -= 1;
         }
         for path in open {
-            if let Some(commit) = self.last_commit_touching(&path, &at, left)? {
+            if let Ok(Some(commit)) = self.last_commit_touching(&path, &at, left) {
                 found.insert(path, commit);
             }
         }
