@@ -37,6 +37,10 @@ const OWN_CATALOG: &str = "it comes to something else by the version of its temp
 /// Said to who may not.
 const WRITERS: &str = "this takes somebody who may write to the repository";
 
+/// Said to who may not, where one line is for more than a rule asks for.
+const BOTH: &str = "the same yes is for what a rule asks a team for and for what none does: this takes somebody of \
+                    the team who may also write to the repository";
+
 /// Said of a digest that stands for nothing here.
 const NOTHING: &str =
     "nothing of this pull request waits for that; the comment above has the line to paste";
@@ -272,7 +276,7 @@ impl Reviewer {
         teams.extend(rules.iter().flat_map(|rule| rule.teams.iter().cloned()));
         let mut member = Vec::new();
         if is_free && !writes {
-            return Ok(no(WRITERS));
+            return Ok(no(if rules.is_empty() { WRITERS } else { BOTH }));
         }
         if !teams.is_empty() {
             let Some(of) = self.teams(visit, by, &teams).await? else {

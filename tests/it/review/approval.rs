@@ -219,7 +219,7 @@ fn b96_whoever_one_rule_asks_for_approves_nothing_that_no_rule_gave_them() {
     let line = format!("/vend approve {}", to_approve(&body));
     let of_team = desk.repo().comment("edsger", n, &line);
     desk.reacted(n, of_team, "-1");
-    desk.says(n, &["this takes somebody who may write to the repository"]);
+    desk.says(n, &["this takes somebody of the team who may also write to the repository"]);
     desk.again_nothing();
     // Who is of the team and writes is asked for both.
     desk.repo().permit("edsger", "write");
