@@ -162,10 +162,13 @@ impl Desk {
     /// Waits until we have answered somebody's comment so.
     #[track_caller]
     pub fn reacted(&self, number: u64, comment: u64, with: &str) {
-        eventually(&format!("{with} on {comment}"), || {
+        let given = || {
             let said = self.repo().comments(number).into_iter().find(|it| it.id == comment)?;
-            (said.reactions == [format!("vend[bot] {with}")]).then_some(())
-        });
+            (!said.reactions.is_empty()).then_some(said.reactions)
+        };
+        let reactions = eventually(&format!("{with} on {comment}"), given);
+        let body = self.comment(number).map(|said| said.body);
+        assert_eq!(reactions, [format!("vend[bot] {with}")], "{body:?}");
     }
 
     /// What is to be said is said, and then nothing more, although turns go by.

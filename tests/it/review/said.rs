@@ -289,6 +289,8 @@ fn b96_who_brought_what_was_there_at_the_review_may_approve_what_others_made_of_
     let mut daemon = desk.serve();
     let n = desk.propose("ada", "one", [ask(ID, request("note@^1.0.0", "{text: b}"))]);
     desk.says(n, &["1 to create"]);
+    // What was said is kept as well by then.
+    desk.again_nothing();
     daemon.kill();
     bring("mallory", "grace", "newer", super::approval::newer());
     desk.repo().merge("grace", n);
