@@ -310,7 +310,7 @@ impl GitHub {
     #[track_caller]
     pub fn settle(&self) {
         let pending = self.state().hooks.pending.clone();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(180);
         while pending.load(Ordering::SeqCst) > 0 {
             assert!(Instant::now() < until, "webhooks are not answered");
             std::thread::sleep(Duration::from_millis(5));
