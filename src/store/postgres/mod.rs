@@ -412,8 +412,7 @@ impl Store for Postgres {
                 write::count(db).await?;
             }
             if writes.iter().any(|write| !write.keeps_quiet()) {
-                write::quiet(db, None).await?;
-                write::rebase(db).await?;
+                write::end_quiet(db).await?;
             }
             let quiet = writes.iter().rev().find_map(|write| match write {
                 Write::Quiet(quiet) => Some(quiet.clone()),

@@ -412,9 +412,9 @@ pub(super) async fn count(db: &mut PgConnection) -> Done {
     Ok(())
 }
 
-/// Counts a change of what a pass goes by.
-pub(super) async fn rebase(db: &mut PgConnection) -> Done {
-    ask("UPDATE state SET basis = basis + 1").execute(db).await?;
+/// What a pass goes by changes: a `Quiet` ends, and the basis rises.
+pub(super) async fn end_quiet(db: &mut PgConnection) -> Done {
+    ask("UPDATE state SET basis = basis + 1, quiet = NULL, quiet_sum = NULL").execute(db).await?;
     Ok(())
 }
 

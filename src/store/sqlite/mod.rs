@@ -240,11 +240,6 @@ fn count(db: &Connection) -> Result<(), StoreError> {
     write::run(db, "UPDATE state SET stamp = stamp + 1", [])
 }
 
-/// Counts a change of what a pass goes by.
-fn rebase(db: &Connection) -> Result<(), StoreError> {
-    write::run(db, "UPDATE state SET basis = basis + 1", [])
-}
-
 #[async_trait]
 impl Store for Sqlite {
     async fn instance(&self) -> Result<InstanceId, StoreError> {
@@ -303,8 +298,7 @@ impl Store for Sqlite {
                 count(db)?;
             }
             if writes.iter().any(|write| !write.keeps_quiet()) {
-                write::quiet(db, None)?;
-                rebase(db)?;
+                write::end_quiet(db)?;
             }
             let mut touched = BTreeSet::new();
             let quiet = writes.iter().rev().find_map(|write| match write {
@@ -328,8 +322,7 @@ impl Store for Sqlite {
     async fn note(&self, writes: Vec<PersonWrite>) -> Result<(), StoreError> {
         self.write(move |db, _| {
             count(db)?;
-            write::quiet(db, None)?;
-            rebase(db)?;
+            write::end_quiet(db)?;
             write::run(db, "UPDATE state SET notes = notes + 1", [])?;
             writes.into_iter().try_for_each(|write| write::note(db, write))?;
             Ok(point!("store.note.before")?)

@@ -337,6 +337,11 @@ pub(super) fn quiet(db: &Connection, quiet: Option<&Quiet>) -> Done {
     run(db, "UPDATE state SET quiet = ?, quiet_sum = ?", params![body, sum])
 }
 
+/// What a pass goes by changes: a `Quiet` ends, and the basis rises.
+pub(super) fn end_quiet(db: &Connection) -> Done {
+    run(db, "UPDATE state SET basis = basis + 1, quiet = NULL, quiet_sum = NULL", [])
+}
+
 fn value(db: &Connection, key: &str, value: Option<&Value>) -> Done {
     let Some(value) = value else {
         return run(db, "DELETE FROM value WHERE key = ?", [key]);

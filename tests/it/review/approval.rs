@@ -67,10 +67,7 @@ fn b95_an_approval_stays_while_the_plan_does_and_is_asked_for_again_when_it_chan
     desk.check(&head, "vend/approval", "action_required");
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]
@@ -338,10 +335,7 @@ fn b96_whoever_pushed_to_somebodys_branch_does_not_approve_it() {
     desk.again_nothing();
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]
@@ -458,8 +452,5 @@ fn one_repository_may_hold_catalog_and_requests() {
     edits.push(ask("orders/dev/new", request("note@1.2.0", "{text: new}")));
     let n = desk.propose("ada", "both", edits);
     desk.says(n, &["orders/dev/new", "create"]);
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/new");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/new");
 }

@@ -70,10 +70,7 @@ fn b96_the_author_does_not_approve_and_a_reviewer_does() {
     desk.repo().comment("ada", n, "/vend approve 0000");
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]
@@ -93,10 +90,7 @@ fn a_rule_of_an_environment_asks_a_team_and_only_a_team_satisfies_it() {
     desk.repo().review("grace", n, Verdict::Approve);
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/one");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/one");
 }
 
 #[test]
@@ -147,10 +141,7 @@ fn two_branches_of_a_repository_have_checks_of_their_own() {
     desk.check(&head, "vend/approval (live)", "success");
     desk.again_nothing();
     assert_eq!(desk.repo().checks(&head).len(), 4, "each once");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]
@@ -172,10 +163,7 @@ fn b98_a_change_does_not_drop_the_rule_that_binds_it() {
     desk.check(&head, "vend/approval", "action_required");
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]
@@ -212,10 +200,7 @@ fn b98_a_change_does_not_leave_a_rule_by_a_version_that_it_brings() {
     desk.check(&head, "vend/approval", "action_required");
     desk.repo().review("edsger", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
+    desk.lands(n, "orders/dev/it");
 }
 
 #[test]

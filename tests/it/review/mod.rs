@@ -151,6 +151,15 @@ impl Desk {
         }
     }
 
+    /// It is merged, what it asks for is done, and then there is nothing more.
+    #[track_caller]
+    pub fn lands(&self, number: u64, id: &str) {
+        self.repo().merge("grace", number);
+        self.says(number, &["Done"]);
+        self.ready(id);
+        self.again_nothing();
+    }
+
     /// Waits until our comment does not say this any more.
     #[track_caller]
     pub fn saysnot(&self, number: u64, text: &str) -> String {

@@ -153,10 +153,7 @@ fn b95_a_yes_is_of_what_changes_no_step_as_well() {
     desk.again_nothing();
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready(ID);
-    desk.again_nothing();
+    desk.lands(n, ID);
 }
 
 #[test]

@@ -165,10 +165,7 @@ fn b95_a_push_of_another_label_asks_for_reviews_again() {
     desk.again_nothing();
     desk.repo().review("grace", n, Verdict::Approve);
     desk.check(&head, "vend/approval", "success");
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready(ID);
-    desk.again_nothing();
+    desk.lands(n, ID);
 }
 
 #[test]
