@@ -480,6 +480,9 @@ pub struct ForgeGitHub {
     /// The certificates of the authorities to trust.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// How much may be said there.
+    #[serde(default)]
+    pub writes: github::Writes,
 }
 
 impl ForgeGitHub {
@@ -492,7 +495,7 @@ impl ForgeGitHub {
         let token = || self.token_file.clone().map(|file| github::Auth::Token { file });
         let auth = app.or_else(token)?;
         let (api, ca_file) = (self.api.clone(), self.ca_file.clone());
-        Some(GitHubSettings { api, ca_file, ..GitHubSettings::new(auth) })
+        Some(GitHubSettings { api, ca_file, writes: self.writes, ..GitHubSettings::new(auth) })
     }
 }
 
@@ -683,7 +686,7 @@ impl Settings {
             [&mut traces.headers_file, &mut traces.ca_file].into_iter().flatten().for_each(path);
         }
         if let Some(ForgeSettings { github, webhook }) = &mut self.forge {
-            let ForgeGitHub { api: _, app, token_file, ca_file } = github;
+            let ForgeGitHub { api: _, app, token_file, ca_file, writes: _ } = github;
             let key = app.as_mut().map(|app| &mut app.private_key_file);
             let secret = webhook.as_mut().map(|webhook| &mut webhook.secret_file);
             [key, token_file.as_mut(), ca_file.as_mut(), secret]

@@ -335,7 +335,7 @@ impl GitHub {
 
     fn with_gate<T>(&self, access: &Access, f: impl FnOnce(&mut Gate) -> T) -> T {
         let mut gates = lock(&self.gates);
-        f(gates.entry(access.account).or_insert_with(|| Gate::new(self.now())))
+        f(gates.entry(access.account).or_insert_with(|| Gate::new(self.writes, self.now())))
     }
 }
 

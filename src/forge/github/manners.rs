@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::http::HeaderMap;
 use jiff::Timestamp;
 
+use super::Writes;
 use crate::meter::Budget;
 
 /// GitHub's least wait after a secondary limit that says no time.
@@ -99,15 +100,15 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Open, with all of its budget: half of what GitHub allows, which others share.
-    pub(super) fn new(now: Timestamp) -> Self {
+    /// Open, with all of its budget.
+    pub(super) fn new(writes: Writes, now: Timestamp) -> Self {
         let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
         Self {
             reads: None,
             writes: None,
             strikes: 0,
-            minute: Bucket::new(40, minute, now),
-            hour: Bucket::new(250, hour, now),
+            minute: Bucket::new(writes.per_minute.get(), minute, now),
+            hour: Bucket::new(writes.per_hour.get(), hour, now),
         }
     }
 
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn f50_a_gate_opens_again_and_each_strike_keeps_it_shut_longer() {
-        let mut gate = Gate::new(at(0));
+        let mut gate = Gate::new(Writes::default(), at(0));
         let secondary = Limit::Secondary { wait: None };
         assert_eq!(gate.wait(Kind::Write, at(0)), None);
         assert_eq!(gate.shut(Kind::Write, secondary, at(0)), Duration::from_secs(60));
@@ -270,8 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn as_much_is_said_as_the_operator_says() {
+        let of = |number| std::num::NonZeroU32::new(number).unwrap();
+        let mut gate = Gate::new(Writes { per_minute: of(3), per_hour: of(4) }, at(0));
+        assert!((0..3).all(|_| gate.spend(at(0)).is_ok()));
+        assert_eq!(gate.spend(at(0)), Err(Duration::from_secs(20)));
+        assert!(gate.spend(at(20)).is_ok());
+        assert_eq!(gate.spend(at(60)), Err(Duration::from_secs(840)));
+    }
+
+    #[test]
     fn f50_forty_calls_in_a_minute_and_no_more_than_250_soon_after() {
-        let mut gate = Gate::new(at(0));
+        let mut gate = Gate::new(Writes::default(), at(0));
         assert!((0..40).all(|_| gate.spend(at(0)).is_ok()));
         assert_eq!(gate.spend(at(0)), Err(Duration::from_millis(1_500)));
         assert!(gate.spend(at(2)).is_ok());

@@ -29,6 +29,7 @@ mod review;
 mod wire;
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use octocrab::Octocrab;
+use serde::Deserialize;
 
 use super::{
     Check, CommitStatus, Forge, ForgeError, Issue, Me, OwnIssue, Permission, Proposal, Proposed,
@@ -77,6 +79,27 @@ pub struct GitHubSettings {
     pub deadline: Duration,
     /// Before a read is tried again, and before a lost write is looked for; doubled each time.
     pub pause: Duration,
+    /// How much may be said.
+    pub writes: Writes,
+}
+
+/// Calls that say something, for each account. GitHub allows 80 a minute and 500 an hour, to all that an account is; an Enterprise
+/// server what its administrators say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Writes {
+    /// Of a minute; after a pause all of them at once.
+    pub per_minute: NonZeroU32,
+    /// Of an hour.
+    pub per_hour: NonZeroU32,
+}
+
+impl Default for Writes {
+    /// Half of what GitHub allows, which others share.
+    fn default() -> Self {
+        let some = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self { per_minute: some(40), per_hour: some(250) }
+    }
 }
 
 impl GitHubSettings {
@@ -88,6 +111,7 @@ impl GitHubSettings {
             auth,
             deadline: Duration::from_secs(30),
             pause: Duration::from_millis(250),
+            writes: Writes::default(),
         }
     }
 }
@@ -115,6 +139,7 @@ pub struct GitHub {
     identity: Identity,
     deadline: Duration,
     pause: Duration,
+    writes: Writes,
     clock: Clock,
     /// Opened by the first call, in the runtime that it runs in.
     client: OnceLock<Octocrab>,
@@ -137,13 +162,14 @@ impl GitHub {
     /// # Errors
     /// `Settings`: an address that is none, a key that cannot be read.
     pub fn new(settings: GitHubSettings, clock: Clock) -> Result<Self, ForgeError> {
-        let GitHubSettings { api, ca_file, auth, deadline, pause } = settings;
+        let GitHubSettings { api, ca_file, auth, deadline, pause, writes } = settings;
         Ok(Self {
             api: Api::parse(&api, ca_file)
                 .map_err(|why| ForgeError::Settings { text: why.to_owned() })?,
             identity: Identity::open(auth)?,
             deadline,
             pause,
+            writes,
             clock,
             client: OnceLock::new(),
             keys: Keys::default(),

@@ -117,6 +117,8 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/providers/cloudformation/rates/looks", json!(s.providers.cloudformation.rates.looks)),
         ("/providers/cloudformation/rates/events", json!(s.providers.cloudformation.rates.events)),
         ("/forge/github/api", json!(github.api)),
+        ("/forge/github/writes/perMinute", json!(github.writes.per_minute)),
+        ("/forge/github/writes/perHour", json!(github.writes.per_hour)),
         ("/requirePullRequest", json!(s.require_pull_request)),
         ("/upgrades/propose", json!(s.upgrades.propose)),
         ("/upgrades/interval", json!(seconds(s.upgrades.interval))),
