@@ -123,11 +123,14 @@ pub struct StatusPlace {
     /// The branch; written by vend alone.
     #[serde(default = "status_branch")]
     pub branch: String,
+    /// The least time from one commit of the daemon's to the next.
+    #[serde(default = "status_interval", deserialize_with = "length_of_time")]
+    pub interval: SignedDuration,
 }
 
 impl Default for StatusPlace {
     fn default() -> Self {
-        Self { repository: None, branch: status_branch() }
+        Self { repository: None, branch: status_branch(), interval: status_interval() }
     }
 }
 
@@ -619,6 +622,10 @@ fn github_api() -> String {
 
 fn status_branch() -> String {
     "vend/status".into()
+}
+
+fn status_interval() -> SignedDuration {
+    SignedDuration::from_secs(1)
 }
 
 fn default_source() -> SourceName {

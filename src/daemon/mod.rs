@@ -396,6 +396,7 @@ impl Daemon {
         let span = tracing::info_span!("pass", id, trace_id = Empty);
         self.causes = self.setup.woken.passes.take();
         engine.came_of(!self.causes.is_empty());
+        engine.paced(self.waiting.is_empty());
         trace::attribute(&span, "vend.pass.reason", reason.word());
         trace::begin(&span, &self.causes);
         let runtime = tokio::runtime::Handle::current();

@@ -278,6 +278,10 @@ pub struct Engine {
     is_woken: bool,
     /// What began effects of which the last pass published that they ended.
     told: Vec<TraceParent>,
+    /// What there is to publish waits until the last commit of statuses is as old as settings ask for.
+    is_paced: bool,
+    /// When the last one was made.
+    published_at: Option<Timestamp>,
 }
 
 impl Engine {
@@ -353,6 +357,8 @@ impl Engine {
             resumed: std::sync::Mutex::default(),
             is_woken: false,
             told: Vec::new(),
+            is_paced: false,
+            published_at: None,
         })
     }
 
@@ -380,6 +386,19 @@ impl Engine {
     /// Whether the next pass belongs to the trace of whoever woke it.
     pub fn came_of(&mut self, somebody: bool) {
         self.is_woken = somebody;
+    }
+
+    /// Whether the next pass may leave what there is to publish to a later one: nobody waits for it.
+    pub fn paced(&mut self, may_wait: bool) {
+        self.is_paced = may_wait;
+    }
+
+    /// When statuses may be published again; `None`: now.
+    fn publish_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let last = self.published_at.filter(|_| self.is_paced)?;
+        let due = last + self.config.settings.status.interval;
+        // By a clock that was set back nothing waits for longer.
+        (last <= now && now < due).then_some(due)
     }
 
     /// The traces of what the last pass said to have ended.

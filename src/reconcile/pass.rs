@@ -202,10 +202,16 @@ impl Engine {
         report.due = memory.due(warn, planned, poll).into_iter().chain(report.due).min();
         report.ends = memory.end_counts(warn, planned);
         if let Some(lease) = lease {
-            let is_said = report.publish_error.is_none() || planted!("unpublished-forgotten");
-            let again = !is_said || !memory.unremoved.is_empty();
+            let is_told = report.publish_error.is_none() && report.publish_due.is_none();
+            let is_said = is_told || planted!("unpublished-forgotten");
+            let again = report.publish_error.is_some() || !memory.unremoved.is_empty();
             let due = again.then(|| clock() + RETRY_PUBLISH);
-            let due = due.into_iter().chain(report.due).chain(unfinished.then_some(planned)).min();
+            let due = due
+                .into_iter()
+                .chain(report.publish_due)
+                .chain(report.due)
+                .chain(unfinished.then_some(planned))
+                .min();
             // What could not be seen or said is tried again by whatever pass comes next.
             let is_over = !unfinished && is_said && !memory.is_blind();
             let quiet = is_over.then_some(Quiet { inputs, due, notes, looked: self.looked });
@@ -219,6 +225,7 @@ impl Engine {
         report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.under_way();
         self.checked |= checked;
+        self.published_at = report.published.as_ref().map(|_| clock()).or(self.published_at);
         self.told = traced.told;
         self.backlog = backlog;
         self.memory = Some(memory);

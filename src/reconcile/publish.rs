@@ -5,7 +5,8 @@
 //! is pushed with that tip as the expected parent. When somebody else was faster, the new tip is
 //! fetched, their edits of our files are undone, and the commit is made again on top; never forced.
 //! A branch that a glance found to be another than we left is published to, whether there is
-//! something new to say or not.
+//! something new to say or not. Where passes come faster than `status.interval`, what they have to say is
+//! published together: everybody who reads the branch is woken by each of its commits.
 //!
 //! # Guarantees
 //! - A pass never reads the branch to decide anything about requests.
@@ -75,11 +76,21 @@ impl Pass<'_> {
         }
         // From here on the store has it all.
         (self.fresh, self.records) = Default::default();
+        let mut is_begun = false;
         loop {
             let batch = self.gather().await?;
             if batch.is_empty() && !self.moved {
                 return Ok(());
             }
+            if !is_begun
+                && !self.moved
+                && !self.engine.stop.load(Ordering::Relaxed)
+                && let Some(due) = self.engine.publish_due((self.clock)())
+            {
+                self.report.publish_due = Some(due);
+                return Ok(());
+            }
+            is_begun = true;
             let more = batch.rows.len() == PAGE || batch.drops.len() == PAGE;
             let branch = self.engine.config.settings.status.branch.as_str();
             let span = tracing::debug_span!(

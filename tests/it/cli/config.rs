@@ -72,6 +72,7 @@ fn the_defaults_that_the_schema_states_are_those_of_the_code() {
         ("/requests/0/name", json!(s.requests[0].name.as_str())),
         ("/requests/0/branch", json!(s.requests[0].branch)),
         ("/status/branch", json!(s.status.branch)),
+        ("/status/interval", json!(seconds(s.status.interval))),
         ("/requests/0/pattern", json!(s.requests[0].pattern)),
         ("/reconcile/interval", json!(seconds(s.reconcile.interval))),
         ("/reconcile/driftInterval", json!(seconds(s.reconcile.drift_interval))),

@@ -5,6 +5,7 @@ mod disk;
 mod filter;
 mod life;
 mod limit;
+mod pace;
 mod sandbox;
 mod server;
 mod serving;

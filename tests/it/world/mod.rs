@@ -104,6 +104,8 @@ impl World {
             "catalog": {"repository": catalog.url()},
             "requests": [{"repository": requests.url()}],
             "stateDir": root.path().join("state"),
+            // Nobody here waits until a commit of statuses is a second old.
+            "status": {"interval": "1ms"},
             "providers": {"files": {"allow": [output.url()]}},
         });
         let environment = Vec::new();
