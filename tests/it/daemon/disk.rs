@@ -56,7 +56,10 @@ fn read_only(world: &World, args: &[&str]) -> Option<Command> {
     }
     let plain = world.command(args);
     let mut command = Command::new("bwrap");
-    command.args(confine).arg("--").arg(program).args(args).env_clear();
+    // It may lie in memory, below what is hidden.
+    let root = world.root();
+    command.args(confine).arg("--ro-bind").args([root, root]);
+    command.arg("--").arg(program).args(args).env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Some(command)
 }
