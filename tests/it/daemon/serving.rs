@@ -20,6 +20,7 @@ pub struct Serving {
     /// Of the daemon, which may be a child of the child.
     pid: u32,
     lines: Arc<Mutex<Vec<String>>>,
+    reader: std::thread::JoinHandle<()>,
     /// Whether nobody reads what it logs.
     stuck: Arc<AtomicBool>,
 }
@@ -61,7 +62,7 @@ impl Serving {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let stuck: Arc<AtomicBool> = Arc::default();
         let (log, kept, waits) = (child.stderr.take().unwrap(), lines.clone(), stuck.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
                 while waits.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(10));
@@ -70,7 +71,7 @@ impl Serving {
             }
         });
         let pid = child.id();
-        Self { child, pid, lines, stuck }
+        Self { child, pid, lines, reader, stuck }
     }
 
     /// From now on nobody reads what it logs, or somebody does again.
@@ -138,6 +139,10 @@ impl Serving {
     #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
         let status = eventually("the daemon ends", || self.child.try_wait().unwrap());
+        // Its last words are still on their way, unless nobody reads them.
+        if !self.stuck.load(Ordering::Relaxed) {
+            eventually("its log is read", || self.reader.is_finished().then_some(()));
+        }
         status.code()
     }
 
