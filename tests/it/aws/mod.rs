@@ -32,9 +32,6 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
-/// How long anything may take that a test waits for.
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// An account of its own on the shared server, and a proxy of its own in front of it.
 pub struct Aws {
     account: String,
@@ -278,7 +275,7 @@ impl Aws {
     /// Waits until this is there.
     #[track_caller]
     pub fn eventually<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + crate::world::PATIENCE;
         loop {
             if let Some(found) = check() {
                 return found;

@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::World;
-
-/// Longer than anything here may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(40);
+use crate::world::{PATIENCE, World};
 
 /// A running daemon; killed when it is dropped.
 pub struct Serving {
@@ -28,7 +25,7 @@ pub struct Serving {
 /// Waits for a condition; `what` is said when it never comes.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = found() {
             return found;
@@ -110,7 +107,7 @@ impl Serving {
     #[track_caller]
     pub fn logged(&self, text: &str) -> String {
         let find = || self.lines().into_iter().find(|l| l.contains(text));
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(line) = find() {
                 return line;

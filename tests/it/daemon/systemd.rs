@@ -17,7 +17,7 @@ struct Manager {
 impl Manager {
     #[track_caller]
     fn hears(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + crate::world::PATIENCE;
         let mut buffer = [0; 4096];
         loop {
             if let Some(n) = self.heard.iter().position(|m| m.lines().any(|l| l.starts_with(text)))

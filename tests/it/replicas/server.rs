@@ -133,7 +133,7 @@ impl PostgresServer {
 
     /// Until it answers; `false`: it has ended.
     fn wait(&mut self) -> bool {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(180);
         while !self.psql("SELECT 1").status.success() {
             if self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
                 return false;

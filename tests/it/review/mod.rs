@@ -106,7 +106,7 @@ impl Desk {
             if let Some(said) = self.comment(number) {
                 last = said.body;
             }
-            let late = waited.elapsed() > std::time::Duration::from_secs(40);
+            let late = waited.elapsed() > crate::world::PATIENCE;
             assert!(!late, "the comment never said {all:?}; it says:\n{last}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -142,7 +142,7 @@ impl Desk {
     /// Waits until a request is published as done: a comment may say so a moment before.
     #[track_caller]
     pub fn ready(&self, id: &str) {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(40);
+        let until = std::time::Instant::now() + crate::world::PATIENCE;
         loop {
             let status = self.world.status_or_none(id);
             if status.as_ref().is_some_and(|status| status["phase"] == "Ready") {
@@ -193,7 +193,7 @@ impl Desk {
             said.filter(|e| !e.path.contains(".git/")).count()
         };
         let polls = || self.hub.calls("GET", "/repos/acme/requests/pulls").len();
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(40);
+        let until = std::time::Instant::now() + crate::world::PATIENCE;
         loop {
             let (said, asked) = (writes(), polls());
             eventually("three more turns", || (polls() >= asked + 6).then_some(()));

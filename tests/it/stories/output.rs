@@ -48,7 +48,7 @@ fn an_output_that_cannot_be_reached_is_no_reason_to_delete_or_create() {
     assert!(world.status_or_none("orders/dev/other").is_some(), "nothing is forgotten unseen");
 
     std::fs::rename(&away, &path).unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + crate::world::PATIENCE;
     while world.status(ID)["phase"] != "Ready" || world.status_or_none("orders/dev/other").is_some()
     {
         assert!(std::time::Instant::now() < deadline, "{:?}", world.standing(ID));

@@ -1,6 +1,6 @@
 //! A newer version reaches those whose range admits it, wave by wave.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::world::{Edit, World, ask, catalog, drop_request, note, remove, request, write};
 
@@ -99,7 +99,7 @@ fn a_pause_is_quiet_and_ends_by_itself() {
     world.again_nothing();
 
     world.catalog.commit([waves("{environment: dev, pause: 1s}, {environment: prod}")]);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + crate::world::PATIENCE;
     while version(&world, PROD) == "1.1.0" {
         assert!(Instant::now() < deadline, "{}", shown(&world));
         world.apply();
@@ -340,7 +340,7 @@ fn a_folder_that_vanishes_takes_nobody_past_the_waves() {
     world.held(PROD, "TemplateMissing");
     world.again_nothing();
     world.catalog.commit([waves("{environment: dev, pause: 1s}, {environment: prod}")]);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + crate::world::PATIENCE;
     while version(&world, PROD) == "1.1.0" {
         assert!(Instant::now() < deadline, "{}", shown(&world));
         world.vend_ends(3, &["apply"]);

@@ -47,6 +47,9 @@ pub struct World {
     environment: Vec<(String, String)>,
 }
 
+/// How long a story waits for what must come: so long that it comes on any machine, however busy.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(180);
+
 /// The branch that status is published on.
 pub const STATUS: &str = "vend/status";
 
