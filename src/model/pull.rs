@@ -249,7 +249,7 @@ pub enum Stage {
 pub struct Changed {
     /// Digest of the plan that was reviewed.
     pub reviewed: Digest,
-    /// Digest of the plan that would be executed: what a person approves.
+    /// Digest of the plan that would be executed: what a person approves, unless it is asked `apart`.
     pub now: Digest,
     /// What was reviewed, a line each, such as `update orders/dev/events#queue`.
     pub before: Vec<String>,
@@ -261,6 +261,19 @@ pub struct Changed {
     /// What differs in the rendered files of what is more than was reviewed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rendered: Vec<Rewritten>,
+    /// Where some requests take others' yes than the rest: what is asked of whom, each by itself. Empty: one yes is
+    /// for all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<Apart>,
+}
+
+/// Requests of one merge that take the same people's yes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Apart {
+    /// What a person approves of them.
+    pub now: Digest,
+    /// Which.
+    pub requests: Vec<RequestId>,
 }
 
 /// What differs in one component's rendered files.
@@ -343,9 +356,12 @@ pub struct Bound {
     pub steps: Vec<Known>,
     /// Whether anybody was shown that plan.
     pub shown: bool,
-    /// What rules ask for of its steps, without who has given it.
+    /// What rules ask for of its steps, and of another version that takes over, without who has given it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<super::Requirement>,
+    /// What is approved where another template or an older version takes over, in steps or without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Digest>,
     /// What its file says besides; `None`: whatever it says, since nobody was shown a plan, or since it is older
     /// than that this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -356,6 +372,12 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// All that a yes to it is for, but for what is not known yet.
+    pub fn approvable(&self) -> impl Iterator<Item = Digest> {
+        let known = self.steps.iter().filter(|step| step.unknown.is_empty());
+        known.map(|step| step.digest).chain(self.takeover)
+    }
+
     /// Whether it stands for a plan that nobody was shown, where somebody had to look.
     pub fn is_unseen(&self) -> bool {
         [nothing_seen(), nothing_shown()].contains(&self.plan)

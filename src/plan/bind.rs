@@ -161,6 +161,7 @@ mod tests {
             steps,
             shown: true,
             needs: Vec::new(),
+            takeover: None,
             terms: None,
             catalog: None,
         };
@@ -274,8 +275,9 @@ mod tests {
     #[test]
     fn without_a_review_only_what_takes_something_away_waits() {
         let (steps, needs) = (Vec::new(), Vec::new());
+        let (plan, takeover) = (sha256(b"none"), None);
         let nobody =
-            Bound { plan: sha256(b"none"), steps, shown: false, needs, terms: None, catalog: None };
+            Bound { plan, steps, shown: false, needs, takeover, terms: None, catalog: None };
         let nobody = Bounds { reviewed: nobody, veiled: BTreeMap::new() };
         let go = |action| bound(vec![step("a/dev/one", action, "new")], nobody.clone(), &[]);
         assert_eq!(go(Action::Update), (1, vec![]));

@@ -19,7 +19,7 @@ use crate::model::{
     Approval, Bound, ComponentName, Desired, HoldReason, Origin, Passage, Plan, Record, RequestId,
     Revision, SourceName, Symbol, Terms,
 };
-use crate::plan::Bounds;
+use crate::plan::{Bounds, Case};
 use crate::store::{Write, passage_key};
 
 /// Where the commit is kept from which on it is asked how what is in a source came.
@@ -294,8 +294,7 @@ impl Pass<'_> {
         };
         let bounds = passage.bound.iter().chain(&passage.changed);
         let given: BTreeSet<Digest> = bounds
-            .flat_map(|bound| &bound.steps)
-            .map(|step| step.digest)
+            .flat_map(|bound| bound.steps.iter().map(|step| step.digest).chain(bound.takeover))
             .filter(|digest| self.memory.approvals.contains_key(digest))
             .collect();
         let mut writes = Vec::new();
@@ -304,6 +303,26 @@ impl Pass<'_> {
         let value = serde_json::to_value(&passage).ok();
         writes.push(Write::Value { key: passage_key(id), value });
         self.commit(writes).await
+    }
+
+    /// Takes up what was approved of changed plans since they were held. Before it is planned: another version that
+    /// takes over is a part of such a plan, and is held by itself until it is approved.
+    pub(super) async fn take_up_given(&mut self, cases: &[Case]) -> Result<(), PassError> {
+        let is_free = self.lease.is_none() || self.engine.followed.is_empty();
+        if is_free || self.memory.approvals.is_empty() {
+            return Ok(());
+        }
+        for Case { id, .. } in cases {
+            let mut held = self.memory.holds.get(id).into_iter().flatten();
+            let is_given = held.any(|row| {
+                matches!(&row.hold.reason, HoldReason::PlanChanged { now, .. }
+                    if self.memory.approvals.contains_key(now))
+            });
+            if is_given && let Some(passage) = self.binding(id).await? {
+                self.take_up(id, passage).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes what a person approved of a changed plan for reviewed: each of its steps is approved as if
@@ -316,10 +335,10 @@ impl Pass<'_> {
             return Ok(passage);
         };
         let mut writes = Vec::new();
-        for step in now.steps.iter().filter(|step| step.unknown.is_empty()) {
+        for digest in now.approvable() {
             for approval in &given {
-                let approval = Approval { digest: step.digest, ..approval.clone() };
-                self.memory.approvals.entry(step.digest).or_default().push(approval.clone());
+                let approval = Approval { digest, ..approval.clone() };
+                self.memory.approvals.entry(digest).or_default().push(approval.clone());
                 writes.push(Write::Approve(approval));
             }
         }

@@ -59,6 +59,7 @@ impl Pass<'_> {
             let looked = ids.clone();
             let cases = self.cases(ids).await?;
             self.hear_again().await?;
+            self.take_up_given(&cases).await?;
             let mut looking = BTreeSet::new();
             let span = tracing::debug_span!("plan", "vend.steps" = Empty, "vend.holds" = Empty);
             let planned = self.look_and_plan(cases, &mut live, &mut rubble, &mut looking);

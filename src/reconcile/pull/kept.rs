@@ -564,7 +564,8 @@ impl Shown {
         let steps = mine.map(known).collect();
         let terms = self.terms.get(request).cloned().unwrap_or_else(Terms::as_recorded);
         let (terms, catalog) = (Some(terms), self.catalog.clone());
-        Steps { plan: self.digest, steps, shown: true, needs: Vec::new(), terms, catalog }
+        let (needs, takeover) = (Vec::new(), None);
+        Steps { plan: self.digest, steps, shown: true, needs, takeover, terms, catalog }
     }
 }
 

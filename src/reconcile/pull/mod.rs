@@ -14,6 +14,7 @@
 //! - Nothing of a fork reaches a provider before somebody who may write asked for that very commit.
 
 mod again;
+mod apart;
 mod attend;
 mod command;
 mod follow;

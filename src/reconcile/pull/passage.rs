@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::apart::apart;
 use super::follow::BEHIND;
 use super::kept::{Before, Kept, Review, Shown};
 use super::silent::Silence;
@@ -14,7 +15,7 @@ use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Origin, Passage, Plan, Pull, PullKey,
-    PullState, Record, RequestId, Requirement, Retry, Revision, Rewritten, SourceName, Stage, Step,
+    PullState, Record, RequestId, Retry, Revision, Rewritten, SourceName, Stage, Step,
     TargetKey, Terms, nothing_reviewed, nothing_seen, nothing_shown,
 };
 use crate::reconcile::brought::bringing;
@@ -89,15 +90,21 @@ impl Reviewer {
         // What moved after it was let through is compared anew, once for each way that it moved.
         self.moved.retain(|known| moved.contains(known));
         let mut fresh: BTreeMap<RequestId, Digest> = BTreeMap::new();
+        let (mut open, mut news) = (Vec::new(), BTreeSet::new());
         for (request, now) in moved {
             let passage = self.store.value(&passage_key(&request)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let pull = passage.as_ref().and_then(|passage| passage.pull);
             let is_told = passage.is_none_or(|p| p.changed.is_some_and(|c| c.plan == now));
             if !is_told && !self.moved.contains(&(request.clone(), now)) {
                 fresh.insert(request.clone(), now);
-                held.insert(request);
+                news.insert(pull);
             }
+            open.push((request, pull));
         }
+        // One comment shows all that is open of what came with one pull request.
+        let shown = open.into_iter().filter(|(_, pull)| news.contains(pull));
+        held.extend(shown.map(|(request, _)| request));
         held.extend(self.unwritten(visit).await?);
         if held.is_empty() {
             return Ok(());
@@ -360,7 +367,9 @@ impl Reviewer {
         let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
         writes.extend(self.approvals(&key, &now, digests, until));
         let after = shown_now(&now, &ids).of_merge(&pull);
+        let parts = apart(&now, &ids, &pull);
         let changed = compare(reviewed.as_ref(), &now, &ids, &after);
+        let changed = changed.map(|changed| Changed { apart: parts.told(), ..changed });
         let mut looked = Vec::with_capacity(asked.len());
         for asked in &asked {
             looked.push(match reviewed.as_ref().filter(|shown| !shown.is_nothing()) {
@@ -389,10 +398,7 @@ impl Reviewer {
             // Where all of it is as it was reviewed already, it binds nothing any more.
             let is_done = changed.is_none() && !bound.is_unseen() && is_settled(&now, &asked.id);
             let bound = (!is_done).then_some(Bound { catalog, ..bound });
-            let changed = changed.as_ref().map(|_| {
-                let needs = required(&now, &asked.id);
-                Bound { needs, ..after.bound(&asked.id) }
-            });
+            let changed = changed.as_ref().and_then(|_| parts.bound(&now, &asked.id));
             writes.push(through(asked, Some(pull.number), (bound, changed)));
         }
         Ok(writes)
@@ -508,24 +514,11 @@ fn through(
 /// What stands for a review that there was none of.
 fn unreviewed() -> Bound {
     let (plan, steps, needs) = (nothing_reviewed(), Vec::new(), Vec::new());
-    Bound { plan, steps, shown: false, needs, terms: None, catalog: None }
-}
-
-/// What rules ask for of a request's steps, each once.
-fn required(now: &Reviewed, id: &RequestId) -> Vec<Requirement> {
-    let mine = now.released.steps.iter().filter(|step| step.target.key.request == *id);
-    let mut all: Vec<Requirement> = Vec::new();
-    for need in mine.flat_map(|step| &step.needs) {
-        let need = Requirement { had: Vec::new(), ..need.clone() };
-        if !all.contains(&need) {
-            all.push(need);
-        }
-    }
-    all
+    Bound { plan, steps, shown: false, needs, takeover: None, terms: None, catalog: None }
 }
 
 /// What would be done now to these requests, as it is shown.
-fn shown_now(now: &Reviewed, ids: &BTreeSet<RequestId>) -> Shown {
+pub(super) fn shown_now(now: &Reviewed, ids: &BTreeSet<RequestId>) -> Shown {
     let mine = |step: &&Step| ids.contains(&step.target.key.request);
     let steps = now.released.steps.iter().filter(mine).cloned().collect();
     let plan = Plan { steps, ..Plan::default() };
@@ -582,6 +575,7 @@ fn compare(
         after: lines.into_iter().chain(recorded).collect(),
         differs: before.as_ref().map(|before| after.differs(before)).unwrap_or_default(),
         rendered: rewritten(reviewed, now, &more),
+        apart: Vec::new(),
     })
 }
 

@@ -46,7 +46,9 @@ impl Reviewer {
             }
             fresh.insert(&asked.id);
             let former = known.into_iter().flat_map(|p| [p.bound, p.changed]).flatten();
-            digests.extend(former.flat_map(|bound| bound.steps).map(|step| step.digest));
+            digests.extend(former.flat_map(|bound| {
+                bound.steps.into_iter().map(|step| step.digest).chain(bound.takeover)
+            }));
         }
         if let Some(now) = now {
             let steps = now.released.steps.iter();

@@ -2,11 +2,11 @@
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
+    Apart, Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
     nothing_seen, nothing_shown, visible,
 };
 use crate::report::hold::asked_for;
-use crate::report::markdown::{Page, code, fence, prose, short_code, words};
+use crate::report::markdown::{Page, code, fence, listed, prose, short_code, words};
 use crate::report::plan::{Artifacts, Options, ends};
 
 use super::{after, approval, changes, danger, link, made, problem, title, warning};
@@ -22,6 +22,10 @@ const REPLY_LINES: usize = 40;
 const SINCE: usize = 20;
 const ENDS: usize = 15;
 const BOTH: usize = 60;
+
+/// Lines to paste, and requests that each is for.
+const PARTS: usize = 10;
+const NAMES: usize = 5;
 
 /// Said where what differs in rendered files does not fit.
 const IN_CHECK: &str = "What differs in the rendered files is in the check.\n\n";
@@ -70,14 +74,8 @@ pub fn comment(
             Stage::Merged { commit: _, changed } => {
                 changed.as_ref().is_none_or(|changed| {
                     let rewrites = changes::rewrites(changed);
-                    let who = brief.holds.iter().find_map(|hold| match &hold.reason {
-                        HoldReason::PlanChanged { now, needs, .. } if *now == changed.now => {
-                            (!needs.is_empty()).then(|| asked_for(needs))
-                        }
-                        _ => None,
-                    });
-                    let who = who.as_deref();
-                    page.put(&[both(changed, who, &rewrites), both(changed, who, IN_CHECK)])
+                    let meant = meant(brief, changed);
+                    page.put(&[both(changed, &meant, &rewrites), both(changed, &meant, IN_CHECK)])
                 }) & after::put(&mut page, brief, changed.as_ref())
             }
             Stage::Dropped { commit: _ } => page.put(&[format!(
@@ -202,10 +200,44 @@ fn since(brief: &Brief) -> String {
     format!("What the push since {at} changes in the plan:\n\n{}\n", cut("text", lines, SINCE))
 }
 
-/// The plan that was reviewed and the one that would be carried out, in one. `who` must approve it,
-/// where rules say so.
-fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
-    let Changed { reviewed, now, before, after, differs, rendered: _ } = changed;
+/// The lines to paste where more than was reviewed is meant, each with whose yes it takes where rules say so, or where
+/// it takes several. What was approved by now is asked for no more.
+fn meant(brief: &Brief, changed: &Changed) -> String {
+    let asked = |digest: Digest| {
+        brief.holds.iter().find_map(|hold| match &hold.reason {
+            HoldReason::PlanChanged { now, needs, .. } if *now == digest => Some(needs.as_slice()),
+            _ => None,
+        })
+    };
+    let paste = |now: Digest| fence("text", &format!("/vend approve {now}"));
+    if changed.apart.is_empty() {
+        let who = asked(changed.now).filter(|needs| !needs.is_empty());
+        let who = who.map(|needs| format!(", {}", prose(&asked_for(needs)))).unwrap_or_default();
+        return format!("If that is meant{who}:\n\n{}", paste(changed.now));
+    }
+    // Until a pass has held each part by itself, nothing tells that any was approved.
+    let is_held = changed.apart.iter().any(|apart| asked(apart.now).is_some());
+    let open = changed.apart.iter().filter(|apart| !is_held || asked(apart.now).is_some());
+    let mut lines: Vec<String> = open
+        .map(|Apart { now, requests }| {
+            let whose = listed(requests.iter().map(|id| code(id.as_str())).collect(), NAMES);
+            let who = match asked(*now) {
+                None => String::new(),
+                Some([]) => ", somebody who may write here must approve it".to_owned(),
+                Some(needs) => format!(", {}", prose(&asked_for(needs))),
+            };
+            format!("If that is meant for {whose}{who}:\n\n{}", paste(*now))
+        })
+        .collect();
+    let more = lines.len().saturating_sub(PARTS);
+    lines.truncate(PARTS);
+    lines.extend((more > 0).then(|| format!("`vend status` has {more} more lines like that.\n")));
+    lines.join("\n")
+}
+
+/// The plan that was reviewed and the one that would be carried out, in one, with what to do where it is `meant`.
+fn both(changed: &Changed, meant: &str, rewrites: &str) -> String {
+    let Changed { reviewed, now: _, before, after, differs, rendered: _, apart: _ } = changed;
     let mut lines = Vec::new();
     for line in before {
         lines.push(match (after.contains(line), differs.contains(line)) {
@@ -218,7 +250,6 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
     lines.extend(added.map(|line| format!("+ {}", visible(line, 300))));
     // What differs is what is asked about.
     lines.sort_by_key(|line| line.starts_with(' '));
-    let who = who.map(|who| format!(", {}", prose(who))).unwrap_or_default();
     let why = match *reviewed {
         then if then == nothing_reviewed() => {
             "It was merged before anybody was shown what it would do, and it takes something away, so \
@@ -239,9 +270,8 @@ fn both(changed: &Changed, who: Option<&str>, rewrites: &str) -> String {
         }
     };
     format!(
-        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}If that is meant{who}:\n\n{}\nElse revert this pull request; nothing of it is done meanwhile.\n\n",
+        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}{meant}\nElse revert this pull request; nothing of it is done meanwhile.\n\n",
         cut("diff", lines, BOTH),
-        fence("text", &format!("/vend approve {now}"))
     )
 }
 

@@ -621,6 +621,7 @@ fn changed() -> Story {
                 "+      Engine: aurora-postgresql".into(),
             ],
         }],
+        apart: Vec::new(),
     };
     let stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
     let mut story = story(stage, vec![step("orders/prod/ledger#database", Action::Update)]);

@@ -212,19 +212,68 @@ fn b96_whoever_one_rule_asks_for_approves_nothing_that_no_rule_gave_them() {
     desk.world.catalog.commit(edits);
     desk.repo().merge("grace", n);
     let _daemon = desk.serve();
+    let (of_rule, of_none) = ("somebody of `platform` must", "somebody who may write here must");
+    let body = desk.says(n, &[of_rule, of_none]);
+    let line = |id: &str| {
+        let (_, rest) = body.split_once(&format!("meant for `{id}`")).expect(id);
+        format!("/vend approve {}", to_approve(rest))
+    };
+    let (a, b) = (line("orders/dev/a"), line("orders/dev/b"));
+    assert_ne!(a, b);
+    let says = |who: &str, line: &str, with: &str| {
+        let said = desk.repo().comment(who, n, line);
+        desk.reacted(n, said, with);
+    };
+    says("edsger", &b, "-1");
+    desk.says(n, &["this takes somebody who may write to the repository"]);
+    says("grace", &a, "-1");
+    desk.says(n, &["this takes somebody of platform"]);
+    desk.again_nothing();
+    // Each goes on with its own people's yes, and none waits for the other.
+    says("edsger", &a, "+1");
+    desk.ready("orders/dev/a");
+    desk.saysnot(n, of_rule);
+    assert!(desk.says(n, &[of_none]).contains(&b), "what is still asked for stands there");
+    desk.again_nothing();
+    says("grace", &b, "+1");
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/b");
+    desk.again_nothing();
+}
+
+/// A rule that asks a team for each older version.
+const TAKEOVERS: &str = "  approvals:\n    - {when: \"template.version == '1.0.0'\", teams: [platform]}\n";
+
+#[test]
+fn f29_a_rule_is_asked_once_of_an_older_version_that_changes_no_step() {
+    let desk = Desk::new();
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "read");
+    let mut daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask("orders/dev/it", request("note@1.1.0", "{text: a}"))]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/it");
+    desk.again_nothing();
+    let made = desk.world.output.refs();
+    // While nobody looks, an older version that makes the same is named and merged, and a rule comes.
+    daemon.kill();
+    let rules = catalog::environment("dev", &desk.world.output.url(), TAKEOVERS);
+    desk.world.catalog.commit([rules]);
+    let n = desk.propose("ada", "older", [ask("orders/dev/it", request("note@1.0.0", "{text: a}"))]);
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
     let body = desk.says(n, &["/vend approve ", "somebody of `platform` must approve it"]);
     let line = format!("/vend approve {}", to_approve(&body));
-    let of_team = desk.repo().comment("edsger", n, &line);
-    desk.reacted(n, of_team, "-1");
-    desk.says(n, &["this takes somebody of the team who may also write to the repository"]);
+    let of_maintainer = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, of_maintainer, "-1");
     desk.again_nothing();
-    // Who is of the team and writes is asked for both.
-    desk.repo().permit("edsger", "write");
-    let again = desk.repo().comment("edsger", n, &line);
-    desk.reacted(n, again, "+1");
+    approve(&desk, "edsger", n, &body);
     desk.says(n, &["Done"]);
-    desk.ready("orders/dev/a");
-    desk.ready("orders/dev/b");
+    desk.ready("orders/dev/it");
+    assert_eq!(desk.world.status("orders/dev/it")["template"]["version"], "1.0.0");
+    assert_eq!(desk.world.output.refs(), made);
     desk.again_nothing();
 }
 

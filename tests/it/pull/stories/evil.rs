@@ -146,6 +146,7 @@ pub fn planted_after(text: &str) -> Story {
             reviewed: false,
             lines: text.lines().map(str::to_owned).collect(),
         }],
+        apart: Vec::new(),
     };
     let brief = &mut story.brief;
     brief.stage = Stage::Merged { commit: commit('d'), changed: Some(changed) };
