@@ -2,7 +2,7 @@
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    ChangeRule, Diagnostic, HoldReason, Place, RequestId, SourceName, SourceProblem,
+    ChangeRule, Diagnostic, Fate, HoldReason, Place, RequestId, SourceName, SourceProblem,
 };
 
 use super::Context;
@@ -61,14 +61,17 @@ impl Subject<'_> {
         }
         if let Some(reason) = self.expired(context) {
             // An end that nobody let through ends nothing; one that is recorded does, whatever came since.
-            let unspoken = self.barred().filter(|_| self.new_end(context).is_some());
+            let is_news = self.new_end(context).is_some() || self.permits_anew(&reason);
+            let unspoken = self.barred().filter(|_| is_news);
             return Some(Gate::Always(unspoken.cloned().unwrap_or(reason)));
+        }
+        // Before what the file asks to be left alone: nobody would ask how that word came, nor the others beside it,
+        // such as what permits its deletion.
+        if let Some(reason) = self.barred() {
+            return Some(Gate::IfPending(reason.clone()));
         }
         if self.spec.suspend {
             return Some(Gate::IfPending(HoldReason::Suspended));
-        }
-        if let Some(reason) = self.barred() {
-            return Some(Gate::IfPending(reason.clone()));
         }
         if let Some(reason) = self.changed_source(context) {
             return Some(Gate::Always(reason));
@@ -103,6 +106,15 @@ impl Subject<'_> {
     /// Why nothing may be done with how its file came, or with how the one went whose record it takes.
     pub(super) fn barred(&self) -> Option<&HoldReason> {
         self.case.barred.as_ref().or(self.owner.barred.as_ref())
+    }
+
+    /// Whether its time is over, it stays all the same, and its file has a permission to delete it that is not recorded:
+    /// once somebody has let that through, it counts.
+    fn permits_anew(&self, expired: &HoldReason) -> bool {
+        let HoldReason::Expired { fate: Fate::Protected | Fate::Suspended, .. } = expired else {
+            return false;
+        };
+        self.spec.tombstone && self.record.is_some_and(|record| !record.tombstone)
     }
 
     /// A source that is merely stale keeps its last good commit in use; any other trouble holds all

@@ -82,6 +82,22 @@ fn b97_suspending_it_lets_nothing_by() {
 }
 
 #[test]
+fn b97_how_a_suspended_one_came_is_asked_although_nothing_is_done_to_it() {
+    let mut world = world();
+    let file = File { protect: true, tombstone: true, suspend: true, ..File::default() };
+    let shown = pushed(&mut world, "a/dev/kept", file.with("size", 2));
+    assert_snapshot!(shown, @"
+    hold a/dev/kept Update: NeedsPullRequest
+    1 settled
+    ");
+    world.barred.clear();
+    assert_snapshot!(world.show(), @"
+    hold a/dev/kept Update: Suspended
+    1 settled
+    ");
+}
+
+#[test]
 fn b97_an_end_that_nobody_let_through_ends_nothing() {
     for end in [1_500_000, 5] {
         let mut world = world();
@@ -114,13 +130,17 @@ fn an_end_that_is_recorded_comes_whatever_nobody_let_through() {
         matches!(hold.reason, HoldReason::Expired { fate: Fate::Commit { .. }, .. })
     };
     assert!(world.plan().holds.iter().any(is_over), "{}", world.show());
-    // And a protected one does not go by a word that nobody let through.
+    // And a protected one does not go by a word that nobody let through: how that came is asked.
     world.records.get_mut(&id("a/dev/ends")).unwrap().protect = true;
-    world.file("a/dev/ends").tombstone = true;
     let is_kept = |hold: &crate::model::Hold| {
         matches!(hold.reason, HoldReason::Expired { fate: Fate::Protected, .. })
     };
     assert!(world.plan().holds.iter().any(is_kept), "{:?}", world.plan().holds);
+    world.file("a/dev/ends").tombstone = true;
+    assert_snapshot!(world.show(), @"
+    hold a/dev/ends Update: NeedsPullRequest
+    1 settled
+    ");
 }
 
 #[test]

@@ -130,6 +130,50 @@ fn b97_a_tombstone_that_was_let_through_counts_although_something_else_holds_its
 }
 
 #[test]
+fn b97_a_tombstone_that_was_let_through_counts_although_its_request_is_suspended() {
+    let desk = desk();
+    let _daemon = desk.serve();
+    bring(&desk, "protect: true");
+    let made = desk.world.output.refs();
+    // It asks for something else as well, and for all of it to be left alone.
+    let tomb = "protect: true\nsuspend: true\ndelete: {confirm: it}";
+    let n = desk.propose("ada", "tomb", [asks(ID, "{text: b, zone: a}", tomb)]);
+    desk.says(n, &["permits its deletion"]);
+    desk.repo().merge("grace", n);
+    held(&desk, ID, "Suspended");
+    desk.again_nothing();
+    assert_eq!(desk.world.output.refs(), made, "nothing is done to it");
+    let n = desk.propose("ada", "gone", [drop_request(ID)]);
+    desk.says(n, &["**Deletes**"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    gone(&desk, ID);
+    desk.again_nothing();
+}
+
+#[test]
+fn b97_a_tombstone_that_was_let_through_counts_once_the_recorded_end_is_over() {
+    let mut desk = desk();
+    desk.world.configure(|c| c["expiry"] = json!({"remove": "commit", "warn": []}));
+    let _daemon = desk.serve();
+    let short = "protect: true\nttl: 1s";
+    let n = desk.propose("ada", "short", [asks(ID, "{text: a, zone: a}", short)]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    held(&desk, ID, "Expired");
+    desk.again_nothing();
+    let tomb = asks(ID, "{text: a, zone: a}", &format!("{short}\ndelete: {{confirm: it}}"));
+    let n = desk.propose("ada", "tomb", [tomb]);
+    desk.says(n, &["permits its deletion"]);
+    desk.again_nothing();
+    desk.repo().merge("grace", n);
+    let file = || desk.world.requests.read("main", &path_of(ID));
+    eventually("its file goes", || file().is_none().then_some(()));
+    gone(&desk, ID);
+    desk.again_nothing();
+}
+
+#[test]
 fn what_its_template_forbids_is_not_recorded_of_one_that_is_left_alone() {
     let desk = desk();
     let _daemon = desk.serve();
