@@ -149,6 +149,9 @@ impl Reviewer {
             self.looked.insert(key.clone(), inputs);
             return Ok(None);
         }
+        if !self.overtaken {
+            self.tried.insert(key.clone(), now);
+        }
         let survey = match self.lacks(key, &kept.pull.head) {
             Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
             None => self.survey(visit, &kept.pull.head, kept.is_strange()).await?,

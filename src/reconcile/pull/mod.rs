@@ -123,6 +123,10 @@ pub struct Reviewer {
     loaded: bool,
     /// What the last look at each was made of. Forgotten by a restart: then each is looked at once.
     looked: BTreeMap<PullKey, Digest>,
+    /// When it was last begun to plan each.
+    tried: BTreeMap<PullKey, Timestamp>,
+    /// A pass has read the branch anew since this turn came to it: nothing more of it is planned before the next one.
+    overtaken: bool,
     /// Those whose last look left something open.
     again: Again<PullKey>,
     /// Those whose head could not be fetched or read, with that head and why.
@@ -141,6 +145,9 @@ pub struct Reviewer {
     wanted: BTreeMap<PullKey, publish::Wanted>,
     /// Groups of merge queues, by their commit, with what the last look at each was made of.
     queued: BTreeMap<(SourceName, Revision), Digest>,
+    /// Branches where the last turn was overtaken before it came to a group of which nothing was said yet: groups go
+    /// before pull requests once.
+    belated: BTreeSet<SourceName>,
     /// Those of them whose last look left something open.
     queued_again: Again<(SourceName, Revision)>,
     /// Those where others may have changed what we have said: it is read back.
@@ -246,6 +253,8 @@ impl Reviewer {
             kept: BTreeMap::new(),
             loaded: false,
             looked: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            overtaken: false,
             again: Again::default(),
             lacking: BTreeMap::new(),
             silent: BTreeMap::new(),
@@ -255,6 +264,7 @@ impl Reviewer {
             judged: BTreeMap::new(),
             wanted: BTreeMap::new(),
             queued: BTreeMap::new(),
+            belated: BTreeSet::new(),
             queued_again: Again::default(),
             unsure: BTreeSet::new(),
             righted: BTreeMap::new(),
@@ -292,11 +302,9 @@ impl Reviewer {
         clock: &(dyn Fn() -> Timestamp + Sync),
     ) -> Result<Turn, PassError> {
         self.load(lease).await?;
-        let sources = self.store.standing().await?.sources;
         let known = |(name, record): (&SourceName, &SourceRecord)| {
             Some((name.clone(), record.commit.clone()?))
         };
-        let commits: BTreeMap<SourceName, Revision> = sources.iter().filter_map(known).collect();
         self.heed_nudges();
         let mut turn = Turn::default();
         for place in self.places.clone() {
@@ -305,6 +313,9 @@ impl Reviewer {
                 turn.is_due(*until);
                 continue;
             }
+            // As late as can be: what a pass reads while this one is visited is for the next turn.
+            let sources = self.store.standing().await?.sources;
+            let commits: BTreeMap<_, _> = sources.iter().filter_map(known).collect();
             let Some(base) = commits.get(place.name()).cloned() else { continue };
             let last = self.last_look(&place, now).await?;
             let since = last.unwrap_or(now - FIRST);
@@ -339,6 +350,7 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let Visit { place, clock, .. } = visit;
+        self.overtaken = false;
         let mut pulls = self.forge.pulls(&place.repo, visit.since).await?;
         pulls.retain(|pull| pull.base == place.branch);
         let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
@@ -378,13 +390,19 @@ impl Reviewer {
             }
         }
         // Of whose head nothing was said yet go first: people wait for those, and what may be said in a
-        // while has its limit.
+        // while has its limit. Those that waited longest go before others, since a turn may come to a few only.
         pulls.sort_by_cached_key(|pull| {
-            let kept = self.kept.get(&place.key(pull.number));
+            let key = place.key(pull.number);
+            let kept = self.kept.get(&key);
             let is_told = |kept: &Kept| kept.checks.values().any(|said| said.head == pull.head);
             let is_open = pull.state == PullState::Open;
-            (!is_open || kept.is_some_and(is_told), pull.number)
+            let tried = self.tried.get(&key).copied().filter(|_| is_open);
+            (!is_open || kept.is_some_and(is_told), tried, pull.number)
         });
+        let groups_first = self.belated.remove(place.name());
+        if groups_first {
+            self.queue(visit, turn).await?;
+        }
         self.fetch_heads(visit, &pulls).await;
         let due = self.due_for_judging(visit);
         for pull in pulls {
@@ -409,6 +427,10 @@ impl Reviewer {
             self.unless_silent(visit, &key, attended, &mut silence, turn)?;
         }
         self.queue(visit, turn).await?;
+        if groups_first {
+            // Else pull requests would never come first while groups come and go.
+            self.belated.remove(place.name());
+        }
         self.follow_all(visit, turn).await?;
         let standing = self.store.standing().await?;
         self.passages(visit, &standing, turn).await?;
@@ -548,6 +570,7 @@ impl Reviewer {
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         self.wanted.remove(key);
         self.looked.remove(key);
+        self.tried.remove(key);
         self.again.forget(key);
         self.lacking.remove(key);
         self.silent.remove(key);

@@ -44,7 +44,12 @@ impl Reviewer {
             return Ok(());
         }
         mirror.keep_queued(&heads)?;
-        for group in &groups {
+        // Of what nothing was said yet goes first: it is awaited before anything is merged.
+        let mut first: Vec<&Queued> = groups.iter().collect();
+        first.sort_by_cached_key(|group| {
+            self.queued.contains_key(&(place.name().clone(), group.head.clone()))
+        });
+        for group in first {
             let fetched = mirror.fetch_queued(&group.branch, &group.head).await;
             let done = match fetched.map_err(Trouble::from) {
                 Ok(true) => self.group(visit, group, &groups, turn).await,
@@ -98,6 +103,9 @@ impl Reviewer {
             Survey::Unknown(error) => self.brief_of(&kept, Stage::Unknown { error }),
             Survey::Overtaken => {
                 turn.is_due(now);
+                if !self.queued.contains_key(&key) {
+                    self.belated.insert(key.0);
+                }
                 return Ok(());
             }
             Survey::Reviewed { reviewed, blind } => {

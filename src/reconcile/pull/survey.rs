@@ -22,7 +22,7 @@ pub(super) enum Survey {
     Conflict(Vec<String>),
     /// It could not be looked at; for people.
     Unknown(String),
-    /// A pass has read its branch anew since this turn began: the next turn looks.
+    /// A pass has read its branch anew since this turn came to it: the next turn looks.
     Overtaken,
 }
 
@@ -35,6 +35,11 @@ impl Reviewer {
         head: &Revision,
         is_strange: bool,
     ) -> Result<Survey, Trouble> {
+        // Before all that it costs, of which previews take longest.
+        if self.overtaken || self.is_behind(visit).await? {
+            self.overtaken = true;
+            return Ok(Survey::Overtaken);
+        }
         match self.merged(visit, head, is_strange).await {
             Err(trouble) if self.is_readable(visit) => {
                 let error = of_commit(trouble)?;
@@ -84,24 +89,26 @@ impl Reviewer {
         let question =
             Question { at, also: Default::default(), previews: true, blind: blind.is_some() };
         let reviewed = Box::new(self.engine.review(&question, visit.clock).await?);
-        if self.is_overtaken(visit, &reviewed).await? {
+        let is_other = |name: &SourceName| {
+            let against = reviewed.against.get(name);
+            against.is_some_and(|at| visit.commits.get(name) != Some(at))
+        };
+        // A pass may have come in between all the same.
+        if place.sources.iter().any(is_other) && self.is_behind(visit).await? {
+            self.overtaken = true;
             return Ok(Survey::Overtaken);
         }
         Ok(Survey::Reviewed { reviewed, blind })
     }
 
-    /// Whether a pass has read the branch anew since this turn began. Held against a branch that has more, what
+    /// Whether a pass has read the branch anew since this turn came to it. Held against a branch that has more, what
     /// that has would count as taken back, and what is merged by now as nothing.
-    async fn is_overtaken(&self, visit: &Visit<'_>, reviewed: &Reviewed) -> Result<bool, Trouble> {
-        let differs = |name: &&SourceName, at: Option<&Revision>| {
-            at.is_some_and(|at| visit.commits.get(*name) != Some(at))
-        };
-        let ours = &visit.place.sources;
-        if !ours.iter().any(|name| differs(&name, reviewed.against.get(name))) {
-            return Ok(false);
-        }
+    async fn is_behind(&self, visit: &Visit<'_>) -> Result<bool, Trouble> {
         let now = self.store.standing().await?.sources;
-        let commit = |name: &SourceName| now.get(name).and_then(|record| record.commit.clone());
-        Ok(ours.iter().any(|name| differs(&name, commit(name).as_ref())))
+        let is_other = |name: &SourceName| {
+            let commit = now.get(name).and_then(|record| record.commit.as_ref());
+            commit.is_some_and(|commit| visit.commits.get(name) != Some(commit))
+        };
+        Ok(visit.place.sources.iter().any(is_other))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::approval::{settled, swap};
+use super::said::busy;
 use crate::github::Verdict;
 use crate::world::{ask, note};
 
@@ -26,4 +27,21 @@ fn the_checks_of_a_group_stand_on_its_own_commit() {
     desk.ready("orders/dev/one");
     desk.ready("orders/dev/it");
     desk.again_nothing();
+}
+
+#[test]
+fn a_group_is_not_kept_waiting_by_a_branch_on_which_something_lands_all_the_time() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let talked = desk.propose("ada", "talked", [ask("orders/dev/talked", note("talked"))]);
+    let one = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    desk.says(talked, &["1 to create"]);
+    desk.says(one, &["1 to create"]);
+    desk.again_nothing();
+    busy(&desk, talked, || {
+        let group = desk.repo().enqueue("grace", &[one]);
+        desk.check(&group.head, "vend", "success");
+    });
+    desk.again_nothing();
+    desk.lands(one, "orders/dev/one");
 }

@@ -335,6 +335,52 @@ fn a_turn_that_a_pass_overtakes_says_nothing_of_a_branch_that_is_no_more() {
     desk.again_nothing();
 }
 
+/// Meanwhile something lands on the branch all the time, and people talk on a pull request of which the forge is slow to
+/// tell: a pass has read the branch anew before a turn that begins with that one comes to any other.
+pub fn busy(desk: &Desk, talked: u64, meanwhile: impl FnOnce()) {
+    let slow = Fault::Slow(std::time::Duration::from_secs(3));
+    desk.hub.fault("GET", &format!("/repos/acme/requests/pulls/{talked}/reviews"), None, slow);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let words = crate::world::write("README.md", format!("Words {n}.\n"));
+                desk.repo().push("grace", "main", [words]);
+                desk.repo().comment("grace", talked, &format!("Words {n}."));
+                std::thread::sleep(std::time::Duration::from_millis(500));
+            }
+        });
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        done
+    });
+    desk.hub.mend();
+    if let Err(panic) = done {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn everybody_gets_a_turn_on_a_branch_on_which_something_lands_all_the_time() {
+    let desk = Desk::new();
+    let _daemon = desk.serve();
+    let asks = |id: &str| ask(id, request("note@^1.0.0", "{text: b}"));
+    let first = desk.propose("ada", "first", [asks("orders/dev/first")]);
+    let last = desk.propose("ada", "last", [asks(ID)]);
+    desk.says(first, &["1 to create"]);
+    desk.says(last, &["1 to create"]);
+    desk.again_nothing();
+    busy(&desk, first, || {
+        desk.world.catalog.commit(super::approval::newer());
+        desk.says(last, &["changed: b"]);
+    });
+    desk.says(first, &["changed: b"]);
+    desk.lands(last, ID);
+}
+
 #[test]
 fn what_was_reviewed_and_changes_nothing_follows_the_catalog_as_before() {
     let desk = Desk::new();
