@@ -59,7 +59,8 @@ pub struct Reviewed {
     pub artifacts: HashMap<Digest, Arc<Artifact>>,
     /// The catalog's commit that was used.
     pub catalog: Option<Revision>,
-    /// The commits of the last pass, which it was held against.
+    /// The commits of the last pass, which it was held against, the catalog's among them: unlike those that are asked
+    /// about they are on a branch, and whoever else has the repository knows them.
     pub against: BTreeMap<SourceName, Revision>,
     /// Who is reached, where that is another one than the last pass'.
     pub blast: Option<Blast>,
@@ -104,6 +105,10 @@ impl Engine {
     ) -> Result<Reviewed, PassError> {
         let memory = self.lent().await?;
         let known = memory.built.clone();
+        let mut against = known.sources.clone();
+        let catalog = SourceName::new(source::CATALOG);
+        let read = memory.sources.get(&catalog).and_then(|record| record.commit.clone());
+        against.extend(read.map(|commit| (catalog, commit)));
         let snapshots = self.snapshots_at(&memory, &question.at);
         let wake = Wake::Look { previews: question.previews && !question.blind };
         let mut pass = Pass::at(self, wake, clock, memory, snapshots);
@@ -112,7 +117,7 @@ impl Engine {
         let outcome = pass.review(question, &known.sources, &known.catalog).await;
         pass.drop_all_prepared().await;
         let read = pass.memory.catalog.take();
-        let reviewed = outcome?;
+        let reviewed = Reviewed { against, ..outcome? };
         drop(pass);
         self.shelve(read, &known.catalog);
         Ok(reviewed)
@@ -266,7 +271,7 @@ impl Pass<'_> {
             records,
             diagnostics,
             catalog: self.snapshots[0].commit.clone(),
-            against: sources.clone(),
+            against: BTreeMap::new(),
         })
     }
 

@@ -206,7 +206,9 @@ impl Reviewer {
                     stage.clone(),
                 );
                 let shown = shown.with_terms(super::judge::terms(&reviewed, &reviewed.own));
-                let shown = shown.made_with(reviewed.catalog.clone());
+                // What it brings to the catalog itself is on a commit that only this mirror has, and only for now.
+                let catalog = reviewed.against.get(&self.engine.sources().catalog.name);
+                let shown = shown.made_with(catalog.cloned());
                 let shown = shown.with_rendered(&reviewed.released, &reviewed.artifacts);
                 kept.reverts = self.reverts(key, &shown);
                 kept.show(shown);

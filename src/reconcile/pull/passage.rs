@@ -15,8 +15,8 @@ use crate::digest::Digest;
 use crate::git::{GitError, Mirror};
 use crate::model::{
     Action, Approval, Bound, Changed, Hold, HoldReason, Origin, Passage, Plan, Pull, PullKey,
-    PullState, Record, RequestId, Retry, Revision, Rewritten, SourceName, Stage, Step,
-    TargetKey, Terms, nothing_reviewed, nothing_seen, nothing_shown,
+    PullState, Record, RequestId, Retry, Revision, Rewritten, SourceName, Stage, Step, TargetKey,
+    Terms, nothing_reviewed, nothing_seen, nothing_shown,
 };
 use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
@@ -181,8 +181,12 @@ impl Reviewer {
                 record.observed.request_digest != Some(desired.content)
                     && record.settled == Some(desired.fingerprint())
             };
-            if !visit.place.sources.contains(&desired.origin.source) {
-                stands.extend(records.contains_key(&desired.id).then_some(desired.id));
+            let source = &desired.origin.source;
+            if !visit.place.sources.contains(source) {
+                // Whoever visits that branch writes it down; of one that is not on the forge nobody does.
+                let is_visited = self.places.iter().any(|place| place.sources.contains(source));
+                let stays = is_visited && records.contains_key(&desired.id);
+                stands.extend(stays.then_some(desired.id));
                 continue;
             }
             if !records.get(&desired.id).is_some_and(is_other) {

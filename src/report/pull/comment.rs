@@ -2,8 +2,8 @@
 
 use crate::digest::{self, Digest};
 use crate::model::{
-    Apart, Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage, nothing_reviewed,
-    nothing_seen, nothing_shown, visible,
+    Apart, Blind, Brief, Changed, Diagnostic, Hold, HoldReason, Reply, Since, Stage,
+    nothing_reviewed, nothing_seen, nothing_shown, visible,
 };
 use crate::report::hold::asked_for;
 use crate::report::markdown::{Page, code, fence, listed, prose, short_code, words};

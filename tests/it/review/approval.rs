@@ -241,42 +241,6 @@ fn b96_whoever_one_rule_asks_for_approves_nothing_that_no_rule_gave_them() {
     desk.again_nothing();
 }
 
-/// A rule that asks a team for each older version.
-const TAKEOVERS: &str = "  approvals:\n    - {when: \"template.version == '1.0.0'\", teams: [platform]}\n";
-
-#[test]
-fn f29_a_rule_is_asked_once_of_an_older_version_that_changes_no_step() {
-    let desk = Desk::new();
-    desk.hub.team("acme", "platform", &["edsger"]);
-    desk.repo().permit("edsger", "read");
-    let mut daemon = desk.serve();
-    let n = desk.propose("ada", "it", [ask("orders/dev/it", request("note@1.1.0", "{text: a}"))]);
-    desk.says(n, &["1 to create"]);
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    desk.again_nothing();
-    let made = desk.world.output.refs();
-    // While nobody looks, an older version that makes the same is named and merged, and a rule comes.
-    daemon.kill();
-    let rules = catalog::environment("dev", &desk.world.output.url(), TAKEOVERS);
-    desk.world.catalog.commit([rules]);
-    let n = desk.propose("ada", "older", [ask("orders/dev/it", request("note@1.0.0", "{text: a}"))]);
-    desk.repo().merge("grace", n);
-    let _daemon = desk.serve();
-    let body = desk.says(n, &["/vend approve ", "somebody of `platform` must approve it"]);
-    let line = format!("/vend approve {}", to_approve(&body));
-    let of_maintainer = desk.repo().comment("grace", n, &line);
-    desk.reacted(n, of_maintainer, "-1");
-    desk.again_nothing();
-    approve(&desk, "edsger", n, &body);
-    desk.says(n, &["Done"]);
-    desk.ready("orders/dev/it");
-    assert_eq!(desk.world.status("orders/dev/it")["template"]["version"], "1.0.0");
-    assert_eq!(desk.world.output.refs(), made);
-    desk.again_nothing();
-}
-
 #[test]
 fn a_yes_before_there_was_a_plan_is_asked_for_again_with_its_reason() {
     let desk = Desk::new();

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::Desk;
 use super::again::gone;
-use super::approval::approve;
+use super::approval::{approve, to_approve};
 use crate::daemon::{Serving, eventually};
-use crate::world::{Edit, ask, catalog, drop_request, path_of, request_with};
+use crate::world::{Edit, ask, catalog, drop_request, path_of, request, request_with};
 
 const ID: &str = "orders/dev/it";
 
@@ -193,4 +193,41 @@ fn what_its_template_forbids_is_not_recorded_of_one_that_is_left_alone() {
     });
     desk.again_nothing();
     assert_eq!(zone(), "a");
+}
+
+/// A rule that asks a team for each older version.
+const TAKEOVERS: &str =
+    "  approvals:\n    - {when: \"template.version == '1.0.0'\", teams: [platform]}\n";
+
+#[test]
+fn f29_a_rule_is_asked_once_of_an_older_version_that_changes_no_step() {
+    let desk = Desk::new();
+    desk.hub.team("acme", "platform", &["edsger"]);
+    desk.repo().permit("edsger", "read");
+    let mut daemon = desk.serve();
+    let n = desk.propose("ada", "it", [ask(ID, request("note@1.1.0", "{text: a}"))]);
+    desk.says(n, &["1 to create"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    desk.ready(ID);
+    desk.again_nothing();
+    let made = desk.world.output.refs();
+    // While nobody looks, an older version that makes the same is named and merged, and a rule comes.
+    daemon.kill();
+    let rules = catalog::environment("dev", &desk.world.output.url(), TAKEOVERS);
+    desk.world.catalog.commit([rules]);
+    let n = desk.propose("ada", "older", [ask(ID, request("note@1.0.0", "{text: a}"))]);
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["/vend approve ", "somebody of `platform` must approve it"]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    let of_maintainer = desk.repo().comment("grace", n, &line);
+    desk.reacted(n, of_maintainer, "-1");
+    desk.again_nothing();
+    approve(&desk, "edsger", n, &body);
+    desk.says(n, &["Done"]);
+    desk.ready(ID);
+    assert_eq!(desk.world.status(ID)["template"]["version"], "1.0.0");
+    assert_eq!(desk.world.output.refs(), made);
+    desk.again_nothing();
 }

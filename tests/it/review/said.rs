@@ -335,6 +335,47 @@ fn a_turn_that_a_pass_overtakes_says_nothing_of_a_branch_that_is_no_more() {
     desk.again_nothing();
 }
 
+#[test]
+fn b96_who_brought_it_before_the_review_approves_also_where_the_mirror_is_a_new_one() {
+    let mut desk = Desk::new();
+    let (url, output) = (desk.repo().url(), desk.world.output.url());
+    desk.repo().push("grace", "main", catalog::files(&output));
+    desk.world.configure(|c| c["catalog"] = json!({"repository": url}));
+    for who in ["mallory", "barbara"] {
+        desk.repo().permit(who, "write");
+    }
+    let bring = |who: &str, branch: &str, edits: Vec<Edit>| {
+        let n = desk.propose(who, branch, edits);
+        desk.repo().merge("grace", n);
+    };
+    bring(
+        "barbara",
+        "place",
+        vec![catalog::environment("dev", &output, "  defaults: {note: {}}\n")],
+    );
+    let mut daemon = desk.serve();
+    // What it brings to the catalog and what it asks for are on one commit, which only the mirror has until it is merged.
+    let mut edits = catalog::note("1.2.0");
+    edits.push(ask(ID, request("note@^1.0.0", "{text: b}")));
+    let n = desk.propose("ada", "one", edits);
+    desk.says(n, &["1 to create"]);
+    desk.again_nothing();
+    daemon.kill();
+    std::fs::remove_dir_all(desk.world.root().join("state/mirrors")).unwrap();
+    bring("mallory", "newer", super::approval::newer());
+    desk.repo().merge("grace", n);
+    let _daemon = desk.serve();
+    let body = desk.says(n, &["/vend approve ", "than was reviewed"]);
+    let line = format!("/vend approve {}", to_approve(&body));
+    for (who, with) in [("mallory", "-1"), ("barbara", "+1")] {
+        let said = desk.repo().comment(who, n, &line);
+        desk.reacted(n, said, with);
+    }
+    desk.says(n, &["Done"]);
+    desk.ready(ID);
+    desk.again_nothing();
+}
+
 /// Meanwhile something lands on the branch all the time, and people talk on a pull request of which the forge is slow to
 /// tell: a pass has read the branch anew before a turn that begins with that one comes to any other.
 pub fn busy(desk: &Desk, talked: u64, meanwhile: impl FnOnce()) {
