@@ -386,9 +386,9 @@ impl Pass<'_> {
         if let Some(passage) = self.binding(id).await? {
             let spec = self.desired_of(id).and_then(|desired| desired.spec());
             let said = spec.map(|spec| spoken(id, spec.fingerprint(), &passage));
-            let bound = passage.bound.iter().flat_map(|bound| &bound.steps);
+            let bound = passage.bound.iter();
             let given: Vec<Digest> = bound
-                .map(|step| step.digest)
+                .flat_map(|bound| bound.steps.iter().map(|step| step.digest).chain(bound.takeover))
                 .chain(said)
                 .filter(|digest| self.memory.approvals.contains_key(digest))
                 .collect();

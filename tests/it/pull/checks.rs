@@ -41,6 +41,7 @@ fn each_story_has_its_conclusion_and_its_title() {
     done: Success: Done: 2 requests
     failed: Failure: Failed: 1 of 3 requests; 1 done
     changed: Failure: Held: more would happen than was reviewed
+    apart: Failure: Held: more would happen than was reviewed
     fork: Success: 1 to create; from a fork, no account was asked
     revert: Success: Done: 1 request
     conflict: Failure: Conflicts with its base in 2 files

@@ -1,5 +1,6 @@
 //! Pull requests as people meet them, as values.
 
+mod apart;
 mod catalog;
 mod evil;
 
@@ -58,6 +59,7 @@ pub fn all() -> Vec<(&'static str, Story)> {
         ("done", done()),
         ("failed", failed()),
         ("changed", changed()),
+        ("apart", apart::apart()),
         ("hostile", hostile()),
         ("fork", fork()),
         ("revert", revert()),

@@ -3,6 +3,7 @@
 use super::Desk;
 use super::approval::{settled, swap};
 use super::said::busy;
+use crate::daemon::eventually;
 use crate::github::Verdict;
 use crate::world::{ask, note};
 
@@ -38,7 +39,12 @@ fn a_group_is_not_kept_waiting_by_a_branch_on_which_something_lands_all_the_time
     desk.says(talked, &["1 to create"]);
     desk.says(one, &["1 to create"]);
     desk.again_nothing();
+    desk.hub.forget();
+    let reviews = format!("/repos/acme/requests/pulls/{talked}/reviews");
     busy(&desk, talked, || {
+        eventually("turn after turn is slow", || {
+            (desk.hub.calls("GET", &reviews).len() >= 3).then_some(())
+        });
         let group = desk.repo().enqueue("grace", &[one]);
         desk.check(&group.head, "vend", "success");
     });
