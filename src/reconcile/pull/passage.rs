@@ -95,12 +95,18 @@ impl Reviewer {
             let passage = self.store.value(&passage_key(&request)).await?;
             let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
             let pull = passage.as_ref().and_then(|passage| passage.pull);
-            let is_told = passage.is_none_or(|p| p.changed.is_some_and(|c| c.plan == now));
+            // What was approved is a pass's, which may be at work on it while what held it still stands there.
+            let is_taken_up = |p: &Passage| p.bound.as_ref().is_none_or(|b| b.plan == now);
+            let is_told = passage.is_none_or(|p| {
+                is_taken_up(&p) || p.changed.as_ref().is_some_and(|c| c.plan == now)
+            });
             if !is_told && !self.moved.contains(&(request.clone(), now)) {
                 fresh.insert(request.clone(), now);
                 news.insert(pull);
             }
-            open.push((request, pull));
+            if !standing.approvals.iter().any(|approval| approval.digest == now) {
+                open.push((request, pull));
+            }
         }
         // One comment shows all that is open of what came with one pull request.
         let shown = open.into_iter().filter(|(_, pull)| news.contains(pull));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Desk;
 use super::approval::{approve, to_approve};
-use crate::daemon::eventually;
+use crate::daemon::{Serving, eventually};
 use crate::github::Fault;
 use crate::world::{Edit, ask, note, write};
 
@@ -230,4 +230,31 @@ fn of_what_was_merged_long_ago_nothing_is_said_but_what_is_asked() {
     desk.says(n, &["/vend retry", "tried again now"]);
     desk.again_nothing();
     assert!(desk.repo().checks(&merged).is_empty(), "its checks are of long ago");
+}
+
+#[test]
+fn what_was_approved_is_not_asked_about_again_while_a_pass_is_at_work_on_it() {
+    let desk = Desk::new();
+    desk.serve().kill();
+    let n = slip(&desk, "one", [ask("orders/dev/one", note("one"))]);
+    let (go, log) = (desk.world.root().join("go"), desk.world.root().join("passed"));
+    let mut command = desk.world.command(&["serve", "--log", "json"]);
+    command.env("VEND_FAULT", "pass.ends.after=wait").env("VEND_FAULT_GO", &go);
+    command.env("VEND_FAULT_LOG", &log);
+    let _daemon = Serving::spawn(command);
+    let body = desk.says(n, &["before anybody was shown", "+ create orders/dev/one"]);
+    desk.again_nothing();
+    approve(&desk, "grace", n, &body);
+    eventually("it is made", || {
+        let passed = std::fs::read_to_string(&log).ok()?;
+        passed.contains("pass.ends.after wait").then_some(())
+    });
+    // What held it stands there until the pass has said how it ended.
+    let turns = || desk.hub.calls("GET", "/repos/acme/requests/pulls").len();
+    let before = turns();
+    eventually("three more turns", || (turns() >= before + 6).then_some(()));
+    std::fs::write(&go, "").unwrap();
+    desk.says(n, &["Done"]);
+    desk.ready("orders/dev/one");
+    desk.again_nothing();
 }
