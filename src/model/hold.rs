@@ -143,11 +143,11 @@ pub enum HoldReason {
         /// When the next one opens.
         until: Timestamp,
     },
-    /// It failed and is tried again later.
+    /// It failed and is tried again later, or was not begun, since others failed where it is.
     Backoff {
         /// When.
         until: Timestamp,
-        /// Tries so far.
+        /// Tries so far; 0: it was not begun.
         attempts: u32,
         /// What went wrong.
         error: String,

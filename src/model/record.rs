@@ -349,7 +349,7 @@ pub struct AppliedOutcome {
 pub struct Retry {
     /// The desired fingerprint that failed; another one is tried at once.
     pub fingerprint: Option<Digest>,
-    /// Tries so far.
+    /// Tries so far; 0: it was not begun, since others failed where it is.
     pub attempts: u32,
     /// When.
     pub until: Timestamp,

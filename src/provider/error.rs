@@ -9,6 +9,17 @@ use crate::error::chain;
 /// A cause. Shared, since one outage answers a whole batch.
 pub type Fault = Arc<dyn Error + Send + Sync>;
 
+/// Whom a trouble concerns, by all that its provider knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// The target that was asked for.
+    Target,
+    /// All that is reached by the same rights, as [`Provider::view`](super::Provider::view) sorts them.
+    View,
+    /// All of the account or repository, as [`Provider::lane`](super::Provider::lane) sorts them.
+    Lane,
+}
+
 /// Why a provider could not look or act. The variant is the remedy.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -17,6 +28,8 @@ pub enum ProviderError {
     Unavailable {
         /// The provider's own wish, where it has one.
         retry_after: Option<Duration>,
+        /// Who else would fare alike.
+        scope: Scope,
         /// What went wrong.
         #[source]
         error: Fault,
@@ -45,7 +58,16 @@ impl From<crate::fault::Fault> for ProviderError {
 impl ProviderError {
     /// Try later, for this reason.
     pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Unavailable { retry_after: None, error: Arc::from(error.into()) }
+        Self::unavailable_to(Scope::Target, None, error)
+    }
+
+    /// Try later, for this reason, which all of `scope` share.
+    pub fn unavailable_to(
+        scope: Scope,
+        retry_after: Option<Duration>,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unavailable { retry_after, scope, error: Arc::from(error.into()) }
     }
 
     /// Sent, and the end not seen, for this reason.
@@ -59,8 +81,8 @@ impl ProviderError {
             Arc::from(Box::<dyn Error + Send + Sync>::from(word(chain(&*error))))
         };
         match self {
-            Self::Unavailable { retry_after, error } => {
-                Self::Unavailable { retry_after, error: fault(error) }
+            Self::Unavailable { retry_after, scope, error } => {
+                Self::Unavailable { retry_after, scope, error: fault(error) }
             }
             Self::Stale(text) => Self::Stale(word(text)),
             Self::Refused(text) => Self::Refused(word(text)),

@@ -233,14 +233,13 @@ impl Provider for Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Scope;
 
     #[test]
     fn each_remedy_is_counted_by_itself() {
         let of = |error: ProviderError| outcome::<()>(&Err(error));
-        let throttled = ProviderError::Unavailable {
-            retry_after: Some(std::time::Duration::from_secs(20)),
-            error: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("too fast")),
-        };
+        let after = Some(std::time::Duration::from_secs(20));
+        let throttled = ProviderError::unavailable_to(Scope::Lane, after, "too fast");
         assert_eq!(outcome(&Ok(())), "ok");
         assert_eq!(of(throttled), "throttled");
         assert_eq!(of(ProviderError::unavailable("down")), "unavailable");

@@ -18,7 +18,7 @@ use crate::model::{
 };
 
 pub use cloudformation::{hidden, masked};
-pub use error::{Fault, ProviderError};
+pub use error::{Fault, ProviderError, Scope};
 
 /// The one seam between our decisions and the outside world.
 ///

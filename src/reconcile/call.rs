@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -16,7 +17,7 @@ use crate::model::{
     Change, Happening, Journalled, Map, Observation, Owner, Preview, Progress, Target, TargetKey,
     Ticket, Token, hidden_output, is_hidden_output,
 };
-use crate::provider::{self, Provider, ProviderError, masked};
+use crate::provider::{self, Provider, ProviderError, Scope, masked};
 
 /// No call takes longer. Long, since a batch may be a commit of thousands of files that is pushed
 /// over a slow line: each provider has shorter deadlines of its own for what it waits for.
@@ -37,7 +38,9 @@ pub(super) enum Answer {
     /// Nothing happened, and the target is not what was planned for.
     Stale(String),
     /// Nothing happened; later.
-    Later(String, Option<Duration>),
+    Later(String, Option<Duration>, Scope),
+    /// It was never asked for, and is not before then: what it would have met is known.
+    NotBegun(String, Timestamp),
     /// Nothing happened, and nothing will until somebody changes something.
     Refused(String),
 }
@@ -50,7 +53,9 @@ impl Answer {
             | Self::Stale(_)
             | Self::Later(..)
             | Self::Refused(_) => true,
-            Self::Ended(End::Done { .. }, _)
+            // What was not tried did not fail.
+            Self::NotBegun(..)
+            | Self::Ended(End::Done { .. }, _)
             | Self::Running(..)
             | Self::Silent(..)
             | Self::Unknown(_) => false,
@@ -61,11 +66,12 @@ impl Answer {
     /// allowed" end nothing by themselves.
     pub(super) fn of_a_resumed(self) -> Self {
         match self {
-            Self::Later(error, _) | Self::Refused(error) => Self::Unknown(error),
+            Self::Later(error, ..) | Self::Refused(error) => Self::Unknown(error),
             sure @ (Self::Ended(..)
             | Self::Running(..)
             | Self::Silent(..)
             | Self::Unknown(_)
+            | Self::NotBegun(..)
             | Self::Stale(_)) => sure,
         }
     }
@@ -84,7 +90,7 @@ pub(super) async fn submit(provider: Arc<dyn Provider>, rows: Vec<Journalled>) -
     let sent = |row: &Journalled| Change { token: token(&row.change.token), ..row.change.clone() };
     let changes: Vec<Change> = rows.iter().map(sent).collect();
     if let Err(fault) = point!("pass.submit.before") {
-        return all(rows, |_| Answer::Later(chain(&fault), None));
+        return all(rows, |_| Answer::Later(chain(&fault), None, Scope::Target));
     }
     if planted!("done-before-call") {
         let done = || End::Done { outputs: Map::new(), state: "DONE".into(), mark: None };
@@ -172,7 +178,7 @@ pub(super) async fn poll(
     }
     let answer = match call {
         // Failing to ask is not an end: the change goes on at the provider.
-        Ok(Err(ProviderError::Unavailable { retry_after, error })) => {
+        Ok(Err(ProviderError::Unavailable { retry_after, scope: _, error })) => {
             let why = masked(chain(&*error), &hidden(&row.change));
             Answer::Silent(ticket, why, retry_after)
         }
@@ -312,8 +318,8 @@ fn answer_of(answer: Result<Progress, ProviderError>, change: &Change) -> Answer
         Ok(Progress::Failed { error, state: _, events }) => {
             Answer::Ended(End::Failed { error: safe(error) }, told(events))
         }
-        Err(ProviderError::Unavailable { retry_after, error }) => {
-            Answer::Later(chain(&*error), retry_after)
+        Err(ProviderError::Unavailable { retry_after, scope, error }) => {
+            Answer::Later(chain(&*error), retry_after, scope)
         }
         Err(ProviderError::Stale(why)) => Answer::Stale(why),
         Err(ProviderError::Refused(error)) => Answer::Refused(error),

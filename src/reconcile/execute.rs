@@ -10,6 +10,8 @@
 //! - A row leaves the journal only when its end was seen: a lost answer stays `Unknown` and is
 //!   asked again under the same token.
 //! - When told to stop, no new batch begins; what is under way is left to its tickets.
+//! - Where a provider said of a whole account that it takes nothing now, nothing further is begun: what has
+//!   not begun there is put off, and others go on.
 //! - What was begun by an earlier pass is waited for as long as a pass has patience, and is not asked
 //!   about a second time while it is asked about.
 
@@ -26,6 +28,7 @@ use tracing::{Instrument as _, Span};
 
 use super::call::{self, Answer, Answers};
 use super::ledger::{self, End};
+use super::shut::Shut;
 use super::slow::{PATIENCE, Questions};
 use super::turn::{Room, Turns};
 use super::{Notice, PassError, Watch};
@@ -35,7 +38,8 @@ use crate::model::{
     Change, Event, Happened, Happening, Journalled, Phase, Record, RequestId, Retry, TargetKey,
     Ticket, Token, TraceParent,
 };
-use crate::provider::Providers;
+use crate::plan;
+use crate::provider::{Providers, Scope};
 use crate::store::{Lease, Store, Write};
 use crate::{report, trace};
 
@@ -108,11 +112,12 @@ pub struct Done {
 impl Executor<'_> {
     /// Begins `rows`, which are new, in their order: journals their intents first. `under_way` has
     /// its room already. Where beginning takes long, since a provider allows no more, those that have
-    /// begun are asked about meanwhile.
+    /// begun are asked about meanwhile. Nothing is begun where `shut` says so, and where it comes to say so.
     pub async fn begin(
         &self,
         rows: Vec<Journalled>,
         under_way: &BTreeMap<TargetKey, Journalled>,
+        shut: &mut Shut,
         records: &HashMap<RequestId, Option<Record>>,
         retries: &BTreeMap<TargetKey, Retry>,
         now: &(dyn Fn() -> Timestamp + Sync),
@@ -122,6 +127,9 @@ impl Executor<'_> {
         under_way.values().for_each(|row| room.take(self.queue(row)));
         let mut turns = Turns::default();
         rows.into_iter().for_each(|row| turns.put(self.lane(&row), row));
+        shut.reopen(now());
+        let barred = self.put_off(&mut turns, shut);
+        self.settle(barred, records, retries, now(), &mut done).await?;
         let mut calls: BTreeMap<String, usize> = BTreeMap::new();
         let mut asked = JoinSet::new();
         let mut next_poll = now() + ASK;
@@ -149,10 +157,43 @@ impl Executor<'_> {
                 answers.extend(more);
                 ended = asked.try_join_next();
             }
+            if self.close(&answers, shut, now()) {
+                answers.extend(self.put_off(&mut turns, shut));
+            }
             let before = done.ended.len();
             self.settle(answers, records, retries, now(), &mut done).await?;
             done.ended[before..].iter().for_each(|(row, _)| room.give_back(&self.queue(row)));
         }
+    }
+
+    /// Notes where nothing more is to begin by what was answered; whether that is somewhere.
+    fn close(&self, answers: &[(Journalled, Answer)], shut: &mut Shut, now: Timestamp) -> bool {
+        let mut is_some = false;
+        for (row, answer) in answers {
+            let Answer::Later(error, after, scope) = answer else { continue };
+            let place = match scope {
+                Scope::Target => continue,
+                Scope::View => self.view(row),
+                Scope::Lane => self.lane(row),
+            };
+            let wait = after.and_then(|a| SignedDuration::try_from(a).ok());
+            let wait = wait.unwrap_or_else(|| plan::backoff(1, 0.0, false));
+            shut.close(place, now + wait, error);
+            is_some = true;
+        }
+        is_some
+    }
+
+    /// Takes out of their turn those that are where nothing is begun.
+    fn put_off(&self, turns: &mut Turns, shut: &Shut) -> Answers {
+        let bars = |row: &Journalled| shut.until(&[self.lane(row), self.view(row)]);
+        let rows = turns.withdraw(|row| bars(row).is_some()).into_iter();
+        let put_off = rows.filter_map(|row| {
+            let (until, error) = bars(&row)?;
+            let answer = Answer::NotBegun(error.to_owned(), until);
+            Some((row, answer))
+        });
+        put_off.collect()
     }
 
     /// Makes the intents durable, all in one transaction, and hands the rows to their providers.
@@ -301,6 +342,13 @@ impl Executor<'_> {
         format!("{} {}", target.provider, lane.unwrap_or_default())
     }
 
+    /// Those that are reached by the same rights, with the provider's kind before it.
+    fn view(&self, row: &Journalled) -> String {
+        let target = &row.change.target;
+        let view = self.providers.get(&target.provider).map(|p| p.view(target));
+        format!("{} {}", target.provider, view.unwrap_or_default())
+    }
+
     fn queue(&self, row: &Journalled) -> super::turn::Queue {
         (self.lane(row), row.change.target.key.request.team().to_owned())
     }
@@ -347,7 +395,7 @@ impl Executor<'_> {
         for (row, answer) in answers {
             let answer = match answer {
                 Answer::Unknown(error) if planted!("unknown-is-failure") => {
-                    Answer::Later(error, None)
+                    Answer::Later(error, None, Scope::Target)
                 }
                 answer => answer,
             };
@@ -411,9 +459,15 @@ impl Executor<'_> {
                     let failure = Failure { error, stale: true, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
                 }
-                Answer::Later(error, after) => {
+                Answer::Later(error, after, _) => {
                     let failure = Failure { error, after, ..Failure::default() };
                     self.fail(row, failure, retries, now, &mut writes, done);
+                }
+                Answer::NotBegun(error, until) => {
+                    let key = row.change.target.key.clone();
+                    let retry = ledger::put_off(&row, retries.get(&key), error, until);
+                    writes.push(Write::Retry { key: key.clone(), retry: Some(retry.clone()) });
+                    done.retries.insert(key, Some(retry));
                 }
                 Answer::Running(ticket, events) => {
                     self.tell(&row, events, &mut writes);

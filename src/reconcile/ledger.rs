@@ -168,6 +168,20 @@ pub fn retry(
     }
 }
 
+/// When a step is tried that was not begun, since others met `error` where it is.
+pub fn put_off(row: &Journalled, before: Option<&Retry>, error: String, until: Timestamp) -> Retry {
+    let same = |b: &&Retry| b.fingerprint == row.fingerprint;
+    Retry {
+        fingerprint: row.fingerprint,
+        attempts: before.filter(same).map_or(0, |b| b.attempts),
+        until,
+        error,
+        refused: false,
+        ended: false,
+        left: before.and_then(|b| b.left.clone()),
+    }
+}
+
 /// What a creation that failed may have left.
 pub fn left(row: &Journalled) -> Option<Box<Left>> {
     let Outcome::Applied(applied) = &row.outcome else { return None };

@@ -11,6 +11,7 @@ use super::brought::Brought;
 use super::ends::Ends;
 use super::observe::LooksOpen;
 use super::preview::{Prepared, Previewing};
+use super::shut::Shut;
 use super::table::{Entry, Table};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
@@ -57,6 +58,8 @@ pub struct Memory {
     pub(super) looks_open: std::sync::Mutex<LooksOpen>,
     /// Effects under way.
     pub journal: BTreeMap<TargetKey, Journalled>,
+    /// Where nothing is begun for now. Kept only here: after a restart it is tried.
+    pub shut: Shut,
     /// Targets that failed.
     pub retries: BTreeMap<TargetKey, Retry>,
     /// Why nothing happens, by request.

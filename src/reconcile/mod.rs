@@ -47,6 +47,7 @@ pub mod review;
 mod rights;
 pub mod rollout;
 mod round;
+mod shut;
 mod slow;
 pub mod source;
 mod step;

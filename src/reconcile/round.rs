@@ -110,10 +110,13 @@ impl Pass<'_> {
             let digest = plan.digest();
             for part in ready.chunks(PART) {
                 let rows = self.rows(part, digest).await?;
+                let mut shut = std::mem::take(&mut self.memory.shut);
                 let (journal, retries) = (&self.memory.journal, &self.memory.retries);
                 let executor = self.executor(lease);
-                let done =
-                    executor.begin(rows, journal, &self.records, retries, self.clock).await?;
+                let done = executor
+                    .begin(rows, journal, &mut shut, &self.records, retries, self.clock)
+                    .await?;
+                self.memory.shut = shut;
                 changed.extend(done.records.keys().cloned());
                 self.take_done(done).await?;
             }

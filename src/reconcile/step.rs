@@ -298,7 +298,11 @@ impl Pass<'_> {
         }
         for (key, retry) in retries {
             match retry {
-                Some(retry) => self.memory.retries.insert(key, retry),
+                Some(retry) => {
+                    // What was prepared and not carried out its provider clears away.
+                    self.memory.prepared.remove(&key);
+                    self.memory.retries.insert(key, retry)
+                }
                 None => self.memory.retries.remove(&key),
             };
         }

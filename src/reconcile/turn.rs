@@ -73,6 +73,19 @@ impl Turns {
         self.queues.is_empty()
     }
 
+    /// Takes those out that are not to begin.
+    pub(super) fn withdraw(&mut self, is: impl Fn(&Journalled) -> bool) -> Vec<Journalled> {
+        let mut out = Vec::new();
+        self.queues.retain(|_, rows| {
+            let (gone, stay) = std::mem::take(rows).into_iter().partition(|(_, row)| is(row));
+            *rows = stay;
+            let gone: VecDeque<(usize, Journalled)> = gone;
+            out.extend(gone.into_iter().map(|(_, row)| row));
+            !rows.is_empty()
+        });
+        out
+    }
+
     /// Takes those that may begin, by lane; `most` says how many of a lane may.
     pub(super) fn next(
         &mut self,

@@ -159,13 +159,11 @@ fn waits(facts: &Facts<'_>, paint: &Paint, out: &mut String) {
         );
     }
     for (key, retry) in facts.retries {
-        let text = format!(
-            "{} failed {} and is tried again at {}: {}",
-            key.component,
-            hold::times(retry.attempts),
-            retry.until,
-            retry.error
-        );
+        let tried = match retry.attempts {
+            0 => "was not begun and is tried".to_owned(),
+            n => format!("failed {} and is tried again", hold::times(n)),
+        };
+        let text = format!("{} {tried} at {}: {}", key.component, retry.until, retry.error);
         row(paint, "retry", &text, out);
     }
     for (key, action, since) in facts.under_way {

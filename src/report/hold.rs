@@ -188,6 +188,7 @@ pub fn title(reason: &HoldReason) -> &'static str {
         HoldReason::TooManyDeletes { .. } => "Too many deletions",
         HoldReason::LooksLikeAMove { .. } => "Looks like a move",
         HoldReason::OutsideWindow { .. } => "Outside of the change window",
+        HoldReason::Backoff { attempts: 0, .. } => "Waits for its provider",
         HoldReason::Backoff { .. } => "Failed, and is tried again",
         HoldReason::Refused { .. } => "Refused by its provider",
         HoldReason::RolloutStopped { .. } => "Its rollout stopped",
@@ -330,6 +331,11 @@ pub fn reason(reason: &HoldReason) -> String {
         HoldReason::OutsideWindow { until } => {
             format!("the environment's change window is closed; it opens at {}", time(*until))
         }
+        HoldReason::Backoff { until, attempts: 0, error } => format!(
+            "it was not begun, since its provider takes nothing there now ({}); it is tried at {}",
+            words(error),
+            time(*until)
+        ),
         HoldReason::Backoff { until, attempts, error } => format!(
             "it failed ({}), {}; it is tried again at {}",
             words(error),
@@ -683,6 +689,8 @@ mod tests {
         let backoff =
             HoldReason::Backoff { until: at(), attempts: 3, error: "too\nmany \u{1b}[2J".into() };
         insta::assert_snapshot!(reason(&backoff), @r"it failed (too\nmany \u{1B}[2J), 3 times; it is tried again at 2027-01-15 08:00:00 UTC");
+        let untried = HoldReason::Backoff { until: at(), attempts: 0, error: "too fast".into() };
+        insta::assert_snapshot!(reason(&untried), @"it was not begun, since its provider takes nothing there now (too fast); it is tried at 2027-01-15 08:00:00 UTC");
         let rewritten = HoldReason::Source {
             source: SourceName::new("main"),
             problem: SourceProblem::HistoryRewritten {

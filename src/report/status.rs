@@ -150,7 +150,7 @@ fn phase(facts: &Facts<'_>) -> RequestPhase {
     if is(|r| {
         matches!(
             r,
-            HoldReason::Backoff { .. }
+            HoldReason::Backoff { attempts: 1.., .. }
                 | HoldReason::Refused { .. }
                 | HoldReason::Stuck { .. }
                 | HoldReason::InternalError { .. }
@@ -165,6 +165,7 @@ fn phase(facts: &Facts<'_>) -> RequestPhase {
         matches!(
             r,
             HoldReason::WaitingFor { .. }
+                | HoldReason::Backoff { attempts: 0, .. }
                 | HoldReason::OutsideWindow { .. }
                 | HoldReason::InFlight { .. }
         )

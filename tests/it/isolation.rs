@@ -1,9 +1,9 @@
 //! One that goes wrong among many: how long the others wait for it, counted in passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::aws::{Fault, Gate, Rule};
+use crate::aws::{Fault, Gate, REGION, Rule};
 use crate::daemon::eventually;
 use crate::stacks::{Account, catalog};
 use crate::world::catalog::{self as files, template};
@@ -252,6 +252,50 @@ fn i7_what_is_sent_again_to_an_account_that_hangs_keeps_nobody_waiting() {
     for n in 0..20 {
         it.world.ready(&id(n));
         assert_eq!(it.aws.effects(&it.stack(&id(n))), ["create"], "{}", it.aws.history());
+    }
+    it.again_nothing();
+}
+
+/// Calls of one account at once, as the executor makes them.
+const AT_ONCE: usize = 16;
+
+#[test]
+fn f34_i7_what_has_not_begun_in_an_account_that_throttles_waits_for_a_later_pass() {
+    let it = Account::new();
+    let region = |edit: Edit| edit.and_replace(REGION, "us-west-2");
+    it.world.catalog.commit([region(catalog::environment(&it.aws, "busy", "", ""))]);
+    let (quick, busy) = ("orders/dev/queue", |n: usize| format!("aaa/busy/queue-{n}"));
+    let all: Vec<String> = (0..3 * AT_ONCE).map(busy).collect();
+    let begun = || -> BTreeSet<String> {
+        let calls = it.aws.calls().into_iter().filter(|call| call.action == "CreateStack");
+        calls.map(|call| call.stack).filter(|name| name.starts_with("vend-aaa-busy-")).collect()
+    };
+    it.aws.rule(Rule::on("CreateStack", Fault::Throttle).stack("vend-aaa-busy-"));
+    let edits = all.iter().map(String::as_str).chain([quick]);
+    it.world.requests.commit(edits.map(|id| ask(id, request("queue@1.0.0", "{}"))));
+    it.world.vend(&["apply"]);
+
+    // The first of them were tried, and the other account's was done in that pass.
+    assert_eq!(begun().len(), AT_ONCE, "{}", it.aws.history());
+    assert_eq!(it.aws.effects("vend-orders-dev-queue"), ["create"], "{}", it.aws.history());
+    let of = |phase: &str| {
+        let standing = all.iter().map(|id| it.world.standing(id));
+        standing.filter(|it| it.0 == phase && it.1 == "Backoff").collect::<Vec<_>>()
+    };
+    let (failed, waiting) = (of("Failed"), of("Waiting"));
+    assert_eq!((failed.len(), waiting.len()), (AT_ONCE, 2 * AT_ONCE), "{failed:?} {waiting:?}");
+    assert!(failed.iter().all(|it| it.2.contains("it failed")), "{failed:?}");
+    assert!(waiting.iter().all(|it| it.2.contains("it was not begun")), "{waiting:?}");
+
+    it.aws.no_rules();
+    for id in &all {
+        assert_eq!(it.world.vend(&["retry", id]).code, 0);
+    }
+    it.apply();
+    assert_eq!(begun().len(), all.len());
+    for id in &all {
+        it.world.ready(id);
+        assert_eq!(it.aws.effects(&it.stack(id)), ["create"], "{}", it.aws.history());
     }
     it.again_nothing();
 }

@@ -12,7 +12,7 @@ use super::settings::Place;
 use crate::error::chain;
 use crate::fault::Fault;
 use crate::model::Target;
-use crate::provider::ProviderError;
+use crate::provider::{ProviderError, Scope};
 
 /// What became of a call that did not go well.
 #[derive(Clone, Debug)]
@@ -96,9 +96,7 @@ impl Trouble {
     pub(super) fn of_a_look(self) -> ProviderError {
         match self {
             Self::Throttled(words) => throttled(words),
-            Self::NoCredentials(words) => {
-                ProviderError::unavailable(format!("no AWS credentials: {words}"))
-            }
+            Self::NoCredentials(words) => no_credentials(format!("no AWS credentials: {words}")),
             Self::Unsent(words) | Self::Lost(words) => ProviderError::unavailable(words),
             Self::Rejected { code, message } => refused(&code, message),
         }
@@ -108,7 +106,7 @@ impl Trouble {
     pub(super) fn of_a_look_at(self, target: &Target, place: &Place) -> ProviderError {
         let Self::NoCredentials(words) = self else { return self.of_a_look() };
         let environment = target.key.request.environment();
-        ProviderError::unavailable(match &place.role {
+        no_credentials(match &place.role {
             Some(role) if words != CHAIN => {
                 format!(
                     "the role `{role}` of the environment `{environment}` cannot be taken on: {words}"
@@ -172,12 +170,13 @@ const THROTTLES: [&str; 7] = [
 ];
 
 fn throttled(words: String) -> ProviderError {
-    match ProviderError::unavailable(words) {
-        ProviderError::Unavailable { error, .. } => {
-            ProviderError::Unavailable { retry_after: Some(THROTTLED), error }
-        }
-        other => other,
-    }
+    // The service counts the calls of an account, whatever they are about.
+    ProviderError::unavailable_to(Scope::Lane, Some(THROTTLED), words)
+}
+
+/// Who has no credentials for one stack has none for others of the same role.
+fn no_credentials(words: String) -> ProviderError {
+    ProviderError::unavailable_to(Scope::View, None, words)
 }
 
 fn refused(code: &str, message: String) -> ProviderError {

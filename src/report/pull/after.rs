@@ -263,6 +263,10 @@ fn error(reason: &HoldReason) -> Option<&str> {
 /// What helps, without the words that stand above it already.
 fn next(held: &Hold, asks: Option<&str>) -> String {
     match &held.reason {
+        HoldReason::Backoff { until, attempts: 0, .. } => format!(
+            "It was not begun, since its provider takes nothing there now; it is tried at {}, or at once with",
+            time(*until)
+        ),
         HoldReason::Backoff { until, attempts, .. } => format!(
             "Tried {}; it is tried again at {}, or at once with",
             hold::times(*attempts),

@@ -11,7 +11,7 @@ use vend::model::{
     Action, Artifact, Change, HoldReason, Live, Map, Observation, Owner, PassReport, Preview,
     Progress, Target, Ticket, Token,
 };
-use vend::provider::{Provider, ProviderError, Providers};
+use vend::provider::{Provider, ProviderError, Providers, Scope};
 use vend::reconcile::review::Question;
 
 use super::lab::{Clock, Run, store};
@@ -287,10 +287,8 @@ async fn failures_wait_ever_longer_and_refusals_for_a_person() {
     let story = Story::new(100);
     let id = "orders/dev/queue";
     story.world.requests.commit([ask(id, note("one"))]);
-    let wish = ProviderError::Unavailable {
-        retry_after: Some(Duration::from_secs(600)),
-        error: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("throttled")),
-    };
+    let after = Some(Duration::from_secs(600));
+    let wish = ProviderError::unavailable_to(Scope::Target, after, "throttled");
     story.slow.refuse([wish, ProviderError::Refused("not allowed".into())]);
     let mut run = story.run().await;
     let wait = |report: &PassReport| {
