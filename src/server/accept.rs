@@ -1,6 +1,8 @@
 //! Connections: how many, how long, how much. What is slow or greedy costs only itself.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody, to_bytes};
@@ -15,8 +17,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
-/// Connections at once; more wait in the system's queue.
+/// Connections at once. Where one more comes, the oldest of those that nobody works for gives way to it: whoever
+/// keeps all places and asks for nothing keeps nobody else out. Only where all are at work does it wait.
 const CONNECTIONS: usize = 512;
 
 /// A request's head.
@@ -106,12 +110,18 @@ pub(super) async fn serve_bodies<L>(
         read_body(request, next, bodies.clone(), room.clone())
     }));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open = Open::default();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         // Waits a moment by itself when there are no descriptors left.
         let (stream, _) = listener.accept().await;
+        if places.available_permits() == 0 {
+            open.make_room();
+        }
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let at_work = AtWork::default();
         let router = router.clone().layer(Extension(ConnectInfo(stream.peer())));
-        tokio::spawn(async move {
+        let router = router.layer(Extension(at_work.clone()));
+        let task = tokio::spawn(async move {
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD.1)
@@ -126,7 +136,46 @@ pub(super) async fn serve_bodies<L>(
             }
             drop(place);
         });
+        open.push(task.abort_handle(), at_work);
     }
+}
+
+/// Whether somebody works for a connection: all of a request was read, and not all of it is answered.
+#[derive(Clone, Default)]
+struct AtWork(Arc<AtomicBool>);
+
+/// Connections, the oldest first.
+#[derive(Default)]
+struct Open(VecDeque<(AbortHandle, AtWork)>);
+
+impl Open {
+    fn push(&mut self, task: AbortHandle, at_work: AtWork) {
+        if self.0.len() >= CONNECTIONS {
+            self.0.retain(|(task, _)| !task.is_finished());
+        }
+        self.0.push_back((task, at_work));
+    }
+
+    /// Ends the oldest that nobody works for; its place is free a moment later.
+    fn make_room(&mut self) {
+        self.0.retain(|(task, _)| !task.is_finished());
+        let idle = self.0.iter().position(|(_, at_work)| !at_work.0.load(Ordering::Relaxed));
+        if let Some((task, _)) = idle.and_then(|at| self.0.remove(at)) {
+            task.abort();
+        }
+    }
+}
+
+/// Answers a request of which all was read.
+async fn work(request: Request<Body>, next: Next) -> Response {
+    let at_work = request.extensions().get::<AtWork>().cloned().unwrap_or_default();
+    at_work.0.store(true, Ordering::Relaxed);
+    let answer = next.run(request).await;
+    // One whose end is not known yet is written as it comes about.
+    if answer.body().size_hint().exact().is_some() {
+        at_work.0.store(false, Ordering::Relaxed);
+    }
+    answer
 }
 
 /// Reads the whole body before anybody works on the request, within its bounds.
@@ -141,7 +190,7 @@ async fn read_body(
         return refused.into_response();
     }
     if most == 0 {
-        return next.run(Request::from_parts(head, Body::empty())).await;
+        return work(Request::from_parts(head, Body::empty()), next).await;
     }
     // One that does not tell its length may come to all that is allowed.
     let length = body.size_hint().upper().map_or(most, |upper| upper.min(most as u64) as usize);
@@ -151,7 +200,7 @@ async fn read_body(
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     match tokio::time::timeout(BODY_WITHIN, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => work(Request::from_parts(head, Body::from(bytes)), next).await,
         Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }

@@ -59,10 +59,6 @@ const NARROWED: &[(&str, &str)] = &[
         "a schema of 400 KB with 20,000 branches: it ends at the limit of a file's size, before anybody reads it",
     ),
     ("B71", "3,000 steps: whatever is beyond 60,000 characters is cut alike"),
-    (
-        "B102",
-        "sixty connections and not a thousand: of more than 512, those beyond wait in the system's queue until some are closed, after five seconds",
-    ),
 ];
 
 /// Where the page says that.

@@ -7,7 +7,7 @@ mod life;
 mod limit;
 mod pace;
 mod sandbox;
-mod server;
+pub mod server;
 mod serving;
 mod socket;
 mod systemd;

@@ -182,6 +182,46 @@ fn b102_slow_and_greedy_connections_cost_only_themselves() {
     daemon.stop();
 }
 
+/// Connections of one server at once.
+const PLACES: usize = 512;
+
+/// A thousand that have begun to say something, the first of them first.
+pub fn thousand(address: &str, begin: &str) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(begin.as_bytes()).unwrap();
+        stream
+    };
+    (0..1_000).map(open).collect()
+}
+
+/// Says one byte more on each, where somebody listens still, and counts those.
+fn still_open(streams: &mut [TcpStream]) -> usize {
+    let is_open = |stream: &mut TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        let found = stream.peek(&mut [0]);
+        let is_open = found.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        is_open && stream.write_all(b"x").is_ok()
+    };
+    streams.iter_mut().map(is_open).filter(|is| *is).count()
+}
+
+#[test]
+fn b102_a_thousand_sockets_that_say_next_to_nothing_keep_nobody_out() {
+    let world = patient();
+    let mut daemon = Serving::ready(&world);
+    let address = daemon.address();
+    let mut slow = thousand(&address, "GET /healthz HTTP/1.1\r\nx-slow: ");
+    for _ in 0..5 {
+        assert_eq!(daemon.get("/healthz").1, "ok\n");
+    }
+    let open = still_open(&mut slow);
+    assert!(open <= PLACES, "{open} are open");
+    eventually("all of them are closed", || (still_open(&mut slow) == 0).then_some(()));
+    assert_eq!(daemon.get("/healthz").1, "ok\n");
+    daemon.stop();
+}
+
 /// The whole answer to a request, as it came.
 fn ask_for(daemon: &Serving, line: &str, more: &str) -> String {
     let address = daemon.address();

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::{Desk, SECRET};
+use crate::daemon::server::thousand;
 use crate::daemon::{Serving, eventually};
 use crate::github::signature;
 use crate::observe::{counted, sample};
@@ -76,6 +77,34 @@ fn b102_what_nobody_signed_is_not_read_and_what_is_read_has_its_bounds() {
     assert!(of("forged") >= 2.0 && of("woke") > 0.0);
     assert_eq!((of("notJson"), of("noSecret")), (0.0, 0.0));
     drop(held);
+}
+
+#[test]
+fn b102_a_thousand_bodies_that_never_come_keep_no_delivery_out() {
+    let (desk, listen) = hearing();
+    desk.hub.hook(&format!("http://{listen}/webhook/github"), SECRET);
+    let _daemon = desk.serve();
+    // Anybody can make up a signature, and sends a byte of a body then.
+    let head = format!(
+        "POST /webhook/github HTTP/1.1\r\nhost: vend\r\ncontent-length: 10\r\nx-github-event: push\r\n\
+         x-hub-signature-256: {}\r\n\r\n{{",
+        signature("made up", b"")
+    );
+    let heard = || {
+        let answers = desk.hub.deliveries().into_iter().flat_map(|it| it.answers);
+        answers.filter(|it| *it == Ok(204)).count()
+    };
+    let mut slow = thousand(&listen, &head);
+    let before = heard();
+    let n = desk.propose("ada", "one", [ask("orders/dev/one", note("one"))]);
+    eventually("a delivery is heard", || (heard() > before).then_some(()));
+    // Those who gave way are told nothing; those whose half a minute was waited for are told that it is over.
+    slow.iter().for_each(|it| it.set_nonblocking(true).unwrap());
+    let late = slow.iter_mut().filter_map(answered).count();
+    assert_eq!(late, 0, "they were waited for");
+    // Nothing but a delivery wakes it.
+    desk.says(n, &["1 to create"]);
+    assert!(desk.hub.deliveries().iter().all(|it| !it.answers.contains(&Ok(503))));
 }
 
 #[test]
