@@ -4,7 +4,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic::{PanicHookInfo, set_hook};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,6 +25,10 @@ const WAITING: usize = 8_192;
 
 /// How long the end of the program waits for the last lines to be read.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Said where the program cannot begin; put together beforehand, since memory may be what lacks.
+const NO_THREADS: &str = "error: the system gives the program no thread, or no memory for one\n  try: more of both \
+    (`ulimit -d`, `-v` and `-u`; for a service `MemoryMax=` and `TasksMax=`)\n";
 
 /// How many lines were dropped since their reader was stuck.
 pub fn dropped() -> Arc<AtomicU64> {
@@ -65,9 +69,26 @@ pub fn start(args: &Args) -> Option<Lines> {
     lines
 }
 
+/// Whether the program's threads are being started.
+static BEGINS: AtomicBool = AtomicBool::new(false);
+
+/// Starts the program's threads. Where the system gives one of them none, or no memory for it, what starts them panics,
+/// and waits on its way out for those that are there already, which nobody ends: the program ends before that.
+pub fn beginning<T>(start: impl FnOnce() -> T) -> T {
+    BEGINS.store(true, Ordering::Relaxed);
+    let started = start();
+    BEGINS.store(false, Ordering::Relaxed);
+    started
+}
+
 /// What the system would print of it by itself is no line of a log, and waits for its reader.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    if BEGINS.load(Ordering::Relaxed) {
+        let mut out = io::stderr();
+        let _ = out.write_all(NO_THREADS.as_bytes());
+        std::process::exit(1);
+    }
     // Words that were put together may hold what was just read: a secret, for one.
     let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a bug");
     // Where `RUST_BACKTRACE` asks for it.

@@ -49,7 +49,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let lines = log::start(&args);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match log::beginning(|| threads.enable_all().build()) {
         Ok(runtime) => runtime,
         Err(error) => return Failure::from(anyhow::Error::new(error)).report(&args),
     };

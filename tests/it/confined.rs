@@ -33,7 +33,7 @@ const LAUNCH: &str = "VEND_CONFINED_LAUNCH";
 /// The test that is the launcher, as `cargo test` names it.
 const LAUNCHER: &str = "confined::what_starts_a_child_or_opens_a_connection_is_ended";
 
-/// How long a program may stay: one that gets no memory may wait for itself for ever.
+/// How long a program may stay: longer than any takes on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The memory of its own that a program may have, in bytes: what lies in a file and is only looked at does not

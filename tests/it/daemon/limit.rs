@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, getrlimit};
 use serde_json::json;
@@ -15,6 +15,36 @@ use crate::world::{World, ask, note};
 /// Whom the daemon runs as where the tests run as root, to whom no limit of processes applies: nobody else's
 /// number, so that nobody else's processes count.
 const SOMEBODY: u32 = 61_576;
+
+/// KiB of memory of its own that a program is started with: from where nothing at all begins to where it does its work.
+const KIB: std::ops::RangeInclusive<usize> = 1..=24;
+
+#[test]
+fn f68_a_program_that_is_given_no_memory_ends_by_itself() {
+    let world = World::new();
+    let [mut begun, mut refused] = [0; 2];
+    for kib in KIB.flat_map(|mib| [mib * 1024, mib * 1024 + 512]) {
+        let plan = world.command(&["plan"]);
+        let limited = format!("ulimit -c 0; ulimit -d {kib}; exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited, "sh"]).arg(plan.get_program()).args(plan.get_args());
+        command.env_clear().current_dir(world.root());
+        command.envs(plan.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = world.root().join("said");
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+        let mut child = command.spawn().unwrap();
+        let ended = eventually(&format!("an end with {kib} KiB"), || child.try_wait().unwrap());
+        let said = std::fs::read_to_string(&said).unwrap();
+        // A thread's stack, an allocation: whatever it is that it is not given, it says so where it can.
+        begun += usize::from(ended.success());
+        if said.contains("no memory for one") {
+            assert_eq!(ended.code(), Some(1), "{said}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no limit was one with which a thread cannot be started");
+    assert!(begun > 0, "no limit was one with which it works");
+}
 
 /// From now on a daemon may have so many processes and threads at once; `None`: as many as it likes. By a
 /// program, since whoever does that must be who the daemon is.
