@@ -103,4 +103,4 @@ pub fn read_fully(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -161,16 +161,35 @@ fn b02_duplicate_keys_name_both_lines() {
     );
 }
 
+/// An unoptimised program takes about so many times as long as one that is shipped.
+const UNOPTIMISED: u32 = if cfg!(debug_assertions) { 10 } else { 1 };
+
+/// Does something that takes no longer than that in a program that is shipped. It may have a few tries, of which the
+/// quickest counts: another's work on the machine is not its own.
+#[track_caller]
+pub(crate) fn within<T>(most: Duration, mut work: impl FnMut() -> T) -> T {
+    let most = most * UNOPTIMISED;
+    let mut best = Duration::MAX;
+    for _ in 0..8 {
+        let begun = Instant::now();
+        let came = work();
+        best = best.min(begun.elapsed());
+        if best <= most {
+            return came;
+        }
+    }
+    panic!("{best:?} at best, which may take {most:?}");
+}
+
 #[test]
 fn b04_deep_nesting_ends_at_once() {
     for text in ["[", "{a: ", "- ", "? ", "[{a: "] {
-        let begun = Instant::now();
-        let told = problems(text.repeat(10_000));
+        let text = text.repeat(10_000);
+        let told = within(Duration::from_millis(10), || problems(&text));
         assert!(
             told.contains("YAML003") && told.contains("nested deeper than 32"),
             "{text} {told}"
         );
-        assert!(begun.elapsed() < Duration::from_millis(100), "{text} {:?}", begun.elapsed());
     }
     let nested = |n: usize| format!("{}x{}", "[".repeat(n), "]".repeat(n));
     assert!(read(&file(), nested(32).as_bytes(), &Options::request()).is_ok());

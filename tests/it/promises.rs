@@ -52,7 +52,7 @@ const NARROWED: &[(&str, &str)] = &[
     ("B22", "as F09"),
     (
         "B42",
-        "the time is that of the whole program beside a request that is good, an unoptimised one ten times as long; so with B04, B54 and B55",
+        "an unoptimised program may take ten times as long, and of a few tries the quickest counts; so with B04, B54 and B55",
     ),
     (
         "B44",

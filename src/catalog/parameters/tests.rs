@@ -117,10 +117,10 @@ fn patterns_run_in_linear_time_b41_b42() {
         "{type: object, additionalProperties: false, properties: {a: {pattern: \"^(a+)+$\"}}}",
     )]);
     assert_eq!(problems, "");
-    let start = std::time::Instant::now();
     let value = json!({"a": format!("{}b", "a".repeat(100_000))});
-    assert!(!parameters.unwrap().schema.validator.is_valid(&value));
-    assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
+    let validator = &parameters.unwrap().schema.validator;
+    let is_valid = || validator.is_valid(&value);
+    assert!(!yaml::tests::within(std::time::Duration::from_millis(5), is_valid));
 }
 
 #[test]
