@@ -323,6 +323,39 @@ fn b92_nothing_is_sent_where_a_machine_keeps_its_credentials_or_to_itself_by_ano
 }
 
 #[test]
+fn b92_a_redirect_is_not_followed_and_the_message_is_sent_again_where_it_was_meant_for() {
+    // Where a machine keeps its credentials, and a place that may be sent to.
+    let metadata = "http://169.254.169.254/latest/meta-data".to_owned();
+    for (status, to) in [(302, None), (303, None), (307, None), (308, None), (308, Some(metadata))]
+    {
+        let (up, elsewhere) = (Receiver::start(), Receiver::start());
+        let to = to.unwrap_or_else(|| elsewhere.url("/latest/meta-data"));
+        up.redirect(status, &to);
+        let world = telling(json!([{"name": "up", "url": up.url("/hook")}]));
+        world.requests.commit([ask("orders/dev/wrong", wrong())]);
+        let mut daemon = Serving::ready(&world);
+        let line = eventually("it is told", || {
+            let mut lines = daemon.lines().into_iter();
+            lines.find(|line| {
+                line.contains("\"receiver\":\"up\"") && line.contains(&status.to_string())
+            })
+        });
+        assert!(line.contains("could not be delivered"), "{line}");
+        assert!(!line.contains("meta-data"), "{line}");
+        // It was not taken: it comes again, under the same id.
+        eventually("it is sent again", || (up.got().len() > 1).then_some(()));
+        up.answer(204);
+        daemon.logged("a notification was delivered");
+        let got = up.got();
+        assert!(got.iter().all(|it| it.id() == got[0].id() && it.path == "/hook"), "{got:?}");
+        assert_eq!(events(&got[0]), ["orders/dev/wrong held"]);
+        again_nothing(&world, &daemon, &up, 1);
+        daemon.stop();
+        assert_eq!(elsewhere.got().len(), 0, "{status} was followed");
+    }
+}
+
+#[test]
 fn a_receiver_that_cannot_be_used_is_refused_without_showing_its_address() {
     let world = telling(json!([{"name": "chat", "url": "http://hooks.chat.example/hush"}]));
     let said = world.vend_ends(3, &["status"]);

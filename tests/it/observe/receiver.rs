@@ -33,6 +33,7 @@ impl Delivery {
 pub struct Receiver {
     pub address: String,
     status: Arc<AtomicU16>,
+    location: Arc<Mutex<Option<String>>>,
     got: Arc<Mutex<Vec<Delivery>>>,
 }
 
@@ -41,14 +42,15 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (status, got) = (Arc::new(AtomicU16::new(204)), Arc::<Mutex<Vec<_>>>::default());
-        let (answer, kept) = (status.clone(), got.clone());
+        let location = Arc::<Mutex<Option<String>>>::default();
+        let (answer, leads, kept) = (status.clone(), location.clone(), got.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, kept) = (answer.clone(), kept.clone());
-                std::thread::spawn(move || serve(&stream, &answer, &kept));
+                let (answer, leads, kept) = (answer.clone(), leads.clone(), kept.clone());
+                std::thread::spawn(move || serve(&stream, &answer, &leads, &kept));
             }
         });
-        Self { address, status, got }
+        Self { address, status, location, got }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -60,13 +62,24 @@ impl Receiver {
         self.status.store(status, Ordering::Relaxed);
     }
 
+    /// Says from now on that it is to be found elsewhere.
+    pub fn redirect(&self, status: u16, to: &str) {
+        *self.location.lock().unwrap() = Some(to.to_owned());
+        self.answer(status);
+    }
+
     pub fn got(&self) -> Vec<Delivery> {
         self.got.lock().unwrap().clone()
     }
 }
 
 /// One request after the other, for as long as the connection lasts.
-fn serve(stream: &TcpStream, status: &AtomicU16, got: &Mutex<Vec<Delivery>>) -> Option<()> {
+fn serve(
+    stream: &TcpStream,
+    status: &AtomicU16,
+    location: &Mutex<Option<String>>,
+    got: &Mutex<Vec<Delivery>>,
+) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?);
     let mut out = stream.try_clone().ok()?;
     loop {
@@ -96,6 +109,8 @@ fn serve(stream: &TcpStream, status: &AtomicU16, got: &Mutex<Vec<Delivery>>) -> 
             }
             _ => {}
         }
-        write!(out, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n").ok()?;
+        let to = location.lock().unwrap().clone().filter(|_| (300..400).contains(&status));
+        let to = to.map(|to| format!("location: {to}\r\n")).unwrap_or_default();
+        write!(out, "HTTP/1.1 {status} x\r\n{to}content-length: 0\r\n\r\n").ok()?;
     }
 }

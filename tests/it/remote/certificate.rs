@@ -13,7 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority that signed one certificate, for 127.0.0.1 and `localhost`.
+/// A name that nobody has but where a test says so.
+pub const NAMED: &str = "hub.vend.test";
+
+/// An authority that signed one certificate, for 127.0.0.1, `localhost` and [`NAMED`].
 pub struct Authority {
     folder: PathBuf,
 }
@@ -27,7 +30,7 @@ impl Authority {
             "-keyout ca.key -out ca.pem -subj /CN=Authority -addext keyUsage=keyCertSign";
         openssl(&folder, &format!("{new} {authority}"));
         let server = "-keyout key.pem -out cert.pem -CA ca.pem -CAkey ca.key -subj /CN=localhost";
-        let names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+        let names = format!("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:{NAMED}");
         let leaf = "-addext basicConstraints=critical,CA:FALSE -addext";
         openssl(&folder, &format!("{new} {server} {leaf} {names}"));
         Self { folder }

@@ -3,6 +3,7 @@
 pub mod certificate;
 mod https;
 mod lost;
+mod pin;
 pub mod proxy;
 mod secret;
 pub mod server;

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::certificate::Authority;
+use super::certificate::{Authority, NAMED};
 use crate::backend::{self, Answer};
 
 /// What it does with requests.
@@ -99,6 +99,11 @@ impl Server {
     /// The same under another name.
     pub fn url_by_name(&self) -> String {
         format!("https://localhost:{}", self.address.port())
+    }
+
+    /// The same under the name that tests give it.
+    pub fn url_named(&self) -> String {
+        format!("https://{NAMED}:{}", self.address.port())
     }
 
     /// What clients are to trust.

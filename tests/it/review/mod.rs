@@ -20,6 +20,7 @@ mod queue;
 mod quiet;
 mod radius;
 mod rebase;
+mod replay;
 mod said;
 mod sides;
 mod stack;
