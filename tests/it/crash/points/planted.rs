@@ -19,6 +19,11 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("token-anew", "crash::points::f61_update", "sent without an intent"),
     (
         "token-anew",
+        "crash::points::random::files::f61_killed_at_random_moments",
+        "sent without an intent",
+    ),
+    (
+        "token-anew",
         "stacks::fault::i3_no_stack_is_touched_before_the_intent_is_on_disk",
         "sent without an intent",
     ),
@@ -161,11 +166,18 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
 
 /// How one of them came out: whether the test was there, and whether it failed in those words.
 fn outcome(fault: &str, test: &str, words: &str) -> Result<(), String> {
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--test-threads", "1"])
-        .env("VEND_PLANTED", fault)
-        .output()
-        .unwrap();
+    outcome_of(ends(fault, test), fault, test, words)
+}
+
+/// A test alone, with a fault in it.
+fn ends(fault: &str, test: &str) -> Command {
+    let mut run = Command::new(std::env::current_exe().unwrap());
+    run.args([test, "--exact", "--test-threads", "1"]).env("VEND_PLANTED", fault);
+    run
+}
+
+fn outcome_of(mut run: Command, fault: &str, test: &str, words: &str) -> Result<(), String> {
+    let run = run.output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
     if !said.contains("running 1 test") {
         return Err(format!("{fault}: there is no test {test}"));
@@ -177,6 +189,22 @@ fn outcome(fault: &str, test: &str, words: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{fault}: {test} fails, and not with `{words}`: {said}")),
     }
+}
+
+/// Ends at random moments of which one is right after a deletion was done and before it is said: a few dozen of them.
+const ENDS: &str = "1600";
+
+#[test]
+fn what_is_never_said_is_found_by_ends_at_random_moments_too() {
+    // That takes minutes.
+    if !super::run::whole() || std::env::var_os("VEND_PLANTED").is_some() {
+        return;
+    }
+    let (fault, test) =
+        ("unsaid-forgotten", "crash::points::random::files::f61_killed_at_random_moments");
+    let mut run = ends(fault, test);
+    run.env("VEND_CRASH", ENDS);
+    outcome_of(run, fault, test, "never: files: round").unwrap();
 }
 
 #[test]

@@ -17,10 +17,17 @@ pub fn are_there(world: &World, wanted: &Wanted) -> bool {
     let is = |(id, text): (&String, &String)| {
         let (team, name) = id.split_once("/dev/").unwrap();
         let file = world.output_file(&format!("dev/{team}/{name}/note/note.yaml"));
-        file.as_deref() == Some(&format!("text: round-{text}\n"))
+        let said = world.status_or_none(id).map(|status| status["parameters"]["text"].clone());
+        let asked = format!("round-{text}");
+        file.as_deref() == Some(&format!("text: {asked}\n")) && said == Some(json!(asked))
     };
     let files = world.output.files("main", "dev").len();
     files == 2 * wanted.len() && are_ready(world, wanted) && wanted.iter().all(is)
+}
+
+/// The last commit of the output, looked up without a process of its own: it is asked for all the time.
+pub fn last(world: &World) -> String {
+    std::fs::read_to_string(world.output.path().join("refs/heads/main")).unwrap_or_default()
 }
 
 /// Somebody's commit.
@@ -45,6 +52,10 @@ pub fn first(world: &mut World) -> Wanted {
 impl Fire for Files {
     fn act(&mut self, random: &mut Random, round: u64) {
         commit(&self.world, random, &mut self.wanted, round);
+    }
+
+    fn done(&self) -> String {
+        last(&self.world)
     }
 
     fn start(&mut self, _: &mut Random) -> Serving {

@@ -1,5 +1,5 @@
-//! The real daemon, ended by `kill -9` at random moments while people go on committing, and at once again in a
-//! fifth of its restarts: with files, with stacks, with pull requests, and several on one store.
+//! The real daemon, ended by `kill -9` while people go on committing: at random moments, or a moment after something was
+//! done in the world, when it is not said yet; and at once again in a fifth of its restarts: with files, with stacks, with pull requests, and several on one store.
 //!
 //! `VEND_CRASH` is how many ends there are, a quarter of them in each of the four; `VEND_SEED` is where chance begins.
 
@@ -9,7 +9,7 @@ mod replicas;
 mod stacks;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::daemon::Serving;
 use crate::world::World;
@@ -58,10 +58,16 @@ fn are_ready(world: &World, wanted: &Wanted) -> bool {
     statuses == wanted.len() && wanted.keys().all(is)
 }
 
+/// How long something may take to be done, before a daemon is ended all the same.
+const SOON: Duration = Duration::from_secs(3);
+
 /// A world under fire.
 trait Fire {
     /// Somebody does something.
     fn act(&mut self, random: &mut Random, round: u64);
+
+    /// Something that is another once more was done in the world.
+    fn done(&self) -> String;
 
     /// A daemon at its work, which is ended soon.
     fn start(&mut self, random: &mut Random) -> Serving;
@@ -79,8 +85,19 @@ fn under_fire(name: &str, few: u64, fire: &mut dyn Fire) {
     let mut twice = 0;
     for round in 0..times {
         fire.act(&mut random, round);
+        let done = fire.done();
         let mut daemon = fire.start(&mut random);
-        std::thread::sleep(Duration::from_millis(random.next(900)));
+        match random.next(2) {
+            0 => std::thread::sleep(Duration::from_millis(random.next(900))),
+            // What is done and not said is so for some hundredths of a second, which chance alone rarely meets.
+            _ => {
+                let until = Instant::now() + SOON;
+                while fire.done() == done && Instant::now() < until {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                std::thread::sleep(Duration::from_millis(random.next(120)));
+            }
+        }
         daemon.kill();
         if random.next(5) == 0 {
             twice += 1;

@@ -29,6 +29,10 @@ impl Fire for Pulls {
         }
     }
 
+    fn done(&self) -> String {
+        super::files::last(&self.desk.world)
+    }
+
     fn start(&mut self, _: &mut Random) -> Serving {
         Serving::start(&self.desk.world)
     }

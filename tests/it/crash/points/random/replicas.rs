@@ -32,6 +32,10 @@ impl Fire for Several {
         eventually("one leads", || self.daemons.iter().any(|(_, it)| leads(it)).then_some(()));
     }
 
+    fn done(&self) -> String {
+        super::files::last(&self.replicas.world)
+    }
+
     fn start(&mut self, random: &mut Random) -> Serving {
         // Just after another has gone, the newest: it has only begun.
         if self.daemons.len() < 3 {

@@ -24,6 +24,10 @@ impl Fire for Stacks {
         };
     }
 
+    fn done(&self) -> String {
+        self.it.aws.effects("").len().to_string()
+    }
+
     fn start(&mut self, _: &mut Random) -> Serving {
         Serving::start(&self.it.world)
     }
