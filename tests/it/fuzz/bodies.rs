@@ -189,7 +189,11 @@ fn template(data: &[u8]) {
 fn value(data: &[u8]) {
     let Ok(x) = std::str::from_utf8(data) else { return };
     let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    if x.contains(is_control) || x.contains("{{resolve:") {
+    if x.contains(is_control) {
+        return;
+    }
+    value_of_a_stack(x);
+    if x.contains(RESOLVE) {
         return;
     }
     const TEXT: &str = "a: {{parameters.x}}\nb: [{{parameters.x}}, 1]\nc: \"<{{parameters.x}}>\"\n";
@@ -200,6 +204,49 @@ fn value(data: &[u8]) {
     let found = yaml::read(&file(), text.as_bytes(), &Options::rendered());
     let found = found.unwrap_or_else(|problems| panic!("{x:?}: {problems:?}"))[0].to_json();
     assert_eq!(found, json!({"a": x, "b": [x, 1], "c": format!("<{x}>")}));
+}
+
+/// How CloudFormation is told to fetch something.
+const RESOLVE: &str = "{{resolve:";
+
+/// The same in a stack's template, where also what CloudFormation would do with it counts: nothing is fetched, and what
+/// `Fn::Sub` makes of a text is that text. What begins or ends as such a reference does is refused, and nothing else.
+fn value_of_a_stack(x: &str) {
+    const TEXT: &str = "a: {{parameters.x}}\nb: [{{parameters.x}}, 1]\nc: \"<{{parameters.x}}>\"\n\
+        d: {Fn::Sub: \"<{{parameters.x}}>\"}\ne: !Sub \"<{{parameters.x}}>\"\n\
+        f: {Fn::Sub: [\"<{{parameters.x}}>\", {n: \"{{parameters.x}}\"}]}\n\
+        g: {Fn::Join: [\"-\", [\"{{parameters.x}}\", \"<{{parameters.x}}>\"]]}\n";
+    let ends = |n: usize| x.ends_with(&RESOLVE[..n]);
+    let means_more =
+        x.contains(RESOLVE) || x.starts_with(&RESOLVE[1..]) || (2..RESOLVE.len()).any(ends);
+    let compiled = compiled(TEXT, Flavour::CloudFormation).unwrap();
+    let rendered = match compiled.render(&context(x), &Limits::default()) {
+        Ok(rendered) => rendered,
+        Err(problems) => {
+            assert!(
+                means_more && problems.iter().all(|p| p.code == "TPL005"),
+                "{x:?}: {problems:?}"
+            );
+            return;
+        }
+    };
+    assert!(!means_more, "{x:?} is taken");
+    let text = rendered.artifact.files.values().next().unwrap();
+    let mut found: serde_json::Value = serde_json::from_str(text).unwrap();
+    for at in ["/d/Fn::Sub", "/e/Fn::Sub", "/f/Fn::Sub/0"] {
+        let text = found.pointer_mut(at).unwrap();
+        let written = text.as_str().unwrap();
+        let names = written.split("${").skip(1).any(|after| !after.starts_with('!'));
+        assert!(!names, "{x:?}: {written:?} names something");
+        *text = written.replace("${!", "${").into();
+    }
+    let inside = format!("<{x}>");
+    let wanted = json!({
+        "a": x, "b": [x, 1], "c": inside,
+        "d": {"Fn::Sub": inside}, "e": {"Fn::Sub": inside}, "f": {"Fn::Sub": [inside, {"n": x}]},
+        "g": {"Fn::Join": ["-", [x, inside]]},
+    });
+    assert_eq!(found, wanted);
 }
 
 /// The event's name, and the body.
