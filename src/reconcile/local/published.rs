@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::super::rebuild;
 use super::cache::Stale;
 use crate::digest::Digest;
-use crate::git::{Blob, Entry, GitError, Kind, Mirror};
+use crate::git::{Blob, Entry, GitError, Kind, Mirror, Stands};
 use crate::model::{
     Artifact, ComponentRecord, InstanceId, Life, Lifetime, Map, ObjectId, Origin, Record,
     RequestId, Revision, Rollouts, SourceName, Status, TemplateId, Term, hidden_parameter,
@@ -114,22 +114,34 @@ impl Published {
         tip: &Revision,
         ids: &BTreeSet<RequestId>,
     ) -> Result<(), GitError> {
+        let (mut folders, mut digests) = (Vec::new(), Vec::new());
         for status in ids.iter().filter_map(|id| self.statuses.get(id)) {
             for component in &status.components {
-                let folder = format!("rendered/{}/{}", status.metadata.id, component.name);
-                let Some(tree) = mirror.tree(tip, &folder)? else { continue };
-                let mut artifact =
-                    Artifact { digest: Some(component.digest), ..Artifact::default() };
-                for entry in mirror.entries(tree, 10_000)? {
-                    if let Blob::Bytes(bytes) = mirror.blob(entry.id, 16 * 1024 * 1024)? {
-                        artifact
-                            .files
-                            .insert(entry.path, String::from_utf8_lossy(&bytes).into_owned());
-                    }
-                }
-                self.artifacts.insert(component.digest, Arc::new(artifact));
+                folders.push(format!("rendered/{}/{}", status.metadata.id, component.name));
+                digests.push(component.digest);
             }
         }
+        let mut files: HashMap<ObjectId, Vec<(Digest, String)>> = HashMap::new();
+        let mut artifacts: HashMap<Digest, Artifact> = HashMap::new();
+        for (digest, stands) in digests.into_iter().zip(mirror.stands(tip, &folders)?) {
+            let Stands::Folder(tree) = stands else { continue };
+            artifacts.insert(digest, Artifact { digest: Some(digest), ..Artifact::default() });
+            for entry in mirror.entries(tree, 10_000)? {
+                files.entry(entry.id).or_default().push((digest, entry.path));
+            }
+        }
+        let ids: Vec<ObjectId> = files.keys().copied().collect();
+        mirror.blobs(&ids, 16 * 1024 * 1024, &mut |id, blob| {
+            let Blob::Bytes(bytes) = blob else { return };
+            let text = String::from_utf8_lossy(&bytes);
+            for (digest, path) in files.remove(&id).into_iter().flatten() {
+                if let Some(artifact) = artifacts.get_mut(&digest) {
+                    artifact.files.insert(path, text.clone().into_owned());
+                }
+            }
+        })?;
+        let read = artifacts.into_iter().map(|(digest, artifact)| (digest, Arc::new(artifact)));
+        self.artifacts.extend(read);
         Ok(())
     }
 

@@ -27,15 +27,80 @@ pub(super) fn look<'a>(
 ) -> Result<Vec<Result<Look, ProviderError>>, ProviderError> {
     let targets: Vec<_> = targets.collect();
     let Some(tip) = tip else { return Ok(targets.iter().map(|_| Ok(Look::vacant())).collect()) };
-    let paths: Vec<&str> = targets.iter().map(|(place, _)| place.path.as_str()).collect();
-    let stands = mirror.stands(tip, &paths).map_err(before)?;
-    let one = |((place, target), stands): (&(&Where, &Target), &Stands)| {
-        Ok(match entries(mirror, stands, place)? {
-            Some(entries) => look_at(mirror, &entries, target).map_err(before)?,
-            None => Look::vacant(),
+    let mut looks = Vec::with_capacity(targets.len());
+    for part in targets.chunks(TOGETHER) {
+        let paths: Vec<&str> = part.iter().map(|(place, _)| place.path.as_str()).collect();
+        let stands = mirror.stands(tip, &paths).map_err(before)?;
+        let folders = part.iter().zip(&stands).map(|((place, _), s)| entries(mirror, s, place));
+        looks.extend(look_into(mirror, folders.collect(), part.iter().map(|(_, target)| *target)));
+    }
+    Ok(looks)
+}
+
+/// Folders that are read together: what is kept of them meanwhile is their markers.
+const TOGETHER: usize = 4_000;
+
+/// What lies in a folder, or that there is none.
+type Folder = Result<Option<Vec<Entry>>, ProviderError>;
+
+/// Looks into the folders of `targets`.
+fn look_into<'t>(
+    mirror: &Mirror,
+    folders: Vec<Folder>,
+    targets: impl Iterator<Item = &'t Target>,
+) -> Vec<Result<Look, ProviderError>> {
+    let mut contents = Contents::default();
+    contents.read_markers(mirror, folders.iter().flatten().flatten().flatten());
+    let marked: Vec<Result<Option<(Vec<Entry>, Mark)>, ProviderError>> = (folders.into_iter())
+        .zip(targets)
+        .map(|(folder, target)| {
+            let Some(entries) = folder? else { return Ok(None) };
+            let mark = mark(mirror, &entries, target, &contents).map_err(before)?;
+            Ok(Some((entries, mark)))
         })
+        .collect();
+    let ours = marked.iter().flatten().flatten().filter(|(_, mark)| matches!(mark, Mark::Ours(_)));
+    contents.read_files(mirror, ours.flat_map(|(entries, _)| entries));
+    let look = |marked: Result<Option<(Vec<Entry>, Mark)>, ProviderError>| {
+        let Some((entries, mark)) = marked? else { return Ok(Look::vacant()) };
+        let found = found(mirror, &entries, &mark, &contents).map_err(before)?;
+        Ok(Look { mark, found })
     };
-    Ok(targets.iter().zip(&stands).map(one).collect())
+    marked.into_iter().map(look).collect()
+}
+
+/// What lies in many folders, read in the order of the pack. One by one in the order of the folders, most
+/// blobs would have to be put together from the start of their chain of differences.
+///
+/// Of what cannot be read nothing is kept: it is read again by itself, and what is wrong is said of its folder.
+#[derive(Default)]
+struct Contents {
+    markers: HashMap<ObjectId, Option<Vec<u8>>>,
+    files: HashMap<ObjectId, Found>,
+}
+
+impl Contents {
+    fn read_markers<'e>(&mut self, mirror: &Mirror, entries: impl Iterator<Item = &'e Entry>) {
+        let markers = entries.filter(|entry| entry.path == MARKER && entry.kind == Kind::File);
+        let ids: Vec<ObjectId> = markers.map(|entry| entry.id).collect();
+        let keep = &mut |id, blob| drop(self.markers.insert(id, whole(blob)));
+        note(mirror.blobs(&ids, MARKER_MAX, keep));
+    }
+
+    fn read_files<'e>(&mut self, mirror: &Mirror, entries: impl Iterator<Item = &'e Entry>) {
+        let files = entries.filter(|entry| entry.path != MARKER && entry.kind == Kind::File);
+        let ids: Vec<ObjectId> = files.map(|entry| entry.id).collect();
+        let keep = &mut |id, blob| {
+            self.files.insert(id, seen(&blob));
+        };
+        note(mirror.blobs(&ids, FILE_MAX, keep));
+    }
+}
+
+fn note(read: Result<(), GitError>) {
+    if let Err(error) = read {
+        tracing::debug!(error = crate::error::chain(&error), "folders are read one by one");
+    }
 }
 
 /// What lies in a target's folder; `None` when there is no folder, and nothing in its place.
@@ -60,45 +125,64 @@ fn entries(
     }
 }
 
-fn look_at(mirror: &Mirror, entries: &[Entry], target: &Target) -> Result<Look, GitError> {
+/// Whose a folder is that holds `entries`.
+fn mark(
+    mirror: &Mirror,
+    entries: &[Entry],
+    target: &Target,
+    contents: &Contents,
+) -> Result<Mark, GitError> {
     let Some(marker) = entries.iter().find(|entry| entry.path == MARKER) else {
-        let mark = if entries.is_empty() { Mark::Vacant } else { Mark::Nobody };
-        return Ok(Look { mark, found: BTreeMap::new() });
+        return Ok(if entries.is_empty() { Mark::Vacant } else { Mark::Nobody });
     };
-    let mark = Mark::read(read(mirror, marker)?.as_deref(), target);
-    let mut found = BTreeMap::new();
+    Ok(match contents.markers.get(&marker.id).filter(|_| marker.kind == Kind::File) {
+        Some(bytes) => Mark::read(bytes.as_deref(), target),
+        None => Mark::read(read(mirror, marker)?.as_deref(), target),
+    })
+}
+
+/// What a folder holds beside its marker, where it is ours.
+fn found(
+    mirror: &Mirror,
+    entries: &[Entry],
+    mark: &Mark,
+    contents: &Contents,
+) -> Result<BTreeMap<String, Found>, GitError> {
     if !matches!(mark, Mark::Ours(_)) {
-        return Ok(Look { mark, found });
+        return Ok(BTreeMap::new());
     }
-    let mut plain: HashMap<ObjectId, Found> = HashMap::new();
-    let ids: Vec<_> = entries.iter().filter(|e| e.kind == Kind::File).map(|e| e.id).collect();
-    mirror.blobs(&ids, FILE_MAX, &mut |id, blob| {
-        let seen = match blob {
-            Blob::Bytes(bytes) => Found::Plain(sha256(&bytes)),
-            Blob::TooLarge(_) => Found::Odd,
+    let one = |entry: &Entry| {
+        let found = match (&entry.kind, contents.files.get(&entry.id)) {
+            (Kind::File, Some(found)) => *found,
+            (Kind::File, None) => seen(&mirror.blob(entry.id, FILE_MAX)?),
+            (Kind::Executable | Kind::Link | Kind::Submodule, _) => Found::Odd,
+            (Kind::Unsafe(_), _) => Found::Unnamed,
         };
-        plain.insert(id, seen);
-    })?;
-    for entry in entries.iter().filter(|entry| entry.path != MARKER) {
-        let seen = match entry.kind {
-            Kind::File => plain.get(&entry.id).copied().unwrap_or(Found::Odd),
-            Kind::Executable | Kind::Link | Kind::Submodule => Found::Odd,
-            Kind::Unsafe(_) => Found::Unnamed,
-        };
-        found.insert(entry.path.clone(), seen);
+        Ok((entry.path.clone(), found))
+    };
+    entries.iter().filter(|entry| entry.path != MARKER).map(one).collect()
+}
+
+fn seen(blob: &Blob) -> Found {
+    match blob {
+        Blob::Bytes(bytes) => Found::Plain(sha256(bytes)),
+        Blob::TooLarge(_) => Found::Odd,
     }
-    Ok(Look { mark, found })
+}
+
+fn whole(blob: Blob) -> Option<Vec<u8>> {
+    match blob {
+        Blob::Bytes(bytes) => Some(bytes),
+        Blob::TooLarge(_) => None,
+    }
 }
 
 /// The bytes of a marker; `None` when it is not a plain file of reasonable size.
 fn read(mirror: &Mirror, entry: &Entry) -> Result<Option<Vec<u8>>, GitError> {
-    if entry.kind != Kind::File {
-        return Ok(None);
+    match entry.kind {
+        Kind::File => Ok(whole(mirror.blob(entry.id, MARKER_MAX)?)),
+        Kind::Executable | Kind::Link | Kind::Submodule | Kind::Unsafe(_) => Ok(None),
     }
-    Ok(match mirror.blob(entry.id, MARKER_MAX)? {
-        Blob::Bytes(bytes) => Some(bytes),
-        Blob::TooLarge(_) => None,
-    })
 }
 
 /// The edits of one commit, and what they have claimed.
@@ -174,10 +258,8 @@ impl<'m> Batch<'m> {
             artifact(change)?;
             self.refuse_overlap(place, entries.as_deref().unwrap_or_default())?;
         }
-        let look = match entries {
-            Some(entries) => look_at(self.mirror, &entries, &change.target).map_err(before)?,
-            None => Look::vacant(),
-        };
+        let look = look_into(self.mirror, vec![Ok(entries)], std::iter::once(&change.target)).pop();
+        let look = look.unwrap_or_else(|| Ok(Look::vacant()))?;
         let verdict = look.decide(change)?;
         let edit = |path: &str, content: Option<&[u8]>| Edit {
             path: format!("{}/{path}", place.path),
