@@ -14,15 +14,24 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
+/// What stands before the digits.
+const PREFIX: &str = "sha256:";
+
 impl Digest {
     /// The 64 hexadecimal digits, without the prefix.
     pub fn hex(&self) -> String {
-        let mut out = String::with_capacity(64);
-        for byte in self.0 {
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+        self.text().as_str()[PREFIX.len()..].to_owned()
+    }
+
+    /// As it is written, without an allocation: records and statuses hold many of these.
+    fn text(&self) -> Written {
+        let mut written = [0; PREFIX.len() + 64];
+        let (prefix, digits) = written.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
         }
-        out
+        Written(written)
     }
 
     /// `sha256:` and the first twelve digits: enough for people to tell plans apart.
@@ -41,9 +50,18 @@ impl Digest {
     }
 }
 
+/// A digest as it is written.
+struct Written([u8; PREFIX.len() + 64]);
+
+impl Written {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -62,27 +80,45 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
-        let hex = text.strip_prefix("sha256:").ok_or(NotADigest)?;
-        if hex.len() != 64 || !hex.is_ascii() {
-            return Err(NotADigest);
-        }
+        let digits = text.strip_prefix(PREFIX).ok_or(NotADigest)?;
+        let digits: &[u8; 64] = digits.as_bytes().try_into().map_err(|_| NotADigest)?;
         let mut bytes = [0; 32];
-        for (n, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).map_err(|_| NotADigest)?;
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            *byte = value(*high).ok_or(NotADigest)? << 4 | value(*low).ok_or(NotADigest)?;
         }
         Ok(Self(bytes))
     }
 }
 
+/// The value of a hexadecimal digit.
+fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.text().as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Digest;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        d.deserialize_str(Text)
     }
 }
 
@@ -109,7 +145,7 @@ pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, Digest)>) -> Diges
     for (path, digest) in lines {
         hash.update(path.as_bytes());
         hash.update([0]);
-        hash.update(digest.hex().as_bytes());
+        hash.update(&digest.text().as_str()[PREFIX.len()..]);
         hash.update(b"\n");
     }
     Digest(hash.finalize().into())
