@@ -126,16 +126,16 @@ fn file(
 }
 
 /// Lines added and removed, by file; for programs, which get no content.
-pub(super) fn counts(
-    old: Option<&Artifact>,
-    new: Option<&Artifact>,
+pub(super) fn counts<'a>(
+    old: Option<&'a Artifact>,
+    new: Option<&'a Artifact>,
 ) -> Vec<(String, usize, usize)> {
     let paths: BTreeSet<&String> =
         [old, new].into_iter().flatten().flat_map(|a| a.files.keys()).collect();
     let mut counts = Vec::new();
     for path in paths {
-        let text = |artifact: Option<&Artifact>| {
-            artifact.and_then(|a| a.files.get(path).cloned()).unwrap_or_default()
+        let text = |artifact: Option<&'a Artifact>| {
+            artifact.and_then(|a| a.files.get(path)).map(String::as_str).unwrap_or_default()
         };
         let (old, new) = (text(old), text(new));
         if old == new {
@@ -144,13 +144,26 @@ pub(super) fn counts(
         let (added, removed) = if old.len() > TEXT_MAX || new.len() > TEXT_MAX {
             (new.lines().count(), old.lines().count())
         } else {
-            let diff = TextDiff::from_lines(&old, &new);
+            let (old, new) = between(old, new);
+            let diff = TextDiff::from_lines(old, new);
             let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
             (count(ChangeTag::Insert), count(ChangeTag::Delete))
         };
         counts.push((path.clone(), added, removed));
     }
     counts
+}
+
+/// Two texts without the whole lines that are equal at their beginning and at their end: of most changes
+/// a line or two is left.
+fn between<'t>(old: &'t str, new: &'t str) -> (&'t str, &'t str) {
+    let same = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
+    let start = old.as_bytes()[..same].iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+    let (old, new) = (&old[start..], &new[start..]);
+    let same = old.bytes().rev().zip(new.bytes().rev()).take_while(|(a, b)| a == b).count();
+    let tail = &old.as_bytes()[old.len() - same..];
+    let end = tail.iter().position(|b| *b == b'\n').map_or(0, |n| tail.len() - n - 1);
+    (&old[..old.len() - end], &new[..new.len() - end])
 }
 
 /// The forms in which a secret may stand in rendered text, the longest first: as it is, as JSON and
@@ -196,4 +209,31 @@ fn clean(line: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn count(old: &str, new: &str) -> (usize, usize) {
+        let diff = TextDiff::from_lines(old, new);
+        let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
+        (count(ChangeTag::Insert), count(ChangeTag::Delete))
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_lines_differ_between_the_equal_ends(
+            old in "(a|ab|é|\n|\r\n|\r){0,12}",
+            new in "(a|ab|é|\n|\r\n|\r){0,12}",
+            head in "(a|b\n|\r){0,4}",
+            tail in "(a|b\n|\r){0,4}",
+        ) {
+            let (old, new) = (format!("{head}{old}{tail}"), format!("{head}{new}{tail}"));
+            let (inner_old, inner_new) = between(&old, &new);
+            prop_assert_eq!(count(inner_old, inner_new), count(&old, &new));
+        }
+    }
 }
