@@ -13,8 +13,8 @@ use crate::catalog::{self, Catalog, PathIs, Pattern};
 use crate::digest;
 use crate::git::{Blob, GitError, Kind, PathProblem};
 use crate::model::{
-    Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, RequestId, SourceName,
-    SourceProblem, TemplateId,
+    Artifact, ComponentName, Desired, Diagnostic, ObjectId, Origin, Place, Record, RequestId,
+    SourceName, SourceProblem, TemplateId,
 };
 use crate::store::DesiredRow;
 
@@ -61,6 +61,8 @@ pub struct Evaluated {
     pub unfit: Vec<Diagnostic>,
     /// Versions on their way that it asks for, where it cannot be read as it is and has an older one.
     pub waits: Vec<TemplateId>,
+    /// Its record as it was read from the store, where the two differ: whoever plans needs it next.
+    pub(super) record: Option<Arc<Record>>,
 }
 
 /// As [`Evaluated`], before any digest is taken of it: who only wants to know what is wrong with
@@ -73,13 +75,15 @@ pub struct Read {
     pub(super) refused: Option<TemplateId>,
     pub(super) unfit: Vec<Diagnostic>,
     pub(super) waits: Vec<TemplateId>,
+    pub(super) record: Option<Arc<Record>>,
 }
 
 impl Read {
     /// A file that asks for this and renders to nothing.
     pub(super) fn without(found: Found, desired: Desired) -> Self {
         let (artifacts, unfit, waits) = (Vec::new(), Vec::new(), Vec::new());
-        Self { found, desired, artifacts, law: None, refused: None, unfit, waits }
+        let (law, refused, record) = (None, None, None);
+        Self { found, desired, artifacts, law, refused, unfit, waits, record }
     }
 }
 
@@ -91,13 +95,14 @@ impl From<Read> for Desired {
 
 impl From<Read> for Evaluated {
     fn from(read: Read) -> Self {
-        let Read { found, desired, artifacts, law, refused, unfit, waits } = read;
+        let Read { found, desired, artifacts, law, refused, unfit, waits, record } = read;
         let fingerprint = desired.fingerprint();
+        let record = record.filter(|record| record.settled != Some(fingerprint));
         // The fingerprint leaves out what an apply does not depend on; status shows it all the same.
         let shown = (desired.spec().map(|s| &s.upgrade), &desired.notes);
         let key = digest::of(&(desired.content, shown));
         let row = DesiredRow { blob: found.blob, key, fingerprint, desired: Arc::new(desired) };
-        Self { row, artifacts, law, refused, unfit, waits }
+        Self { row, artifacts, law, refused, unfit, waits, record }
     }
 }
 

@@ -338,7 +338,8 @@ impl Evaluator<'_> {
             Some(_) => Vec::new(),
             None => self.waits(&found.id, file.as_deref().ok(), shelf),
         };
-        Read { found, desired, artifacts, law, refused, unfit, waits }
+        let record = self.store.and_then(|_| shelf.record(&found.id).cloned());
+        Read { found, desired, artifacts, law, refused, unfit, waits, record }
     }
 
     fn render_one(&self, found: &Found, file: &RequestFile, shelf: &Shelf) -> Outcome {

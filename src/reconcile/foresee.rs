@@ -168,7 +168,8 @@ pub(super) const MOST: usize = CHAIN_MAX;
 /// A plan on its way to what is shown: as long as [`Foreseer::next`] names requests, they are read,
 /// [taken](Foreseer::take), and planned again.
 pub(super) struct Foreseer {
-    base: Plan,
+    /// The plan that is executed, once the one that is shown may be another.
+    base: Option<Plan>,
     own: BTreeSet<RequestId>,
     /// What the plan that is shown is made from.
     pub(super) cases: Vec<Case>,
@@ -182,9 +183,9 @@ impl Foreseer {
     /// From the plan that is executed and the cases that it was made from.
     pub(super) fn new(base: Plan, cases: Vec<Case>) -> Self {
         let own = cases.iter().map(|case| case.id.clone()).collect();
-        let seen = Foreseen { plan: base.clone(), ..Foreseen::default() };
+        let seen = Foreseen { plan: base, ..Foreseen::default() };
         let (foresight, perhaps) = (Foresight::default(), BTreeSet::new());
-        Self { base, own, cases, seen, foresight, perhaps }
+        Self { base: None, own, cases, seen, foresight, perhaps }
     }
 
     /// The requests to be read again, since outputs that they may use are foreseen otherwise now.
@@ -192,6 +193,9 @@ impl Foreseer {
         let next = Foresight::of(&self.seen, sight);
         let changed = next.differs(&self.foresight);
         self.foresight = next;
+        if self.base.is_none() && !changed.is_empty() {
+            self.base = Some(self.seen.plan.clone());
+        }
         changed.iter().flat_map(|id| sight.users(id)).collect()
     }
 
@@ -262,6 +266,8 @@ impl Foreseer {
     /// What is shown.
     pub(super) fn finish(self) -> Foreseen {
         let Self { base, own: _, cases: _, mut seen, foresight, perhaps } = self;
+        // Nobody uses an output that will be another.
+        let Some(base) = base else { return seen };
         if foresight == Foresight::default() && seen.evaluated.is_empty() {
             return seen;
         }

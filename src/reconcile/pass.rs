@@ -590,9 +590,13 @@ impl<'a> Pass<'a> {
             // What was not read is read when the source is whole again.
             self.memory.built.sources.remove(&source);
         }
-        for evaluated in evaluated {
+        for mut evaluated in evaluated {
             self.note_refused(&evaluated);
             let id = evaluated.row.desired.id.clone();
+            if let Some(record) = evaluated.record.take() {
+                let record = || Some(Arc::unwrap_or_clone(record));
+                self.records.entry(id.clone()).or_insert_with(record);
+            }
             let entry = entry(&mut self.memory, &evaluated);
             if self.memory.desired().get(&id) != Some(&entry) {
                 writes.push(Write::Desired(Box::new(evaluated.row.clone())));
