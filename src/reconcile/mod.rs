@@ -394,14 +394,6 @@ impl Engine {
         self.is_paced = may_wait;
     }
 
-    /// When statuses may be published again; `None`: now.
-    fn publish_due(&self, now: Timestamp) -> Option<Timestamp> {
-        let last = self.published_at.filter(|_| self.is_paced)?;
-        let due = last + self.config.settings.status.interval;
-        // By a clock that was set back nothing waits for longer.
-        (last <= now && now < due).then_some(due)
-    }
-
     /// The traces of what the last pass said to have ended.
     pub fn take_told(&mut self) -> Vec<TraceParent> {
         std::mem::take(&mut self.told)

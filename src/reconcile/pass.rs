@@ -93,6 +93,8 @@ pub(super) struct Pass<'a> {
     pub(super) moved: bool,
     /// The status branch was reached and is ours to write.
     pub(super) checked: bool,
+    /// When the last commit of statuses was made.
+    pub(super) published_at: Option<Timestamp>,
     /// What it is told of in which traces.
     pub(super) traced: Traced,
     pub(super) report: PassReport,
@@ -180,6 +182,7 @@ impl Engine {
             unfinished,
             backlog,
             checked,
+            published_at,
             traced,
             ..
         } = pass;
@@ -225,7 +228,7 @@ impl Engine {
         report.rollouts_stopped = memory.stopped_rollouts().count();
         report.under_way = memory.under_way();
         self.checked |= checked;
-        self.published_at = report.published.as_ref().map(|_| clock()).or(self.published_at);
+        self.published_at = published_at;
         self.told = traced.told;
         self.backlog = backlog;
         self.memory = Some(memory);
@@ -374,6 +377,7 @@ impl<'a> Pass<'a> {
             again: BTreeSet::new(),
             moved: false,
             checked: engine.checked,
+            published_at: engine.published_at,
             traced: Traced::default(),
             report: PassReport::default(),
         }

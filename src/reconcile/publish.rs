@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tracing::Instrument as _;
 use tracing::field::{Empty, display};
@@ -76,21 +77,16 @@ impl Pass<'_> {
         }
         // From here on the store has it all.
         (self.fresh, self.records) = Default::default();
-        let mut is_begun = false;
+        if let Some(due) = self.publish_due() {
+            let is_told = self.gather(1).await?.is_empty();
+            self.report.publish_due = (!is_told).then_some(due);
+            return Ok(());
+        }
         loop {
-            let batch = self.gather().await?;
+            let batch = self.gather(PAGE).await?;
             if batch.is_empty() && !self.moved {
                 return Ok(());
             }
-            if !is_begun
-                && !self.moved
-                && !self.engine.stop.load(Ordering::Relaxed)
-                && let Some(due) = self.engine.publish_due((self.clock)())
-            {
-                self.report.publish_due = Some(due);
-                return Ok(());
-            }
-            is_begun = true;
             let more = batch.rows.len() == PAGE || batch.drops.len() == PAGE;
             let branch = self.engine.config.settings.status.branch.as_str();
             let span = tracing::debug_span!(
@@ -124,10 +120,23 @@ impl Pass<'_> {
         }
     }
 
-    async fn gather(&mut self) -> Result<Batch, PassError> {
+    /// When what there is to publish is, where that is not now: the last commit is young, and nobody waits.
+    fn publish_due(&self) -> Option<Timestamp> {
+        let engine = self.engine;
+        let is_now = !engine.is_paced || self.moved || engine.stop.load(Ordering::Relaxed);
+        let last = self.published_at.filter(|_| !is_now)?;
+        let interval = engine.config.settings.status.interval;
+        let due = last.checked_add(interval).unwrap_or(Timestamp::MAX);
+        let now = (self.clock)();
+        // By a clock that was set back nothing waits for longer.
+        (last <= now && now < due).then_some(due)
+    }
+
+    /// At most so many statuses, and as many that go.
+    async fn gather(&mut self, most: usize) -> Result<Batch, PassError> {
         let store = &self.engine.store;
-        let rows = store.unpublished(PAGE).await?;
-        let drops = store.unpublished_drops(PAGE).await?;
+        let rows = store.unpublished(most).await?;
+        let drops = store.unpublished_drops(most).await?;
         let page = self.page();
         let said = store.value(FRONT).await?;
         let front = (said != Some(self.front_value(&page))).then_some(page);
@@ -235,6 +244,8 @@ impl Pass<'_> {
             writes.push(Write::Value { key: FRONT.into(), value });
         }
         self.report.published = revision;
+        self.report.publish_due = None;
+        self.published_at = Some((self.clock)());
         self.moved = false;
         point!("pass.published.before")?;
         self.commit(writes).await?;

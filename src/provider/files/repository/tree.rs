@@ -43,6 +43,9 @@ const TOGETHER: usize = 4_000;
 /// What lies in a folder, or that there is none.
 type Folder = Result<Option<Vec<Entry>>, ProviderError>;
 
+/// What lies in a folder with what its marker says, or that there is none.
+type Marked = Result<Option<(Vec<Entry>, Mark)>, ProviderError>;
+
 /// Looks into the folders of `targets`.
 fn look_into<'t>(
     mirror: &Mirror,
@@ -51,7 +54,7 @@ fn look_into<'t>(
 ) -> Vec<Result<Look, ProviderError>> {
     let mut contents = Contents::default();
     contents.read_markers(mirror, folders.iter().flatten().flatten().flatten());
-    let marked: Vec<Result<Option<(Vec<Entry>, Mark)>, ProviderError>> = (folders.into_iter())
+    let marked: Vec<Marked> = (folders.into_iter())
         .zip(targets)
         .map(|(folder, target)| {
             let Some(entries) = folder? else { return Ok(None) };
@@ -61,7 +64,7 @@ fn look_into<'t>(
         .collect();
     let ours = marked.iter().flatten().flatten().filter(|(_, mark)| matches!(mark, Mark::Ours(_)));
     contents.read_files(mirror, ours.flat_map(|(entries, _)| entries));
-    let look = |marked: Result<Option<(Vec<Entry>, Mark)>, ProviderError>| {
+    let look = |marked: Marked| {
         let Some((entries, mark)) = marked? else { return Ok(Look::vacant()) };
         let found = found(mirror, &entries, &mark, &contents).map_err(before)?;
         Ok(Look { mark, found })
