@@ -31,6 +31,9 @@ const LOST: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
 /// How often each stack is asked.
 const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// How often the change sets of a stack are listed of which one goes while they are read.
+const TRIES: u32 = 3;
+
 /// How the names of change sets begin that vend makes.
 const OUR_NAMES: &str = "vend-";
 
@@ -131,23 +134,43 @@ impl Session {
         }
     }
 
-    /// Whether an empty stack holds nothing but previews of this instance's, if anything.
+    /// Whether an empty stack holds nothing but previews of this instance's, if anything; or is gone by now.
     pub(super) async fn is_lost_preview(
         &self,
         name: &str,
         instance: &InstanceId,
     ) -> Result<bool, Trouble> {
-        let made = self.change_sets_of(name).await?;
         let ours = |name: &Option<String>| {
             name.as_deref().is_some_and(|name| name.starts_with("vend-preview-"))
         };
-        if !made.iter().all(|m| ours(&m.change_set_name)) {
-            return Ok(false);
+        // Whoever previews with it drops its change set, and then the stack.
+        for _ in 0..TRIES {
+            let made = match self.change_sets_of(name).await {
+                Ok(made) => made,
+                Err(trouble) if trouble.says_absent() => return Ok(true),
+                Err(trouble) => return Err(trouble),
+            };
+            if !made.iter().all(|m| ours(&m.change_set_name)) {
+                return Ok(false);
+            }
+            if made.is_empty() {
+                let stack = self.stack(name).await?;
+                return Ok(stack.is_none_or(|s| s.instance() == Some(instance.as_str())));
+            }
+            match self.are_tagged(made, instance).await {
+                Err(trouble) if trouble.says_absent() => {}
+                told => return told,
+            }
         }
-        if made.is_empty() {
-            let stack = self.stack(name).await?;
-            return Ok(stack.is_some_and(|s| s.instance() == Some(instance.as_str())));
-        }
+        Ok(false)
+    }
+
+    /// Whether change sets bear this instance's mark.
+    async fn are_tagged(
+        &self,
+        made: Vec<ChangeSetSummary>,
+        instance: &InstanceId,
+    ) -> Result<bool, Trouble> {
         let is_it = |tag: &Tag| {
             tag.key.as_deref() == Some(INSTANCE) && tag.value.as_deref() == Some(instance.as_str())
         };

@@ -159,6 +159,30 @@ fn what_a_preview_that_was_killed_left_holds_nothing_up() {
 }
 
 #[test]
+fn a_preview_that_goes_while_somebody_looks_at_it_holds_nothing_up() {
+    let it = Account::new();
+    it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
+    it.apply();
+    let instance = it.aws.tag(&it.stack(ID), "vend:instance").unwrap();
+    for (skip, id) in ["orders/dev/seen", "orders/dev/in-the-way"].into_iter().enumerate() {
+        let key = TargetKey {
+            request: RequestId::parse(id).unwrap(),
+            component: ComponentName::new("queue"),
+        };
+        let name = TargetName::compute(&InstanceId::new(instance.as_str()), &key).to_string();
+        prepare(&it, &name, "vend-preview-1", &ChangeSetType::Create, &instance);
+        let gone = Fault::Refuse(404, "ChangeSetNotFoundException", "ChangeSet [x] does not exist");
+        it.aws.rule(Rule::on("DescribeChangeSet", gone).after(skip).once());
+        it.world.requests.commit([ask(id, request("queue@1.0.0", "{}"))]);
+        it.world.vend(&["apply", "--wait"]);
+        it.world.ready(id);
+        it.aws.assert_rules_used(id);
+        it.aws.no_rules();
+    }
+    it.again_nothing();
+}
+
+#[test]
 fn f31_they_do_not_get_a_day_old_where_drift_is_looked_for_less_often() {
     let mut it = Account::new();
     it.world.configure(|config| config["reconcile"] = json!({"driftInterval": "720h"}));
