@@ -11,6 +11,8 @@ use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::{Request, Response};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::world::GIT;
+
 /// A body that may end too early.
 #[derive(Default)]
 pub struct Answer {
@@ -56,7 +58,7 @@ pub async fn serve(root: &Path, request: Request<Incoming>) -> io::Result<Respon
     let header = |name: &str| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     };
-    let mut command = tokio::process::Command::new("git");
+    let mut command = tokio::process::Command::new(&*GIT);
     command
         .arg("http-backend")
         .env_clear()

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vend::store::{Sqlite, Store as _};
 
-pub use repository::{Edit, Repository, git, remove, write};
+pub use repository::{Edit, GIT, Repository, git, remove, write};
 
 /// What a run of the executable came to.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use vend::yaml;
 
@@ -226,9 +227,17 @@ fn blob(mode: &str, path: &str, text: &str) -> String {
     format!("M {mode} inline {path}\ndata {}\n{text}\n", text.len())
 }
 
+/// The program by its whole path: by its name alone a process is forked to look for it in a `PATH` that was set, and a
+/// fork copies the tables of all the memory that the tests have used so far.
+pub static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join("git"));
+    found.filter(|path| path.is_absolute()).find(|path| path.is_file()).expect("a git in the PATH")
+});
+
 /// A `git` that knows nothing of whoever runs the tests.
 pub fn git(home: &Path, args: &[&str], input: &str) -> String {
-    let mut child = Command::new("git")
+    let mut child = Command::new(&*GIT)
         .args(args)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
