@@ -37,6 +37,7 @@ fn a_stack_is_made_then_replaced_as_a_rule_asks_and_then_refused_in_its_provider
     desk.repo().merge("grace", n);
     let body = desk.says(n, &["Done: 1 request", "**ready** `orders/dev/it` in "]);
     assert!(!body.contains("[console of"), "another endpoint has no console: {body}");
+    desk.ready(ID);
     let outputs = desk.world.status(ID)["outputs"].clone();
     for name in ["url", "arn"] {
         let line = format!("- `{name}` = `{}`", outputs[name].as_str().unwrap());
