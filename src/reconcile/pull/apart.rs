@@ -5,16 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Shown;
-use super::passage::shown_now;
+use super::passage::{compare, shown_now};
 use crate::digest::Digest;
-use crate::model::{Apart, Bound, Hold, HoldReason, Pull, RequestId, Requirement};
+use crate::model::{Apart, Bound, Changed, Hold, HoldReason, Pull, RequestId, Requirement};
 use crate::reconcile::review::Reviewed;
 
 /// Requests of one merge, by who is asked for them, with what would be done to them now.
 pub(super) struct Parts(Vec<(BTreeSet<RequestId>, Shown)>);
 
-/// What would be done now to these requests of one merge, by who is asked for that.
-pub(super) fn apart(now: &Reviewed, ids: &BTreeSet<RequestId>, pull: &Pull) -> Parts {
+/// What would be done now to these requests of one merge that is more than was `reviewed`, by who is asked for that.
+/// A part that is as it was reviewed asks nobody, whatever the others come to.
+pub(super) fn apart(
+    reviewed: Option<&Shown>,
+    now: &Reviewed,
+    ids: &BTreeSet<RequestId>,
+    pull: &Pull,
+) -> Parts {
     let mut by: BTreeMap<_, BTreeSet<RequestId>> = BTreeMap::new();
     for id in ids {
         let people = required(now, id).into_iter().map(|need| {
@@ -27,12 +33,28 @@ pub(super) fn apart(now: &Reviewed, ids: &BTreeSet<RequestId>, pull: &Pull) -> P
         let shown = shown_now(now, &ids).of_merge(pull);
         (ids, shown)
     };
-    Parts(by.into_values().map(part).collect())
+    let is_more = |(ids, shown): &(BTreeSet<RequestId>, Shown)| {
+        compare(reviewed, now, ids, shown).is_some()
+    };
+    Parts(by.into_values().map(part).filter(is_more).collect())
 }
 
 impl Parts {
+    /// All of it, for people; `None`: there is nothing more than was reviewed.
+    pub(super) fn changed(
+        &self,
+        reviewed: Option<&Shown>,
+        now: &Reviewed,
+        pull: &Pull,
+    ) -> Option<Changed> {
+        let ids = self.0.iter().flat_map(|(ids, _)| ids).cloned().collect();
+        let all = shown_now(now, &ids).of_merge(pull);
+        let changed = compare(reviewed, now, &ids, &all)?;
+        Some(Changed { apart: self.told(), ..changed })
+    }
+
     /// For people; empty where the same are asked for all of it.
-    pub(super) fn told(&self) -> Vec<Apart> {
+    fn told(&self) -> Vec<Apart> {
         if self.0.len() < 2 {
             return Vec::new();
         }
@@ -43,7 +65,7 @@ impl Parts {
         self.0.iter().map(told).collect()
     }
 
-    /// What a person may approve of a request, with the part that it is of.
+    /// What a person may approve of a request, with the part that it is of; `None`: it is as it was reviewed.
     pub(super) fn bound(&self, now: &Reviewed, id: &RequestId) -> Option<Bound> {
         let (_, shown) = self.0.iter().find(|(ids, _)| ids.contains(id))?;
         let takeover = takeovers(now, id).map(|(digest, _)| digest).next();

@@ -376,10 +376,8 @@ impl Reviewer {
         let until = ended.unwrap_or_else(|| (visit.clock)());
         let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
         writes.extend(self.approvals(&key, &now, digests, until));
-        let after = shown_now(&now, &ids).of_merge(&pull);
-        let parts = apart(&now, &ids, &pull);
-        let changed = compare(reviewed.as_ref(), &now, &ids, &after);
-        let changed = changed.map(|changed| Changed { apart: parts.told(), ..changed });
+        let parts = apart(reviewed.as_ref(), &now, &ids, &pull);
+        let changed = parts.changed(reviewed.as_ref(), &now, &pull);
         let mut looked = Vec::with_capacity(asked.len());
         for asked in &asked {
             looked.push(match reviewed.as_ref().filter(|shown| !shown.is_nothing()) {
@@ -406,10 +404,10 @@ impl Reviewer {
         for (asked, catalog) in asked.into_iter().zip(looked) {
             let bound = reviewed.as_ref().map_or_else(unreviewed, |shown| shown.bound(&asked.id));
             // Where all of it is as it was reviewed already, it binds nothing any more.
-            let is_done = changed.is_none() && !bound.is_unseen() && is_settled(&now, &asked.id);
+            let more = parts.bound(&now, &asked.id);
+            let is_done = more.is_none() && !bound.is_unseen() && is_settled(&now, &asked.id);
             let bound = (!is_done).then_some(Bound { catalog, ..bound });
-            let changed = changed.as_ref().and_then(|_| parts.bound(&now, &asked.id));
-            writes.push(through(asked, Some(pull.number), (bound, changed)));
+            writes.push(through(asked, Some(pull.number), (bound, more)));
         }
         Ok(writes)
     }
@@ -545,7 +543,7 @@ fn unseen(now: &Reviewed, ids: &BTreeSet<RequestId>) -> bool {
 }
 
 /// What would be done now that was not reviewed, if anything.
-fn compare(
+pub(super) fn compare(
     reviewed: Option<&Shown>,
     now: &Reviewed,
     ids: &BTreeSet<RequestId>,

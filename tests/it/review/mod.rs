@@ -15,6 +15,7 @@ mod life;
 mod loose;
 mod merge;
 mod offer;
+mod parts;
 mod place;
 mod queue;
 mod quiet;
