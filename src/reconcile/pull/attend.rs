@@ -149,13 +149,13 @@ impl Reviewer {
             self.looked.insert(key.clone(), inputs);
             return Ok(None);
         }
-        if !self.overtaken {
-            self.tried.insert(key.clone(), now);
-        }
+        let begun = self.rotation.begin();
         let survey = match self.lacks(key, &kept.pull.head) {
             Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
             None => self.survey(visit, &kept.pull.head, kept.is_strange()).await?,
         };
+        let is_planned = !matches!(survey, Survey::Overtaken);
+        self.rotation.end(key, begun, is_planned, now);
         let none = Artifacts::default();
         let mut ends = None;
         let found = match survey {

@@ -27,6 +27,7 @@ mod passage;
 mod publish;
 mod pushers;
 mod queue;
+mod rotation;
 mod silent;
 mod stand;
 mod survey;
@@ -43,6 +44,7 @@ use tracing::Instrument as _;
 use self::again::Again;
 use self::kept::Kept;
 pub use self::offer::change;
+use self::rotation::Rotation;
 use self::silent::Silence;
 pub use self::stand::Nudges;
 use super::{Engine, PassError};
@@ -123,10 +125,8 @@ pub struct Reviewer {
     loaded: bool,
     /// What the last look at each was made of. Forgotten by a restart: then each is looked at once.
     looked: BTreeMap<PullKey, Digest>,
-    /// When it was last begun to plan each.
-    tried: BTreeMap<PullKey, Timestamp>,
-    /// A pass has read the branch anew since this turn came to it: nothing more of it is planned before the next one.
-    overtaken: bool,
+    /// Who waits longest to be planned, and whether this turn still plans anything of its branch.
+    rotation: Rotation,
     /// Those whose last look left something open.
     again: Again<PullKey>,
     /// Those whose head could not be fetched or read, with that head and why.
@@ -253,8 +253,7 @@ impl Reviewer {
             kept: BTreeMap::new(),
             loaded: false,
             looked: BTreeMap::new(),
-            tried: BTreeMap::new(),
-            overtaken: false,
+            rotation: Rotation::default(),
             again: Again::default(),
             lacking: BTreeMap::new(),
             silent: BTreeMap::new(),
@@ -350,7 +349,7 @@ impl Reviewer {
         turn: &mut Turn,
     ) -> Result<(), Trouble> {
         let Visit { place, clock, .. } = visit;
-        self.overtaken = false;
+        self.rotation.turn();
         let mut pulls = self.forge.pulls(&place.repo, visit.since).await?;
         pulls.retain(|pull| pull.base == place.branch);
         let listed: BTreeSet<u64> = pulls.iter().map(|pull| pull.number).collect();
@@ -396,7 +395,7 @@ impl Reviewer {
             let kept = self.kept.get(&key);
             let is_told = |kept: &Kept| kept.checks.values().any(|said| said.head == pull.head);
             let is_open = pull.state == PullState::Open;
-            let tried = self.tried.get(&key).copied().filter(|_| is_open);
+            let tried = self.rotation.last(&key).filter(|_| is_open);
             (!is_open || kept.is_some_and(is_told), tried, pull.number)
         });
         let groups_first = self.belated.remove(place.name());
@@ -570,7 +569,7 @@ impl Reviewer {
     async fn forget(&mut self, visit: &Visit<'_>, key: &PullKey) -> Result<(), Trouble> {
         self.wanted.remove(key);
         self.looked.remove(key);
-        self.tried.remove(key);
+        self.rotation.forget(key);
         self.again.forget(key);
         self.lacking.remove(key);
         self.silent.remove(key);

@@ -36,10 +36,11 @@ impl Reviewer {
         is_strange: bool,
     ) -> Result<Survey, Trouble> {
         // Before all that it costs, of which previews take longest.
-        if self.overtaken || self.is_behind(visit).await? {
-            self.overtaken = true;
+        if self.rotation.is_overtaken() || self.is_behind(visit).await? {
+            self.rotation.overtake();
             return Ok(Survey::Overtaken);
         }
+        self.rotation.plan();
         match self.merged(visit, head, is_strange).await {
             Err(trouble) if self.is_readable(visit) => {
                 let error = of_commit(trouble)?;
@@ -95,7 +96,7 @@ impl Reviewer {
         };
         // A pass may have come in between all the same.
         if place.sources.iter().any(is_other) && self.is_behind(visit).await? {
-            self.overtaken = true;
+            self.rotation.overtake();
             return Ok(Survey::Overtaken);
         }
         Ok(Survey::Reviewed { reviewed, blind })
