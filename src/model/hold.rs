@@ -21,6 +21,16 @@ pub struct Hold {
     pub reason: HoldReason,
 }
 
+impl Hold {
+    /// What a person approves, where it waits since more would happen than was reviewed.
+    pub fn changed_plan(&self) -> Option<Digest> {
+        match &self.reason {
+            HoldReason::PlanChanged { now, .. } => Some(*now),
+            _ => None,
+        }
+    }
+}
+
 /// The reasons. Printed in CamelCase and never renamed; the sentence for people is `report`'s.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "reason")]

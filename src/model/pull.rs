@@ -274,6 +274,16 @@ pub struct Apart {
     pub now: Digest,
     /// Which.
     pub requests: Vec<RequestId>,
+    /// Somebody has approved it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given: bool,
+}
+
+impl Changed {
+    /// All that a person may approve of it.
+    pub fn plans(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.now).chain(self.apart.iter().map(|apart| apart.now))
+    }
 }
 
 /// What differs in one component's rendered files.

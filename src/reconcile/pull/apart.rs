@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Shown;
-use super::passage::{compare, shown_now};
+use super::passage::{asked_of, compare, shown_now};
 use crate::digest::Digest;
 use crate::model::{Apart, Bound, Changed, Hold, HoldReason, Pull, RequestId, Requirement};
 use crate::reconcile::review::Reviewed;
@@ -30,13 +30,17 @@ pub(super) fn apart(
         by.entry(people.collect::<BTreeSet<_>>()).or_default().insert(id.clone());
     }
     let part = |ids: BTreeSet<RequestId>| {
-        let shown = shown_now(now, &ids).of_merge(pull);
+        let shown = said(now, &ids, pull);
         (ids, shown)
     };
-    let is_more = |(ids, shown): &(BTreeSet<RequestId>, Shown)| {
-        compare(reviewed, now, ids, shown).is_some()
-    };
+    let is_more =
+        |(ids, shown): &(BTreeSet<RequestId>, Shown)| compare(reviewed, now, ids, shown).is_some();
     Parts(by.into_values().map(part).filter(is_more).collect())
+}
+
+/// What would be done now to some requests of one merge.
+fn said(now: &Reviewed, ids: &BTreeSet<RequestId>, pull: &Pull) -> Shown {
+    shown_now(now, ids).of_merge(pull, &asked_of(now, ids))
 }
 
 impl Parts {
@@ -48,7 +52,7 @@ impl Parts {
         pull: &Pull,
     ) -> Option<Changed> {
         let ids = self.0.iter().flat_map(|(ids, _)| ids).cloned().collect();
-        let all = shown_now(now, &ids).of_merge(pull);
+        let all = said(now, &ids, pull);
         let changed = compare(reviewed, now, &ids, &all)?;
         Some(Changed { apart: self.told(), ..changed })
     }
@@ -61,6 +65,7 @@ impl Parts {
         let told = |(ids, shown): &(BTreeSet<RequestId>, Shown)| Apart {
             now: shown.digest,
             requests: ids.iter().cloned().collect(),
+            given: false,
         };
         self.0.iter().map(told).collect()
     }
@@ -99,4 +104,39 @@ fn takeovers<'a>(
         HoldReason::NeedsApproval { digest, needs, .. } => Some((*digest, needs.as_slice())),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PullState, Revision};
+
+    #[test]
+    fn a_yes_to_what_is_only_recorded_is_one_for_no_other_request() {
+        let state = PullState::Merged {
+            commit: Revision::new("1"),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            by: None,
+        };
+        let pull = Pull {
+            number: 1,
+            title: String::new(),
+            author: String::new(),
+            author_id: None,
+            head: Revision::new("0"),
+            base: "main".into(),
+            fork: false,
+            draft: false,
+            state,
+            updated: jiff::Timestamp::UNIX_EPOCH,
+            url: String::new(),
+        };
+        let asked = |name: &str| {
+            let ids = BTreeSet::from([RequestId::parse(name).unwrap()]);
+            said(&Reviewed::default(), &ids, &pull).digest
+        };
+        // Neither has a step, nor terms that are not as recorded.
+        assert_ne!(asked("a/dev/one"), asked("a/dev/other"));
+        assert_eq!(asked("a/dev/one"), asked("a/dev/one"));
+    }
 }

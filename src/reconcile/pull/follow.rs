@@ -9,20 +9,20 @@ use tracing::Instrument as _;
 use super::kept::{Before, Kept, Shown};
 use super::passage::DOUBT;
 use super::silent::Silence;
+use super::spoken::still_asked;
 use super::{Reviewer, Trouble, Turn, Visit};
 use crate::digest::Digest;
 use crate::forge::{ForgeError, marker};
 use crate::git::{GitError, Mirror};
 use crate::model::{
-    Action, Brief, Hold, HoldReason, Life, Part, Passage, Plan, Pull, PullKey, PullState,
-    RequestId, RequestPhase, Revision, Shared, SourceName, Sources, Stage, Status,
+    Action, Brief, Hold, Life, Part, Plan, Pull, PullKey, PullState, RequestId, RequestPhase,
+    Revision, Shared, SourceName, Sources, Stage, Status,
 };
 use crate::reconcile::pass::told_key;
 use crate::reconcile::source::Source;
 use crate::reconcile::view;
 use crate::report;
 use crate::report::expiry;
-use crate::store::passage_key;
 
 /// Others' parts in what one yes is for that are named.
 const PARTS: usize = 50;
@@ -109,6 +109,7 @@ impl Reviewer {
         let (holds, others): (Vec<Hold>, Vec<Hold>) =
             now.holds.into_iter().map(|row| row.hold).partition(|hold| is_own(&hold.request));
         let shared = self.shared(visit, &holds, &others).await?;
+        let holds = self.held_anew(holds, &now.approvals).await?;
         let standing = self.standing(&own).await?;
         let is_over = kept.arrived && is_settled(&own, &standing);
         if is_over && !kept.over {
@@ -120,10 +121,8 @@ impl Reviewer {
         kept.again = self.next_end(&standing, (visit.clock)());
         let nothing = own.is_empty() && kept.comment.is_none();
         if !nothing {
-            // Once a person has let it through, it is no news any more.
-            let is_held =
-                holds.iter().any(|hold| matches!(hold.reason, HoldReason::PlanChanged { .. }));
-            let changed = kept.changed.clone().filter(|_| is_held);
+            let changed = kept.changed.clone();
+            let changed = changed.and_then(|told| still_asked(told, &holds, &now.approvals));
             let stage = Stage::Merged { commit: commit.clone(), changed };
             let base = Some(commit.clone());
             let mut brief = self.brief_of(&kept, stage);
@@ -335,8 +334,7 @@ impl Reviewer {
                 if origin.is_none_or(|o| !visit.place.sources.contains(&o.source)) {
                     continue;
                 }
-                let passage = self.store.value(&passage_key(&request)).await?;
-                let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+                let passage = self.passage_at(&request).await?;
                 let pull = passage.and_then(|passage| passage.pull).map(|number| {
                     let kept = self.kept.get(&visit.place.key(number));
                     (number, kept.map(|kept| kept.pull.author.clone()))

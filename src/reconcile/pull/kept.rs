@@ -550,10 +550,12 @@ impl Shown {
         Self { steps, terms, ..self.clone() }
     }
 
-    /// As what a person approves of what one merge brought: the same plan of another merge asks again.
-    pub fn of_merge(self, pull: &Pull) -> Self {
+    /// As what a person approves of what one merge brought: the same plan of another merge asks again. So do other
+    /// requests of it, and what else is to be recorded of them, where that is in no step: `asked`.
+    pub fn of_merge(self, pull: &Pull, asked: &BTreeMap<RequestId, Option<Digest>>) -> Self {
         let PullState::Merged { commit, .. } = &pull.state else { return self };
-        let digest = digest::of(&("more than was reviewed", pull.number, commit, &self.digest));
+        let what = "more than was reviewed";
+        let digest = digest::of(&(what, pull.number, commit, &self.digest, asked));
         Self { digest, ..self }
     }
 
@@ -665,7 +667,7 @@ mod tests {
         let shown = |pull: &Pull| {
             let head = Revision::new("1");
             let shown = Shown::new(head, &plan, Vec::new(), BTreeMap::new(), Stage::Planned);
-            shown.of_merge(pull).digest
+            shown.of_merge(pull, &BTreeMap::new()).digest
         };
         let merged = |commit: &str| {
             let (commit, at) = (Revision::new(commit), Timestamp::UNIX_EPOCH);

@@ -29,6 +29,7 @@ mod pushers;
 mod queue;
 mod rotation;
 mod silent;
+mod spoken;
 mod stand;
 mod survey;
 mod warn;

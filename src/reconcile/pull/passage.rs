@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::reconcile::brought::bringing;
 use crate::reconcile::review::{Question, Reviewed};
-use crate::store::{Index, PersonWrite, passage_key};
+use crate::store::{Index, PersonWrite};
 use crate::{plan, report};
 
 /// Bytes of what differs in rendered files that are kept for people to read.
@@ -53,7 +53,12 @@ pub(super) struct Asked {
     /// Which commit brought it to the branch, and as of which one this is.
     pub(super) commit: Option<Revision>,
     tip: Revision,
+    /// It was told already, and is shown again with what else its pull request brought.
+    again: bool,
 }
+
+/// What came with each pull request; with none, what was pushed directly.
+type ByPull = BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)>;
 
 impl Reviewer {
     /// Answers for those that a pass holds until it is known how they came.
@@ -90,46 +95,47 @@ impl Reviewer {
         // What moved after it was let through is compared anew, once for each way that it moved.
         self.moved.retain(|known| moved.contains(known));
         let mut fresh: BTreeMap<RequestId, Digest> = BTreeMap::new();
-        let (mut open, mut news) = (Vec::new(), BTreeSet::new());
+        let mut open: Vec<(RequestId, Option<u64>)> = Vec::new();
         for (request, now) in moved {
-            let passage = self.store.value(&passage_key(&request)).await?;
-            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let passage = self.passage_at(&request).await?;
             let pull = passage.as_ref().and_then(|passage| passage.pull);
             // What was approved is a pass's, which may be at work on it while what held it still stands there.
             let is_taken_up = |p: &Passage| p.bound.as_ref().is_none_or(|b| b.plan == now);
-            let is_told = passage.is_none_or(|p| {
-                is_taken_up(&p) || p.changed.as_ref().is_some_and(|c| c.plan == now)
-            });
+            let is_taken_up = passage.as_ref().is_none_or(is_taken_up);
+            let is_told = is_taken_up
+                || passage.and_then(|p| p.changed).is_some_and(|changed| changed.plan == now);
+            let is_open =
+                !is_taken_up && !standing.approvals.iter().any(|approval| approval.digest == now);
             if !is_told && !self.moved.contains(&(request.clone(), now)) {
                 fresh.insert(request.clone(), now);
-                news.insert(pull);
+                held.extend(is_open.then(|| request.clone()));
             }
-            if !standing.approvals.iter().any(|approval| approval.digest == now) {
+            if is_open {
                 open.push((request, pull));
             }
         }
-        // One comment shows all that is open of what came with one pull request.
-        let shown = open.into_iter().filter(|(_, pull)| news.contains(pull));
-        held.extend(shown.map(|(request, _)| request));
         held.extend(self.unwritten(visit).await?);
         if held.is_empty() {
             return Ok(());
         }
-        let mut by_pull: BTreeMap<Option<u64>, (Option<Pull>, Vec<Asked>)> = BTreeMap::new();
+        let ids = held.iter().chain(open.iter().map(|(id, _)| id)).cloned().collect();
+        let before = self.spoken(&ids, &standing.approvals).await?;
         self.nobodys.clear();
         let mut silence = Silence::default();
-        for asked in self.asked(visit, held).await? {
-            let commits = asked.commit.iter().cloned().collect();
-            if self.is_untold(visit, &commits, turn) {
-                continue;
+        let mut by_pull = self.by_pull(visit, held.clone(), (&mut silence, turn)).await?;
+        // One comment shows all that is open of what came with one pull request.
+        let is_with = |(request, pull): &(RequestId, Option<u64>)| {
+            pull.is_some() && by_pull.contains_key(pull) && !held.contains(request)
+        };
+        let with = open.into_iter().filter(is_with).map(|(request, _)| request).collect();
+        for (number, (_, with)) in self.by_pull(visit, with, (&mut silence, turn)).await? {
+            let with = with.into_iter().map(|asked| Asked { again: true, ..asked });
+            if let Some((_, asked)) = by_pull.get_mut(&number) {
+                asked.extend(with);
             }
-            let brought = self.brought(visit, &asked).await;
-            let brought = self.unless_untold(visit, &commits, brought, &mut silence, turn)?;
-            let Some(pull) = brought else { continue };
-            let number = pull.as_ref().map(|pull| pull.number);
-            by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
         }
         for (_, (pull, asked)) in by_pull {
+            let ids = asked.iter().map(|asked| asked.id.clone()).collect();
             let writes = match pull {
                 None => {
                     for commit in asked.iter().map(|a| &a.commit).collect::<BTreeSet<_>>() {
@@ -155,6 +161,15 @@ impl Reviewer {
                     writes
                 }
             };
+            if writes.is_empty() {
+                continue;
+            }
+            // Looking takes seconds, in which people and passes go on.
+            let given = self.store.standing().await?.approvals;
+            let (writes, late) = self.spoken(&ids, &given).await?.without_late(&before, writes);
+            if late {
+                turn.is_due((visit.clock)() + BEHIND);
+            }
             if !writes.is_empty() {
                 let through = writes.iter().filter_map(|write| match write {
                     PersonWrite::Passage { request, .. } => {
@@ -170,6 +185,28 @@ impl Reviewer {
             }
         }
         Ok(())
+    }
+
+    /// What stands in the files of this branch, by the pull request that it came with, as far as the forge tells.
+    async fn by_pull(
+        &mut self,
+        visit: &Visit<'_>,
+        held: BTreeSet<RequestId>,
+        (silence, turn): (&mut Silence, &mut Turn),
+    ) -> Result<ByPull, Trouble> {
+        let mut by_pull = ByPull::new();
+        for asked in self.asked(visit, held).await? {
+            let commits = asked.commit.iter().cloned().collect();
+            if self.is_untold(visit, &commits, turn) {
+                continue;
+            }
+            let brought = self.brought(visit, &asked).await;
+            let brought = self.unless_untold(visit, &commits, brought, silence, turn)?;
+            let Some(pull) = brought else { continue };
+            let number = pull.as_ref().map(|pull| pull.number);
+            by_pull.entry(number).or_insert_with(|| (pull, Vec::new())).1.push(asked);
+        }
+        Ok(by_pull)
     }
 
     /// Of the requests whose pull requests are over, those that nothing was to be done for: their records are of the
@@ -198,8 +235,7 @@ impl Reviewer {
             if !records.get(&desired.id).is_some_and(is_other) {
                 continue;
             }
-            let passage = self.store.value(&passage_key(&desired.id)).await?;
-            let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let passage = self.passage_at(&desired.id).await?;
             if passage.is_none_or(|passage| passage.content != Some(desired.content)) {
                 // Until it is written down: the forge may not tell now how it came.
                 stands.insert(desired.id.clone());
@@ -250,7 +286,7 @@ impl Reviewer {
             let tip = tip.unwrap_or_else(|| visit.base.clone());
             let commit = bringing(source.mirror(), &origin.path, &tip)?;
             let (content, source) = (now.map(|d| d.content), origin.source.clone());
-            asked.push(Asked { id, content, source, commit, tip });
+            asked.push(Asked { id, content, source, commit, tip, again: false });
         }
         Ok(asked)
     }
@@ -353,9 +389,12 @@ impl Reviewer {
             return Ok(Vec::new());
         }
         let ids: BTreeSet<RequestId> = asked.iter().map(|a| a.id.clone()).collect();
-        let question =
-            Question { at: BTreeMap::new(), also: ids.clone(), previews: true, blind: false };
+        let question = Question { at: BTreeMap::new(), also: ids, previews: true, blind: false };
         let now = self.engine.review(&question, visit.clock).await?;
+        // What was told already keeps back nothing that is new.
+        let is_dark = |a: &Asked| a.again && unseen(&now, &[a.id.clone()].into());
+        let asked: Vec<Asked> = asked.into_iter().filter(|a| !is_dark(a)).collect();
+        let ids: BTreeSet<RequestId> = asked.iter().map(|a| a.id.clone()).collect();
         if unseen(&now, &ids) {
             // What cannot be seen cannot be compared with what was reviewed.
             return Ok(Vec::new());
@@ -376,7 +415,13 @@ impl Reviewer {
         let until = ended.unwrap_or_else(|| (visit.clock)());
         let Withdrawn { digests, mut writes } = self.withdraw(&asked, Some(&now), until).await?;
         writes.extend(self.approvals(&key, &now, digests, until));
-        let parts = apart(reviewed.as_ref(), &now, &ids, &pull);
+        // What comes late as it was reviewed does not wait for those that are asked about still.
+        let late: BTreeSet<RequestId> =
+            asked.iter().filter(|a| !a.again).map(|a| a.id.clone()).collect();
+        let is_more = late == ids
+            || compare(reviewed.as_ref(), &now, &late, &shown_now(&now, &late)).is_some();
+        let open = if is_more { ids.clone() } else { &ids - &late };
+        let parts = apart(reviewed.as_ref(), &now, &open, &pull);
         let changed = parts.changed(reviewed.as_ref(), &now, &pull);
         let mut looked = Vec::with_capacity(asked.len());
         for asked in &asked {
@@ -514,7 +559,7 @@ fn through(
     pull: Option<u64>,
     (bound, changed): (Option<Bound>, Option<Bound>),
 ) -> PersonWrite {
-    let Asked { id, content, source: _, commit, tip: _ } = asked;
+    let Asked { id, content, source: _, commit, tip: _, again: _ } = asked;
     let passage = Box::new(Passage { content, commit, pull, bound, changed });
     PersonWrite::Passage { request: id, passage }
 }
@@ -585,6 +630,19 @@ pub(super) fn compare(
         rendered: rewritten(reviewed, now, &more),
         apart: Vec::new(),
     })
+}
+
+/// What is asked about these requests, as a part of one merge: which they are, and what a record would say anew.
+pub(super) fn asked_of(
+    now: &Reviewed,
+    ids: &BTreeSet<RequestId>,
+) -> BTreeMap<RequestId, Option<Digest>> {
+    let open: BTreeSet<&RequestId> = unsettled(now, ids).into_iter().collect();
+    let said = |id: &RequestId| {
+        let desired = now.desired.get(id).filter(|_| open.contains(id));
+        desired.and_then(|desired| Some(desired.as_ref()?.fingerprint()))
+    };
+    ids.iter().map(|id| (id.clone(), said(id))).collect()
 }
 
 /// Requests whose records would say something else, whether anything is done to them or not.

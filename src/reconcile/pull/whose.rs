@@ -15,7 +15,6 @@ use crate::model::{Approval, Passage, Pull, Record, RequestId, Revision};
 use crate::reconcile::brought::bringing;
 use crate::reconcile::gate::{let_through, since_key, speaks_of};
 use crate::reconcile::source::join;
-use crate::store::passage_key;
 
 /// Whose what stands in some files is, or that they are gone.
 pub(super) enum Whose {
@@ -166,8 +165,7 @@ impl Reviewer {
 
     /// What is written down of how it came, if that is of it.
     pub(super) async fn passage_of(&self, asked: &Asked) -> Result<Option<Passage>, Trouble> {
-        let passage = self.store.value(&passage_key(&asked.id)).await?;
-        let passage = passage.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+        let passage = self.passage_at(&asked.id).await?;
         let is_of_it = |p: &Passage| {
             // What is too far back to be found did not come a moment ago by another way.
             let is_far = asked.commit.is_none() && p.pull.is_some();

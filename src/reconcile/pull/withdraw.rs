@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::model::{Approval, Passage, RequestId};
 use crate::reconcile::gate::speaks_of;
 use crate::reconcile::review::Reviewed;
-use crate::store::{PersonWrite, passage_key};
+use crate::store::PersonWrite;
 
 /// What was withdrawn.
 #[derive(Default)]
@@ -34,8 +34,7 @@ impl Reviewer {
         let mut fresh: BTreeSet<&RequestId> = BTreeSet::new();
         let mut digests: BTreeSet<Digest> = BTreeSet::new();
         for asked in asked {
-            let known = self.store.value(&passage_key(&asked.id)).await?;
-            let known = known.and_then(|v| serde_json::from_value::<Passage>(v).ok());
+            let known = self.passage_at(&asked.id).await?;
             // Taken for pushed directly at first, it is let through now.
             let is_of_it = |p: &Passage| {
                 let is_told = p.pull.is_some() || now.is_none();

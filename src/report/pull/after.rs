@@ -116,10 +116,9 @@ pub(super) fn put(page: &mut Page, brief: &Brief, changed: Option<&Changed>) -> 
         .filter(|f| f.state == State::Held)
         .flat_map(|f| f.holds.iter().copied())
         .collect();
-    // Both plans are shown already, with the line that lets them go on.
-    if changed.is_some() {
-        held.retain(|held| !matches!(held.reason, HoldReason::PlanChanged { .. }));
-    }
+    // Both plans are shown already, with the line that lets them go on; what else has moved stands by itself.
+    let shown: BTreeSet<_> = changed.into_iter().flat_map(Changed::plans).collect();
+    held.retain(|held| held.changed_plan().is_none_or(|plan| !shown.contains(&plan)));
     for facts in all.iter().filter(|f| matches!(f.state, State::Failed | State::Unknown)) {
         whole &= page.put(&[failed(facts), format!("{}\n", line(facts, "failed"))]);
     }

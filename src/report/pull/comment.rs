@@ -215,11 +215,9 @@ fn meant(brief: &Brief, changed: &Changed) -> String {
         let who = who.map(|needs| format!(", {}", prose(&asked_for(needs)))).unwrap_or_default();
         return format!("If that is meant{who}:\n\n{}", paste(changed.now));
     }
-    // Until a pass has held each part by itself, nothing tells that any was approved.
-    let is_held = changed.apart.iter().any(|apart| asked(apart.now).is_some());
-    let open = changed.apart.iter().filter(|apart| !is_held || asked(apart.now).is_some());
+    let open = changed.apart.iter().filter(|apart| !apart.given);
     let mut lines: Vec<String> = open
-        .map(|Apart { now, requests }| {
+        .map(|Apart { now, requests, given: _ }| {
             let whose = listed(requests.iter().map(|id| code(id.as_str())).collect(), NAMES);
             let who = match asked(*now) {
                 None => String::new(),
@@ -237,7 +235,9 @@ fn meant(brief: &Brief, changed: &Changed) -> String {
 
 /// The plan that was reviewed and the one that would be carried out, in one, with what to do where it is `meant`.
 fn both(changed: &Changed, meant: &str, rewrites: &str) -> String {
-    let Changed { reviewed, now: _, before, after, differs, rendered: _, apart: _ } = changed;
+    let Changed { reviewed, now: _, before, after, differs, rendered: _, apart } = changed;
+    // A part that was approved goes on by itself.
+    let it = if apart.is_empty() { "it" } else { "what is still open" };
     let mut lines = Vec::new();
     for line in before {
         lines.push(match (after.contains(line), differs.contains(line)) {
@@ -252,25 +252,31 @@ fn both(changed: &Changed, meant: &str, rewrites: &str) -> String {
     lines.sort_by_key(|line| line.starts_with(' '));
     let why = match *reviewed {
         then if then == nothing_reviewed() => {
-            "It was merged before anybody was shown what it would do, and it takes something away, so \
-             nothing of it is done.\n\nWhat would be done:"
+            format!(
+                "It was merged before anybody was shown what it would do, and it takes something away, so \
+                 nothing of {it} is done.\n\nWhat would be done:"
+            )
         }
         then if then == nothing_shown() => {
-            "It was merged before anybody could be shown what it would do: neither check nor comment \
-             could be written. Nothing of it is done before somebody reviews it.\n\nWhat would be done:"
+            format!(
+                "It was merged before anybody could be shown what it would do: neither check nor comment \
+                 could be written. Nothing of {it} is done before somebody reviews it.\n\nWhat would be done:"
+            )
         }
         then if then == nothing_seen() => {
-            "It was merged before anybody was shown what it would do. Nothing of it is done before somebody \
-             reviews it.\n\nWhat would be done:"
+            format!(
+                "It was merged before anybody was shown what it would do. Nothing of {it} is done before somebody \
+                 reviews it.\n\nWhat would be done:"
+            )
         }
-        _ => {
-            "What would be done now is not what was reviewed, so nothing of it is done.\n\n\
+        _ => format!(
+            "What would be done now is not what was reviewed, so nothing of {it} is done.\n\n\
              `-` was reviewed and does not come; `+` comes and was not reviewed; `~` comes to something \
              else:"
-        }
+        ),
     };
     format!(
-        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}{meant}\nElse revert this pull request; nothing of it is done meanwhile.\n\n",
+        "> [!WARNING]\n> {why}\n\n{}\n{rewrites}{meant}\nElse revert this pull request; nothing of {it} is done meanwhile.\n\n",
         cut("diff", lines, BOTH),
     )
 }

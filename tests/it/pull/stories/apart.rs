@@ -20,6 +20,8 @@ pub fn apart() -> Story {
     };
     let parts = [(events, "events", Vec::new()), (ledger, "ledger", vec![need])];
     changed.apart = parts.iter().map(|(request, of, _)| part(request, of)).collect();
+    let cache = "orders/prod/cache";
+    changed.apart.push(Apart { given: true, ..part(cache, "cache") });
     story.brief.standing.push(status(events, RequestPhase::Held, &json!({})));
     let held = parts.into_iter().map(|(request, of, needs)| Hold {
         request: id(request),
@@ -36,5 +38,5 @@ pub fn apart() -> Story {
 }
 
 fn part(request: &str, of: &str) -> Apart {
-    Apart { now: sha256(of.as_bytes()), requests: vec![id(request)] }
+    Apart { now: sha256(of.as_bytes()), requests: vec![id(request)], given: false }
 }
