@@ -152,10 +152,17 @@ impl Reviewer {
         let begun = self.rotation.begin();
         let survey = match self.lacks(key, &kept.pull.head) {
             Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
-            None => self.survey(visit, &kept.pull.head, kept.is_strange()).await?,
+            None => match self.survey(visit, &kept.pull.head, kept.is_strange()).await {
+                Ok(survey) => survey,
+                // What ends the turn is not to end the next one before it has come to anybody else.
+                Err(trouble) => {
+                    self.rotation.end((key, &kept.pull.head), begun, true, now);
+                    return Err(trouble);
+                }
+            },
         };
         let is_planned = !matches!(survey, Survey::Overtaken);
-        self.rotation.end(key, begun, is_planned, now);
+        self.rotation.end((key, &kept.pull.head), begun, is_planned, now);
         let none = Artifacts::default();
         let mut ends = None;
         let found = match survey {

@@ -396,8 +396,11 @@ impl Reviewer {
             let kept = self.kept.get(&key);
             let is_told = |kept: &Kept| kept.checks.values().any(|said| said.head == pull.head);
             let is_open = pull.state == PullState::Open;
-            let tried = self.rotation.last(&key).filter(|_| is_open);
-            (!is_open || kept.is_some_and(is_told), tried, pull.number)
+            let place = match is_open {
+                true => self.rotation.place(&key, &pull.head, kept.is_some_and(is_told)),
+                false => (true, None),
+            };
+            (place, pull.number)
         });
         let groups_first = self.belated.remove(place.name());
         if groups_first {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::PullKey;
+use crate::model::{PullKey, Revision};
 
 /// Who waits longest, and what has become of a turn on one branch.
 #[derive(Default)]
 pub(super) struct Rotation {
-    /// When it was last each one's turn.
-    tried: BTreeMap<PullKey, Timestamp>,
+    /// When it was last each one's turn, and with which head.
+    tried: BTreeMap<PullKey, (Timestamp, Revision)>,
     /// A pass has read the branch anew since this turn came to it: nothing more of it is planned before the next one.
     overtaken: bool,
     /// Something was planned in this turn.
@@ -50,15 +50,29 @@ impl Rotation {
     /// Whoever was planned goes behind all others. So does whoever was not and is the one that a turn was spent on: else
     /// one that takes longer than the branch stands still would keep out the rest. Who came after somebody
     /// who was planned keeps their place.
-    pub(super) fn end(&mut self, key: &PullKey, begun: Begun, is_planned: bool, now: Timestamp) {
+    pub(super) fn end(
+        &mut self,
+        (key, head): (&PullKey, &Revision),
+        begun: Begun,
+        is_planned: bool,
+        now: Timestamp,
+    ) {
         if is_planned || begun.is_first {
-            self.tried.insert(key.clone(), now);
+            self.tried.insert(key.clone(), (now, head.clone()));
         }
     }
 
-    /// When it was last that one's turn; who had none goes first.
-    pub(super) fn last(&self, key: &PullKey) -> Option<Timestamp> {
-        self.tried.get(key).copied()
+    /// What they are sorted by: people wait for a head of which nothing `is_told` yet, until a turn was spent on it. Then
+    /// whoever waited longest.
+    pub(super) fn place(
+        &self,
+        key: &PullKey,
+        head: &Revision,
+        is_told: bool,
+    ) -> (bool, Option<Timestamp>) {
+        let tried = self.tried.get(key);
+        let is_spent = tried.is_some_and(|(_, tried)| tried == head);
+        (is_told || is_spent, tried.map(|(at, _)| *at))
     }
 
     pub(super) fn forget(&mut self, key: &PullKey) {
@@ -72,17 +86,21 @@ mod tests {
     use crate::model::SourceName;
 
     /// So many turns, each of which plans one and is overtaken before the next; with `slow` ones that are overtaken
-    /// while they are read. How often each was planned.
+    /// while they are read. Of those nothing is told. How often each was planned.
     fn planned(all: u64, slow: &[u64], turns: i64) -> Vec<usize> {
         let keys: Vec<PullKey> = (1..=all)
             .map(|number| PullKey { source: SourceName::new("requests"), number })
             .collect();
+        let head = Revision::new("1");
         let mut times = vec![0; keys.len()];
         let mut rotation = Rotation::default();
         for turn in 0..turns {
             rotation.turn();
             let mut order: Vec<usize> = (0..keys.len()).collect();
-            order.sort_by_key(|at| (rotation.last(&keys[*at]), keys[*at].number));
+            order.sort_by_key(|at| {
+                let is_told = times[*at] > 0 || !slow.contains(&keys[*at].number);
+                (rotation.place(&keys[*at], &head, is_told), keys[*at].number)
+            });
             for (place, at) in order.into_iter().enumerate() {
                 let begun = rotation.begin();
                 let is_behind = rotation.planned || slow.contains(&keys[at].number);
@@ -93,7 +111,7 @@ mod tests {
                 }
                 times[at] += usize::from(is_planned);
                 let now = Timestamp::from_second(turn * 1_000 + place as i64).unwrap();
-                rotation.end(&keys[at], begun, is_planned, now);
+                rotation.end((&keys[at], &head), begun, is_planned, now);
             }
         }
         times

@@ -263,7 +263,8 @@ fn error(reason: &HoldReason) -> Option<&str> {
 fn next(held: &Hold, asks: Option<&str>) -> String {
     match &held.reason {
         HoldReason::Backoff { until, attempts: 0, .. } => format!(
-            "It was not begun, since its provider takes nothing there now; it is tried at {}, or at once with",
+            "It was not begun, since its provider takes nothing there now; it is tried at {}. Once that is over it can be \
+             tried sooner with",
             time(*until)
         ),
         HoldReason::Backoff { until, attempts, .. } => format!(

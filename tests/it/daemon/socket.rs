@@ -194,6 +194,8 @@ fn b109_no_answer_has_a_field_that_would_hold_a_secret() {
         let status = world.status_or_none("orders/dev/n0");
         status.filter(|status| status["phase"] == "Ready")
     });
+    // Published before the pass has ended of which its answers tell.
+    daemon.logged("Applied: ");
     let asked = [
         ("GET /v1/status", ""),
         ("GET /v1/applying", ""),
