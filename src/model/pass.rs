@@ -36,9 +36,6 @@ pub struct PassReport {
     pub published: Option<Revision>,
     /// Why the status branch could not be written.
     pub publish_error: Option<String>,
-    /// When there is more to publish, which waits since the last commit is young.
-    #[serde(skip)]
-    pub publish_due: Option<Timestamp>,
     /// Sources from which the files of requests whose time is over could not be removed, and why.
     #[serde(default)]
     pub unremoved: Vec<(SourceName, String)>,

@@ -382,6 +382,11 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// All that people may have said yes to by itself.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.steps.iter().map(|step| step.digest).chain(self.takeover)
+    }
+
     /// All that a yes to it is for, but for what is not known yet.
     pub fn approvable(&self) -> impl Iterator<Item = Digest> {
         let known = self.steps.iter().filter(|step| step.unknown.is_empty());

@@ -186,14 +186,13 @@ impl Executor<'_> {
 
     /// Takes out of their turn those that are where nothing is begun.
     fn put_off(&self, turns: &mut Turns, shut: &Shut) -> Answers {
-        let bars = |row: &Journalled| shut.until(&[self.lane(row), self.view(row)]);
-        let rows = turns.withdraw(|row| bars(row).is_some()).into_iter();
-        let put_off = rows.filter_map(|row| {
-            let (until, error) = bars(&row)?;
-            let answer = Answer::NotBegun(error.to_owned(), until);
-            Some((row, answer))
-        });
-        put_off.collect()
+        if shut.is_empty() {
+            return Answers::new();
+        }
+        turns.withdraw(|row| {
+            let (until, error) = shut.until(&[self.lane(row), self.view(row)])?;
+            Some(Answer::NotBegun(error.to_owned(), until))
+        })
     }
 
     /// Makes the intents durable, all in one transaction, and hands the rows to their providers.

@@ -294,7 +294,7 @@ impl Pass<'_> {
         };
         let bounds = passage.bound.iter().chain(&passage.changed);
         let given: BTreeSet<Digest> = bounds
-            .flat_map(|bound| bound.steps.iter().map(|step| step.digest).chain(bound.takeover))
+            .flat_map(Bound::digests)
             .filter(|digest| self.memory.approvals.contains_key(digest))
             .collect();
         let mut writes = Vec::new();
@@ -315,8 +315,7 @@ impl Pass<'_> {
         for Case { id, .. } in cases {
             let mut held = self.memory.holds.get(id).into_iter().flatten();
             let is_given = held.any(|row| {
-                matches!(&row.hold.reason, HoldReason::PlanChanged { now, .. }
-                    if self.memory.approvals.contains_key(now))
+                row.hold.changed_plan().is_some_and(|now| self.memory.approvals.contains_key(&now))
             });
             if is_given && let Some(passage) = self.binding(id).await? {
                 self.take_up(id, passage).await?;
@@ -388,7 +387,7 @@ impl Pass<'_> {
             let said = spec.map(|spec| spoken(id, spec.fingerprint(), &passage));
             let bound = passage.bound.iter();
             let given: Vec<Digest> = bound
-                .flat_map(|bound| bound.steps.iter().map(|step| step.digest).chain(bound.takeover))
+                .flat_map(Bound::digests)
                 .chain(said)
                 .filter(|digest| self.memory.approvals.contains_key(digest))
                 .collect();

@@ -95,6 +95,8 @@ pub(super) struct Pass<'a> {
     pub(super) checked: bool,
     /// When the last commit of statuses was made.
     pub(super) published_at: Option<Timestamp>,
+    /// When there is more to publish, which waits since that commit is young.
+    pub(super) publish_due: Option<Timestamp>,
     /// What it is told of in which traces.
     pub(super) traced: Traced,
     pub(super) report: PassReport,
@@ -183,6 +185,7 @@ impl Engine {
             backlog,
             checked,
             published_at,
+            publish_due,
             traced,
             ..
         } = pass;
@@ -205,13 +208,13 @@ impl Engine {
         report.due = memory.due(warn, planned, poll).into_iter().chain(report.due).min();
         report.ends = memory.end_counts(warn, planned);
         if let Some(lease) = lease {
-            let is_told = report.publish_error.is_none() && report.publish_due.is_none();
+            let is_told = report.publish_error.is_none() && publish_due.is_none();
             let is_said = is_told || planted!("unpublished-forgotten");
             let again = report.publish_error.is_some() || !memory.unremoved.is_empty();
             let due = again.then(|| clock() + RETRY_PUBLISH);
             let due = due
                 .into_iter()
-                .chain(report.publish_due)
+                .chain(publish_due)
                 .chain(report.due)
                 .chain(unfinished.then_some(planned))
                 .min();
@@ -378,6 +381,7 @@ impl<'a> Pass<'a> {
             moved: false,
             checked: engine.checked,
             published_at: engine.published_at,
+            publish_due: None,
             traced: Traced::default(),
             report: PassReport::default(),
         }

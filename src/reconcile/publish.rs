@@ -77,9 +77,9 @@ impl Pass<'_> {
         }
         // From here on the store has it all.
         (self.fresh, self.records) = Default::default();
-        if let Some(due) = self.publish_due() {
+        if let Some(due) = self.may_publish() {
             let is_told = self.gather(1).await?.is_empty();
-            self.report.publish_due = (!is_told).then_some(due);
+            self.publish_due = (!is_told).then_some(due);
             return Ok(());
         }
         loop {
@@ -121,7 +121,7 @@ impl Pass<'_> {
     }
 
     /// When what there is to publish is, where that is not now: the last commit is young, and nobody waits.
-    fn publish_due(&self) -> Option<Timestamp> {
+    fn may_publish(&self) -> Option<Timestamp> {
         let engine = self.engine;
         let is_now = !engine.is_paced || self.moved || engine.stop.load(Ordering::Relaxed);
         let last = self.published_at.filter(|_| !is_now)?;
@@ -244,7 +244,7 @@ impl Pass<'_> {
             writes.push(Write::Value { key: FRONT.into(), value });
         }
         self.report.published = revision;
-        self.report.publish_due = None;
+        self.publish_due = None;
         self.published_at = Some((self.clock)());
         self.moved = false;
         point!("pass.published.before")?;

@@ -19,6 +19,10 @@ impl Shut {
         at.0 = at.0.max(until);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets those whose time is over.
     pub(super) fn reopen(&mut self, now: Timestamp) {
         self.0.retain(|_, (until, _)| *until > now);

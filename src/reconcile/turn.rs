@@ -73,14 +73,19 @@ impl Turns {
         self.queues.is_empty()
     }
 
-    /// Takes those out that are not to begin.
-    pub(super) fn withdraw(&mut self, is: impl Fn(&Journalled) -> bool) -> Vec<Journalled> {
+    /// Takes those out that are not to begin, each with what bars it.
+    pub(super) fn withdraw<T>(
+        &mut self,
+        bars: impl Fn(&Journalled) -> Option<T>,
+    ) -> Vec<(Journalled, T)> {
         let mut out = Vec::new();
         self.queues.retain(|_, rows| {
-            let (gone, stay) = std::mem::take(rows).into_iter().partition(|(_, row)| is(row));
-            *rows = stay;
-            let gone: VecDeque<(usize, Journalled)> = gone;
-            out.extend(gone.into_iter().map(|(_, row)| row));
+            for (at, row) in std::mem::take(rows) {
+                match bars(&row) {
+                    Some(bar) => out.push((row, bar)),
+                    None => rows.push_back((at, row)),
+                }
+            }
             !rows.is_empty()
         });
         out

@@ -151,21 +151,15 @@ impl Reviewer {
         }
         let begun = self.rotation.begin();
         let survey = match self.lacks(key, &kept.pull.head) {
-            Some(why) => Survey::Unknown(format!("its commit could not be had: {why}")),
-            None => match self.survey(visit, &kept.pull.head, kept.is_strange()).await {
-                Ok(survey) => survey,
-                // What ends the turn is not to end the next one before it has come to anybody else.
-                Err(trouble) => {
-                    self.rotation.end((key, &kept.pull.head), begun, true, now);
-                    return Err(trouble);
-                }
-            },
+            Some(why) => Ok(Survey::Unknown(format!("its commit could not be had: {why}"))),
+            None => self.survey(visit, &kept.pull.head, kept.is_strange()).await,
         };
-        let is_planned = !matches!(survey, Survey::Overtaken);
+        // What ends this turn is not to end the next one before that has come to anybody else.
+        let is_planned = !matches!(survey, Ok(Survey::Overtaken));
         self.rotation.end((key, &kept.pull.head), begun, is_planned, now);
         let none = Artifacts::default();
         let mut ends = None;
-        let found = match survey {
+        let found = match survey? {
             // The branch may have what it is said to conflict with no more.
             Survey::Conflict(_) if !refused(visit).is_empty() => {
                 let error = "its branch is not as vend knows it, and is not read now".to_owned();

@@ -314,15 +314,25 @@ impl Reviewer {
                 continue;
             }
             // As late as can be: what a pass reads while this one is visited is for the next turn.
-            let sources = self.store.standing().await?.sources;
+            let crate::store::Index { sources, basis, .. } = self.store.standing().await?;
             let commits: BTreeMap<_, _> = sources.iter().filter_map(known).collect();
             let Some(base) = commits.get(place.name()).cloned() else { continue };
             let last = self.last_look(&place, now).await?;
             let since = last.unwrap_or(now - FIRST);
             let commits = &commits;
             let troubles = troubles(&place, &sources);
-            let visit =
-                Visit { place: &place, base, last, since, commits, troubles, world, lease, clock };
+            let visit = Visit {
+                place: &place,
+                base,
+                last,
+                since,
+                commits,
+                basis,
+                troubles,
+                world,
+                lease,
+                clock,
+            };
             match self.visit(&visit, now, &mut turn).await {
                 Ok(()) => {
                     self.rest.remove(&place.repo);
@@ -650,6 +660,8 @@ struct Visit<'a> {
     /// What changed at or after it is asked for.
     since: Timestamp,
     commits: &'a BTreeMap<SourceName, Revision>,
+    /// How far the store was when they were.
+    basis: u64,
     /// What is wrong with its sources, as the last pass found them.
     troubles: Vec<(SourceName, SourceProblem)>,
     world: u64,

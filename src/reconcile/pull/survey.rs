@@ -105,6 +105,10 @@ impl Reviewer {
     /// Whether a pass has read the branch anew since this turn came to it. Held against a branch that has more, what
     /// that has would count as taken back, and what is merged by now as nothing.
     async fn is_behind(&self, visit: &Visit<'_>) -> Result<bool, Trouble> {
+        // No pass has written anything: that is cheaper to ask for than all that stands.
+        if self.store.basis().await? == visit.basis {
+            return Ok(false);
+        }
         let now = self.store.standing().await?.sources;
         let is_other = |name: &SourceName| {
             let commit = now.get(name).and_then(|record| record.commit.as_ref());

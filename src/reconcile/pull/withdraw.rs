@@ -9,7 +9,7 @@ use super::judge::needs;
 use super::passage::Asked;
 use super::{Reviewer, Trouble};
 use crate::digest::Digest;
-use crate::model::{Approval, Passage, RequestId};
+use crate::model::{Approval, Bound, Passage, RequestId};
 use crate::reconcile::gate::speaks_of;
 use crate::reconcile::review::Reviewed;
 use crate::store::PersonWrite;
@@ -44,10 +44,8 @@ impl Reviewer {
                 continue;
             }
             fresh.insert(&asked.id);
-            let former = known.into_iter().flat_map(|p| [p.bound, p.changed]).flatten();
-            digests.extend(former.flat_map(|bound| {
-                bound.steps.into_iter().map(|step| step.digest).chain(bound.takeover)
-            }));
+            let former = known.iter().flat_map(|p| p.bound.iter().chain(&p.changed));
+            digests.extend(former.flat_map(Bound::digests));
         }
         if let Some(now) = now {
             let steps = now.released.steps.iter();

@@ -145,13 +145,18 @@ pub(super) fn counts<'a>(
             (new.lines().count(), old.lines().count())
         } else {
             let (old, new) = between(old, new);
-            let diff = TextDiff::from_lines(old, new);
-            let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
-            (count(ChangeTag::Insert), count(ChangeTag::Delete))
+            count(old, new)
         };
         counts.push((path.clone(), added, removed));
     }
     counts
+}
+
+/// Lines added and removed.
+fn count(old: &str, new: &str) -> (usize, usize) {
+    let diff = TextDiff::from_lines(old, new);
+    let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
+    (count(ChangeTag::Insert), count(ChangeTag::Delete))
 }
 
 /// Two texts without the whole lines that are equal at their beginning and at their end: of most changes
@@ -216,12 +221,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn count(old: &str, new: &str) -> (usize, usize) {
-        let diff = TextDiff::from_lines(old, new);
-        let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
-        (count(ChangeTag::Insert), count(ChangeTag::Delete))
-    }
 
     proptest! {
         #[test]

@@ -5,8 +5,14 @@ use serde_json::json;
 use super::{Serving, all_ready, eventually, notes, patient};
 use crate::world::{STATUS, World, ask, note};
 
-fn every(world: &mut World, interval: &str) {
+/// A daemon with one request that is ready, whose statuses are so far apart.
+fn every(interval: &str) -> (World, Serving) {
+    let mut world = patient();
     world.configure(|c| c["status"] = json!({"interval": interval}));
+    world.requests.commit(notes("orders", 1));
+    let daemon = Serving::ready(&world);
+    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    (world, daemon)
 }
 
 /// The commit that a request's status is of.
@@ -24,11 +30,7 @@ fn is_done(world: &World, word: &str) {
 
 #[test]
 fn statuses_of_many_pushes_come_together_and_all_of_them() {
-    let mut world = patient();
-    every(&mut world, "1s");
-    world.requests.commit(notes("orders", 1));
-    let mut daemon = Serving::ready(&world);
-    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let (world, mut daemon) = every("1s");
     for n in 0..12 {
         let word = format!("word {n}.");
         world.requests.commit([ask(&format!("orders/dev/n{n}"), note(&word))]);
@@ -46,11 +48,7 @@ fn statuses_of_many_pushes_come_together_and_all_of_them() {
 
 #[test]
 fn who_waits_is_told_at_once_and_a_restart_says_what_was_left() {
-    let mut world = patient();
-    every(&mut world, "1h");
-    world.requests.commit(notes("orders", 1));
-    let mut daemon = Serving::ready(&world);
-    eventually("it is ready", || all_ready(&world, "orders", 1).then_some(()));
+    let (world, mut daemon) = every("1h");
     let change = |word: &str| {
         let commit = world.requests.commit([ask("orders/dev/n0", note(word))]);
         is_done(&world, word);

@@ -48,6 +48,16 @@ fn held(desk: &Desk, id: &str, reason: &str) {
     });
 }
 
+/// It goes with its file, and then there is nothing more.
+fn goes(desk: &Desk) {
+    let n = desk.propose("ada", "gone", [drop_request(ID)]);
+    desk.says(n, &["**Deletes**"]);
+    desk.repo().merge("grace", n);
+    desk.says(n, &["Done"]);
+    gone(desk, ID);
+    desk.again_nothing();
+}
+
 #[test]
 fn b97_an_end_that_came_after_the_review_ends_nothing_before_somebody_has_seen_it() {
     let mut desk = desk();
@@ -121,12 +131,7 @@ fn b97_a_tombstone_that_was_let_through_counts_although_something_else_holds_its
     approve(&desk, "grace", n, &body);
     held(&desk, ID, "ForbiddenChange");
     desk.again_nothing();
-    let n = desk.propose("ada", "gone", [drop_request(ID)]);
-    desk.says(n, &["**Deletes**"]);
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    gone(&desk, ID);
-    desk.again_nothing();
+    goes(&desk);
 }
 
 #[test]
@@ -143,12 +148,7 @@ fn b97_a_tombstone_that_was_let_through_counts_although_its_request_is_suspended
     held(&desk, ID, "Suspended");
     desk.again_nothing();
     assert_eq!(desk.world.output.refs(), made, "nothing is done to it");
-    let n = desk.propose("ada", "gone", [drop_request(ID)]);
-    desk.says(n, &["**Deletes**"]);
-    desk.repo().merge("grace", n);
-    desk.says(n, &["Done"]);
-    gone(&desk, ID);
-    desk.again_nothing();
+    goes(&desk);
 }
 
 #[test]

@@ -29,6 +29,15 @@ fn change_sets(it: &Account, stack: &str) -> Vec<String> {
     names
 }
 
+/// The stack of a request's queue.
+fn name_of(instance: &str, id: &str) -> String {
+    let key = TargetKey {
+        request: RequestId::parse(id).unwrap(),
+        component: ComponentName::new("queue"),
+    };
+    TargetName::compute(&InstanceId::new(instance), &key).to_string()
+}
+
 fn prepare(it: &Account, stack: &str, name: &str, kind: &ChangeSetType, instance: &str) {
     let tag = Tag::builder().key("vend:instance").value(instance).build();
     let call = it.aws.client.create_change_set().stack_name(stack).change_set_name(name);
@@ -133,13 +142,7 @@ fn what_a_preview_that_was_killed_left_holds_nothing_up() {
     it.world.requests.commit([ask(ID, request("queue@1.0.0", "{}"))]);
     it.apply();
     let instance = it.aws.tag(&it.stack(ID), "vend:instance").unwrap();
-    let name = |id: &str| {
-        let key = TargetKey {
-            request: RequestId::parse(id).unwrap(),
-            component: ComponentName::new("queue"),
-        };
-        TargetName::compute(&InstanceId::new(instance.as_str()), &key).to_string()
-    };
+    let name = |id: &str| name_of(&instance, id);
     let (ours, persons) = ("orders/dev/left", "orders/dev/looked-at");
     let create = ChangeSetType::Create;
     prepare(&it, &name(ours), "vend-preview-1", &create, &instance);
@@ -165,11 +168,7 @@ fn a_preview_that_goes_while_somebody_looks_at_it_holds_nothing_up() {
     it.apply();
     let instance = it.aws.tag(&it.stack(ID), "vend:instance").unwrap();
     for (skip, id) in ["orders/dev/seen", "orders/dev/in-the-way"].into_iter().enumerate() {
-        let key = TargetKey {
-            request: RequestId::parse(id).unwrap(),
-            component: ComponentName::new("queue"),
-        };
-        let name = TargetName::compute(&InstanceId::new(instance.as_str()), &key).to_string();
+        let name = name_of(&instance, id);
         prepare(&it, &name, "vend-preview-1", &ChangeSetType::Create, &instance);
         let gone = Fault::Refuse(404, "ChangeSetNotFoundException", "ChangeSet [x] does not exist");
         it.aws.rule(Rule::on("DescribeChangeSet", gone).after(skip).once());
